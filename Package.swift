@@ -1,0 +1,137 @@
+// swift-tools-version: 6.2
+// 6.2 is the floor because `treatAllWarnings` needs it; the arm64 build uses a 6.2 compiler.
+
+import PackageDescription
+
+/// Every Swift target of the house: Swift 6 language mode (the default of this tools version), warnings are errors.
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A layer of the house. Its name is the folder below `Sources/`.
+enum Layer: String {
+  case core = "Core"
+  case adapters = "Adapters"
+}
+
+func module(
+  _ name: String, in layer: Layer, uses dependencies: [Target.Dependency] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: "Sources/\(layer.rawValue)/\(name)",
+    swiftSettings: strict)
+}
+
+func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let serviceLifecycle = Target.Dependency.product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+// C modules: system libraries and the small shims over them. Only adapters may import them;
+// CInferenceKernels is the one exception, for Inference.
+let cModules: [Target] = [
+  .target(name: "CI2C", path: "Sources/CModules/CI2C"),
+  .target(
+    name: "CGPIO", path: "Sources/CModules/CGPIO", linkerSettings: [.linkedLibrary("gpiod")]),
+  .target(name: "CLinux", path: "Sources/CModules/CLinux"),
+  .systemLibrary(
+    name: "CSQLite", path: "Sources/CModules/CSQLite", pkgConfig: "sqlite3",
+    providers: [.apt(["libsqlite3-dev"])]),
+  .target(
+    name: "COpenSSL", path: "Sources/CModules/COpenSSL",
+    linkerSettings: [.linkedLibrary("crypto")]),
+  .target(
+    name: "CPNG", path: "Sources/CModules/CPNG",
+    linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
+  .systemLibrary(
+    name: "CMosquitto", path: "Sources/CModules/CMosquitto", pkgConfig: "libmosquitto",
+    providers: [.apt(["libmosquitto-dev"])]),
+  .target(
+    name: "CTOML", path: "Sources/CModules/CTOML",
+    cxxSettings: [.define("TOML_HEADER_ONLY", to: "1"), .define("TOML_EXCEPTIONS", to: "0")]),
+  .target(name: "CInferenceKernels", path: "Sources/CModules/CInferenceKernels"),
+]
+
+// Pure logic: no I/O, no clock, no C.
+let core: [Target] = [
+  module("Provenance", in: .core),
+  module("Thermography", in: .core, uses: ["Provenance"]),
+  module("Identification", in: .core, uses: ["Provenance"]),
+  module("Inference", in: .core, uses: ["CInferenceKernels"]),
+  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Inference"]),
+  module("Forwarding", in: .core, uses: ["Provenance", "Screening"]),
+  module("Configuration", in: .core, uses: ["Provenance"]),
+]
+
+// One per kind of outside world; the only importers of C and Glibc.
+let adapters: [Target] = [
+  module(
+    "LinuxIO", in: .adapters,
+    uses: ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux"]),
+  module(
+    "Storage", in: .adapters, uses: ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux"]),
+  module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
+  module(
+    "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "CMosquitto", "CLinux"]),
+  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "CTOML"]),
+  module(
+    "DeviceSimulation", in: .adapters,
+    uses: ["Provenance", "Thermography", "Identification", "CLinux"]),
+]
+
+let device: [Target] = [
+  .target(
+    name: "Device",
+    dependencies: core.map { .byName(name: $0.name) } + adapters.map { .byName(name: $0.name) } + [
+      logging, serviceLifecycle,
+    ],
+    path: "Sources/Device", swiftSettings: strict),
+  .executableTarget(
+    name: "thermograph",
+    dependencies: ["Device"] + core.map { .byName(name: $0.name) }
+      + adapters.map { .byName(name: $0.name) } + [argumentParser, logging],
+    path: "Sources/thermograph", swiftSettings: strict),
+]
+
+let testTargets: [Target] = [
+  tests(of: "House", uses: []),
+  tests(of: "Provenance", uses: ["Provenance"]),
+  tests(of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
+  tests(of: "Identification", uses: ["Identification", "Provenance"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
+  tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
+  tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
+  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
+  tests(
+    of: "LinuxIO",
+    uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
+  tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
+  tests(of: "CloudLink", uses: ["CloudLink", "Forwarding", "Storage", "Provenance"]),
+  tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
+  tests(
+    of: "Device",
+    uses: ["Device", "DeviceSimulation"] + core.map { .byName(name: $0.name) }),
+  tests(of: "EndToEnd", uses: ["thermograph"]),
+]
+
+let package = Package(
+  name: "thermograph",
+  products: [.executable(name: "thermograph", targets: ["thermograph"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: cModules + core + adapters + device + testTargets,
+  cLanguageStandard: .gnu11,
+  cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,3 @@
+import CGPIO
+import CI2C
+import CLinux

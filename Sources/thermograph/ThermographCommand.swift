@@ -1,0 +1,10 @@
+import ArgumentParser
+
+@main
+struct ThermographCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "thermograph",
+    abstract: "Captures thermal images, screens them on the device and delivers them. Research use only.",
+    subcommands: []
+  )
+}

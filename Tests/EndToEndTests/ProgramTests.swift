@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct ProgramTests {
+  @Test func placeholder() {}
+}

@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct ImportTableTests {
+  @Test func placeholder() {}
+}
