@@ -12,7 +12,7 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
   package var captureID: RandomIdentifier
   package var outboxID: RandomIdentifier
   /// Gapless within one outbox, from 1.
-  package var sequence: UInt64
+  package var sequence: Int64
   package var sessionID: RandomIdentifier
   package var site: String
   package var device: String
@@ -33,7 +33,7 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
   package var versions: Versions
 
   package init(
-    captureID: RandomIdentifier, outboxID: RandomIdentifier, sequence: UInt64, sessionID: RandomIdentifier,
+    captureID: RandomIdentifier, outboxID: RandomIdentifier, sequence: Int64, sessionID: RandomIdentifier,
     site: String, device: String, capturedAt: Instant, redatedAt: Instant?, patientRef: String, tagKind: TagKind,
     view: CaptureView, attempt: Int, acquisition: Acquisition, gates: [QualityGate], verdict: Verdict,
     images: [ImageReference], durations: Durations, versions: Versions
