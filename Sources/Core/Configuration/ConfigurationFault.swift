@@ -49,6 +49,17 @@ extension ConfigurationFault: CustomStringConvertible {
   }
 }
 
+extension ConfigurationFault {
+  package static func unknownBoard(
+    _ board: String, known: [String], directory: String, at place: SourcePlace
+  ) -> ConfigurationFault {
+    ConfigurationFault(
+      at: place, "device.board is \(quoted(board)), and \(directory) has no such profile",
+      expected: known.isEmpty ? "a profile there" : alternatives(known.map(quoted)),
+      suggestion: nearestName(to: board, among: known))
+  }
+}
+
 /// Where an effective value comes from.
 package enum SettingOrigin: Sendable, Hashable {
   case builtIn

@@ -51,6 +51,7 @@ package enum SecretReference: Sendable, Equatable {
 package enum LineReference: Sendable, Equatable {
   /// As the device tree names it, `GPIO17`.
   case name(String)
-  /// Offset on the chip, 0...511.
   case offset(Int)
+
+  package static let offsets = 0...511
 }

@@ -23,6 +23,17 @@ package struct Settings: Sendable, Equatable {
   package var simulation = Simulation()
 
   package init() {}
+
+  /// Files that only the service may read, with the keys that name them. Credentials are systemd's to guard.
+  package var privateFiles: [(key: String, path: String)] {
+    let secrets: [(String, SecretReference?)] = [
+      ("patients.site_key_file", patients.siteKeyFile), ("outbox.key_file", outbox.keyFile),
+      ("broker.key_file", broker.keyFile), ("patients.roster_file", patients.rosterFile.map { .file($0) }),
+    ]
+    return secrets.compactMap { key, reference in
+      if case .file(let path) = reference { (key, path) } else { nil }
+    }
+  }
 }
 
 extension Settings {
@@ -31,8 +42,8 @@ extension Settings {
   package struct Device: Sendable, Equatable {
     package var id = ""
     package var site = ""
-    /// A file name without `.toml` in `paths.hardwareDirectory/boards`.
-    package var board = "generic"
+    /// A file name without `.toml` in `paths.hardwareDirectory/boards`. `nil`: no profile, the files say everything.
+    package var board: String?
 
     package init() {}
   }
