@@ -51,9 +51,9 @@ let cModules: [Target] = [
   .target(
     name: "CPNG", path: "Sources/CModules/CPNG",
     linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
-  .systemLibrary(
-    name: "CMosquitto", path: "Sources/CModules/CMosquitto", pkgConfig: "libmosquitto",
-    providers: [.apt(["libmosquitto-dev"])]),
+  .target(
+    name: "CMosquitto", path: "Sources/CModules/CMosquitto",
+    linkerSettings: [.linkedLibrary("mosquitto"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]),
   .target(
     name: "CTOML", path: "Sources/CModules/CTOML",
     cxxSettings: [.define("TOML_HEADER_ONLY", to: "1"), .define("TOML_EXCEPTIONS", to: "0")]),
