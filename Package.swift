@@ -23,9 +23,9 @@ func module(
     swiftSettings: strict)
 }
 
-func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
+func tests(of name: String, uses dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: exclude,
     swiftSettings: strict)
 }
 
@@ -51,9 +51,9 @@ let cModules: [Target] = [
   .target(
     name: "CPNG", path: "Sources/CModules/CPNG",
     linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
-  .systemLibrary(
-    name: "CMosquitto", path: "Sources/CModules/CMosquitto", pkgConfig: "libmosquitto",
-    providers: [.apt(["libmosquitto-dev"])]),
+  .target(
+    name: "CMosquitto", path: "Sources/CModules/CMosquitto",
+    linkerSettings: [.linkedLibrary("mosquitto"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]),
   .target(
     name: "CTOML", path: "Sources/CModules/CTOML",
     cxxSettings: [.define("TOML_HEADER_ONLY", to: "1"), .define("TOML_EXCEPTIONS", to: "0")]),
@@ -106,7 +106,7 @@ let testTargets: [Target] = [
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"], exclude: ["Fixtures"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),

@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
+import FoundationEssentials
 
 /// What a model's `manifest.json` says: everything that the device must know to run the model and to say what its
 /// output means. The format is described in `Models/README.md`.
