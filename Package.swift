@@ -1,6 +1,7 @@
 // swift-tools-version: 6.2
 // 6.2 is the floor because `treatAllWarnings` needs it; the arm64 build uses a 6.2 compiler.
 
+import Foundation
 import PackageDescription
 
 /// Every Swift target of the house: Swift 6 language mode (the default of this tools version), warnings are errors.
@@ -26,6 +27,9 @@ func module(
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    // Tests find their fixtures beside their source files; they are no resources of a bundle.
+    exclude: FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/Fixtures")
+      ? ["Fixtures"] : [],
     swiftSettings: strict)
 }
 
