@@ -38,6 +38,8 @@ let argumentParser = Target.Dependency.product(
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let serviceLifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(
+  name: "UnixSignals", package: "swift-service-lifecycle")
 
 // C modules: system libraries and the small shims over them. Only adapters may import them;
 // CInferenceKernels is the one exception, for Inference.
@@ -85,6 +87,7 @@ let adapters: [Target] = [
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "CMosquitto", "CLinux"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
@@ -101,7 +104,7 @@ let device: [Target] = [
   .executableTarget(
     name: "thermograph",
     dependencies: ["Device"] + core.map { .byName(name: $0.name) }
-      + adapters.map { .byName(name: $0.name) } + [argumentParser, logging],
+      + adapters.map { .byName(name: $0.name) } + [argumentParser, logging, unixSignals],
     path: "Sources/thermograph", swiftSettings: strict),
 ]
 
@@ -120,6 +123,7 @@ let testTargets: [Target] = [
   tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(of: "CloudLink", uses: ["CloudLink", "Forwarding", "Storage", "Provenance"]),
+  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
