@@ -4,3 +4,4 @@
 #include "KernelTable.h"
 
 extern const tgk_conv_kernels tgk_conv_avx2;
+extern const tgk_conv_kernels tgk_depthwise_avx2;
