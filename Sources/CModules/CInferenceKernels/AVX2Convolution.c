@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "Arithmetic.h"
+#include "X86Dense.h"
 #include "X86Elements.h"
 #include "X86Kernels.h"
 #include "X86Packing.h"
@@ -17,9 +18,19 @@
 #define weight int16_t
 #define vector __m256i
 enum { group_size = 2, lanes = 8, activation_bias = 0 };
-enum { tile_pixels = 6, tile_vectors = 2, tile_accumulators = 12, pooled_pixels = 4, depthwise_pixels = 6 };
+enum { tile_pixels = 6, tile_vectors = 2, tile_accumulators = 12, pooled_pixels = 4, depthwise_pixels = 6, dense_chains = 8 };
 
 TGK_INLINE TARGET __m256i KERNEL(load)(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+TGK_INLINE TARGET __m256i KERNEL(load_weights)(const int8_t *p) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+
+TGK_INLINE TARGET void KERNEL(store)(int32_t *p, __m256i x) { _mm256_storeu_si256((__m256i *)p, x); }
+
+TGK_INLINE TARGET __m256i KERNEL(zero)(void) { return _mm256_setzero_si256(); }
+
+TGK_INLINE TARGET __m256i KERNEL(sum)(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
 
 TGK_INLINE TARGET __m256i KERNEL(broadcast)(const int16_t *p) {
   int32_t pair;
@@ -73,6 +84,7 @@ TGK_INLINE TARGET void KERNEL(store_tile)(
 #define DEPTHWISE_POOLED_TILE_TABLE {{KERNEL(depthwise_pool_4x1)}, {KERNEL(depthwise_pool_4x2)}}
 
 #include "X86Convolution.inc"
+#include "X86Dense.inc"
 #include "X86Depthwise.inc"
 
 const tgk_conv_kernels tgk_conv_avx2 = {
@@ -80,4 +92,7 @@ const tgk_conv_kernels tgk_conv_avx2 = {
 
 const tgk_conv_kernels tgk_depthwise_avx2 = {
     KERNEL(depthwise_packed_size), KERNEL(depthwise_scratch_size), KERNEL(depthwise_pack), KERNEL(depthwise_run)};
+
+const tgk_dense_kernels tgk_dense_avx2 = {
+    KERNEL(dense_packed_size), KERNEL(dense_scratch_size), KERNEL(dense_pack), KERNEL(dense_run)};
 #endif

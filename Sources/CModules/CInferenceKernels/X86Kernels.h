@@ -5,3 +5,4 @@
 
 extern const tgk_conv_kernels tgk_conv_avx2;
 extern const tgk_conv_kernels tgk_depthwise_avx2;
+extern const tgk_dense_kernels tgk_dense_avx2;
