@@ -23,9 +23,10 @@ func module(
     swiftSettings: strict)
 }
 
-func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
+/// `excluding`: folders of fixtures, which tests find by `#filePath`.
+func tests(of name: String, uses dependencies: [Target.Dependency], excluding: [String] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: excluding,
     swiftSettings: strict)
 }
 
@@ -104,7 +105,8 @@ let device: [Target] = [
 let testTargets: [Target] = [
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
-  tests(of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
+  tests(
+    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"], excluding: ["Fixtures"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
