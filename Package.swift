@@ -23,10 +23,9 @@ func module(
     swiftSettings: strict)
 }
 
-/// `excluding`: folders of fixtures, which tests find by `#filePath`.
-func tests(of name: String, uses dependencies: [Target.Dependency], excluding: [String] = []) -> Target {
+func tests(of name: String, uses dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: excluding,
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: exclude,
     swiftSettings: strict)
 }
 
@@ -52,9 +51,9 @@ let cModules: [Target] = [
   .target(
     name: "CPNG", path: "Sources/CModules/CPNG",
     linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
-  .systemLibrary(
-    name: "CMosquitto", path: "Sources/CModules/CMosquitto", pkgConfig: "libmosquitto",
-    providers: [.apt(["libmosquitto-dev"])]),
+  .target(
+    name: "CMosquitto", path: "Sources/CModules/CMosquitto",
+    linkerSettings: [.linkedLibrary("mosquitto"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]),
   .target(
     name: "CTOML", path: "Sources/CModules/CTOML",
     cxxSettings: [.define("TOML_HEADER_ONLY", to: "1"), .define("TOML_EXCEPTIONS", to: "0")]),
@@ -106,9 +105,9 @@ let testTargets: [Target] = [
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
-    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"], excluding: ["Fixtures"]),
+    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"], exclude: ["Fixtures"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"], exclude: ["Fixtures"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),

@@ -14,7 +14,7 @@ package struct RGBImage: Sendable, Hashable {
   }
 
   /// Points outside of the image are left out.
-  package subscript(column: Int, row: Int) -> RGBColor {
+  package subscript(column column: Int, row row: Int) -> RGBColor {
     get {
       guard (0..<width).contains(column), (0..<height).contains(row) else { return RGBColor(gray: 0) }
       let start = (row * width + column) * 3
