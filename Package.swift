@@ -111,8 +111,7 @@ let device: [Target] = [
 let testTargets: [Target] = [
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
-  tests(
-    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"], exclude: ["Fixtures"]),
+  tests(of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
