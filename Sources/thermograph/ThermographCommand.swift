@@ -5,6 +5,6 @@ struct ThermographCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "thermograph",
     abstract: "Captures thermal images, screens them on the device and delivers them. Research use only.",
-    subcommands: [CheckCommand.self]
+    subcommands: [CheckCommand.self, InferCommand.self]
   )
 }
