@@ -1,5 +1,91 @@
+import Foundation
 import Testing
 
+/// Which module may import which. SwiftPM lets a target import a sibling that it does not declare, so the layers
+/// hold only because this table does.
+private let importTable: [String: Set<String>] = [
+  // Core: pure logic. No Glibc, no C but the kernels; of the standard library's companions only FoundationEssentials.
+  "Provenance": [],
+  "Thermography": ["Provenance"],
+  "Identification": ["Provenance"],
+  "Inference": ["CInferenceKernels"],
+  "Screening": ["Provenance", "Thermography", "Inference", "FoundationEssentials"],
+  "Forwarding": ["Provenance", "Screening", "FoundationEssentials"],
+  "Configuration": ["Provenance", "FoundationEssentials"],
+  // Adapters: one per kind of outside world.
+  "LocalFiles": ["Glibc"],
+  "LinuxIO": ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux", "Glibc", "Synchronization"],
+  "Storage": ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux", "Glibc", "Synchronization"],
+  "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
+  "CloudLink": ["Provenance", "Forwarding", "CMosquitto", "CLinux", "Glibc", "Synchronization"],
+  "ConfigurationFiles": ["Configuration", "CTOML", "Glibc"],
+  "DeviceSimulation": ["Provenance", "Thermography", "Identification", "CLinux", "Glibc", "Synchronization"],
+]
+
+private let coreModules: Set<String> = [
+  "Provenance", "Thermography", "Identification", "Inference", "Screening", "Forwarding", "Configuration",
+]
+
+/// What the composition and the executable may name beyond every module of the house.
+private let compositionExtras: Set<String> = [
+  "Logging", "ServiceLifecycle", "FoundationEssentials", "Synchronization", "Glibc",
+]
+
 @Suite struct ImportTableTests {
-  @Test func placeholder() {}
+  @Test func everyModuleHasARowInTheTable() throws {
+    let folders =
+      try FileManager.default.contentsOfDirectory(atPath: House.path("Sources/Core"))
+      + FileManager.default.contentsOfDirectory(atPath: House.path("Sources/Adapters"))
+    #expect(Set(folders) == Set(importTable.keys))
+  }
+
+  @Test(arguments: importTable.keys.sorted())
+  func modulesImportOnlyWhatTheTableAllows(module: String) throws {
+    let layer = coreModules.contains(module) ? "Core" : "Adapters"
+    let files = try House.swiftFiles(under: "Sources/\(layer)/\(module)")
+    #expect(!files.isEmpty)
+    for file in files {
+      for (line, name) in try House.imports(of: file) {
+        #expect(
+          importTable[module]?.contains(name) == true,
+          "\(file):\(line): \(module) imports \(name), which the import table does not allow")
+      }
+    }
+  }
+
+  @Test func theDeviceNamesNoCModule() throws {
+    let allowed = Set(importTable.keys).union(compositionExtras)
+    for file in try House.swiftFiles(under: "Sources/Device") {
+      for (line, name) in try House.imports(of: file) {
+        #expect(allowed.contains(name), "\(file):\(line): Device imports \(name)")
+      }
+    }
+  }
+
+  @Test func theExecutableNamesNoCModule() throws {
+    let allowed = Set(importTable.keys).union(compositionExtras).union(["Device", "ArgumentParser"])
+    for file in try House.swiftFiles(under: "Sources/thermograph") {
+      for (line, name) in try House.imports(of: file) {
+        #expect(allowed.contains(name), "\(file):\(line): thermograph imports \(name)")
+      }
+    }
+  }
+
+  @Test func noModuleImportsAModuleAboveIt() {
+    // Kahn's algorithm over the table: a cycle would leave modules that can never be taken away.
+    var remaining = importTable.mapValues { $0.filter { importTable[$0] != nil } }
+    while let leaf = remaining.first(where: { $0.value.isEmpty })?.key {
+      remaining[leaf] = nil
+      for key in remaining.keys { remaining[key]?.remove(leaf) }
+    }
+    #expect(remaining.isEmpty, "these modules import each other: \(remaining.keys.sorted())")
+  }
+
+  @Test func coreNeverImportsAnAdapter() {
+    for module in coreModules {
+      for name in importTable[module, default: []] where importTable[name] != nil {
+        #expect(coreModules.contains(name), "\(module) names \(name)")
+      }
+    }
+  }
 }

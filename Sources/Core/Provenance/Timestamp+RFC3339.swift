@@ -1,17 +1,20 @@
 extension Timestamp {
   /// The wall-clock instant as RFC 3339 text in UTC with milliseconds, e.g. `2026-03-01T09:30:00.125Z`.
-  ///
-  /// Days are turned into a civil date by Hinnant's `civil_from_days` (proleptic Gregorian, any Int64 nanosecond).
   package var rfc3339: String {
+    let civil = civil
+    return "\(padded(civil.date.year, 4))-\(padded(civil.date.month, 2))-\(padded(civil.date.day, 2))T"
+      + "\(padded(civil.hour, 2)):\(padded(civil.minute, 2)):\(padded(civil.second, 2))"
+      + ".\(padded(civil.millisecond, 3))Z"
+  }
+
+  /// The wall-clock instant in UTC by the civil calendar, rounded down to the millisecond.
+  package var civil: (date: CivilDate, hour: Int64, minute: Int64, second: Int64, millisecond: Int64) {
     let (milliseconds, _) = utcNanoseconds.flooredDivision(by: 1_000_000)
     let (seconds, millisecond) = milliseconds.flooredDivision(by: 1000)
     let (days, secondOfDay) = seconds.flooredDivision(by: 86_400)
-    let date = CivilDate(daysSinceEpoch: days)
-    let hour = secondOfDay / 3600
-    let minute = secondOfDay / 60 % 60
-    let second = secondOfDay % 60
-    return "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))T"
-      + "\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2)).\(padded(millisecond, 3))Z"
+    return (
+      CivilDate(daysSinceEpoch: days), secondOfDay / 3600, secondOfDay / 60 % 60, secondOfDay % 60, millisecond
+    )
   }
 }
 
@@ -23,7 +26,7 @@ package struct CivilDate: Sendable, Hashable {
   /// 1...31
   package var day: Int64
 
-  /// The date `daysSinceEpoch` days after 1970-01-01.
+  /// The date `daysSinceEpoch` days after 1970-01-01, by Hinnant's `civil_from_days`.
   package init(daysSinceEpoch: Int64) {
     let shifted = daysSinceEpoch + 719_468  // days since 0000-03-01
     let (era, dayOfEra) = shifted.flooredDivision(by: 146_097)

@@ -12,11 +12,14 @@ package protocol I2CBus {
   mutating func transaction(
     address: UInt8, write: UnsafeRawBufferPointer, read: UnsafeMutableRawBufferPointer
   ) throws(I2CError)
+
+  /// Closes and opens the bus anew: what a driver does when retries on the open bus have failed.
+  mutating func reopen() throws(I2CError)
 }
 
 /// Why a transaction did not happen, as a small closed set on which a driver can decide.
 package struct I2CError: Error, Equatable, Sendable {
-  package enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable, CaseIterable {
     /// Nobody answered at the address (ENXIO, EREMOTEIO).
     case noAcknowledgeAddress
     /// The device stopped acknowledging inside the data.
@@ -45,5 +48,22 @@ package struct I2CError: Error, Equatable, Sendable {
     self.kind = kind
     self.device = device
     self.systemErrorNumber = systemErrorNumber
+  }
+}
+
+extension I2CError: CustomStringConvertible {
+  package var description: String {
+    let what =
+      switch kind {
+      case .noAcknowledgeAddress: "nobody answers at the address; check power, wiring and the address"
+      case .noAcknowledgeData: "the device stopped acknowledging inside a transfer"
+      case .arbitrationLost: "another master won the bus"
+      case .bus: "bus error; check the wiring, its length and the pull-up resistors"
+      case .timeout: "the controller timed out; a line may be held low"
+      case .shortTransfer: "the controller transferred less than asked"
+      case .unavailable: "the bus cannot be opened; is I2C enabled, does the node exist, is the user in group i2c?"
+      case .other: "the transfer failed"
+      }
+    return systemErrorNumber == 0 ? "\(device): \(what)" : "\(device): \(what) (errno \(systemErrorNumber))"
   }
 }

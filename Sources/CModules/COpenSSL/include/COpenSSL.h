@@ -1,2 +1,43 @@
 #pragma once
-#include <openssl/evp.h>
+// The few primitives of libcrypto that the house uses, each as one call with plain buffers.
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  TG_AES_KEY_BYTES = 32,
+  TG_GCM_NONCE_BYTES = 12,
+  TG_GCM_TAG_BYTES = 16,
+  TG_SHA256_BYTES = 32,
+};
+
+// The result of a call: a failed tag check is not an error of the library.
+enum {
+  TG_CRYPTO_OK = 0,
+  TG_CRYPTO_LIBRARY_FAILED = -1,
+  TG_CRYPTO_NOT_AUTHENTIC = -2,
+};
+
+/// SHA-256 (FIPS 180-4).
+int tg_sha256(const uint8_t *message, size_t count, uint8_t digest[TG_SHA256_BYTES]);
+
+/// HMAC-SHA-256 (RFC 2104).
+int tg_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t count,
+                   uint8_t digest[TG_SHA256_BYTES]);
+
+/// A reusable cipher context; NULL when the library has no memory. One thread at a time.
+typedef struct tg_gcm tg_gcm;
+tg_gcm *tg_gcm_new(void);
+void tg_gcm_free(tg_gcm *context);
+
+/// AES-256-GCM (NIST SP 800-38D). Writes `count` bytes of ciphertext and then the tag of 16 bytes to `sealed`.
+int tg_gcm_seal(tg_gcm *context, const uint8_t key[TG_AES_KEY_BYTES], const uint8_t nonce[TG_GCM_NONCE_BYTES],
+                const uint8_t *associated, size_t associated_count, const uint8_t *plain, size_t count,
+                uint8_t *sealed);
+
+/// The reverse: `sealed` holds `count` bytes of ciphertext and then the tag. `plain` is wiped when the tag is wrong.
+int tg_gcm_open(tg_gcm *context, const uint8_t key[TG_AES_KEY_BYTES], const uint8_t nonce[TG_GCM_NONCE_BYTES],
+                const uint8_t *associated, size_t associated_count, const uint8_t *sealed, size_t count,
+                uint8_t *plain);
+
+/// Overwrites a buffer in a way that the compiler keeps.
+void tg_wipe(void *buffer, size_t count);

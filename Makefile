@@ -1,0 +1,29 @@
+# `make help` lists what there is. Everything that CI runs is `make test`.
+SHELL := /bin/bash
+SWIFT ?= swift
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint packages clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## one guided capture, simulated, all the way to a broker and a receiver
+	@Scripts/install-packages build demo
+	@Scripts/demo
+
+test: ## everything that CI runs: format, build, unit, house and end-to-end tests
+	@Scripts/install-packages build demo test
+	@Scripts/test
+
+build: ## the release binary, Swift runtime linked in: .build/release/thermograph
+	@Scripts/install-packages build
+	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
+
+lint: ## swift format in strict mode
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+packages: ## install the Debian packages that build, demo and tests need
+	@Scripts/install-packages build demo test
+
+clean: ## remove what was built
+	rm -rf .build demo-output

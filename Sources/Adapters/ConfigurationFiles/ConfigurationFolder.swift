@@ -1,0 +1,137 @@
+import Configuration
+
+/// The configuration files of a device: the main file, the drop-ins beside it and the board profile they name.
+package struct ConfigurationFolder: Sendable {
+  /// `conf.d/*.toml` in the same folder are drop-ins, read after it in the byte order of their names.
+  package var mainFile: String
+  /// `$CREDENTIALS_DIRECTORY`, for secrets given as `credential:NAME`.
+  package var credentialsDirectory: String?
+
+  package static let installedMainFile = "/etc/thermograph/thermograph.toml"
+  static let maximumDropIns = 64
+
+  package init(mainFile: String = Self.installedMainFile, credentialsDirectory: String? = nil) {
+    self.mainFile = mainFile
+    self.credentialsDirectory = credentialsDirectory
+  }
+
+  /// Reads and checks every file. Does not fail: what is wrong is in `faults`.
+  package func read() -> ConfigurationReading {
+    var sources = Sources()
+    sources.add(mainFile, role: .settings, whatToDo: mainFileAdvice)
+    for file in dropIns(&sources) {
+      sources.add(file, role: .settings) { _ in "a readable file, or none" }
+    }
+    let draft = ConfigurationReading(layers: sources.layers, mainFile: mainFile)
+    addBoardProfile(draft, to: &sources)
+    var reading = ConfigurationReading(layers: sources.layers, mainFile: mainFile, syntaxFaults: sources.faults)
+    checkPrivateFiles(&reading)
+    return reading
+  }
+
+  /// What has been read so far.
+  private struct Sources {
+    var layers: [ConfigurationLayer] = []
+    var faults: [ConfigurationFault] = []
+
+    mutating func add(
+      _ file: String, role: ConfigurationLayer.Role, first: Bool = false, whatToDo: (FileProblem) -> String
+    ) {
+      do throws(FileProblem) {
+        let text = TOMLText(try readFile(file, maximumBytes: TOMLText.maximumBytes), file: file)
+        faults += text.faults
+        let layer = ConfigurationLayer(role: role, file: file, root: text.root, isPartial: text.isPartial)
+        layers.insert(layer, at: first ? 0 : layers.count)
+      } catch {
+        faults.append(ConfigurationFault(at: SourcePlace(file: file), error.what, expected: whatToDo(error)))
+        // Its keys are unknown, which is not the same as unset.
+        let nothing = LocatedValue(.table([]), at: SourcePlace(file: file))
+        layers.insert(ConfigurationLayer(role: role, file: file, root: nothing, isPartial: true), at: 0)
+      }
+    }
+  }
+
+  private func mainFileAdvice(_ problem: FileProblem) -> String {
+    if problem.isMissing {
+      return "a configuration there: start from /usr/share/doc/thermograph/examples/thermograph.toml, "
+        + "or name a file with --config"
+    }
+    if problem.isForbidden { return "it readable by the user who runs this: chmod 644, or run as root" }
+    return "a TOML file of at most \(TOMLText.maximumBytes) bytes"
+  }
+
+  private func dropIns(_ sources: inout Sources) -> [String] {
+    let directory =
+      (mainFile.contains("/") ? String(mainFile[...(mainFile.lastIndex(of: "/") ?? mainFile.startIndex)]) : "")
+      + "conf.d"
+    do throws(FileProblem) {
+      let names = try listDirectory(directory, maximumNames: 1000).filter {
+        $0.hasSuffix(".toml") && !$0.hasPrefix(".")
+      }
+      if names.count > Self.maximumDropIns {
+        sources.faults.append(
+          ConfigurationFault(
+            at: SourcePlace(file: directory), "holds \(names.count) drop-ins",
+            expected: "at most \(Self.maximumDropIns)"))
+      }
+      return names.prefix(Self.maximumDropIns).map { "\(directory)/\($0)" }
+    } catch {
+      if !error.isMissing {
+        sources.faults.append(
+          ConfigurationFault(at: SourcePlace(file: directory), error.what, expected: "a readable directory, or none"))
+      }
+      return []
+    }
+  }
+
+  private func addBoardProfile(_ draft: ConfigurationReading, to sources: inout Sources) {
+    guard let board = draft.settings.device.board else { return }
+    let directory = draft.settings.paths.hardwareDirectory + "/boards"
+    let file = "\(directory)/\(board).toml"
+    let place: SourcePlace =
+      if case .file(let place) = draft.origins["device.board"] { place } else { SourcePlace(file: mainFile) }
+    let known: [String]
+    do throws(FileProblem) {
+      known = try listDirectory(directory, maximumNames: 1000).filter { $0.hasSuffix(".toml") }.map {
+        String($0.dropLast(5))
+      }
+    } catch {
+      sources.faults.append(
+        ConfigurationFault(
+          at: place, "device.board is \"\(board)\" and \(directory) \(error.what)",
+          expected: "paths.hardware_directory to hold the board profiles"))
+      return
+    }
+    guard known.contains(board) else {
+      sources.faults.append(.unknownBoard(board, known: known, directory: directory, at: place))
+      return
+    }
+    sources.add(file, role: .boardProfile, first: true) { _ in "a readable board profile" }
+  }
+}
+
+// MARK: - Files that others must not read
+
+extension ConfigurationFolder {
+  /// Modes only: a file that is not there yet is made later, by `enroll` or by the service.
+  private func checkPrivateFiles(_ reading: inout ConfigurationReading) {
+    for (key, path) in reading.settings.privateFiles {
+      let place: SourcePlace =
+        if case .file(let place) = reading.origins[key] { place } else { SourcePlace(file: mainFile) }
+      do throws(FileProblem) {
+        let mode = try permissions(of: path)
+        if mode & 0o077 != 0 {
+          reading.faults.append(
+            ConfigurationFault(
+              at: place, "\(key): \(path) is open to others, mode 0\(String(mode, radix: 8))",
+              expected: "mode 0600: chmod 600 \(path)"))
+        }
+      } catch {
+        if !error.isMissing {
+          reading.notices.append(
+            ConfigurationFault(at: place, "\(key): the mode of \(path) \(error.what)", expected: "root to check it"))
+        }
+      }
+    }
+  }
+}

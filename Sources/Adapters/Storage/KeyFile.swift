@@ -1,0 +1,181 @@
+import Glibc
+import Provenance
+
+/// A key in a file of mode 0600: 32 raw bytes, 64 hexadecimal digits or 44 characters of base64 (a newline may follow).
+package enum KeyFile {
+  /// No key form is longer than base64 with CR LF.
+  private static let maximumBytes = 128
+
+  /// Reads the key that seals the outbox; see `loadBytes`.
+  package static func load(
+    path: String, digests: some MessageDigests, requirePrivate: Bool = true
+  ) throws(KeyFileError) -> SealingKey {
+    let bytes = try loadBytes(path: path, requirePrivate: requirePrivate)
+    guard let key = SealingKey(bytes: bytes, digests: digests) else {
+      throw KeyFileError(path: path, .content(byteCount: bytes.count))
+    }
+    return key
+  }
+
+  /// Reads the 32 bytes of a key. The file must be a regular file that belongs to us or to root and is closed to everyone else.
+  ///
+  /// - Parameter requirePrivate: systemd credentials are files of mode 0440 owned by root in a private mount; they are
+  ///   read with `false`, everything else with `true`.
+  package static func loadBytes(path: String, requirePrivate: Bool = true) throws(KeyFileError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw KeyFileError(path: path, .open(errno)) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw KeyFileError(path: path, .open(errno)) }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw KeyFileError(path: path, .notAFile) }
+    if requirePrivate {
+      guard status.st_mode & 0o077 == 0 else { throw KeyFileError(path: path, .mode(UInt32(status.st_mode & 0o777))) }
+      guard status.st_uid == geteuid() || status.st_uid == 0 else {
+        throw KeyFileError(path: path, .owner(uid: status.st_uid))
+      }
+    }
+    var content = [UInt8](repeating: 0, count: maximumBytes + 1)
+    var filled = 0
+    while filled < content.count {
+      let count = content.withUnsafeMutableBytes {
+        read(descriptor, $0.baseAddress.map { $0 + filled }, $0.count - filled)
+      }
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw KeyFileError(path: path, .open(errno)) }
+      if count == 0 { break }
+      filled += count
+    }
+    defer { for index in content.indices { content[index] = 0 } }
+    guard let bytes = key(in: Array(content[..<filled])), bytes.count == SealingKey.byteCount else {
+      throw KeyFileError(path: path, .content(byteCount: filled))
+    }
+    return bytes
+  }
+
+  /// Makes a new key file of mode 0600 that did not exist before, on disk when this returns.
+  package static func create(
+    path: String, digests: some MessageDigests, using generator: inout some RandomNumberGenerator
+  ) throws(KeyFileError) -> SealingKey {
+    let bytes = (0..<SealingKey.byteCount).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+    guard let key = SealingKey(bytes: bytes, digests: digests) else {
+      throw KeyFileError(path: path, .content(byteCount: 0))
+    }
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw KeyFileError(path: path, .create(errno)) }
+    defer { close(descriptor) }
+    let text = Array((Hexadecimal.text(of: bytes) + "\n").utf8)
+    let written = write(descriptor, text, text.count)
+    guard written == text.count, fsync(descriptor) == 0 else {
+      let error = errno
+      unlink(path)
+      throw KeyFileError(path: path, .create(error))
+    }
+    try syncDirectory(of: path)
+    return key
+  }
+
+  /// The key of `path`, made when the file does not exist: for simulation, tests and the installer.
+  package static func loadOrCreate(
+    path: String, digests: some MessageDigests, using generator: inout some RandomNumberGenerator
+  ) throws(KeyFileError) -> SealingKey {
+    if access(path, F_OK) != 0 && errno == ENOENT {
+      return try create(path: path, digests: digests, using: &generator)
+    }
+    return try load(path: path, digests: digests)
+  }
+
+  /// Destroys a key, and with it everything that only this key can open: overwritten, synced, unlinked. Flash may
+  /// keep the old block; whoever fears a soldering iron keeps the key in a TPM or an encrypted credential.
+  package static func erase(path: String) throws(KeyFileError) {
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { throw KeyFileError(path: path, .open(errno)) }
+    defer { close(descriptor) }
+    let zeros = [UInt8](repeating: 0, count: maximumBytes)
+    guard write(descriptor, zeros, zeros.count) == zeros.count, fsync(descriptor) == 0, unlink(path) == 0 else {
+      throw KeyFileError(path: path, .create(errno))
+    }
+    try syncDirectory(of: path)
+  }
+
+  private static func syncDirectory(of path: String) throws(KeyFileError) {
+    let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw KeyFileError(path: path, .create(errno)) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw KeyFileError(path: path, .create(errno)) }
+  }
+
+  /// The 32 bytes that `content` writes in one of the three forms, or nil.
+  static func key(in content: [UInt8]) -> [UInt8]? {
+    if content.count == SealingKey.byteCount { return content }
+    var text = content[...]
+    while let last = text.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { text.removeLast() }
+    if text.count == 2 * SealingKey.byteCount { return Hexadecimal.bytes(of: String(decoding: text, as: UTF8.self)) }
+    if text.count == 44, text.last == UInt8(ascii: "=") { return base64(text.dropLast()) }
+    return nil
+  }
+
+  /// The 32 bytes of 43 base64 digits (RFC 4648 section 4), or nil.
+  private static func base64(_ digits: ArraySlice<UInt8>) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var bits: UInt32 = 0
+    var count = 0
+    for digit in digits {
+      let value: UInt8
+      switch digit {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = digit - UInt8(ascii: "A")
+      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = digit - UInt8(ascii: "a") + 26
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0") + 52
+      case UInt8(ascii: "+"): value = 62
+      case UInt8(ascii: "/"): value = 63
+      default: return nil
+      }
+      bits = (bits << 6 | UInt32(value)) & 0xFFFF
+      count += 6
+      if count >= 8 {
+        count -= 8
+        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+      }
+    }
+    return bytes.count == SealingKey.byteCount ? bytes : nil
+  }
+}
+
+/// What is wrong with a key file. It never says anything of the content.
+package struct KeyFileError: Error, Sendable, Equatable, CustomStringConvertible {
+  package enum Problem: Sendable, Equatable {
+    case open(Int32)
+    case create(Int32)
+    case notAFile
+    case mode(UInt32)
+    case owner(uid: UInt32)
+    case content(byteCount: Int)
+  }
+
+  package let path: String
+  package let problem: Problem
+
+  init(path: String, _ problem: Problem) {
+    self.path = path
+    self.problem = problem
+  }
+
+  package var description: String {
+    switch problem {
+    case .open(let code): "key file \(path): \(systemErrorText(code)); expected a readable file with a 32-byte key"
+    case .create(let code): "key file \(path): cannot be written: \(systemErrorText(code))"
+    case .notAFile: "key file \(path): is not a regular file"
+    case .mode(let mode): "key file \(path): mode 0\(String(mode, radix: 8)) lets others read it; run chmod 600 \(path)"
+    case .owner(let uid): "key file \(path): belongs to uid \(uid); expected our own user or root"
+    case .content(let count):
+      "key file \(path): \(count) bytes are no key; expected 32 raw bytes, 64 hexadecimal digits or base64 of 32 bytes"
+    }
+  }
+}
+
+/// The system's words for an errno.
+func systemErrorText(_ code: Int32) -> String {
+  var buffer = [CChar](repeating: 0, count: 128)
+  guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
+  return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

@@ -1,0 +1,19 @@
+import Forwarding
+import Provenance
+
+/// How an outbox is kept.
+package struct OutboxConfiguration: Sendable {
+  /// The database file; `-wal`, `-shm` and `.ballast` lie beside it. Its directory must exist.
+  package var path: String
+  package var keys: KeyRing
+  /// How long a delivered message is kept, 0 for not at all.
+  package var retentionSeconds: Int
+  package var quota: OutboxQuota
+
+  package init(path: String, keys: KeyRing, retentionSeconds: Int = 0, quota: OutboxQuota = OutboxQuota()) {
+    self.path = path
+    self.keys = keys
+    self.retentionSeconds = retentionSeconds
+    self.quota = quota
+  }
+}

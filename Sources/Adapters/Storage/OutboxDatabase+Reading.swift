@@ -1,0 +1,112 @@
+import CSQLite
+import Forwarding
+import Provenance
+
+/// A message with the state it is in, as the tools show it.
+package struct StoredItem: Sendable, Equatable {
+  package let item: OutboxItem
+  package let state: DeliveryState
+  package let keyID: Int64
+  /// Why it is quarantined.
+  package let reason: String?
+}
+
+extension OutboxDatabase {
+  private static let columns = """
+    id, class, state, attempts, length, key_id, capture_id, sequence, name, topic, content_type, sha256, created_utc,
+    created_boot, created_monotonic, created_synchronised, reason
+    """
+
+  /// The waiting messages of a class in their order, from behind `id` on.
+  func pending(_ deliveryClass: DeliveryClass, after id: Int64, limit: Int) throws(OutboxError) -> [OutboxItem] {
+    var items: [OutboxItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE class = ? AND state = 0 AND id > ? ORDER BY id LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, deliveryClass.rawValue)
+        try statement.bind(2, id)
+        try statement.bind(3, limit)
+      }, row: { row throws(OutboxError) in items.append(try self.stored(row).item) })
+    return items
+  }
+
+  /// Messages of any state in order of arrival, from behind `id` on.
+  func list(after id: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
+    var items: [StoredItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE id > ? ORDER BY id LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, id)
+        try statement.bind(2, limit)
+      }, row: { row throws(OutboxError) in items.append(try self.stored(row)) })
+    return items
+  }
+
+  func find(_ id: Int64) throws(OutboxError) -> StoredItem {
+    var found: StoredItem?
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, id) },
+      row: { row throws(OutboxError) in found = try self.stored(row) })
+    guard let found else { throw .missing(id: id) }
+    return found
+  }
+
+  /// The record and images of a capture, in their order.
+  func find(captureID: RandomIdentifier) throws(OutboxError) -> [StoredItem] {
+    var items: [StoredItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE capture_id = ? ORDER BY id",
+      { statement throws(SQLiteError) in try statement.bind(1, captureID.bytes) },
+      row: { row throws(OutboxError) in items.append(try self.stored(row)) })
+    return items
+  }
+
+  /// The payload in the clear. Throws `.sealing(.notAuthentic)` when a bit of it or of its description changed.
+  func payload(of stored: StoredItem) throws(OutboxError) -> [UInt8] {
+    let item = stored.item
+    let key: SealingKey
+    do throws(SealingError) {
+      key = try configuration.keys.key(id: stored.keyID)
+    } catch {
+      throw .sealing(error, id: item.id)
+    }
+    let description = SealedDescription.bytes(outboxID: outboxID, keyID: stored.keyID, item: item)
+    var payload: [UInt8]?
+    try query(
+      "SELECT sealed FROM payload WHERE id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, item.id) }
+    ) { row throws(OutboxError) in
+      do throws(SealingError) {
+        payload = try row.withBlob(0) { blob throws(SealingError) in
+          try self.cipher.open(blob, associatedData: description, key: key)
+        }
+      } catch {
+        throw .sealing(error, id: item.id)
+      }
+    }
+    guard let payload, payload.count == item.byteCount else { throw .sealing(.notAuthentic, id: item.id) }
+    return payload
+  }
+
+  private func stored(_ row: SQLiteStatement) throws(OutboxError) -> StoredItem {
+    let id = row.integer(0)
+    guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(1))),
+      let state = DeliveryState(rawValue: Int(row.integer(2)))
+    else {
+      throw .database(
+        SQLiteError(
+          code: SQLITE_CORRUPT, path: connection.path, operation: "read message \(id)",
+          message: "class \(row.integer(1)) or state \(row.integer(2)) does not exist"))
+    }
+    let item = OutboxItem(
+      id: id, deliveryClass: deliveryClass, topicSuffix: row.text(9), contentType: row.text(10),
+      captureID: row.isNull(6) ? nil : RandomIdentifier(bytes: row.blob(6)), sequence: row.optionalInteger(7),
+      name: row.optionalText(8), byteCount: Int(row.integer(4)), sha256: row.blob(11),
+      created: Timestamp(
+        utcNanoseconds: row.integer(12), bootID: row.text(13),
+        monotonicNanoseconds: UInt64(bitPattern: row.integer(14)), synchronised: row.integer(15) != 0),
+      attempts: Int(row.integer(3)))
+    return StoredItem(item: item, state: state, keyID: row.integer(5), reason: row.optionalText(16))
+  }
+}

@@ -1,0 +1,163 @@
+import Forwarding
+import Provenance
+
+/// What a receipt brought about.
+package struct ReceiptOutcome: Sendable, Equatable {
+  /// Messages that are now delivered.
+  package var delivered: [Int64] = []
+  /// Entries whose hash is not that of our copy: the receiver holds something else, or the receipt is forged.
+  package var mismatched: [Receipt.Entry] = []
+  /// Entries for which nothing waits: a repeated receipt.
+  package var unknown = 0
+
+  package init() {}
+}
+
+extension OutboxDatabase {
+  /// The messages reached their goal: they are removed, or kept for the retention time. Unknown ids are passed over,
+  /// because an acknowledgement may meet a message that a receipt has freed. Only inside `transaction`.
+  func deliver(_ ids: [Int64]) throws(OutboxError) {
+    for id in ids {
+      if configuration.retentionSeconds > 0 {
+        try move(id, to: .delivered, reason: nil)
+      } else {
+        try remove(id)
+      }
+    }
+  }
+
+  /// The broker has the messages; they wait for the receiver. Only inside `transaction`.
+  func awaitReceipt(_ ids: [Int64]) throws(OutboxError) {
+    for id in ids { try move(id, to: .awaitingReceipt, reason: nil) }
+  }
+
+  /// Frees what the receiver has, after comparing each hash. Only inside `transaction`.
+  func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
+    var outcome = ReceiptOutcome()
+    for entry in receipt.entries {
+      var found: (id: Int64, sha256: String, state: Int64)?
+      try query(
+        "SELECT id, sha256, state FROM message WHERE capture_id = ? AND name = ?",
+        { statement throws(SQLiteError) in
+          try statement.bind(1, entry.captureID.bytes)
+          try statement.bind(2, entry.name)
+        }, row: { found = ($0.integer(0), Hexadecimal.text(of: $0.blob(1)), $0.integer(2)) })
+      guard let found, found.state != Int64(DeliveryState.delivered.rawValue) else {
+        outcome.unknown += 1
+        continue
+      }
+      guard found.sha256 == entry.sha256 else {
+        outcome.mismatched.append(entry)
+        continue
+      }
+      try deliver([found.id])
+      outcome.delivered.append(found.id)
+    }
+    return outcome
+  }
+
+  /// Makes messages wait again whose receipt did not come within `seconds` of the PUBACK, or came from another boot.
+  /// Returns how many. Only inside `transaction`.
+  func requeueUnreceipted(olderThanSeconds seconds: Int) throws(OutboxError) -> Int {
+    let now = time.now()
+    let age = UInt64(max(0, seconds)).multipliedReportingOverflow(by: 1_000_000_000)
+    let limit =
+      age.overflow || age.partialValue > now.monotonicNanoseconds
+      ? nil : Int64(bitPattern: now.monotonicNanoseconds - age.partialValue)
+    var ids: [Int64] = []
+    try query(
+      "SELECT id FROM message WHERE state = 1 AND (settled_boot IS NOT ? OR settled_monotonic <= ?) LIMIT 10000",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, now.bootID)
+        try statement.bind(2, limit)
+      }, row: { ids.append($0.integer(0)) })
+    for id in ids { try move(id, to: .pending, reason: nil) }
+    return ids.count
+  }
+
+  /// Sets a message aside for a person. Only inside `transaction`.
+  func quarantine(_ id: Int64, reason: String) throws(OutboxError) {
+    try move(id, to: .quarantined, reason: reason)
+  }
+
+  /// Makes a quarantined or acknowledged message wait again. Only inside `transaction`.
+  func retry(_ id: Int64) throws(OutboxError) {
+    try move(id, to: .pending, reason: nil)
+  }
+
+  /// Counts an attempt that the broker refused. Only inside `transaction`.
+  func recordRefusal(_ id: Int64) throws(OutboxError) {
+    try run("UPDATE message SET attempts = attempts + 1 WHERE id = ?") { statement throws(SQLiteError) in
+      try statement.bind(1, id)
+    }
+  }
+
+  /// Removes delivered messages whose retention time is over, at most `limit`; returns how many.
+  func expire(limit: Int) throws(OutboxError) -> Int {
+    let now = time.now()
+    let age = UInt64(max(0, configuration.retentionSeconds)).multipliedReportingOverflow(by: 1_000_000_000)
+    let limitNanoseconds =
+      age.overflow || age.partialValue > now.monotonicNanoseconds
+      ? nil : Int64(bitPattern: now.monotonicNanoseconds - age.partialValue)
+    var ids: [Int64] = []
+    try query(
+      "SELECT id FROM message WHERE state = 2 AND settled_boot IS ? AND settled_monotonic <= ? ORDER BY id LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, now.bootID)
+        try statement.bind(2, limitNanoseconds)
+        try statement.bind(3, limit)
+      }, row: { ids.append($0.integer(0)) })
+    for id in ids { try remove(id) }
+    return ids.count
+  }
+
+  private func move(_ id: Int64, to state: DeliveryState, reason: String?) throws(OutboxError) {
+    guard let before = try place(of: id) else { return }
+    let now = time.now()
+    try run(
+      "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ? WHERE id = ?"
+    ) { statement throws(SQLiteError) in
+      try statement.bind(1, state.rawValue)
+      try statement.bind(2, now.bootID)
+      try statement.bind(3, Int64(bitPattern: now.monotonicNanoseconds))
+      try statement.bind(4, reason)
+      try statement.bind(5, id)
+    }
+    accounts.remove(before.bytes, from: before.deliveryClass, before.state)
+    accounts.add(before.bytes, to: before.deliveryClass, state)
+  }
+
+  func remove(_ id: Int64) throws(OutboxError) {
+    guard let before = try place(of: id) else { return }
+    for sql in ["DELETE FROM message WHERE id = ?", "DELETE FROM payload WHERE id = ?"] {
+      try run(sql) { statement throws(SQLiteError) in try statement.bind(1, id) }
+    }
+    accounts.remove(before.bytes, from: before.deliveryClass, before.state)
+  }
+
+  private func place(
+    of id: Int64
+  ) throws(OutboxError) -> (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)? {
+    var found: (DeliveryClass, DeliveryState, Int)?
+    try query(
+      "SELECT class, state, length FROM message WHERE id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, id) }
+    ) { row in
+      guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
+        let state = DeliveryState(rawValue: Int(row.integer(1)))
+      else { return }
+      found = (deliveryClass, state, Int(row.integer(2)) + PayloadCipher.overheadBytes)
+    }
+    return found
+  }
+}
+
+extension OutboxDatabase {
+  /// Writes down what became of messages. Only inside `transaction`.
+  func settle(_ settlement: Settlement) throws(OutboxError) {
+    try deliver(settlement.delivered)
+    try awaitReceipt(settlement.awaitingReceipt)
+    for id in settlement.refused { try recordRefusal(id) }
+    for entry in settlement.quarantined { try quarantine(entry.id, reason: entry.reason) }
+  }
+}

@@ -1,0 +1,134 @@
+import Forwarding
+import Provenance
+
+extension OutboxDatabase {
+  /// Stores a capture: its record first, then its images. Only inside `transaction`. Every fault of the capture itself
+  /// is found before anything is written.
+  func insert(_ capture: NewCapture) throws(OutboxError) -> StoredCapture {
+    try refuseDuplicate(capture.captureID)
+    let number = CaptureNumber(outboxID: outboxID, sequence: nextSequence)
+    let record: [UInt8]
+    do {
+      record = try capture.record(number)
+    } catch {
+      throw .record(captureID: capture.captureID, reason: "\(error)")
+    }
+    guard capture.images.count <= Self.maximumImages else {
+      throw .record(
+        captureID: capture.captureID, reason: "\(capture.images.count) images; at most \(Self.maximumImages)")
+    }
+    try refuseTooLarge(record, name: OutboxItem.recordName)
+    var suffixes: [String] = []
+    for image in capture.images {
+      try refuseTooLarge(image.bytes, name: image.name)
+      do throws(TopicError) {
+        suffixes.append(try TopicSchema.imageSuffix(captureID: capture.captureID, name: image.name))
+      } catch {
+        throw .invalidTopic(error)
+      }
+    }
+    guard Set(suffixes).count == suffixes.count else {
+      throw .record(captureID: capture.captureID, reason: "two images have the same name")
+    }
+    let identity = (id: capture.captureID, sequence: number.sequence)
+    var ids = [
+      try insert(
+        .capture, topic: "capture", contentType: "application/json", capture: identity, name: OutboxItem.recordName,
+        payload: record, created: capture.created)
+    ]
+    for (image, suffix) in zip(capture.images, suffixes) {
+      ids.append(
+        try insert(
+          .image, topic: suffix, contentType: image.contentType, capture: identity, name: image.name,
+          payload: image.bytes, created: capture.created))
+    }
+    nextSequence += 1
+    return StoredCapture(number: number, itemIDs: ids)
+  }
+
+  /// Stores an alert, event, reply or health message. Only inside `transaction`.
+  func insert(_ message: NewMessage) throws(OutboxError) -> Int64 {
+    try refuseTooLarge(message.payload, name: message.topicSuffix)
+    if message.deliveryClass == .health { try removeWaitingHealth() }
+    return try insert(
+      message.deliveryClass, topic: message.topicSuffix, contentType: message.contentType, capture: nil, name: nil,
+      payload: message.payload, created: message.created)
+  }
+
+  private func refuseTooLarge(_ payload: [UInt8], name: String) throws(OutboxError) {
+    guard payload.count <= Self.maximumPayloadBytes else {
+      throw .payloadTooLarge(name: name, byteCount: payload.count)
+    }
+  }
+
+  private func refuseDuplicate(_ captureID: RandomIdentifier) throws(OutboxError) {
+    var stored = false
+    try query(
+      "SELECT 1 FROM message WHERE capture_id = ? LIMIT 1",
+      { statement throws(SQLiteError) in try statement.bind(1, captureID.bytes) }, row: { _ in stored = true })
+    if stored { throw .duplicateCapture(captureID) }
+  }
+
+  private func removeWaitingHealth() throws(OutboxError) {
+    var ids: [Int64] = []
+    try query(
+      "SELECT id FROM message WHERE class = \(DeliveryClass.health.rawValue) AND state = 0", { _ in },
+      row: { ids.append($0.integer(0)) })
+    for id in ids { try remove(id) }
+  }
+
+  private func insert(
+    _ deliveryClass: DeliveryClass, topic: String, contentType: String,
+    capture: (id: RandomIdentifier, sequence: Int64)?, name: String?, payload: [UInt8], created: Timestamp
+  ) throws(OutboxError) -> Int64 {
+    let item = OutboxItem(
+      id: nextMessage, deliveryClass: deliveryClass, topicSuffix: topic, contentType: contentType,
+      captureID: capture?.id, sequence: capture?.sequence, name: name, byteCount: payload.count,
+      sha256: digests.sha256(payload), created: created, attempts: 0)
+    try insert(item, payload: payload, state: .pending, reason: nil)
+    nextMessage += 1
+    return item.id
+  }
+
+  /// Writes a message under the id it carries, sealed with the current key.
+  func insert(_ item: OutboxItem, payload: [UInt8], state: DeliveryState, reason: String?) throws(OutboxError) {
+    let key = configuration.keys.current
+    let sealed: [UInt8]
+    do throws(SealingError) {
+      sealed = try cipher.seal(
+        payload, associatedData: SealedDescription.bytes(outboxID: outboxID, keyID: key.id, item: item), key: key)
+    } catch {
+      throw .sealing(error, id: item.id)
+    }
+    try run(
+      """
+      INSERT INTO message (id, class, state, attempts, length, key_id, capture_id, sequence, name, topic, content_type,
+        sha256, created_utc, created_boot, created_monotonic, created_synchronised, reason)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """
+    ) { insert throws(SQLiteError) in
+      try insert.bind(1, item.id)
+      try insert.bind(2, item.deliveryClass.rawValue)
+      try insert.bind(3, state.rawValue)
+      try insert.bind(4, item.attempts)
+      try insert.bind(5, item.byteCount)
+      try insert.bind(6, key.id)
+      try insert.bind(7, item.captureID?.bytes)
+      try insert.bind(8, item.sequence)
+      try insert.bind(9, item.name)
+      try insert.bind(10, item.topicSuffix)
+      try insert.bind(11, item.contentType)
+      try insert.bind(12, item.sha256)
+      try insert.bind(13, item.created.utcNanoseconds)
+      try insert.bind(14, item.created.bootID)
+      try insert.bind(15, Int64(bitPattern: item.created.monotonicNanoseconds))
+      try insert.bind(16, item.created.synchronised ? 1 : 0)
+      try insert.bind(17, reason)
+    }
+    try run("INSERT INTO payload VALUES (?, ?)") { insert throws(SQLiteError) in
+      try insert.bind(1, item.id)
+      try insert.bind(2, sealed)
+    }
+    accounts.add(sealed.count, to: item.deliveryClass, state)
+  }
+}

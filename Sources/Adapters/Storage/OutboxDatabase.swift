@@ -1,0 +1,209 @@
+import CSQLite
+import Forwarding
+import Provenance
+
+/// The outbox's tables on one connection, for one thread at a time: `Outbox` is the door for everyone else.
+///
+/// WAL with synchronous=FULL: when `transaction` returns, what it did survives a power cut. Payloads are sealed, so
+/// freed pages need no overwriting (`secure_delete` is a compile-time default of Debian's library and doubles the
+/// writes), and whoever must forget everything erases the key.
+final class OutboxDatabase {
+  /// The largest payload in the clear; the views of a capture have some 100 KB.
+  static let maximumPayloadBytes = 16 << 20
+  /// Messages of one capture: record, images.
+  static let maximumImages = 16
+  /// 4 KiB pages of WAL between checkpoints: bounds both the file and the fsyncs.
+  private static let checkpointPages = 1000
+
+  let configuration: OutboxConfiguration
+  let connection: SQLiteConnection
+  let cipher: PayloadCipher
+  let digests = OpenSSLDigests()
+  let time: any TimeSource
+
+  private(set) var outboxID: RandomIdentifier
+  var nextMessage: Int64
+  var nextSequence: Int64
+  var accounts = OutboxAccounts()
+  private var dataVersion: Int64 = 0
+  private var statements: [String: SQLiteStatement] = [:]
+
+  /// Opens the database of the configuration, or makes it.
+  init(
+    _ configuration: OutboxConfiguration, time: any TimeSource, generator: any RandomNumberGenerator
+  ) throws(OutboxError) {
+    self.configuration = configuration
+    self.time = time
+    var generator = generator
+    do {
+      cipher = try PayloadCipher(generator: generator)
+    } catch {
+      throw .sealing(error, id: 0)
+    }
+    do throws(SQLiteError) {
+      connection = try SQLiteConnection(path: configuration.path)
+      // Another process (a command-line tool) may hold the write lock for a moment.
+      try connection.execute("PRAGMA busy_timeout = 5000")
+    } catch {
+      throw OutboxError(error)
+    }
+    outboxID = RandomIdentifier(using: &generator)
+    nextMessage = 1
+    nextSequence = 1
+    try prepare()
+  }
+
+  private func prepare() throws(OutboxError) {
+    let (application, version, tables) = try sqlite { () throws(SQLiteError) in
+      (
+        try connection.integer("PRAGMA application_id") ?? 0, try connection.integer("PRAGMA user_version") ?? 0,
+        try connection.integer("SELECT count(*) FROM sqlite_master") ?? 0
+      )
+    }
+    guard application == OutboxSchema.applicationID || (application == 0 && tables == 0) else {
+      throw .foreign(path: connection.path, applicationID: application)
+    }
+    guard version <= OutboxSchema.version else { throw .newerSchema(path: connection.path, version: version) }
+    try sqlite { () throws(SQLiteError) in
+      for pragma in [
+        "page_size = 4096", "journal_mode = WAL", "synchronous = FULL", "secure_delete = OFF", "temp_store = MEMORY",
+        "cache_size = -1024", "wal_autocheckpoint = \(Self.checkpointPages)", "journal_size_limit = 8388608",
+      ] {
+        try connection.execute("PRAGMA \(pragma)")
+      }
+      try migrate(from: version)
+    }
+    try reload()
+  }
+
+  /// A call of SQLite with its error in the outbox's terms.
+  func sqlite<R>(_ body: () throws(SQLiteError) -> R) throws(OutboxError) -> R {
+    do throws(SQLiteError) {
+      return try body()
+    } catch {
+      throw OutboxError(error)
+    }
+  }
+
+  private func migrate(from version: Int64) throws(SQLiteError) {
+    guard version < OutboxSchema.version else { return }
+    try connection.execute("BEGIN IMMEDIATE")
+    for migration in OutboxSchema.migrations.dropFirst(Int(version)) { try connection.execute(migration.sql) }
+    if version == 0 {
+      let insert = try connection.prepare("INSERT INTO outbox VALUES (1, ?, 1, 1, 0)")
+      try insert.bind(1, outboxID.bytes)
+      try insert.run()
+    }
+    try connection.execute("PRAGMA application_id = \(OutboxSchema.applicationID)")
+    try connection.execute("PRAGMA user_version = \(OutboxSchema.version)")
+    try connection.execute("COMMIT")
+  }
+
+  /// A kept statement, prepared at its first use.
+  func statement(_ sql: String) throws(SQLiteError) -> SQLiteStatement {
+    if let statement = statements[sql] { return statement }
+    let statement = try connection.prepare(sql)
+    statements[sql] = statement
+    return statement
+  }
+
+  // MARK: - Transactions
+
+  /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
+  func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
+    let before = (nextMessage, nextSequence, accounts)
+    do throws(OutboxError) {
+      try execute("BEGIN IMMEDIATE")
+      try reloadIfChangedElsewhere()
+      let result = try body()
+      if (nextMessage, nextSequence) != (before.0, before.1) { try saveCounters() }
+      try execute("COMMIT")
+      return result
+    } catch {
+      (nextMessage, nextSequence, accounts) = before
+      if connection.isInTransaction { try execute("ROLLBACK") }
+      throw error
+    }
+  }
+
+  func execute(_ sql: String) throws(OutboxError) {
+    try sqlite { () throws(SQLiteError) in try statement(sql).run() }
+  }
+
+  private func saveCounters() throws(OutboxError) {
+    try run("UPDATE outbox SET next_message = ?, next_sequence = ?") { update throws(SQLiteError) in
+      try update.bind(1, nextMessage)
+      try update.bind(2, nextSequence)
+    }
+  }
+
+  /// Binds and runs a kept statement that returns nothing.
+  func run(_ sql: String, _ bind: (SQLiteStatement) throws(SQLiteError) -> Void) throws(OutboxError) {
+    try sqlite { () throws(SQLiteError) in
+      let statement = try self.statement(sql)
+      try bind(statement)
+      try statement.run()
+    }
+  }
+
+  /// Binds a kept statement, gives each row to `row` and resets it.
+  func query(
+    _ sql: String, _ bind: (SQLiteStatement) throws(SQLiteError) -> Void,
+    row: (SQLiteStatement) throws(OutboxError) -> Void
+  ) throws(OutboxError) {
+    let statement = try sqlite { () throws(SQLiteError) in
+      let prepared = try self.statement(sql)
+      try bind(prepared)
+      return prepared
+    }
+    defer { statement.reset() }
+    while try sqlite({ () throws(SQLiteError) in try statement.step() }) { try row(statement) }
+  }
+
+  /// Another process (a tool) may have written since; its changes must not be overwritten by stale counters.
+  private func reloadIfChangedElsewhere() throws(OutboxError) {
+    var version: Int64 = 0
+    try query("PRAGMA data_version", { _ in }, row: { version = $0.integer(0) })
+    if version != dataVersion { try reload() }
+  }
+
+  /// Reads the counters and adds up the accounts.
+  func reload() throws(OutboxError) {
+    try query("PRAGMA data_version", { _ in }, row: { dataVersion = $0.integer(0) })
+    var identifier: RandomIdentifier?
+    try query("SELECT outbox_id, next_message, next_sequence FROM outbox", { _ in }) { row in
+      identifier = RandomIdentifier(bytes: row.blob(0))
+      nextMessage = row.integer(1)
+      nextSequence = row.integer(2)
+    }
+    guard let identifier else {
+      throw OutboxError.database(
+        SQLiteError(
+          code: SQLITE_CORRUPT, path: connection.path, operation: "open", message: "the outbox has no identity"))
+    }
+    outboxID = identifier
+    accounts = OutboxAccounts()
+    try query("SELECT class, state, count(*), sum(length) FROM message GROUP BY class, state", { _ in }) { row in
+      guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
+        let state = DeliveryState(rawValue: Int(row.integer(1)))
+      else { return }
+      let rows = Int(row.integer(2))
+      accounts[deliveryClass, state] = OutboxUsage(
+        rows: rows, bytes: Int(row.integer(3)) + rows * PayloadCipher.overheadBytes)
+    }
+  }
+}
+
+extension RandomIdentifier {
+  /// The identifier in 16 bytes of network order, or nil.
+  init?(bytes: [UInt8]) {
+    guard bytes.count == 16 else { return nil }
+    let digits = Hexadecimal.text(of: bytes)
+    var text = ""
+    for (index, character) in digits.enumerated() {
+      if index == 8 || index == 12 || index == 16 || index == 20 { text.append("-") }
+      text.append(character)
+    }
+    self.init(text)
+  }
+}

@@ -1,0 +1,52 @@
+/// The layout of the outbox on disk. Migrations are only ever appended; `user_version` counts those applied.
+enum OutboxSchema {
+  /// "TGOB": tells our databases from others'.
+  static let applicationID: Int64 = 0x5447_4F42
+
+  static var version: Int64 { Int64(migrations.count) }
+
+  struct Migration {
+    let name: String
+    let sql: String
+  }
+
+  static let migrations = [
+    Migration(
+      name: "messages and payloads",
+      // What changes during delivery is a small row of its own, so that an acknowledgement does not rewrite the payload.
+      sql: """
+        CREATE TABLE outbox (
+          one INTEGER PRIMARY KEY CHECK (one = 1),
+          outbox_id BLOB NOT NULL,
+          next_message INTEGER NOT NULL,
+          next_sequence INTEGER NOT NULL,
+          open INTEGER NOT NULL
+        );
+        CREATE TABLE message (
+          id INTEGER PRIMARY KEY,
+          class INTEGER NOT NULL,
+          state INTEGER NOT NULL,
+          attempts INTEGER NOT NULL,
+          length INTEGER NOT NULL,
+          key_id INTEGER NOT NULL,
+          capture_id BLOB,
+          sequence INTEGER,
+          name TEXT,
+          topic TEXT NOT NULL,
+          content_type TEXT NOT NULL,
+          sha256 BLOB NOT NULL,
+          created_utc INTEGER NOT NULL,
+          created_boot TEXT NOT NULL,
+          created_monotonic INTEGER NOT NULL,
+          created_synchronised INTEGER NOT NULL,
+          settled_boot TEXT,
+          settled_monotonic INTEGER,
+          reason TEXT
+        );
+        CREATE INDEX message_waiting ON message (class, id) WHERE state = 0;
+        CREATE INDEX message_awaiting ON message (id) WHERE state = 1;
+        CREATE INDEX message_capture ON message (capture_id, name) WHERE capture_id IS NOT NULL;
+        CREATE TABLE payload (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+        """)
+  ]
+}

@@ -1,0 +1,173 @@
+/// One file, as values. Later layers override earlier ones key by key.
+package struct ConfigurationLayer: Sendable {
+  package enum Role: Sendable {
+    case boardProfile
+    case settings
+  }
+
+  package var role: Role
+  package var file: String
+  /// Always a table.
+  package var root: LocatedValue
+  /// Parts of the file could not be read, so that a key which is not here may still have been written.
+  package var isPartial: Bool
+
+  package init(role: Role, file: String, root: LocatedValue, isPartial: Bool) {
+    self.role = role
+    self.file = file
+    self.root = root
+    self.isPartial = isPartial
+  }
+}
+
+extension ConfigurationReading {
+  /// Checks the layers and joins them.
+  /// - Parameters:
+  ///   - layers: In the order of their effect: board profile, main file, drop-ins.
+  ///   - mainFile: Named where a required key is missing.
+  ///   - syntaxFaults: What was found while the layers were made.
+  package init(layers: [ConfigurationLayer], mainFile: String, syntaxFaults: [ConfigurationFault] = []) {
+    self.init(faults: syntaxFaults)
+    files = layers.map(\.file)
+    for key in SettingKey.all { origins[key.path] = .builtIn }
+    for layer in layers { read(layer, mainFile: mainFile) }
+    deriveDefaults()
+    let isPartial = layers.contains(where: \.isPartial)
+    if !isPartial { requireKeys(mainFile: mainFile, layers: layers) }
+    for rule in SettingsRule.all { faults += rule.faults(in: settings, origins) }
+    if !isPartial { notices += SettingsRule.notices(in: settings, origins, mainFile: mainFile) }
+    // As a person reads the files: by layer, then by line. Rules and missing keys thereby join their lines.
+    let order = Dictionary(files.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    faults = faults.enumerated().sorted { left, right in
+      let a = left.element.place
+      let b = right.element.place
+      return (order[a.file] ?? Int.max, a.line ?? 0, a.column ?? 0, left.offset)
+        < (order[b.file] ?? Int.max, b.line ?? 0, b.column ?? 0, right.offset)
+    }.map(\.element)
+  }
+
+  private mutating func read(_ layer: ConfigurationLayer, mainFile: String) {
+    guard case .table(let entries) = layer.root.content else { return }
+    var reader = LayerReader(role: layer.role)
+    for entry in entries { reader.readTopLevel(entry, into: &self) }
+    // Without a version a later program could not tell what an old file meant.
+    if layer.file == mainFile, !reader.hasSchema, !layer.isPartial {
+      faults.append(
+        ConfigurationFault(
+          at: SourcePlace(file: layer.file), "schema is missing",
+          expected: "schema = \(Settings.schemaVersion) above the first table"))
+    }
+  }
+
+  /// Keys that follow the state directory unless a file sets them.
+  private mutating func deriveDefaults() {
+    let keys = settings.paths.stateDirectory + "/keys/"
+    if origins["patients.site_key_file"] == .builtIn { settings.patients.siteKeyFile = .file(keys + "site.key") }
+    if origins["outbox.key_file"] == .builtIn { settings.outbox.keyFile = .file(keys + "outbox.key") }
+  }
+
+  private mutating func requireKeys(mainFile: String, layers: [ConfigurationLayer]) {
+    for key in SettingKey.all where key.isRequired && origins[key.path] == .builtIn {
+      // A key that was given with a wrong value has its fault already.
+      guard !faults.contains(where: { $0.what.hasPrefix(key.path + " ") }) else { continue }
+      let table = layers.filter { $0.role == .settings }.compactMap { $0.root.place(ofTable: key.table) }.first
+      faults.append(
+        ConfigurationFault(
+          at: table ?? SourcePlace(file: mainFile), "\(key.path) is missing",
+          expected: "\(key.name) = ... in [\(key.table)]: \(key.shape.expectation)"))
+    }
+  }
+}
+
+extension LocatedValue {
+  fileprivate func place(ofTable name: String) -> SourcePlace? {
+    guard case .table(let entries) = content else { return nil }
+    return entries.first { $0.key == name }?.keyPlace
+  }
+}
+
+/// Reads one layer's tables by the table of keys.
+private struct LayerReader {
+  let role: ConfigurationLayer.Role
+  var hasSchema = false
+
+  static let byPath = Dictionary(uniqueKeysWithValues: SettingKey.all.map { ($0.path, $0) })
+  static let tables = SettingKey.all.reduce(into: [String]()) { names, key in
+    if !names.contains(key.table) { names.append(key.table) }
+  }
+
+  mutating func readTopLevel(_ entry: LocatedValue.Entry, into reading: inout ConfigurationReading) {
+    switch entry.key {
+    case "schema":
+      hasSchema = true
+      readSchema(entry, into: &reading)
+    case "profile" where role == .boardProfile:
+      // Description for people and for `doctor`: texts that set nothing.
+      break
+    case let name where Self.tables.contains(name):
+      guard case .table(let entries) = entry.value.content else {
+        reading.faults.append(
+          ConfigurationFault(
+            at: entry.value.place, "\(quoted(name)) is \(entry.value.summary)", expected: "a table: [\(name)]"))
+        return
+      }
+      for inner in entries { readKey(inner, table: name, into: &reading) }
+    default:
+      reading.faults.append(unknown(entry, table: nil))
+    }
+  }
+
+  private func readSchema(_ entry: LocatedValue.Entry, into reading: inout ConfigurationReading) {
+    guard case .integer(Int64(Settings.schemaVersion)) = entry.value.content else {
+      reading.faults.append(
+        ConfigurationFault(
+          at: entry.value.place, "schema is \(entry.value.summary)",
+          expected: "\(Settings.schemaVersion), the version of the file format that this program reads"))
+      return
+    }
+  }
+
+  private func readKey(_ entry: LocatedValue.Entry, table: String, into reading: inout ConfigurationReading) {
+    let path = table + "." + entry.key
+    guard let key = Self.byPath[path] else {
+      reading.faults.append(unknown(entry, table: table))
+      return
+    }
+    guard role == .settings || key.isOfBoard else {
+      reading.faults.append(
+        ConfigurationFault(
+          at: entry.keyPlace, "\(path) does not belong into a board profile", expected: "it in thermograph.toml"))
+      return
+    }
+    do throws(Mismatch) {
+      try key.assign(entry.value, &reading.settings)
+      reading.origins[path] = role == .settings ? .file(entry.keyPlace) : .boardProfile(entry.keyPlace)
+    } catch {
+      reading.faults.append(
+        ConfigurationFault(
+          at: error.place, "\(path) \(error.what)", expected: error.expected, suggestion: error.suggestion))
+    }
+  }
+
+  private func unknown(_ entry: LocatedValue.Entry, table: String?) -> ConfigurationFault {
+    let isTable = if case .table = entry.value.content { true } else { false }
+    let shown = TextForm.label.accepts(entry.key) ? entry.key : quoted(entry.key)
+    // The same key in another table: wrongly nested, the mistake that is looked for longest.
+    let elsewhere = SettingKey.all.filter { $0.name == entry.key && $0.table != table }
+    if !isTable, elsewhere.count == 1 {
+      return ConfigurationFault(
+        at: entry.keyPlace, table.map { "unknown key \($0).\(shown)" } ?? "key \(shown) stands outside every table",
+        expected: "it in [\(elsewhere[0].table)]", suggestion: elsewhere[0].path)
+    }
+    guard let table else {
+      return ConfigurationFault(
+        at: entry.keyPlace, isTable ? "unknown table [\(shown)]" : "unknown key \(shown) outside every table",
+        expected: isTable ? "one of " + Self.tables.map { "[\($0)]" }.joined(separator: " ") : "only schema there",
+        suggestion: nearestName(to: entry.key, among: isTable ? Self.tables : ["schema"]))
+    }
+    let names = SettingKey.all.filter { $0.table == table && (role == .settings || $0.isOfBoard) }.map(\.name)
+    return ConfigurationFault(
+      at: entry.keyPlace, "unknown \(isTable ? "table" : "key") \(table).\(shown)",
+      expected: "one of " + names.joined(separator: ", "), suggestion: nearestName(to: entry.key, among: names))
+  }
+}

@@ -1,0 +1,147 @@
+/// The table of keys: the check, the listing of `check --effective`, the JSON Schema and what can be reloaded all read
+/// it. A new key is a property in `Settings` and a line here.
+extension SettingKey {
+  /// Every key, in the order of the effective listing.
+  package static let all: [SettingKey] =
+    deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
+    + brokerKeys + lineKeys + serviceKeys + simulationKeys
+
+  /// Names the table once for all its keys.
+  private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
+    keys(name + ".")
+  }
+
+  private static let deviceKeys = table("device") { t in
+    key(t + "id", \.device.id, .text(.identifier), "name of this device, also the CN of its certificate", .required)
+    key(t + "site", \.device.site, .text(.identifier), "name of the clinic or household group", .required)
+    key(t + "board", \.device.board, .text(.label), "board profile: a file of hardware_directory/boards")
+  }
+
+  private static let pathKeys = table("paths") { t in
+    key(t + "state_directory", \.paths.stateDirectory, .text(.absolutePath), "outbox, keys and received models")
+    key(t + "runtime_directory", \.paths.runtimeDirectory, .text(.absolutePath), "control socket")
+    key(t + "models_directory", \.paths.modelsDirectory, .text(.absolutePath), "installed models, a folder each")
+    key(t + "hardware_directory", \.paths.hardwareDirectory, .text(.absolutePath), "board profiles")
+  }
+
+  private static let cameraKeys = table("camera") { t in
+    key(t + "bus", \.camera.bus, .text(.absolutePath), "I2C bus of the MLX90640", .ofBoard)
+    key(t + "address", \.camera.address, .integer(0x08...0x77), "7-bit I2C address", .ofBoard)
+    key(t + "refresh_rate_hz", \.camera.refreshRateHz, .oneOf(1, 2, 4, 8, 16, 32), "sub-pages a second")
+    key(t + "bus_speed_khz", \.camera.busSpeedKHz, .integer(100...1000), "SCL as the board sets it", .ofBoard)
+    key(t + "emissivity", \.camera.emissivity, .number(0.5...1), "of the skin")
+    key(
+      t + "reflected_temperature_celsius", \.camera.reflectedTemperatureCelsius, .number(-40...85),
+      "temperature that the skin reflects; unset: sensor temperature minus 8")
+    key(t + "frames_averaged", \.camera.framesAveraged, .integer(1...128), "whole frames in one thermogram")
+    key(t + "lens", \.camera.lens, .choice, "field of view in degrees")
+    key(t + "distance_centimetres", \.camera.distanceCentimetres, .number(20...200), "lens to skin")
+  }
+
+  private static let readerKeys = table("reader") { t in
+    key(t + "kind", \.reader.kind, .choice, "protocol of the RFID reader")
+    key(t + "device", \.reader.device, .text(.absolutePath), "serial device of the reader", .ofBoard)
+    key(
+      t + "baud", \.reader.baud, .oneOf(1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200),
+      "unset: what the reader leaves the factory with")
+    key(t + "hold_off_milliseconds", \.reader.holdOffMilliseconds, .integer(0...60_000), "an accepted tag is ignored")
+    key(
+      t + "confirmation_frames", \.reader.confirmationFrames, .integer(1...10),
+      "identical frames that make a tag; unset: 3 for rdm6300, else 1")
+    key(
+      t + "confirmation_window_milliseconds", \.reader.confirmationWindowMilliseconds, .integer(50...5000),
+      "all of them arrive within this")
+  }
+
+  private static let patientKeys = table("patients") { t in
+    key(t + "site_key_file", \.patients.siteKeyFile, .secret, "key of the pseudonyms, one for a site")
+    key(t + "roster_file", \.patients.rosterFile, .text(.absolutePath), "tags and the ids they stand for", .live)
+    key(t + "unknown_tag", \.patients.unknownTag, .choice, "a tag outside the roster", .live)
+  }
+
+  private static let sessionKeys = table("session") { t in
+    key(t + "acclimatisation_seconds", \.session.acclimatisationSeconds, .integer(0...3600), "rest first", .live)
+    key(t + "views", \.session.views, .choices(Settings.Session.View.self), "in the order of capture", .live)
+    key(t + "idle_timeout_seconds", \.session.idleTimeoutSeconds, .integer(10...3600), "then abandoned", .live)
+    key(t + "capture_timeout_seconds", \.session.captureTimeoutSeconds, .integer(5...600), "for one view", .live)
+    key(t + "retakes_per_view", \.session.retakesPerView, .integer(0...5), "after a refused attempt", .live)
+  }
+
+  private static let gateKeys = table("gates") { t in
+    key(t + "ambient_minimum_celsius", \.gates.ambientMinimumCelsius, .number(0...40), "room", .live)
+    key(t + "ambient_maximum_celsius", \.gates.ambientMaximumCelsius, .number(0...40), "room", .live)
+    key(
+      t + "ambient_drift_maximum_celsius_per_minute", \.gates.ambientDriftMaximumCelsiusPerMinute, .number(0.01...5),
+      "sensor temperature still moving", .live)
+    key(t + "settling_seconds", \.gates.settlingSeconds, .integer(0...1200), "sensor after power-up", .live)
+    key(t + "subject_minimum_share", \.gates.subjectMinimumShare, .number(0...1), "of the frame: too far", .live)
+    key(t + "subject_maximum_share", \.gates.subjectMaximumShare, .number(0...1), "of the frame: too near", .live)
+    key(t + "motion_maximum_celsius", \.gates.motionMaximumCelsius, .number(0.01...10), "between frames", .live)
+    key(t + "dead_pixels_maximum", \.gates.deadPixelsMaximum, .integer(0...768), "without a value", .live)
+    key(t + "noise_maximum_celsius", \.gates.noiseMaximumCelsius, .number(0.01...5), "standard error", .live)
+  }
+
+  private static let screeningKeys =
+    table("screening") { t in
+      key(t + "model", \.screening.model, .text(.label), "folder of models_directory; unset: no verdict")
+    }
+    + table("quality") { t in
+      key(t + "model", \.quality.model, .text(.label), "folder of models_directory; unset: the other gates alone")
+    }
+
+  private static let outboxKeys = table("outbox") { t in
+    key(t + "key_file", \.outbox.keyFile, .secret, "key that seals what waits")
+    key(t + "maximum_bytes", \.outbox.maximumBytes, .integer(16_777_216...1_099_511_627_776), "quota", .live)
+    key(
+      t + "free_space_floor_bytes", \.outbox.freeSpaceFloorBytes, .integer(0...1_099_511_627_776),
+      "left free on the file system", .live)
+    key(t + "on_full", \.outbox.onFull, .choice, "when the quota is reached", .live)
+    key(t + "retention_days", \.outbox.retentionDays, .integer(0...3650), "of delivered captures", .live)
+  }
+
+  private static let brokerKeys = table("broker") { t in
+    key(t + "host", \.broker.host, .text(.host), "MQTT broker; unset: nothing is sent")
+    key(t + "port", \.broker.port, .integer(1...65_535), "unset: 8883 with TLS, else 1883")
+    key(t + "protocol_version", \.broker.protocolVersion, .choice, "of MQTT")
+    key(t + "confirm", \.broker.confirm, .choice, "what frees local copies")
+    key(t + "keepalive_seconds", \.broker.keepaliveSeconds, .integer(5...1200), "between pings")
+    key(t + "allow_plaintext", \.broker.allowPlaintext, .flag, "MQTT without TLS to another host")
+    key(t + "ca_file", \.broker.caFile, .text(.absolutePath), "PEM; with it the connection is TLS")
+    key(t + "certificate_file", \.broker.certificateFile, .text(.absolutePath), "PEM of this device")
+    key(t + "key_file", \.broker.keyFile, .secret, "PEM key of that certificate")
+    key(t + "window_messages", \.broker.windowMessages, .integer(1...100), "in flight")
+    key(t + "part_size_bytes", \.broker.partSizeBytes, .integer(1024...16_777_216), "larger payloads are cut")
+    key(t + "pacing_messages_per_second", \.broker.pacingMessagesPerSecond, .integer(1...1000), "at most", .live)
+    key(t + "connect_timeout_seconds", \.broker.connectTimeoutSeconds, .integer(1...120), "TLS included")
+    key(t + "retry_minimum_seconds", \.broker.retryMinimumSeconds, .integer(1...3600), "between attempts")
+    key(t + "retry_maximum_seconds", \.broker.retryMaximumSeconds, .integer(1...3600), "between attempts")
+  }
+
+  private static let lineKeys = table("lines") { t in
+    key(t + "chip", \.lines.chip, .text(.label), "label of the GPIO chip", .ofBoard)
+    key(t + "button", \.lines.button, .line, "unset: no button", .ofBoard)
+    key(t + "led", \.lines.led, .line, "unset: no light", .ofBoard)
+    key(t + "buzzer", \.lines.buzzer, .line, "unset: no sound", .ofBoard)
+    key(t + "button_active_low", \.lines.buttonActiveLow, .flag, "pressed connects to ground", .ofBoard)
+  }
+
+  private static let serviceKeys =
+    table("health") { t in
+      key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages", .live)
+    }
+    + table("log") { t in
+      key(t + "level", \.log.level, .choice, "least severe that is written", .live)
+    }
+
+  private static let simulationKeys = table("simulation") { t in
+    key(t + "eeprom_file", \.simulation.eepromFile, .text(.absolutePath), "832 words; unset: the recorded sensor")
+    key(t + "seed", \.simulation.seed, .integer(0...Int(Int32.max)), "of noise")
+    key(t + "ambient_celsius", \.simulation.ambientCelsius, .number(-20...60), "of the scene's room")
+    key(t + "skin_celsius", \.simulation.skinCelsius, .number(0...60), "of the scene's subject")
+    key(t + "hot_spot_celsius", \.simulation.hotSpotCelsius, .number(0...20), "above the skin; 0: none")
+    key(t + "noise_celsius", \.simulation.noiseCelsius, .number(0...5), "standard deviation of a pixel")
+    key(t + "captures", \.simulation.captures, .integer(0...10_000), "tags presented in all")
+    key(t + "tag_delay_milliseconds", \.simulation.tagDelayMilliseconds, .integer(0...3_600_000), "before the first")
+    key(t + "tag_interval_milliseconds", \.simulation.tagIntervalMilliseconds, .integer(0...3_600_000), "between two")
+  }
+}

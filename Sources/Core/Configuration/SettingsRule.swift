@@ -1,0 +1,109 @@
+/// A condition on several keys together.
+struct SettingsRule: Sendable {
+  /// The fault stands at the first of them that a file sets.
+  let keys: [String]
+  /// `nil`: fulfilled.
+  let violation: @Sendable (Settings) -> (what: String, expected: String)?
+
+  func faults(
+    in settings: Settings, _ origins: [String: SettingOrigin]
+  ) -> [ConfigurationFault] {
+    guard let (what, expected) = violation(settings) else { return [] }
+    for key in keys {
+      switch origins[key] {
+      case .file(let place), .boardProfile(let place):
+        return [ConfigurationFault(at: place, what, expected: expected)]
+      default: continue
+      }
+    }
+    return []
+  }
+
+  static let all: [SettingsRule] = [
+    SettingsRule(keys: ["gates.ambient_minimum_celsius", "gates.ambient_maximum_celsius"]) { settings in
+      let gates = settings.gates
+      guard gates.ambientMinimumCelsius >= gates.ambientMaximumCelsius else { return nil }
+      return (
+        "gates.ambient_minimum_celsius \(gates.ambientMinimumCelsius) is not below ambient_maximum_celsius "
+          + "\(gates.ambientMaximumCelsius)", "a range"
+      )
+    },
+    SettingsRule(keys: ["gates.subject_minimum_share", "gates.subject_maximum_share"]) { settings in
+      let gates = settings.gates
+      guard gates.subjectMinimumShare >= gates.subjectMaximumShare else { return nil }
+      return (
+        "gates.subject_minimum_share \(gates.subjectMinimumShare) is not below subject_maximum_share "
+          + "\(gates.subjectMaximumShare)", "a range"
+      )
+    },
+    SettingsRule(keys: ["broker.retry_minimum_seconds", "broker.retry_maximum_seconds"]) { settings in
+      let broker = settings.broker
+      guard broker.retryMinimumSeconds > broker.retryMaximumSeconds else { return nil }
+      return (
+        "broker.retry_minimum_seconds \(broker.retryMinimumSeconds) is above retry_maximum_seconds "
+          + "\(broker.retryMaximumSeconds)", "a range"
+      )
+    },
+    SettingsRule(keys: ["broker.host"]) { settings in
+      let broker = settings.broker
+      guard let host = broker.host, !broker.usesTLS, !broker.allowPlaintext, !isLoopback(host) else { return nil }
+      return (
+        "broker.host \(quoted(host)) is another machine and the connection would not be encrypted",
+        "ca_file, certificate_file and key_file in [broker], or allow_plaintext = true"
+      )
+    },
+    SettingsRule(keys: ["broker.ca_file"]) { settings in
+      let broker = settings.broker
+      guard let host = broker.host, broker.usesTLS, broker.certificateFile == nil || broker.keyFile == nil,
+        !isLoopback(host)
+      else { return nil }
+      return (
+        "broker.ca_file asks for TLS and the device has no certificate of its own",
+        "certificate_file and key_file in [broker]"
+      )
+    },
+    SettingsRule(keys: ["broker.certificate_file", "broker.key_file"]) { settings in
+      let broker = settings.broker
+      guard (broker.certificateFile == nil) != (broker.keyFile == nil) else { return nil }
+      return ("broker.certificate_file and broker.key_file go together and one is missing", "both or neither")
+    },
+    SettingsRule(keys: ["broker.certificate_file"]) { settings in
+      let broker = settings.broker
+      guard broker.certificateFile != nil, !broker.usesTLS else { return nil }
+      return ("broker.certificate_file is not used without TLS", "ca_file in [broker]")
+    },
+  ]
+
+  static func notices(
+    in settings: Settings, _ origins: [String: SettingOrigin], mainFile: String
+  ) -> [ConfigurationFault] {
+    var notices: [ConfigurationFault] = []
+    let note = { (key: String, text: String) in
+      let place: SourcePlace =
+        switch origins[key] {
+        case .file(let place), .boardProfile(let place): place
+        default: SourcePlace(file: mainFile)
+        }
+      notices.append(ConfigurationFault(at: place, text))
+    }
+    if settings.broker.allowPlaintext, settings.broker.usesTLS {
+      note("broker.allow_plaintext", "broker.allow_plaintext has no effect: ca_file makes the connection TLS")
+    } else if settings.broker.allowPlaintext, let host = settings.broker.host, !isLoopback(host) {
+      note("broker.allow_plaintext", "broker.allow_plaintext: records and images cross the network readable")
+    }
+    if settings.broker.host == nil {
+      note("broker.host", "broker.host is not set: captures stay in the outbox")
+    }
+    if settings.screening.model == nil {
+      note("screening.model", "screening.model is not set: captures carry no verdict")
+    }
+    return notices
+  }
+}
+
+/// Whether `host` can only be this machine: `localhost`, 127.0.0.0/8 (RFC 1122), `::1`.
+package func isLoopback(_ host: String) -> Bool {
+  if host.lowercased() == "localhost" || host == "::1" { return true }
+  let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+  return octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil && !$0.hasPrefix("+") }
+}

@@ -1,0 +1,66 @@
+/// The texts that a key may take.
+package enum TextForm: Sendable, Equatable {
+  /// A level of an MQTT topic.
+  case identifier
+  /// A folder or file name without directories.
+  case label
+  case absolutePath
+  case host
+
+  static let maximumPathBytes = 1024
+  static let maximumHostBytes = 253
+
+  package var expectation: String {
+    switch self {
+    case .identifier: "1 to 36 of a-z, 0-9 and -"
+    case .label: "1 to 64 of A-Z, a-z, 0-9, ., _ and -, not starting with a dot"
+    case .absolutePath: "an absolute path of at most \(Self.maximumPathBytes) bytes"
+    case .host: "a host name or address without mqtt:// and without a port"
+    }
+  }
+
+  /// ECMA-262 regular expression for the JSON Schema; says the same as `accepts` (a test compares them).
+  package var pattern: String {
+    switch self {
+    case .identifier: "^[a-z0-9-]{1,36}$"
+    case .label: "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
+    case .absolutePath: "^/[^\\u0000-\\u001f\\u007f]*$"
+    case .host: "^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$"
+    }
+  }
+
+  package func accepts(_ text: String) -> Bool {
+    let bytes = Array(text.utf8)
+    switch self {
+    case .identifier:
+      return (1...36).contains(bytes.count)
+        && bytes.allSatisfy { isLowercase($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
+    case .label:
+      return (1...64).contains(bytes.count) && bytes.first != UInt8(ascii: ".") && bytes.allSatisfy(isLabelByte)
+    case .absolutePath:
+      return bytes.first == UInt8(ascii: "/") && bytes.count <= Self.maximumPathBytes
+        && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    case .host:
+      guard (1...Self.maximumHostBytes).contains(bytes.count) else { return false }
+      // Two colons or more make an IPv6 address; one would be a port.
+      if bytes.filter({ $0 == UInt8(ascii: ":") }).count >= 2 {
+        return bytes.allSatisfy { isHexadecimal($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }
+          && bytes.prefix { $0 != UInt8(ascii: ":") }.allSatisfy(isHexadecimal)
+      }
+      return bytes.allSatisfy(isLabelByte)
+    }
+  }
+}
+
+private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+private func isLowercase(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
+
+private func isHexadecimal(_ byte: UInt8) -> Bool {
+  isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20)
+}
+
+private func isLabelByte(_ byte: UInt8) -> Bool {
+  isDigit(byte) || isLowercase(byte | 0x20) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+    || byte == UInt8(ascii: "-")
+}

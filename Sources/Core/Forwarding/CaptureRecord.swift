@@ -1,0 +1,74 @@
+import Provenance
+import Screening
+
+/// The record of one capture, as it is sealed, sent and stored: JSON, versioned. Its schema is
+/// `Docs/schemas/capture-record-1.schema.json`.
+package struct CaptureRecord: Sendable, Hashable, Codable {
+  package static let schema = "thermograph.capture/1"
+  /// The media type of the record's message.
+  package static let mediaType = "application/json"
+
+  package var schema = CaptureRecord.schema
+  package var captureID: RandomIdentifier
+  package var outboxID: RandomIdentifier
+  /// Gapless within one outbox, from 1.
+  package var sequence: Int64
+  package var sessionID: RandomIdentifier
+  package var site: String
+  package var device: String
+  package var capturedAt: Instant
+  /// `capturedAt` corrected from monotonic time once the same boot synchronised; nil when it never was wrong, or
+  /// was not known by the time the record was sealed.
+  package var redatedAt: Instant?
+  package var patientRef: String
+  package var tagKind: TagKind
+  package var view: CaptureView
+  /// Counts the tries at this view within the session, from 1.
+  package var attempt: Int
+  package var acquisition: Acquisition
+  package var gates: [QualityGate]
+  package var verdict: Verdict
+  package var images: [ImageReference]
+  package var durations: Durations
+  package var versions: Versions
+
+  package init(
+    captureID: RandomIdentifier, outboxID: RandomIdentifier, sequence: Int64, sessionID: RandomIdentifier,
+    site: String, device: String, capturedAt: Instant, redatedAt: Instant?, patientRef: String, tagKind: TagKind,
+    view: CaptureView, attempt: Int, acquisition: Acquisition, gates: [QualityGate], verdict: Verdict,
+    images: [ImageReference], durations: Durations, versions: Versions
+  ) {
+    self.captureID = captureID
+    self.outboxID = outboxID
+    self.sequence = sequence
+    self.sessionID = sessionID
+    self.site = site
+    self.device = device
+    self.capturedAt = capturedAt
+    self.redatedAt = redatedAt
+    self.patientRef = patientRef
+    self.tagKind = tagKind
+    self.view = view
+    self.attempt = attempt
+    self.acquisition = acquisition
+    self.gates = gates
+    self.verdict = verdict
+    self.images = images
+    self.durations = durations
+    self.versions = versions
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case schema
+    case captureID = "capture_id"
+    case outboxID = "outbox_id"
+    case sequence
+    case sessionID = "session_id"
+    case site, device
+    case capturedAt = "captured_at"
+    case redatedAt = "redated_at"
+    case patientRef = "patient_ref"
+    case tagKind = "tag_kind"
+    case view, attempt, acquisition, gates, verdict, images, durations, versions
+  }
+}

@@ -1,0 +1,88 @@
+/// The pixels that are warmer than the background, and the line about which the body is folded.
+package struct BodyMask: Sendable, Equatable {
+  package let rows: Int
+  package let columns: Int
+  /// Row by row.
+  package let pixels: [Bool]
+  /// Pixels of the body, at least 1.
+  package let count: Int
+  /// Twice the mean column of the body, rounded, a half away from the frame's centre: pixel centres lie at whole
+  /// columns, so an odd value is a line between two columns. Mirroring the frame gives 2 * (columns - 1) less it.
+  package let doubledMidline: Int
+
+  static let binCentikelvin = 10
+  static let binCount = 250
+
+  /// Otsu's threshold over the plane; throws `PreprocessingError.featureless` when all pixels are equal to within a
+  /// bin.
+  init(of plane: ThermalPlane) throws(PreprocessingError) {
+    guard let minimum = plane.values.min() else { throw .featureless }
+    let bins = plane.values.map { min(($0 - minimum) / Self.binCentikelvin, Self.binCount - 1) }
+    guard let threshold = Self.otsuThreshold(of: bins) else { throw .featureless }
+    rows = plane.rows
+    columns = plane.columns
+    pixels = bins.map { $0 > threshold }
+    var count = 0
+    var offset = 0
+    for (index, isBody) in pixels.enumerated() where isBody {
+      count += 1
+      offset += 2 * (index % plane.columns) - (plane.columns - 1)
+    }
+    self.count = count
+    doubledMidline = plane.columns - 1 + FixedPoint.rounded(offset, dividedBy: count)
+  }
+
+  /// The last bin of the lower class; the first of equals. Nil when one bin holds all.
+  private static func otsuThreshold(of bins: [Int]) -> Int? {
+    var histogram = Array(repeating: 0, count: binCount)
+    for bin in bins { histogram[bin] += 1 }
+    let total = bins.count
+    let sum = bins.reduce(0, +)
+    var lowerCount = 0
+    var lowerSum = 0
+    var best: (threshold: Int, variance: Int)?
+    for bin in 0..<binCount - 1 {
+      lowerCount += histogram[bin]
+      lowerSum += bin * histogram[bin]
+      guard lowerCount > 0 && lowerCount < total else { continue }
+      // Between-class variance times total squared. 768 pixels in 250 bins stay far below 63 bits.
+      let difference = total * lowerSum - lowerCount * sum
+      let variance = difference * difference / (lowerCount * (total - lowerCount))
+      if variance > best?.variance ?? 0 { best = (bin, variance) }
+    }
+    return best?.threshold
+  }
+
+  /// Left and right columns at `distance` (0 next to the midline) from the midline; either may lie outside the frame.
+  private func columnPair(distance: Int) -> (left: Int, right: Int) {
+    (doubledMidline / 2 - distance, (doubledMidline + 1) / 2 + distance)
+  }
+
+  /// The three planes of `PreprocessingStep.foldLeftRight`.
+  func fold(_ plane: ThermalPlane) -> [ThermalPlane] {
+    let half = columns / 2
+    var means = Array(repeating: 0, count: rows * half)
+    var differences = means
+    var pairs: [Int] = []
+    for row in 0..<rows {
+      for distance in 0..<half {
+        let (left, right) = columnPair(distance: distance)
+        guard left >= 0 && right < columns else { continue }
+        guard pixels[row * columns + left] && pixels[row * columns + right] else { continue }
+        let index = row * half + distance
+        let (l, r) = (plane.values[row * columns + left], plane.values[row * columns + right])
+        means[index] = FixedPoint.rounded(l + r, dividedBy: 2)
+        differences[index] = l - r
+        pairs.append(index)
+      }
+    }
+    var centred = Array(repeating: 0, count: rows * half)
+    if !pairs.isEmpty {
+      let mean = FixedPoint.rounded(pairs.reduce(0) { $0 + differences[$1] }, dividedBy: pairs.count)
+      for index in pairs { centred[index] = abs(differences[index] - mean) }
+    }
+    return [means, differences.map { abs($0) }, centred].map {
+      ThermalPlane(rows: rows, columns: half, values: $0)
+    }
+  }
+}

@@ -1,0 +1,69 @@
+extension LeftRightDifference {
+  /// Compares mirrored pixels left and right of the midline.
+  ///
+  /// Only pairs of which both pixels lie inside the subject count, so an off-centre subject does not compare skin
+  /// with background. nil with fewer than 64 pairs: a difference of less would rest on a sliver.
+  ///
+  /// - Parameters:
+  ///   - celsius: 768 temperatures, row-major.
+  ///   - standardErrorCelsius: 768 standard errors, or empty when unknown.
+  ///   - inside: the subject's 768 flags.
+  ///   - midlineColumn: the axis of the mirror, in columns, rounded to the nearest half.
+  ///   - mirrored: true when the image's left is the patient's left.
+  init?(
+    celsius: [Float], standardErrorCelsius: [Float], inside: [Bool], midlineColumn: Double, mirrored: Bool
+  ) {
+    let columns = SubjectMeasurements.columns
+    let rows = SubjectMeasurements.rows
+    let axis = Int((midlineColumn * 2).rounded())  // column and its mirror add up to this
+    var difference = [Float](repeating: 0, count: celsius.count)
+    var paired = [Bool](repeating: false, count: celsius.count)
+    var sum = 0.0
+    var variance = 0.0
+    var pairs = 0
+    for row in 0..<rows {
+      for column in 0..<columns {
+        let mirror = axis - column
+        guard column < mirror, mirror < columns else { continue }
+        let left = row * columns + column
+        let right = row * columns + mirror
+        guard inside[left], inside[right] else { continue }
+        // In an image that is not mirrored the patient's left is at the image's right.
+        let value = mirrored ? celsius[left] - celsius[right] : celsius[right] - celsius[left]
+        difference[left] = value
+        paired[left] = true
+        sum += Double(value)
+        pairs += 1
+        if !standardErrorCelsius.isEmpty {
+          let errors = (Double(standardErrorCelsius[left]), Double(standardErrorCelsius[right]))
+          variance += errors.0 * errors.0 + errors.1 * errors.1
+        }
+      }
+    }
+    guard pairs >= 64 else { return nil }
+    self.init(
+      celsius: sum / Double(pairs), standardErrorCelsius: variance.squareRoot() / Double(pairs),
+      largestLocalCelsius: Self.largestLocal(difference, paired: paired))
+  }
+
+  /// The largest absolute mean of a 3x3 neighbourhood of differences, all nine of which must be paired.
+  private static func largestLocal(_ difference: [Float], paired: [Bool]) -> Double {
+    let columns = SubjectMeasurements.columns
+    var largest = 0.0
+    for row in 1..<(SubjectMeasurements.rows - 1) {
+      for column in 1..<(columns - 1) {
+        let centre = row * columns + column
+        var sum = 0.0
+        var complete = true
+        for offset in [-columns, 0, columns] {
+          for pixel in (centre + offset - 1)...(centre + offset + 1) {
+            complete = complete && paired[pixel]
+            sum += Double(difference[pixel])
+          }
+        }
+        if complete { largest = max(largest, abs(sum / 9)) }
+      }
+    }
+    return largest
+  }
+}

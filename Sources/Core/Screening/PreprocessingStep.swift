@@ -1,0 +1,91 @@
+/// One step of a preprocessing chain. All steps are integer arithmetic on planes of equal size, so that the training
+/// scripts and the device agree to the last bit, and each commutes with mirroring the thermogram left to right.
+package enum PreprocessingStep: Sendable, Equatable {
+  /// Where a mean, a minimum or a maximum is taken.
+  package enum Region: String, Sendable, Equatable, Decodable {
+    case frame
+    /// The pixels that `maskBody` found.
+    case body
+  }
+
+  /// A pixel that differs by more than `limit` (centikelvin) from the median of its up to eight neighbours becomes
+  /// that median.
+  case suppressOutliers(limit: Int)
+  /// Finds the body: pixels above Otsu's threshold on a histogram of 250 bins of 10 centikelvin from the minimum.
+  case maskBody
+  /// Subtracts the rounded mean.
+  case subtractMean(Region)
+  /// Pixels outside the body become `value`.
+  case fillBackground(value: Int)
+  /// (x - min) * (levels - 1) / (max - min): 0...levels-1.
+  case minMax(levels: Int, Region)
+  /// (x - mean) * unit / standard deviation.
+  case zScore(unit: Int, Region)
+  /// round(cdf * (levels - 1)) of values 0...levels-1.
+  case equaliseHistogram(levels: Int)
+  /// Bilinear, pixel centres at half integers.
+  case resize(rows: Int, columns: Int)
+  /// Folds the left half onto the right about the body's midline; three planes of half the width: mean of the pair,
+  /// |left - right|, |left - right - mean(left - right)|; 0 where one of the pair is no body.
+  case foldLeftRight
+  /// Copies the only plane.
+  case replicateChannels(count: Int)
+  /// clamp(round(x / divisor) + zeroPoint) to int8; the last step of every chain.
+  case quantise(divisor: Int, zeroPoint: Int)
+}
+
+extension PreprocessingStep: Decodable {
+  private enum CodingKeys: String, CodingKey {
+    case step, limit, value, levels, unit, rows, columns, count, divisor, region
+    case zeroPoint = "zero_point"
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func integer(_ key: CodingKeys) throws -> Int { try container.decode(Int.self, forKey: key) }
+    let name = try container.decode(String.self, forKey: .step)
+    switch name {
+    case "suppress-outliers": self = .suppressOutliers(limit: try integer(.limit))
+    case "mask-body": self = .maskBody
+    case "subtract-mean": self = .subtractMean(try container.decode(Region.self, forKey: .region))
+    case "fill-background": self = .fillBackground(value: try integer(.value))
+    case "min-max":
+      self = .minMax(levels: try integer(.levels), try container.decode(Region.self, forKey: .region))
+    case "z-score": self = .zScore(unit: try integer(.unit), try container.decode(Region.self, forKey: .region))
+    case "equalise-histogram": self = .equaliseHistogram(levels: try integer(.levels))
+    case "resize": self = .resize(rows: try integer(.rows), columns: try integer(.columns))
+    case "fold-left-right": self = .foldLeftRight
+    case "replicate-channels": self = .replicateChannels(count: try integer(.count))
+    case "quantise":
+      self = .quantise(divisor: try integer(.divisor), zeroPoint: try integer(.zeroPoint))
+    default:
+      throw DecodingError.dataCorruptedError(
+        forKey: .step, in: container, debugDescription: "the unknown step \"\(name)\"")
+    }
+  }
+}
+
+/// Why a thermogram could not be made into an input tensor, or a chain cannot run.
+package enum PreprocessingError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The array is not 24 x 32.
+  case wrongSize(count: Int)
+  /// A pixel without a usable temperature: interpolate it first.
+  case missingPixel(row: Int, column: Int)
+  /// All pixels of the region are equal, so nothing can be seen or scaled.
+  case featureless
+  /// The step at `index` cannot stand there.
+  case badStep(index: Int, reason: String)
+
+  package var description: String {
+    switch self {
+    case .wrongSize(let count):
+      "thermogram: \(count) pixels; expected \(PreprocessingChain.rows * PreprocessingChain.columns)"
+    case .missingPixel(let row, let column):
+      "thermogram: row \(row), column \(column) has no temperature in 0...65535 centikelvin; interpolate it first"
+    case .featureless:
+      "thermogram: all pixels are equal; expected a scene"
+    case .badStep(let index, let reason):
+      "preprocessing step \(index): \(reason)"
+    }
+  }
+}

@@ -1,2 +1,0 @@
-import Inference
-import Thermography

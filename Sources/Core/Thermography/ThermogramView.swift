@@ -1,0 +1,133 @@
+/// Pixels for a file or a screen: eight bits each of red, green, blue, row-major, no padding.
+package struct RGBImage: Sendable, Hashable {
+  package let width: Int
+  package let height: Int
+  /// `width * height * 3` bytes.
+  package var bytes: [UInt8]
+
+  package init(width: Int, height: Int, color: RGBColor) {
+    self.width = width
+    self.height = height
+    bytes = []
+    bytes.reserveCapacity(width * height * 3)
+    for _ in 0..<width * height { bytes += [color.red, color.green, color.blue] }
+  }
+
+  /// Points outside of the image are left out.
+  package subscript(column column: Int, row row: Int) -> RGBColor {
+    get {
+      guard (0..<width).contains(column), (0..<height).contains(row) else { return RGBColor(gray: 0) }
+      let start = (row * width + column) * 3
+      return RGBColor(bytes[start], bytes[start + 1], bytes[start + 2])
+    }
+    set {
+      guard (0..<width).contains(column), (0..<height).contains(row) else { return }
+      let start = (row * width + column) * 3
+      bytes[start] = newValue.red
+      bytes[start + 1] = newValue.green
+      bytes[start + 2] = newValue.blue
+    }
+  }
+}
+
+/// The view of a thermogram: false colours, ten times upscaled, with a scale bar and words that say what it is for.
+///
+/// The window is fixed, so that two views can be compared by eye.
+package struct ThermogramView: Sendable {
+  package static let defaultWindowCelsius: ClosedRange<Double> = 27...37
+  /// View pixels a sensor pixel.
+  package static let scale = 10
+  /// The image alone; the scale bar stands to the right of it, the words below.
+  package static let imageWidth = SensorGeometry.columns * scale
+  package static let imageHeight = SensorGeometry.rows * scale
+  package static let width = imageWidth + 56
+  package static let height = imageHeight + 24
+
+  package var palette: Palette
+  /// degC at the ends of the palette; values outside take the end colours.
+  package var windowCelsius: ClosedRange<Double>
+  /// The capture's id, drawn below the image.
+  package var captureID: String
+
+  package init(
+    captureID: String, palette: Palette = .inferno,
+    windowCelsius: ClosedRange<Double> = ThermogramView.defaultWindowCelsius
+  ) {
+    self.captureID = captureID
+    self.palette = palette
+    self.windowCelsius = windowCelsius
+  }
+
+  /// The view as RGB bytes, `ThermogramView.width` x `ThermogramView.height`.
+  ///
+  /// Temperatures between pixel centres are interpolated linearly before colouring; pixels without a value are gray.
+  package func render(_ thermogram: Thermogram) -> RGBImage {
+    var image = RGBImage(width: Self.width, height: Self.height, color: Self.surround)
+    let colors = (0...Self.steps).map { palette.color(at: Double($0) / Double(Self.steps)) }
+    for row in 0..<Self.imageHeight {
+      for column in 0..<Self.imageWidth {
+        let value = Self.celsius(thermogram, column: column, row: row)
+        image[column: column, row: row] = value.map { colors[step(ofCelsius: $0)] } ?? Self.noValue
+      }
+    }
+    drawScale(colors, in: &image)
+    image.draw("Research use only", column: 4, row: Self.imageHeight + 3, color: Self.ink)
+    image.draw(captureID, column: 4, row: Self.imageHeight + 13, color: Self.ink)
+    return image
+  }
+
+  /// A thermogram as the palette shows it, a pixel a pixel, for a terminal; nil where there is no value.
+  package func color(ofCelsius value: Double) -> RGBColor {
+    palette.color(at: Double(step(ofCelsius: value)) / Double(Self.steps))
+  }
+
+  private static let steps = 1000
+  private static let surround = RGBColor(gray: 24)
+  private static let noValue = RGBColor(gray: 96)
+  private static let ink = RGBColor(gray: 230)
+
+  private func step(ofCelsius value: Double) -> Int {
+    let span = windowCelsius.upperBound - windowCelsius.lowerBound
+    let fraction = span > 0 ? (value - windowCelsius.lowerBound) / span : 0
+    return Int(min(max(fraction, 0), 1) * Double(Self.steps) + 0.5)
+  }
+
+  /// The temperature at a view pixel from the four sensor pixels around it; nil where the nearest has no value.
+  private static func celsius(_ thermogram: Thermogram, column: Int, row: Int) -> Double? {
+    func place(_ position: Int, _ count: Int) -> (lower: Int, upper: Int, share: Double) {
+      let centered = min(max((Double(position) + 0.5) / Double(scale) - 0.5, 0), Double(count - 1))
+      let lower = Int(centered)
+      return (lower, min(lower + 1, count - 1), centered - Double(lower))
+    }
+    let across = place(column, SensorGeometry.columns)
+    let down = place(row, SensorGeometry.rows)
+    let nearest = row / scale * SensorGeometry.columns + column / scale
+    guard thermogram.states[nearest] != .invalid else { return nil }
+    func value(_ row: Int, _ column: Int) -> Double {
+      let index = row * SensorGeometry.columns + column
+      return Double(thermogram.celsius[thermogram.states[index] == .invalid ? nearest : index])
+    }
+    let top = value(down.lower, across.lower) * (1 - across.share) + value(down.lower, across.upper) * across.share
+    let bottom = value(down.upper, across.lower) * (1 - across.share) + value(down.upper, across.upper) * across.share
+    return top * (1 - down.share) + bottom * down.share
+  }
+
+  /// The bar to the right with six marks.
+  private func drawScale(_ colors: [RGBColor], in image: inout RGBImage) {
+    let left = Self.imageWidth + 8
+    let top = 16
+    let length = Self.imageHeight - 32
+    for row in 0...length {
+      let color = colors[Self.steps * (length - row) / length]
+      for column in left..<left + 12 { image[column: column, row: top + row] = color }
+    }
+    let span = windowCelsius.upperBound - windowCelsius.lowerBound
+    for mark in 0...5 {
+      let row = top + length * (5 - mark) / 5
+      for column in left + 12..<left + 15 { image[column: column, row: row] = Self.ink }
+      let text = rounded(windowCelsius.lowerBound + span * Double(mark) / 5, span < 5 ? 1 : 0)
+      image.draw(text, column: left + 18, row: row - 3, color: Self.ink)
+    }
+    image.draw("°C", column: left + 18, row: 1, color: Self.ink)
+  }
+}

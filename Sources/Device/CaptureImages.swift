@@ -1,0 +1,85 @@
+import Forwarding
+import ImageFiles
+import Provenance
+import Thermography
+
+/// The image files of one capture, as they are sealed and sent.
+struct CaptureImages {
+  struct File {
+    var reference: CaptureRecord.ImageReference
+    var bytes: [UInt8]
+  }
+
+  static let mediaType = "image/png"
+
+  var files: [File]
+
+  /// - Parameters:
+  ///   - thermogram: what was measured.
+  ///   - captureID: written into the view.
+  ///   - capturedAt: the images' tIME.
+  ///   - manifest: JSON for the master's iTXt chunk: what a reader needs who has only this file.
+  init(
+    of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, manifest: String,
+    digests: some MessageDigests
+  ) throws(PNGError) {
+    let view = ThermogramView(captureID: captureID.description).render(thermogram)
+    let columns = SensorGeometry.columns
+    let rows = SensorGeometry.rows
+    let images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
+      (
+        "master.png", .master,
+        PNGImage(
+          width: columns, height: rows, samples: .grey16(thermogram.centikelvin), calibration: .centikelvin,
+          modified: capturedAt, texts: [("thermograph:manifest", manifest)])
+      ),
+      (
+        "view.png", .view,
+        PNGImage(width: view.width, height: view.height, samples: .rgb8(view.bytes), modified: capturedAt)
+      ),
+      (
+        "mask.png", .mask,
+        PNGImage(
+          width: columns, height: rows, samples: .grey8(thermogram.states.map { $0 == .measured ? 0 : 255 }),
+          modified: capturedAt)
+      ),
+      (
+        "standard-error.png", .standardError,
+        PNGImage(
+          width: columns, height: rows, samples: .grey16(thermogram.standardErrorMillikelvin),
+          calibration: .millikelvinDifference, modified: capturedAt)
+      ),
+    ]
+    var files: [File] = []
+    for (name, kind, image) in images {
+      let bytes = try image.encoded()
+      files.append(
+        File(
+          reference: .init(
+            name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
+            sha256: Hexadecimal.text(of: digests.sha256(bytes))),
+          bytes: bytes))
+    }
+    self.files = files
+  }
+}
+
+extension PNGImage.Calibration {
+  /// Samples in millikelvin of difference: 0 is none, one step is 0.001 degC.
+  static let millikelvinDifference = Self(purpose: "standard error", unit: "K", offset: "0", span: "65.535")
+}
+
+extension Thermogram {
+  /// 768 samples of the master image: hundredths of a kelvin above absolute zero, rounded to nearest, 0 for a pixel
+  /// without a value.
+  var centikelvin: [UInt16] {
+    zip(celsius, states).map { value, state in
+      state == .invalid || !value.isFinite ? 0 : UInt16(max(1, min(65_535, ((Double(value) + 273.15) * 100).rounded())))
+    }
+  }
+
+  /// 768 samples: thousandths of a kelvin, rounded to nearest, 0 where unknown.
+  var standardErrorMillikelvin: [UInt16] {
+    standardErrorCelsius.map { $0.isFinite ? UInt16(max(0, min(65_535, (Double($0) * 1000).rounded()))) : 0 }
+  }
+}

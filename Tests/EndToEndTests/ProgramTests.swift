@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct ProgramTests {
-  @Test func placeholder() {}
-}
