@@ -66,22 +66,7 @@ TGK_INLINE TARGET void KERNEL(store_tile)(
   tgk_store_tile_256(pixels, vectors, sum, channels, how, channel_count, output, output_step);
 }
 
-#define TILES \
-  TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) \
-  TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2) \
-  POOLED_TILE(4, 1) POOLED_TILE(4, 2)
-#define TILE_TABLE \
-  {{KERNEL(conv_1x1), KERNEL(conv_2x1), KERNEL(conv_3x1), KERNEL(conv_4x1), KERNEL(conv_5x1), KERNEL(conv_6x1)}, \
-   {KERNEL(conv_1x2), KERNEL(conv_2x2), KERNEL(conv_3x2), KERNEL(conv_4x2), KERNEL(conv_5x2), KERNEL(conv_6x2)}}
-#define POOLED_TILE_TABLE {{KERNEL(conv_pool_4x1)}, {KERNEL(conv_pool_4x2)}}
-
-#define DEPTHWISE_TILES TILES
-#define DEPTHWISE_TILE_TABLE \
-  {{KERNEL(depthwise_1x1), KERNEL(depthwise_2x1), KERNEL(depthwise_3x1), KERNEL(depthwise_4x1), \
-    KERNEL(depthwise_5x1), KERNEL(depthwise_6x1)}, \
-   {KERNEL(depthwise_1x2), KERNEL(depthwise_2x2), KERNEL(depthwise_3x2), KERNEL(depthwise_4x2), \
-    KERNEL(depthwise_5x2), KERNEL(depthwise_6x2)}}
-#define DEPTHWISE_POOLED_TILE_TABLE {{KERNEL(depthwise_pool_4x1)}, {KERNEL(depthwise_pool_4x2)}}
+#include "X86Tiles256.inc"
 
 #include "X86Convolution.inc"
 #include "X86Dense.inc"
