@@ -74,6 +74,9 @@ extension ModelManifest {
   private func validateFiles() throws(ModelManifestError) {
     var files = [("model", model), ("golden.input", golden.input)]
     if let frames = golden.frames { files.append(("golden.frames", frames)) }
+    if let counters = golden.counters { files.append(("golden.counters", counters)) }
+    if let residuals = golden.residuals { files.append(("golden.residuals", residuals)) }
+    if let subspaces { files.append(("subspaces.bases", subspaces.bases)) }
     for (index, file) in golden.outputs.enumerated() { files.append(("golden.outputs[\(index)]", file)) }
     for (field, file) in files {
       try require(Self.isPlainPath(file.path), "\(field).path", file.path, "a plain file name, or golden/ and one")
@@ -144,6 +147,15 @@ extension ModelManifest {
   }
 
   private func validateUse() throws(ModelManifestError) {
+    if let subspaces {
+      try require(
+        outputs.indices.contains(subspaces.output), "subspaces.output", "\(subspaces.output)",
+        "an index below \(outputs.count)")
+      try require(
+        (2...16).contains(subspaces.labels.count), "subspaces.labels", "\(subspaces.labels.count)", "2 to 16 classes")
+      try require((1...32768).contains(subspaces.unit), "subspaces.unit", "\(subspaces.unit)", "1...32768")
+      try require(golden.residuals != nil, "golden.residuals", "nothing", "a file, beside subspaces")
+    }
     switch purpose {
     case .screening:
       guard let decision else {

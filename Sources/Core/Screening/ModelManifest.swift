@@ -49,6 +49,7 @@ package struct ModelManifest: Sendable, Equatable {
   package let decision: Decision?
   /// Required for `quality`.
   package let acceptance: Acceptance?
+  package let subspaces: Subspaces?
   package let golden: Golden
 
   package struct TrainingData: Sendable, Equatable, Decodable {
@@ -95,12 +96,13 @@ package struct ModelManifest: Sendable, Equatable {
     package let channels: [WindowChannel]?
   }
 
-  /// How one counter of a window becomes int8: clamp(`gain` * f(max(x, 0)) / 256 rounded + `offset`), f being the
-  /// identity or `FixedPoint.log2Q8`.
+  /// How one counter of a window becomes int8; see `WindowEncoding`.
   package struct WindowChannel: Sendable, Equatable, Decodable {
     package enum Transform: String, Sendable, Equatable, Decodable {
       case linear
       case log2
+      /// The change since the window's first step.
+      case delta
     }
     package let name: String
     package let unit: String
@@ -132,14 +134,30 @@ package struct ModelManifest: Sendable, Equatable {
     package let minimum: Int
   }
 
+  /// The higher-order SVD classifier that stands beside a network; see `SubspaceClassifier`.
+  package struct Subspaces: Sendable, Equatable, Decodable {
+    /// The output that gives the features.
+    package let output: Int
+    /// The integer that stands for 1 in the bases.
+    package let unit: Int
+    /// The classes, in the bases' order.
+    package let labels: [String]
+    /// int32 [classes, directions, features].
+    package let bases: File
+  }
+
   /// Vectors that prove the engine: computed by the LiteRT reference kernels when the model was made.
   package struct Golden: Sendable, Equatable, Decodable {
     /// float32 degC [N, 24, 32]; absent for windows.
     package let frames: File?
+    /// int64 [N] + input shape, what the windows were before they were encoded; absent for thermograms.
+    package let counters: File?
     /// int8 [N] + input shape.
     package let input: File
     /// int8 [N] + output shape, one for each output.
     package let outputs: [File]
+    /// int64 [N, classes], parts per million; only beside `subspaces`.
+    package let residuals: File?
   }
 
   /// Reads and validates `manifest.json`.
@@ -178,6 +196,7 @@ package struct ModelManifest: Sendable, Equatable {
     outputs = document.outputs
     decision = document.decision
     acceptance = document.acceptance
+    subspaces = document.subspaces
     golden = document.golden
     if let steps = document.preprocessing {
       do throws(PreprocessingError) {
@@ -208,11 +227,12 @@ struct ModelManifestDocument: Decodable {
   let outputs: [ModelManifest.Output]
   let decision: ModelManifest.Decision?
   let acceptance: ModelManifest.Acceptance?
+  let subspaces: ModelManifest.Subspaces?
   let golden: ModelManifest.Golden
 
   enum CodingKeys: String, CodingKey {
     case format, id, version, purpose, status, licence, model, input, preprocessing, outputs, decision, acceptance
-    case golden
+    case subspaces, golden
     case intendedUse = "intended_use"
     case trainingData = "training_data"
   }

@@ -1,44 +1,6 @@
 import Inference
 import Provenance
 
-/// A model's folder, read and checked: the manifest is valid and the network's bytes are those it names.
-package struct ModelFolder: Sendable {
-  /// Reads the file of that path, relative to the folder, refusing more than so many bytes.
-  package typealias Reader = (_ path: String, _ maximumBytes: Int) throws -> [UInt8]
-
-  package let manifest: ModelManifest
-  /// `model.tflite`.
-  package let network: [UInt8]
-
-  /// - Parameters:
-  ///   - name: the folder's own name, which must be the manifest's `id`.
-  ///   - read: does the input; what it throws passes through.
-  /// - Throws: `ModelManifestError`, or what `read` throws.
-  package init(name: String, digests: some MessageDigests, read: Reader) throws {
-    manifest = try ModelManifest(json: try read("manifest.json", ModelManifest.sizeLimitBytes))
-    guard manifest.id == name else {
-      throw ModelManifestError(field: "id", found: manifest.id, expected: "the folder's name \(name)")
-    }
-    network = try Self.file(manifest.model, field: "model", digests: digests, read: read)
-  }
-
-  static func file(
-    _ file: ModelManifest.File, field: String, digests: some MessageDigests, read: Reader
-  ) throws -> [UInt8] {
-    let bytes = try read(file.path, file.bytes)
-    guard bytes.count == file.bytes else {
-      throw ModelManifestError(
-        field: "\(field).bytes", found: "\(bytes.count) in \(file.path)", expected: "\(file.bytes)")
-    }
-    let digest = Hexadecimal.text(of: digests.sha256(bytes))
-    guard digest == file.sha256 else {
-      throw ModelManifestError(
-        field: "\(field).sha256", found: "\(digest) in \(file.path)", expected: "\(file.sha256); fetch the file again")
-    }
-    return bytes
-  }
-}
-
 /// The proof that this device computes what the model's makers saw: the golden frames through the chain and the golden
 /// inputs through the engine, every byte compared.
 package struct ModelVerification: Sendable, Equatable {
@@ -50,19 +12,22 @@ package struct ModelVerification: Sendable, Equatable {
   /// The kernels that ran.
   package let kernels: String
 
+  /// Reads the file of that path, relative to the model's folder, refusing more than so many bytes.
+  package typealias Reader = (_ path: String, _ maximumBytes: Int) throws -> [UInt8]
+
+  /// - Parameter read: does the input; what it throws passes through.
   /// - Throws: `ModelManifestError` with the first difference, `ModelError`, `PreprocessingError`,
   ///   `NumPyArray.FormatError`, or what `read` throws.
   package init(
-    _ folder: ModelFolder, kernels: KernelChoice = .automatic, digests: some MessageDigests,
-    read: ModelFolder.Reader
+    _ manifest: ModelManifest, kernels: KernelChoice = .automatic, digests: some MessageDigests, read: Reader
   ) throws {
-    let manifest = folder.manifest
-    let interpreter = try Interpreter(model: Model(bytes: folder.network), kernels: kernels)
+    let network = try Self.file(manifest.model, field: "model", digests: digests, read: read)
+    let interpreter = try Interpreter(model: Model(bytes: network), kernels: kernels)
     try Self.compare(interpreter.inputs, [manifest.input.tensor], field: "input.tensor")
     try Self.compare(interpreter.outputs, manifest.outputs.map(\.tensor), field: "outputs")
 
     func array(_ file: ModelManifest.File, _ field: String, _ shape: [Int]) throws -> NumPyArray {
-      let array = try NumPyArray(file: ModelFolder.file(file, field: field, digests: digests, read: read))
+      let array = try NumPyArray(file: Self.file(file, field: field, digests: digests, read: read))
       guard Array(array.shape.dropFirst()) == shape else {
         throw ModelManifestError(field: field, found: "\(array.shape)", expected: "[N] + \(shape)")
       }
@@ -89,6 +54,30 @@ package struct ModelVerification: Sendable, Equatable {
           made.map { UInt8(bitPattern: $0) }, Array(expected), field: "golden.input, sample \(sample)")
       }
     }
+    if let file = manifest.golden.counters, let channels = manifest.input.channels {
+      let counters = try array(file, "golden.counters", manifest.input.tensor.shape)
+      guard counters.element == .int64, counters.shape[0] == count else {
+        throw ModelManifestError(
+          field: "golden.counters", found: "\(counters.element) \(counters.shape)", expected: "\(count) int64 windows")
+      }
+      let encoding = WindowEncoding(channels: channels)
+      for sample in 0..<count {
+        let window = Self.int64(counters, sample: sample, count: size)
+        try Self.requireEqual(
+          encoding.encode(window).map { UInt8(bitPattern: $0) },
+          Array(input.bytes[sample * size..<(sample + 1) * size]),
+          field: "golden.input, sample \(sample)")
+      }
+    }
+    var classifier: (SubspaceClassifier, NumPyArray)?
+    if let subspaces = manifest.subspaces, let file = manifest.golden.residuals {
+      let bases = try NumPyArray(
+        file: Self.file(subspaces.bases, field: "subspaces.bases", digests: digests, read: read))
+      classifier = (
+        try SubspaceClassifier(subspaces, bases: bases, features: manifest.outputs[subspaces.output].tensor),
+        try array(file, "golden.residuals", [subspaces.labels.count])
+      )
+    }
     let outputs = try zip(manifest.golden.outputs.indices, manifest.golden.outputs).map {
       try array($1, "golden.outputs[\($0)]", manifest.outputs[$0].tensor.shape)
     }
@@ -98,11 +87,37 @@ package struct ModelVerification: Sendable, Equatable {
         let expected = outputs[index].bytes.dropFirst(sample * bytes.count).prefix(bytes.count)
         try Self.requireEqual(bytes, Array(expected), field: "golden.outputs[\(index)], sample \(sample)")
       }
+      if let (classifier, residuals) = classifier {
+        let features = computed[classifier.output].map(Int8.init(bitPattern:))
+        let found = classifier.residuals(of: features)
+        let expected = Self.int64(residuals, sample: sample, count: found.count)
+        guard found == expected else {
+          throw ModelManifestError(
+            field: "golden.residuals, sample \(sample)", found: "\(found)", expected: "\(expected)")
+        }
+      }
     }
     samples = count
-    inputBytes = manifest.golden.frames == nil ? 0 : input.bytes.count
+    let isMadeHere = manifest.golden.frames != nil || manifest.golden.counters != nil
+    inputBytes = isMadeHere ? input.bytes.count : 0
     outputBytes = outputs.reduce(0) { $0 + $1.bytes.count }
     self.kernels = interpreter.kernels
+  }
+
+  private static func file(
+    _ file: ModelManifest.File, field: String, digests: some MessageDigests, read: Reader
+  ) throws -> [UInt8] {
+    let bytes = try read(file.path, file.bytes)
+    guard bytes.count == file.bytes else {
+      throw ModelManifestError(
+        field: "\(field).bytes", found: "\(bytes.count) in \(file.path)", expected: "\(file.bytes)")
+    }
+    let digest = Hexadecimal.text(of: digests.sha256(bytes))
+    guard digest == file.sha256 else {
+      throw ModelManifestError(
+        field: "\(field).sha256", found: "\(digest) in \(file.path)", expected: "\(file.sha256); fetch the file again")
+    }
+    return bytes
   }
 
   private static func compare(
@@ -112,10 +127,7 @@ package struct ModelVerification: Sendable, Equatable {
       throw ModelManifestError(field: field, found: "\(tensors.count) in the file", expected: "\(expected.count)")
     }
     for (tensor, entry) in zip(tensors, expected) {
-      let isSame =
-        tensor.type == .int8 && Array(tensor.shape.dropFirst()) == entry.shape
-        && tensor.scale == Float(entry.scale) && tensor.zeroPoint == entry.zeroPoint
-      guard isSame else {
+      guard tensor.agrees(with: entry) else {
         throw ModelManifestError(
           field: field,
           found: "\(tensor.type) \(tensor.shape), scale \(tensor.scale), zero point \(tensor.zeroPoint) in the file",
@@ -140,6 +152,14 @@ package struct ModelVerification: Sendable, Equatable {
       let at = (sample * count + index) * 4
       let bits = (0..<4).reduce(UInt32(0)) { $0 | UInt32(array.bytes[at + $1]) << UInt32(8 * $1) }
       return Float(bitPattern: bits)
+    }
+  }
+
+  private static func int64(_ array: NumPyArray, sample: Int, count: Int) -> [Int] {
+    (0..<count).map { index in
+      let at = (sample * count + index) * 8
+      let bits = (0..<8).reduce(UInt64(0)) { $0 | UInt64(array.bytes[at + $1]) << UInt64(8 * $1) }
+      return Int(Int64(bitPattern: bits))
     }
   }
 }

@@ -48,16 +48,16 @@ enum ShippedModels {
     .filter { FileManager.default.fileExists(atPath: directory.appending(path: "\($0)/manifest.json").path) }
     .sorted()
 
-  static func reader(_ name: String) -> ModelFolder.Reader {
+  static func reader(_ name: String) -> ModelVerification.Reader {
     { path, _ in [UInt8](try Data(contentsOf: directory.appending(path: name).appending(path: path))) }
   }
 
-  static func folder(_ name: String) throws -> ModelFolder {
-    try ModelFolder(name: name, digests: PlainSHA256(), read: reader(name))
+  static func manifest(_ name: String) throws -> ModelManifest {
+    try ModelManifest(json: try reader(name)("manifest.json", ModelManifest.sizeLimitBytes))
   }
 }
 
-@Suite struct ModelFolderTests {
+@Suite struct ModelVerificationTests {
   @Test func digestOfTheStandardsExample() {
     #expect(
       Hexadecimal.text(of: PlainSHA256().sha256(Array("abc".utf8)))
@@ -72,33 +72,34 @@ enum ShippedModels {
   /// kernels; neither shares code with the device.
   @Test(arguments: ShippedModels.names)
   func verifies(_ name: String) throws {
-    let folder = try ShippedModels.folder(name)
-    let verification = try ModelVerification(folder, digests: PlainSHA256(), read: ShippedModels.reader(name))
+    let manifest = try ShippedModels.manifest(name)
+    let verification = try ModelVerification(manifest, digests: PlainSHA256(), read: ShippedModels.reader(name))
     #expect(verification.samples >= 4)
     #expect(verification.outputBytes > 0)
-    #expect(folder.manifest.status == .demonstration)
+    #expect(verification.inputBytes > 0)
+    #expect(manifest.status == .demonstration)
+    #expect(manifest.id == name)
   }
 
   @Test func refusesChangedBytes() throws {
     let name = try #require(ShippedModels.names.first)
     let read = ShippedModels.reader(name)
-    #expect(throws: ModelManifestError.self) {
-      try ModelFolder(name: name, digests: PlainSHA256()) { path, limit in
+    let manifest = try ShippedModels.manifest(name)
+    let error = #expect(throws: ModelManifestError.self) {
+      try ModelVerification(manifest, digests: PlainSHA256()) { path, limit in
         var bytes = try read(path, limit)
         if path == "model.tflite" { bytes[bytes.count / 2] ^= 1 }
         return bytes
       }
     }
-    #expect(throws: ModelManifestError.self) {
-      try ModelFolder(name: "other", digests: PlainSHA256(), read: read)
-    }
+    #expect(error?.field == "model.sha256")
   }
 
   @Test func findsAnOutputThatDiffers() throws {
     let name = try #require(ShippedModels.names.first)
-    let folder = try ShippedModels.folder(name)
+    let manifest = try ShippedModels.manifest(name)
     let read = ShippedModels.reader(name)
-    let path = try #require(folder.manifest.golden.outputs.first).path
+    let path = try #require(manifest.golden.outputs.first).path
     struct Lying: MessageDigests {
       let truth: [String: [UInt8]]
       func sha256(_ message: [UInt8]) -> [UInt8] { truth["\(message.count)"] ?? PlainSHA256().sha256(message) }
@@ -107,12 +108,13 @@ enum ShippedModels {
     // A digest that answers for the changed file, so that only the comparison itself can find the change.
     let original = try read(path, 1 << 20)
     let digests = Lying(truth: ["\(original.count)": PlainSHA256().sha256(original)])
-    #expect(throws: ModelManifestError.self) {
-      try ModelVerification(folder, digests: digests) { file, limit in
+    let error = #expect(throws: ModelManifestError.self) {
+      try ModelVerification(manifest, digests: digests) { file, limit in
         var bytes = try read(file, limit)
         if file == path { bytes[bytes.count - 1] ^= 1 }
         return bytes
       }
     }
+    #expect(error?.field.hasPrefix("golden.outputs[0], sample") == true)
   }
 }

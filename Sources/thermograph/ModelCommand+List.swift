@@ -1,0 +1,83 @@
+import ArgumentParser
+import Device
+import FoundationEssentials
+import Glibc
+import LocalFiles
+import Provenance
+import Screening
+import Storage
+
+/// The folder that holds the models.
+struct ModelsDirectory: ParsableArguments {
+  @Option(name: .long, help: "The folder that holds a folder for each model.")
+  var directory = "Models"
+
+  private static let maximumEntries = 256
+
+  /// The named models, or all folders that hold a manifest, in byte order.
+  func names(_ wanted: [String]) throws -> [String] {
+    guard wanted.isEmpty else { return wanted }
+    return try FolderListing.names(in: directory, maximumCount: Self.maximumEntries).filter { name in
+      do throws(FileError) {
+        return try FolderListing.names(in: "\(directory)/\(name)", maximumCount: Self.maximumEntries)
+          .contains(ModelFolder.manifestName)
+      } catch  where error.systemErrorNumber == ENOTDIR {
+        return false
+      }
+    }
+  }
+
+  func folder(_ name: String) throws -> ModelFolder {
+    try ModelFolder(path: "\(directory)/\(name)", digests: OpenSSLDigests())
+  }
+
+  static func json(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+}
+
+struct ModelListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the models in a folder, one a line.",
+    discussion: "Each network's SHA-256 is compared with its manifest. Exit status 1 when a model cannot be used.")
+
+  @OptionGroup var models: ModelsDirectory
+
+  @Flag(name: .long, help: "Print one JSON object a model.")
+  var json = false
+
+  private struct Line: Encodable {
+    let id: String
+    let version: String
+    let purpose: String
+    let status: String
+    let bytes: Int
+    let sha256: String
+  }
+
+  func run() throws {
+    var isSound = true
+    for name in try models.names([]) {
+      let manifest: ModelManifest
+      do {
+        manifest = try models.folder(name).manifest
+      } catch {
+        printToStandardError("\(error)")
+        isSound = false
+        continue
+      }
+      let line = Line(
+        id: manifest.id, version: manifest.version, purpose: manifest.purpose.rawValue,
+        status: manifest.status.rawValue, bytes: manifest.model.bytes, sha256: manifest.model.sha256)
+      if json {
+        print(try ModelsDirectory.json(line))
+      } else {
+        print(
+          "\(line.id) \(line.version)  \(line.purpose)  \(line.status)  \(line.bytes) bytes  \(line.sha256.prefix(12))")
+      }
+    }
+    if !isSound { throw ExitCode.failure }
+  }
+}
