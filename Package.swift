@@ -79,6 +79,7 @@ let core: [Target] = [
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
+  module("LocalFiles", in: .adapters),
   module(
     "LinuxIO", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux"]),
@@ -112,10 +113,11 @@ let testTargets: [Target] = [
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
-    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"], exclude: ["Fixtures"]),
+    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
+  tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
   tests(

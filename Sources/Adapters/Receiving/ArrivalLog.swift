@@ -1,5 +1,5 @@
-import FoundationEssentials
 import Forwarding
+import FoundationEssentials
 import Glibc
 import Provenance
 

@@ -1,5 +1,5 @@
-import FoundationEssentials
 import Forwarding
+import FoundationEssentials
 import Provenance
 
 /// What a receiver needs to know of a record, whatever its version says beyond it.

@@ -46,7 +46,7 @@ TGK_INLINE TARGET __m256i KERNEL(multiply_pairs)(__m256i sum, __m256i pairs, __m
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, w));
 }
 
-TGK_INLINE TARGET __m256i KERNEL(maximum)(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
+TGK_INLINE TARGET __m256i KERNEL(maximum)(__m256i a, __m256i b) { return _mm256_max_epu32(a, b); }
 
 TGK_INLINE TARGET void KERNEL(fill)(int16_t *row, int32_t zero_point, size_t count) {
   for (size_t i = 0; i < count; i++) row[i] = (int16_t)zero_point;
