@@ -1,6 +1,7 @@
 // swift-tools-version: 6.2
 // 6.2 is the floor because `treatAllWarnings` needs it; the arm64 build uses a 6.2 compiler.
 
+import Foundation
 import PackageDescription
 
 /// Every Swift target of the house: Swift 6 language mode (the default of this tools version), warnings are errors.
@@ -23,9 +24,12 @@ func module(
     swiftSettings: strict)
 }
 
-func tests(of name: String, uses dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: exclude,
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    // Tests find their fixtures beside their source files; they are no resources of a bundle.
+    exclude: FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/Fixtures")
+      ? ["Fixtures"] : [],
     swiftSettings: strict)
 }
 
@@ -75,6 +79,7 @@ let core: [Target] = [
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
+  module("LocalFiles", in: .adapters),
   module(
     "LinuxIO", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux"]),
@@ -107,10 +112,12 @@ let device: [Target] = [
 let testTargets: [Target] = [
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
-  tests(of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
+  tests(
+    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"], exclude: ["Fixtures"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
+  tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
   tests(
@@ -124,7 +131,7 @@ let testTargets: [Target] = [
   tests(
     of: "Device",
     uses: ["Device", "DeviceSimulation"] + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph"]),
+  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
 let package = Package(

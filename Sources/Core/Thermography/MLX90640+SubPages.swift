@@ -107,7 +107,7 @@ extension MLX90640 {
     if subPage.control != control { return (.controlChanged(subPage.control.rawValue), after) }
     if after.dataReady || after.lastSubPage != status.lastSubPage { return (.torn, after) }
     if let fault = history.judge(subPage, periodMicroseconds: phase.periodMicroseconds) { return (fault, after) }
-    return (subPage.fault(calibration: calibration), after)
+    return (subPage.faults(calibration: calibration).first, after)
   }
 
   private mutating func confirmThatDataReadyClears() throws(SensorError) {
