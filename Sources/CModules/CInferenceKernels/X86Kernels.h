@@ -4,3 +4,5 @@
 #include "KernelTable.h"
 
 extern const tgk_conv_kernels tgk_conv_avx2;
+extern const tgk_conv_kernels tgk_depthwise_avx2;
+extern const tgk_dense_kernels tgk_dense_avx2;
