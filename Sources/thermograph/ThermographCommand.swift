@@ -5,6 +5,8 @@ struct ThermographCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "thermograph",
     abstract: "Captures thermal images, screens them on the device and delivers them. Research use only.",
-    subcommands: [CheckCommand.self]
+    subcommands: [
+      CameraCommand.self, CheckCommand.self, ReceiveCommand.self, RunCommand.self, TagCommand.self,
+    ]
   )
 }

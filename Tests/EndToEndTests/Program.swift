@@ -71,7 +71,7 @@ final class Program {
 
   /// Runs a program to its end.
   static func run(
-    _ executable: String = Program.thermograph, _ arguments: [String], in folder: String,
+    _ arguments: [String], executable: String = Program.thermograph, in folder: String,
     environment: [String: String] = [:], seconds: Double = 60
   ) async throws -> (status: Int32, output: String, errors: String) {
     let program = try Program(executable, arguments, in: folder, environment: environment)

@@ -7,11 +7,7 @@
     .max_pool = tgk_max_pool_portable, .average_pool = tgk_average_pool_portable, .mean = tgk_mean_portable, \
     .table = tgk_table_portable, .add = tgk_add_portable, .multiply = tgk_multiply_portable, \
     .quantize = tgk_quantize_portable, .dequantize = tgk_dequantize_portable, .softmax = tgk_softmax_portable}
-#if defined(__x86_64__)
-TABLE(tgk_avx2_kernels);
-TABLE(tgk_avxvnni_kernels);
-TABLE(tgk_avx512vnni_kernels);
-#elif defined(__aarch64__)
+#if defined(__aarch64__)
 TABLE(tgk_neon_kernels);
 TABLE(tgk_neondot_kernels);
 #endif

@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
+import FoundationEssentials
 
 /// What a model's `manifest.json` says: everything that the device must know to run the model and to say what its
 /// output means. The format is described in `Models/README.md`.
@@ -93,6 +89,8 @@ package struct ModelManifest: Sendable, Equatable {
     }
     package let kind: Kind
     package let tensor: Tensor
+    /// The views (`frontal`, `left-oblique` ...) that the model was trained on. Only for `thermogram`.
+    package let views: [String]?
     /// Only for `window`.
     package let channels: [WindowChannel]?
   }

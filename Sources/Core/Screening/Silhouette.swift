@@ -1,4 +1,4 @@
-/// The subject's outline in a frame: the largest connected warm region above Otsu's threshold.
+/// The subject's outline in a frame: the largest connected region of the body's mask.
 struct Silhouette {
   private static let columns = SubjectMeasurements.columns
   private static let rows = SubjectMeasurements.rows
@@ -9,10 +9,22 @@ struct Silhouette {
   let leftEdgeShare: Double
   let rightEdgeShare: Double
 
-  /// nil when nothing is warm enough to be a region of at least 24 pixels.
+  /// nil when nothing is warm enough to be a region of at least 24 pixels, or a pixel has no usable temperature.
   init?(celsius: [Float]) {
-    guard let threshold = Self.otsuThreshold(celsius) else { return nil }
-    let region = Self.largestRegion(celsius.map { $0 > threshold })
+    var centikelvin: [Int] = []
+    centikelvin.reserveCapacity(celsius.count)
+    for value in celsius {
+      guard let pixel = FixedPoint.centikelvin(ofCelsius: value) else { return nil }
+      centikelvin.append(pixel)
+    }
+    let plane = ThermalPlane(rows: Self.rows, columns: Self.columns, values: centikelvin)
+    let mask: BodyMask
+    do throws(PreprocessingError) {
+      mask = try BodyMask(of: plane)
+    } catch {
+      return nil  // every pixel is alike: nobody is there
+    }
+    let region = Self.largestRegion(mask.pixels)
     guard region.count >= 24 else { return nil }
     var inside = [Bool](repeating: false, count: celsius.count)
     for pixel in region { inside[pixel] = true }
@@ -50,36 +62,6 @@ struct Silhouette {
       variance += (Double(row) - meanRow) * (Double(row) - meanRow)
     }
     return covariance / variance
-  }
-
-  /// The threshold that separates the frame's temperatures into two classes with the greatest variance between them
-  /// (Otsu 1979), over 64 bins between the 1st and 99th percentile so that a single hot pixel does not stretch the
-  /// scale; nil for a frame without any spread.
-  private static func otsuThreshold(_ celsius: [Float]) -> Float? {
-    let sorted = celsius.sorted()
-    let low = sorted[sorted.count / 100]
-    let high = sorted[sorted.count - 1 - sorted.count / 100]
-    guard high - low > 0.1 else { return nil }
-    let bins = 64
-    var histogram = [Int](repeating: 0, count: bins)
-    for value in celsius {
-      let position = (value - low) / (high - low) * Float(bins)
-      histogram[min(bins - 1, max(0, Int(position)))] += 1
-    }
-    let total = Double(celsius.count)
-    let weightedTotal = histogram.indices.reduce(0.0) { $0 + Double($1) * Double(histogram[$1]) }
-    var below = 0.0
-    var weightedBelow = 0.0
-    var best = (variance: -1.0, bin: 0)
-    for bin in 0..<(bins - 1) {
-      below += Double(histogram[bin])
-      weightedBelow += Double(bin) * Double(histogram[bin])
-      guard below > 0, below < total else { continue }
-      let difference = weightedBelow / below - (weightedTotal - weightedBelow) / (total - below)
-      let variance = below * (total - below) * difference * difference
-      if variance > best.variance { best = (variance, bin) }
-    }
-    return low + (high - low) * Float(best.bin + 1) / Float(bins)
   }
 
   /// Pixels of the largest 4-connected region of `true`, by a flood fill whose stack never exceeds the frame.

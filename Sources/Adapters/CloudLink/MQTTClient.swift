@@ -1,0 +1,94 @@
+import Forwarding
+import Glibc
+import Provenance
+import Synchronization
+
+/// A connection to an MQTT broker, on a thread of its own.
+///
+/// It does what it is told and reports what happened; when to connect again, what to send and how much of it is the
+/// delivery logic's to decide. Every method may be called from any thread, returns at once, and takes effect on the
+/// link's thread. `stop` must be called before the last reference goes: the thread keeps running otherwise.
+///
+/// ```
+/// let client = try MQTTClient(time: clock, events: { event in ... }, notices: { notice in ... })
+/// client.connect(settings)                    // -> .connected(limits) or .connectionFailed(failure), exactly one
+/// client.publish(message, token: token)       // -> .published(token, outcome), or the end of the connection
+/// client.disconnect()                         // -> .disconnected(requested)
+/// await client.stop()                         // at most 2 s, in every state
+/// ```
+package final class MQTTClient: Sendable {
+  private let commands: CommandQueue
+  private let thread: LinkThread
+
+  /// Starts the thread. `events` and `notices` run on it, one at a time and in order; they may call this client's
+  /// methods but must not wait for anything. Throws when the system gives no thread or no pipe.
+  package init(
+    time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void,
+    notices: @escaping @Sendable (LinkNotice) -> Void = { _ in }
+  ) throws(LinkFailure) {
+    let commands = CommandQueue(wake: try WakeDescriptor())
+    self.commands = commands
+    thread = try LinkThread {
+      LinkLoop(commands: commands, time: time, events: events, notices: notices).run()
+    }
+  }
+
+  /// Begins to connect. Ends in `.connected` or `.connectionFailed`; the latter at once when an attempt or a
+  /// connection is already under way.
+  package func connect(_ settings: LinkSettings) {
+    commands.add(.connect(settings))
+  }
+
+  /// Says good-bye, so that the will is not sent, and closes. Ends in `.disconnected` (or `.connectionFailed`, during
+  /// an attempt) of kind `.requested`; does nothing without a connection.
+  package func disconnect() {
+    commands.add(.disconnect)
+  }
+
+  /// Hands a message over. Its outcome is `.published` with `token`; when the connection ends first there is none.
+  /// `.notSent` at once when there is no connection or the window is full.
+  package func publish(_ message: OutgoingMessage, token: PublishToken) {
+    commands.add(.publish(message, token))
+  }
+
+  /// Closes as `disconnect` does and ends the thread, within 2 s. The handlers are not called afterwards.
+  package func stop() async {
+    commands.add(.stop)
+    await thread.waitUntilEnded()
+  }
+}
+
+/// What the link's thread is asked to do.
+enum LinkCommand: Sendable {
+  case connect(LinkSettings)
+  case publish(OutgoingMessage, PublishToken)
+  case disconnect
+  case stop
+}
+
+/// Commands on their way to the link's thread.
+final class CommandQueue: Sendable {
+  let wake: WakeDescriptor
+  private let waiting = Mutex<[LinkCommand]>([])
+
+  init(wake: WakeDescriptor) {
+    self.wake = wake
+  }
+
+  /// The delivery logic's window bounds what waits here.
+  func add(_ command: LinkCommand) {
+    let wasEmpty = waiting.withLock { waiting in
+      waiting.append(command)
+      return waiting.count == 1
+    }
+    if wasEmpty { wake.signal() }
+  }
+
+  func takeAll() -> [LinkCommand] {
+    waiting.withLock { waiting in
+      let taken = waiting
+      waiting.removeAll(keepingCapacity: true)
+      return taken
+    }
+  }
+}

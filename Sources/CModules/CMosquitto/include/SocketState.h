@@ -1,0 +1,31 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/// Bounds what the kernel buffers and how long it keeps sending into silence: TCP_USER_TIMEOUT (tcp(7), unacknowledged
+/// data older than this ends the connection), TCP_NOTSENT_LOWAT (unsent bytes above this make the socket unwritable),
+/// TCP_NODELAY. Returns 0, or the errno of the first option that was refused.
+int link_socket_configure(int descriptor, unsigned user_timeout_milliseconds, unsigned unsent_bytes_maximum);
+
+/// The socket's pending error (SO_ERROR), clearing it; or the errno of asking.
+int link_socket_pending_error(int descriptor);
+
+/// What the kernel knows of a TCP connection (TCP_INFO).
+struct link_socket_progress {
+  /// Bytes that the peer has acknowledged since the connection began.
+  uint64_t acknowledged_bytes;
+  /// Bytes received since the connection began.
+  uint64_t received_bytes;
+  /// Bytes handed over by us and not yet acknowledged, sent or not.
+  uint64_t outstanding_bytes;
+  /// Whether the three-way handshake is over (any state after SYN_SENT).
+  bool established;
+};
+
+/// Returns 0 and fills `progress`, or the errno of getsockopt.
+int link_socket_progress_read(int descriptor, struct link_socket_progress *progress);
+
+/// Whether the peer has ended its direction: 1 yes, 0 no (data waits, or nothing yet), otherwise the negative errno
+/// of the connection's failure. Takes nothing out of the socket.
+int link_socket_peer_closed(int descriptor);

@@ -1,0 +1,118 @@
+extension DeliveryMachine {
+  /// Notes what became of a publish.
+  mutating func settle(
+    _ token: PublishToken, _ outcome: PublishOutcome, now: UInt64, _ actions: inout [DeliveryAction]
+  ) {
+    guard case .connected(let limits, _) = phase, let flight = flights.removeValue(forKey: token),
+      var message = progress[flight.id]
+    else { return }
+    let deliveryClass = message.item.deliveryClass
+    switch outcome {
+    case .acknowledged(let reason) where reason < 0x80:
+      count {
+        $0.acknowledgementsByReason[reason, default: 0] += 1
+      }
+      message.acknowledged += 1
+      progress[flight.id] = message
+      poison.progressed()
+      guard message.acknowledged == message.parts else { return }
+      lanes[deliveryClass.rawValue].refusals = 0
+      count { $0.acknowledged[deliveryClass.rawValue] += 1 }
+      let needsReceipt = awaitsReceipts(limits) && (deliveryClass == .capture || deliveryClass == .image)
+      finish(message.item, now: now) { settlement in
+        if needsReceipt {
+          settlement.awaitingReceipt.append(flight.id)
+        } else {
+          settlement.delivered.append(flight.id)
+        }
+      }
+    case .acknowledged(let reason), .refused(let reason):
+      count {
+        $0.acknowledgementsByReason[reason, default: 0] += 1
+        $0.refused[deliveryClass.rawValue] += 1
+      }
+      refuse(message.item, reason: reason, now: now, &actions)
+    case .notSent(let detail):
+      let attempts = message.item.attempts + 1
+      guard attempts < Self.maximumAttempts else {
+        quarantine(
+          flight.id, in: deliveryClass, reason: "the client did not take it \(attempts) times: \(detail)", now: now,
+          &actions)
+        return
+      }
+      putBack(message.item, attempts: attempts, heldMilliseconds: 1000, now: now)
+    }
+  }
+
+  /// PUBACK of 0x80 or more: not delivered. What is wrong with the message itself sets it aside after a few attempts;
+  /// what is wrong with rights or quotas makes its class wait, for as long as it takes somebody to mend it.
+  private mutating func refuse(
+    _ item: OutboxItem, reason: UInt8, now: UInt64, _ actions: inout [DeliveryAction]
+  ) {
+    let attempts = item.attempts + 1
+    note(now: now) { $0.refused.append(item.id) }
+    let isOwnFault = reason == 0x90 || reason == 0x95 || reason == 0x99
+    if isOwnFault && attempts >= Self.maximumAttempts {
+      quarantine(
+        item.id, in: item.deliveryClass, reason: "the broker refused it \(attempts) times, reason \(reason)", now: now,
+        &actions)
+      return
+    }
+    let index = item.deliveryClass.rawValue
+    lanes[index].refusals = min(lanes[index].refusals + 1, 7)
+    let milliseconds = min(configuration.backoff.maximumMilliseconds, 1000 << lanes[index].refusals)
+    putBack(item, attempts: attempts, heldMilliseconds: milliseconds, now: now)
+    actions.append(
+      .report(.refused(item.deliveryClass, reason: reason, nextAttemptSeconds: (milliseconds + 999) / 1000)))
+  }
+
+  /// Puts a message back to its place in the queue and holds its class.
+  private mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
+    forget(item.id)
+    let index = item.deliveryClass.rawValue
+    let again = OutboxItem(
+      id: item.id, deliveryClass: item.deliveryClass, topicSuffix: item.topicSuffix, contentType: item.contentType,
+      captureID: item.captureID, sequence: item.sequence, name: item.name, byteCount: item.byteCount,
+      sha256: item.sha256, created: item.created, attempts: attempts)
+    let place = lanes[index].ready.firstIndex { $0.id > item.id } ?? lanes[index].ready.endIndex
+    lanes[index].ready.insert(again, at: place)
+    lanes[index].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000
+  }
+
+  /// Sets a message aside that was under way.
+  mutating func quarantine(_ id: Int64, reason: String, now: UInt64, _ actions: inout [DeliveryAction]) {
+    guard let message = progress[id] else { return }
+    quarantine(id, in: message.item.deliveryClass, reason: reason, now: now, &actions)
+  }
+
+  mutating func quarantine(
+    _ id: Int64, in deliveryClass: DeliveryClass, reason: String, now: UInt64, _ actions: inout [DeliveryAction]
+  ) {
+    forget(id)
+    count { $0.quarantined[deliveryClass.rawValue] += 1 }
+    if lanes[deliveryClass.rawValue].loading { lanes[deliveryClass.rawValue].settledMeanwhile.insert(id) }
+    note(now: now) { $0.quarantined.append(Settlement.Quarantined(id: id, reason: reason)) }
+    actions.append(.report(.quarantined(id: id, reason: reason)))
+  }
+
+  private mutating func finish(_ item: OutboxItem, now: UInt64, _ change: (inout Settlement) -> Void) {
+    forget(item.id)
+    let index = item.deliveryClass.rawValue
+    if lanes[index].loading { lanes[index].settledMeanwhile.insert(item.id) }
+    note(now: now, change)
+  }
+
+  /// Removes a message and its publishes from what is under way.
+  mutating func forget(_ id: Int64) {
+    progress[id] = nil
+    if divided == id { divided = nil }
+    for (token, flight) in flights where flight.id == id { flights[token] = nil }
+  }
+
+  private mutating func note(now: UInt64, _ change: (inout Settlement) -> Void) {
+    change(&settlement)
+    if settlementDueNanoseconds == nil {
+      settlementDueNanoseconds = now + UInt64(configuration.settlementDelayMilliseconds) * 1_000_000
+    }
+  }
+}

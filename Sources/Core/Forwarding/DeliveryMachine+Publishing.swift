@@ -1,0 +1,116 @@
+extension DeliveryMachine {
+  /// Hands over as many messages as window, pace and order allow.
+  mutating func publish(_ limits: ConnectionLimits, now: UInt64, _ actions: inout [DeliveryAction]) {
+    for index in lanes.indices where lanes[index].heldUntilNanoseconds.map({ $0 <= now }) ?? false {
+      lanes[index].heldUntilNanoseconds = nil
+    }
+    let window = max(1, min(configuration.window, limits.receiveMaximum))
+    while flights.count < window {
+      if let id = divided {
+        guard pace.allows(now: now) else { return }
+        publishNextPart(of: id, now: now, &actions)
+        continue
+      }
+      guard let deliveryClass = nextClass(&actions) else { return }
+      guard deliveryClass == .alert || pace.allows(now: now) else { return }
+      let index = deliveryClass.rawValue
+      guard let item = lanes[index].ready.popFirst() else { return }
+      begin(item, limits, now: now, &actions)
+    }
+  }
+
+  /// The most urgent class with something to send; nil while one must be read first, or when nothing waits.
+  private mutating func nextClass(_ actions: inout [DeliveryAction]) -> DeliveryClass? {
+    for deliveryClass in DeliveryClass.allCases {
+      let lane = lanes[deliveryClass.rawValue]
+      if lane.heldUntilNanoseconds != nil { continue }
+      if !lane.ready.isEmpty { return deliveryClass }
+      if lane.exhausted { continue }
+      load(deliveryClass, &actions)
+      return nil
+    }
+    return nil
+  }
+
+  private mutating func load(_ deliveryClass: DeliveryClass, _ actions: inout [DeliveryAction]) {
+    let index = deliveryClass.rawValue
+    guard !lanes[index].loading else { return }
+    lanes[index].loading = true
+    // Settled messages must not be read as waiting again.
+    flushSettlement(&actions)
+    actions.append(
+      .load(
+        LoadOrder(
+          deliveryClass: deliveryClass, after: lanes[index].cursor, limit: Self.lookAhead, generation: generation)))
+  }
+
+  /// Takes what was read, unless the connection it was read for is gone.
+  mutating func take(_ order: LoadOrder, _ items: [OutboxItem]) {
+    let index = order.deliveryClass.rawValue
+    guard order.generation == generation, lanes[index].loading else { return }
+    lanes[index].loading = false
+    let settled = lanes[index].settledMeanwhile
+    lanes[index].settledMeanwhile = []
+    lanes[index].exhausted = items.count < order.limit
+    lanes[index].cursor = max(lanes[index].cursor, items.last?.id ?? order.after)
+    let fresh = items.filter { progress[$0.id] == nil && !settled.contains($0.id) }
+    lanes[index].ready.append(contentsOf: fresh)
+  }
+
+  /// Starts a message: whole when it fits, in parts when it is an image, aside when neither is possible.
+  private mutating func begin(
+    _ item: OutboxItem, _ limits: ConnectionLimits, now: UInt64, _ actions: inout [DeliveryAction]
+  ) {
+    let room = (limits.maximumPacketBytes ?? .max) - Self.packetReserveBytes
+    let suspected = (poison.assumedPacketBytes ?? .max) - Self.packetReserveBytes
+    let partBytes = min(configuration.partBytes, room, suspected)
+    let isImage = item.deliveryClass == .image
+    let replayed = item.id <= replayBoundary || item.attempts > 0 || lanes[item.deliveryClass.rawValue].refusals > 0
+    if item.byteCount <= (isImage ? partBytes : room) {
+      start(
+        Progress(item: item, parts: 1, partBytes: max(1, item.byteCount), replayed: replayed), now: now, &actions)
+      return
+    }
+    let parts = partBytes > 0 ? (item.byteCount + partBytes - 1) / partBytes : .max
+    guard isImage, parts <= TopicSchema.maximumParts else {
+      quarantine(
+        item.id, in: item.deliveryClass,
+        reason:
+          "\(item.byteCount) bytes do not fit the broker's maximum packet of \(room + Self.packetReserveBytes) bytes",
+        now: now, &actions)
+      return
+    }
+    start(Progress(item: item, parts: parts, partBytes: partBytes, replayed: replayed), now: now, &actions)
+  }
+
+  private mutating func start(_ message: Progress, now: UInt64, _ actions: inout [DeliveryAction]) {
+    progress[message.item.id] = message
+    if message.parts > 1 { divided = message.item.id }
+    publishNextPart(of: message.item.id, now: now, &actions)
+  }
+
+  private mutating func publishNextPart(of id: Int64, now: UInt64, _ actions: inout [DeliveryAction]) {
+    guard var message = progress[id], message.nextPart < message.parts else {
+      divided = nil
+      return
+    }
+    let start = message.nextPart * message.partBytes
+    let range = start..<min(start + message.partBytes, message.item.byteCount)
+    message.nextPart += 1
+    progress[id] = message
+    if divided == id && message.nextPart == message.parts { divided = nil }
+    let token = PublishToken(rawValue: nextToken)
+    flights[token] = Flight(
+      id: id, sentNanoseconds: now, order: nextToken, packetBytes: range.count + Self.packetReserveBytes)
+    nextToken += 1
+    pace.take(now: now)
+    count {
+      $0.published[message.item.deliveryClass.rawValue] += 1
+      if message.replayed { $0.replayed += 1 }
+    }
+    let part = message.parts > 1 ? UplinkTopic.Part(index: message.nextPart, count: message.parts) : nil
+    actions.append(
+      .publish(
+        PublishOrder(token: token, item: message.item, part: part, range: range, replayed: message.replayed)))
+  }
+}

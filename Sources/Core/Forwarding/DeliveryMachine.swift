@@ -1,0 +1,287 @@
+/// Decides what is sent when. A value without I/O and without a clock: events in, actions out.
+///
+/// Rules (DESIGN section 5):
+/// - Alerts before captures before images before events before health, decided anew at every message boundary; within
+///   a class in the order of storing. A divided image is finished before the next message begins.
+/// - At most `window` publishes, and never more than the broker's Receive Maximum, wait for their PUBACK.
+/// - What has no PUBACK when the connection ends is sent again, in the old order, after the next CONNACK.
+/// - Only a few messages' descriptions are held in memory, whatever the backlog.
+package struct DeliveryMachine: Sendable {
+  enum Phase: Sendable, Equatable {
+    case idle
+    case waiting(untilNanoseconds: UInt64)
+    case connecting
+    case connected(ConnectionLimits, sinceNanoseconds: UInt64)
+    /// We asked for the end of the connection and wait for the client's word.
+    case disconnecting
+    case stopped
+  }
+
+  /// One class's place in the outbox.
+  struct Lane: Sendable {
+    /// Loaded and not yet published, oldest first; at most `lookAhead`.
+    var ready: ArraySlice<OutboxItem> = []
+    /// The newest id that was loaded on this connection.
+    var cursor: Int64 = 0
+    /// Nothing waits behind `cursor`.
+    var exhausted = false
+    var loading = false
+    /// Settled while a load was under way, which may still list them.
+    var settledMeanwhile: Set<Int64> = []
+    /// The broker refused this class; not before this time again.
+    var heldUntilNanoseconds: UInt64?
+    /// Refusals in a row.
+    var refusals = 0
+  }
+
+  /// A message of which parts are on the wire or still to be sent.
+  struct Progress: Sendable {
+    let item: OutboxItem
+    let parts: Int
+    let partBytes: Int
+    let replayed: Bool
+    var nextPart = 0
+    var acknowledged = 0
+  }
+
+  struct Flight: Sendable {
+    let id: Int64
+    let sentNanoseconds: UInt64
+    let order: UInt64
+    let packetBytes: Int
+  }
+
+  /// Descriptions read at a time for a class.
+  static let lookAhead = 64
+  /// What topic, properties and headers of a PUBLISH may take.
+  static let packetReserveBytes = 1024
+  /// Refusals of one message for its own sake before it is set aside.
+  static let maximumAttempts = 3
+
+  package let configuration: DeliveryConfiguration
+  package private(set) var counters = DeliveryCounters()
+
+  var phase = Phase.idle
+  var backoff: ReconnectBackoff
+  var lanes = [Lane](repeating: Lane(), count: DeliveryClass.allCases.count)
+  var progress: [Int64: Progress] = [:]
+  /// The divided message whose parts are being sent.
+  var divided: Int64?
+  var flights: [PublishToken: Flight] = [:]
+  var nextToken: UInt64 = 1
+  var generation = 0
+  var highestStored: Int64
+  /// Messages up to this id were stored before the connection came up.
+  var replayBoundary: Int64 = 0
+  var pace: Pace
+  var settlement = Settlement()
+  var settlementDueNanoseconds: UInt64?
+  var nextRequeueNanoseconds: UInt64?
+  var poison = PoisonWatch()
+  private var lastWake: UInt64??
+
+  /// - Parameter highestStored: the newest message's id in the outbox.
+  package init(_ configuration: DeliveryConfiguration, highestStored: Int64) {
+    self.configuration = configuration
+    self.highestStored = highestStored
+    backoff = ReconnectBackoff(configuration.backoff)
+    pace = Pace(perSecond: configuration.messagesPerSecond, burst: configuration.window)
+  }
+
+  package var isConnected: Bool {
+    if case .connected = phase { true } else { false }
+  }
+
+  /// Publishes without an outcome.
+  package var inFlight: Int { flights.count }
+
+  /// Takes one event and says what to do.
+  ///
+  /// - Parameters:
+  ///   - now: monotonic nanoseconds, never going back.
+  ///   - generator: for the pauses between attempts.
+  package mutating func handle(
+    _ event: DeliveryEvent, now: UInt64, using generator: inout some RandomNumberGenerator
+  ) -> [DeliveryAction] {
+    var actions: [DeliveryAction] = []
+    switch event {
+    case .start:
+      if phase == .idle { connect(&actions) }
+    case .link(let event):
+      handle(event, now: now, using: &generator, &actions)
+    case .stored(let highestID):
+      highestStored = max(highestStored, highestID)
+      for index in lanes.indices { lanes[index].exhausted = false }
+    case .loaded(let order, let items):
+      take(order, items)
+    case .requeued(let count):
+      if count > 0 {
+        actions.append(.report(.receiptsOverdue(count: count)))
+        rewind()
+      }
+    case .outboxChanged:
+      rewind()
+    case .unreadable(let token, let reason):
+      if let flight = flights[token] { quarantine(flight.id, reason: reason, now: now, &actions) }
+    case .vanished(let token):
+      if let flight = flights[token] { forget(flight.id) }
+    case .networkCameUp:
+      if case .waiting = phase { connect(&actions) }
+    case .tick:
+      break
+    case .stop:
+      stop(&actions)
+    }
+    advance(now: now, &actions)
+    return actions
+  }
+
+  // MARK: - Time
+
+  /// Does what is due, and asks for the next wake.
+  private mutating func advance(now: UInt64, _ actions: inout [DeliveryAction]) {
+    if case .waiting(let until) = phase, until <= now { connect(&actions) }
+    if case .connected(let limits, _) = phase {
+      if let stalled = stalledSeconds(now: now) {
+        actions.append(.report(.acknowledgementsStalled(seconds: stalled)))
+        phase = .disconnecting
+        actions.append(
+          .disconnect(LinkFailure(kind: .requested, detail: "no acknowledgement for \(stalled) s")))
+      } else {
+        requeueIfDue(now: now, &actions)
+        publish(limits, now: now, &actions)
+      }
+    }
+    settleIfDue(now: now, &actions)
+    let wake = nextWake(now: now)
+    if lastWake != .some(wake) {
+      lastWake = .some(wake)
+      actions.append(.wake(atNanoseconds: wake))
+    }
+  }
+
+  private func stalledSeconds(now: UInt64) -> Int? {
+    guard let oldest = flights.values.map(\.sentNanoseconds).min() else { return nil }
+    let age = now > oldest ? now - oldest : 0
+    let seconds = Int(age / 1_000_000_000)
+    return seconds >= configuration.acknowledgementTimeoutSeconds ? seconds : nil
+  }
+
+  private mutating func requeueIfDue(now: UInt64, _ actions: inout [DeliveryAction]) {
+    guard let due = nextRequeueNanoseconds, due <= now else { return }
+    nextRequeueNanoseconds = now + UInt64(configuration.receiptTimeoutSeconds) * 250_000_000
+    actions.append(.requeueUnreceipted(olderThanSeconds: configuration.receiptTimeoutSeconds))
+  }
+
+  private mutating func settleIfDue(now: UInt64, _ actions: inout [DeliveryAction]) {
+    guard !settlement.isEmpty else { return }
+    let due = settlementDueNanoseconds ?? now
+    guard due <= now || settlement.count >= configuration.settlementBatch || flights.isEmpty else { return }
+    flushSettlement(&actions)
+  }
+
+  mutating func flushSettlement(_ actions: inout [DeliveryAction]) {
+    settlementDueNanoseconds = nil
+    guard !settlement.isEmpty else { return }
+    actions.append(.settle(settlement))
+    settlement = Settlement()
+  }
+
+  private func nextWake(now: UInt64) -> UInt64? {
+    var candidates: [UInt64] = []
+    if let settlementDueNanoseconds { candidates.append(settlementDueNanoseconds) }
+    switch phase {
+    case .waiting(let until): candidates.append(until)
+    case .connected:
+      if let nextRequeueNanoseconds { candidates.append(nextRequeueNanoseconds) }
+      if let oldest = flights.values.map(\.sentNanoseconds).min() {
+        candidates.append(oldest + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
+      }
+      let waits = divided != nil || lanes.contains { !$0.ready.isEmpty && $0.heldUntilNanoseconds == nil }
+      if waits && !pace.allows(now: now) { candidates.append(pace.nextNanoseconds(now: now)) }
+      candidates += lanes.compactMap(\.heldUntilNanoseconds)
+    default: break
+    }
+    return candidates.min()
+  }
+
+  // MARK: - Connection
+
+  private mutating func connect(_ actions: inout [DeliveryAction]) {
+    phase = .connecting
+    actions.append(.connect)
+  }
+
+  private mutating func stop(_ actions: inout [DeliveryAction]) {
+    flushSettlement(&actions)
+    if isConnected || phase == .connecting {
+      actions.append(.disconnect(LinkFailure(kind: .requested, detail: "the device stops")))
+    }
+    phase = .stopped
+  }
+
+  private mutating func handle(
+    _ event: LinkEvent, now: UInt64, using generator: inout some RandomNumberGenerator,
+    _ actions: inout [DeliveryAction]
+  ) {
+    switch event {
+    case .connected(let limits):
+      guard phase == .connecting else { return }
+      counters.connections += 1
+      phase = .connected(limits, sinceNanoseconds: now)
+      replayBoundary = highestStored
+      rewind()
+      nextRequeueNanoseconds = awaitsReceipts(limits) ? now : nil
+    case .connectionFailed(let failure):
+      guard phase == .connecting || phase == .disconnecting else { return }
+      counters.failures[failure.kind, default: 0] += 1
+      wait(backoff.afterFailure(failure.kind, using: &generator), now: now)
+    case .disconnected(let failure):
+      guard phase != .stopped else { return }
+      counters.failures[failure.kind, default: 0] += 1
+      var seconds = 0
+      if case .connected(_, let since) = phase { seconds = Int((now - min(since, now)) / 1_000_000_000) }
+      suspectPoison(failure, now: now, &actions)
+      dropFlights()
+      flushSettlement(&actions)
+      wait(backoff.afterLoss(failure.kind, connectedSeconds: seconds, using: &generator), now: now)
+    case .published(let token, let outcome):
+      settle(token, outcome, now: now, &actions)
+    case .received:
+      break
+    }
+  }
+
+  private mutating func wait(_ milliseconds: Int, now: UInt64) {
+    phase = .waiting(untilNanoseconds: now + UInt64(milliseconds) * 1_000_000)
+  }
+
+  /// Forgets what was under way: it has no outcome and will get none.
+  private mutating func dropFlights() {
+    flights.removeAll(keepingCapacity: true)
+    progress.removeAll(keepingCapacity: true)
+    divided = nil
+    rewind()
+  }
+
+  /// Looks at the outbox from its oldest message again. A class that is held stays held.
+  private mutating func rewind() {
+    generation += 1
+    for index in lanes.indices {
+      lanes[index].ready = []
+      lanes[index].cursor = 0
+      lanes[index].exhausted = false
+      lanes[index].loading = false
+      lanes[index].settledMeanwhile = []
+    }
+  }
+
+  /// Under MQTT 3.1.1 a refused publish looks like success.
+  func awaitsReceipts(_ limits: ConnectionLimits) -> Bool {
+    configuration.confirm == .receipt || limits.protocolVersion == .mqtt311
+  }
+
+  mutating func count(_ change: (inout DeliveryCounters) -> Void) {
+    change(&counters)
+  }
+}

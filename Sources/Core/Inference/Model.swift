@@ -1,0 +1,35 @@
+/// A TFLite int8 model, parsed and wholly validated: shapes, types, options, quantisation and accumulator bounds of
+/// every operator are known to be sound, and every shape computation is folded away. Immutable; an `Interpreter` runs
+/// it.
+package struct Model: Sendable {
+  /// Bounds on what a file may ask for, so that no file can exhaust a small board.
+  package struct Limits: Sendable {
+    package var fileBytes = 16 << 20
+    package var tensors = 4096
+    package var operators = 2048
+    package var rank = 6
+    /// Elements of one tensor.
+    package var tensorElements = 4 << 20
+    /// Bytes of all computed tensors together.
+    package var activationBytes = 24 << 20
+    /// Elementary steps of one invocation: multiply-accumulates, pooled taps, moved elements.
+    package var work = 4 << 30
+
+    package init() {}
+  }
+
+  package let limits: Limits
+  package let inputs: [TensorInfo]
+  package let outputs: [TensorInfo]
+
+  let graph: Graph
+
+  /// - Throws: `ModelError` naming the operator, tensor and what was expected.
+  package init(bytes: [UInt8], limits: Limits = Limits()) throws(ModelError) {
+    self.limits = limits
+    var builder = try GraphBuilder(file: try ModelFile(bytes: bytes, limits: limits), limits: limits)
+    graph = try builder.build()
+    inputs = try graph.information(of: graph.inputs)
+    outputs = try graph.information(of: graph.outputs)
+  }
+}
