@@ -131,7 +131,7 @@ let testTargets: [Target] = [
   tests(
     of: "Device",
     uses: ["Device", "DeviceSimulation"] + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph"]),
+  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
 let package = Package(
