@@ -43,8 +43,8 @@ final class FaultProxy: Sendable {
     var plan = Plan()
     var accepted = 0
     var isStopped = false
-    var bytesToClient = 0
-    var bytesToBroker = 0
+    /// Connections of an older generation are reset.
+    var generation = 0
   }
 
   /// Forwards connections to `target` on loopback.
@@ -67,15 +67,17 @@ final class FaultProxy: Sendable {
       while true {
         let client = accept(listener, nil, nil)
         guard client >= 0 else { return }
-        let (plan, number, isStopped) = state.value.withLock { state in
+        let (plan, number, generation, isStopped) = state.value.withLock { state in
           state.accepted += 1
-          return (state.plan, state.accepted, state.isStopped)
+          return (state.plan, state.accepted, state.generation, state.isStopped)
         }
         guard !isStopped else {
           close(client)
           return
         }
-        Thread.detachNewThread { Self.serve(client, target, plan, suffers: number <= plan.connections, state) }
+        Thread.detachNewThread {
+          Self.serve(client, target, plan, suffers: number <= plan.connections, generation, state)
+        }
       }
     }
   }
@@ -94,6 +96,11 @@ final class FaultProxy: Sendable {
     }
   }
 
+  /// Resets the connections that stand now.
+  func breakConnections() {
+    state.value.withLock { $0.generation += 1 }
+  }
+
   func stop() {
     let wasStopped = state.value.withLock { state in
       defer { state.isStopped = true }
@@ -104,7 +111,9 @@ final class FaultProxy: Sendable {
     close(listener)
   }
 
-  private static func serve(_ client: Int32, _ target: UInt16, _ plan: Plan, suffers: Bool, _ state: Holder) {
+  private static func serve(
+    _ client: Int32, _ target: UInt16, _ plan: Plan, suffers: Bool, _ generation: Int, _ state: Holder
+  ) {
     defer { close(client) }
     let broker = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(broker) }
@@ -123,7 +132,10 @@ final class FaultProxy: Sendable {
     var toClient = 0
     var toBroker = 0
     var buffer = [UInt8](repeating: 0, count: 64 * 1024)
-    while !state.value.withLock({ $0.isStopped }) {
+    while true {
+      let (isStopped, isOld) = state.value.withLock { ($0.isStopped, $0.generation != generation) }
+      if isOld { reset(client) }
+      guard !isStopped, !isOld else { return }
       let isFaulty =
         suffers && plan.fault != nil && (toClient >= plan.afterBytesToClient || toBroker >= plan.afterBytesToBroker)
       if isFaulty, let fault = plan.fault {
@@ -132,7 +144,7 @@ final class FaultProxy: Sendable {
       var descriptors = [
         pollfd(fd: client, events: Int16(POLLIN), revents: 0), pollfd(fd: broker, events: Int16(POLLIN), revents: 0),
       ]
-      guard poll(&descriptors, 2, 100) > 0 else { continue }
+      guard poll(&descriptors, 2, 20) > 0 else { continue }
       for (from, to, limit) in [(0, broker, plan.afterBytesToBroker), (1, client, plan.afterBytesToClient)]
       where descriptors[from].revents != 0 {
         let done = from == 0 ? toBroker : toClient
