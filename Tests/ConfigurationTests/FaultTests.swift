@@ -133,6 +133,10 @@ import Testing
 
   @Test(arguments: [
     Example(
+      "[camera]\nrefresh_rate_hz = 32",
+      "thermograph.toml:6:1: camera.refresh_rate_hz 32 is more than a bus of 400 kHz carries; expected a lower rate, or bus_speed_khz of 533 or more, set on the board too"
+    ),
+    Example(
       "[gates]\nambient_minimum_celsius = 26",
       "thermograph.toml:6:1: gates.ambient_minimum_celsius 26.0 is not below ambient_maximum_celsius 25.0; expected a range"
     ),

@@ -6,7 +6,7 @@ import Testing
 /// The table of keys against the parser: every key, one by one.
 @Suite struct SettingKeyTests {
   /// A right and a wrong value of each kind, as TOML.
-  private static func values(of shape: ValueShape) -> (right: [String], wrong: [String]) {
+  static func values(of shape: ValueShape) -> (right: [String], wrong: [String]) {
     switch shape {
     case .integer(let range):
       (
@@ -37,7 +37,7 @@ import Testing
   }
 
   /// A whole file that sets `key`, and the line of it.
-  private static func file(_ key: SettingKey, _ value: String) -> (text: String, line: Int) {
+  static func file(_ key: SettingKey, _ value: String) -> (text: String, line: Int) {
     let device = ["id = \"d\"", "site = \"s\""].filter { key.table != "device" || !$0.hasPrefix(key.name + " ") }
     let head = ["schema = 1", "[device]"] + device
     let lines =

@@ -21,6 +21,17 @@ struct SettingsRule: Sendable {
   }
 
   static let all: [SettingsRule] = [
+    SettingsRule(keys: ["camera.refresh_rate_hz", "camera.bus_speed_khz"]) { settings in
+      // A sub-page is 832 words, each byte takes nine clocks; a tenth of the time is left for everything else.
+      let bitsPerSubPage = 832 * 2 * 9
+      let needed = settings.camera.refreshRateHz * bitsPerSubPage * 10 / 9 / 1000 + 1
+      guard settings.camera.busSpeedKHz < needed else { return nil }
+      return (
+        "camera.refresh_rate_hz \(settings.camera.refreshRateHz) is more than a bus of "
+          + "\(settings.camera.busSpeedKHz) kHz carries",
+        "a lower rate, or bus_speed_khz of \(needed) or more, set on the board too"
+      )
+    },
     SettingsRule(keys: ["gates.ambient_minimum_celsius", "gates.ambient_maximum_celsius"]) { settings in
       let gates = settings.gates
       guard gates.ambientMinimumCelsius >= gates.ambientMaximumCelsius else { return nil }
