@@ -96,7 +96,8 @@ struct DatabaseSalvage: ~Copyable {
       record += page[4..<(4 + count)]
       next = page[0..<4].reduce(0) { $0 << 8 | Int($1) }
     }
-    guard let columns = RecordColumns(record), columns.values.count == 2, case .blob(let range) = columns.values[1] else {
+    guard let columns = RecordColumns(record), columns.values.count == 2, case .blob(let range) = columns.values[1]
+    else {
       return nil
     }
     return Array(record[range])

@@ -89,13 +89,15 @@ struct RecordColumns {
   /// - Parameter limit: no table of the outbox has more columns.
   init?(_ record: [UInt8], limit: Int = 32) {
     var offset = 0
-    guard let headerBytes = LeafPage.varint(record, &offset), headerBytes >= 1, headerBytes <= Int64(record.count) else {
+    guard let headerBytes = LeafPage.varint(record, &offset), headerBytes >= 1, headerBytes <= Int64(record.count)
+    else {
       return nil
     }
     var place = Int(headerBytes)
     var values: [Value] = []
     while offset < Int(headerBytes) {
-      guard values.count < limit, let type = LeafPage.varint(record, &offset), offset <= Int(headerBytes), type >= 0 else {
+      guard values.count < limit, let type = LeafPage.varint(record, &offset), offset <= Int(headerBytes), type >= 0
+      else {
         return nil
       }
       let length: Int
@@ -104,7 +106,8 @@ struct RecordColumns {
       case 1...4: length = Int(type)
       case 5: length = 6
       case 6, 7: length = 8
-      case 12...: length = (type - (type % 2 == 0 ? 12 : 13)) / 2 > Int64(record.count) ? record.count + 1 : Int(type - 12) / 2
+      case 12...:
+        length = (type - (type % 2 == 0 ? 12 : 13)) / 2 > Int64(record.count) ? record.count + 1 : Int(type - 12) / 2
       default: return nil
       }
       guard place + length <= record.count else { return nil }
