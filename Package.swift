@@ -123,7 +123,7 @@ let testTargets: [Target] = [
   tests(
     of: "LinuxIO",
     uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
