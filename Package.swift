@@ -125,13 +125,15 @@ let testTargets: [Target] = [
     uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
   tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
-  tests(of: "CloudLink", uses: ["CloudLink", "Forwarding", "Storage", "Provenance"]),
+  tests(
+    of: "CloudLink",
+    uses: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", logging]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
     uses: ["Device", "DeviceSimulation"] + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph"]),
+  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
 let package = Package(

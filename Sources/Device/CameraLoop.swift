@@ -26,7 +26,7 @@ struct CameraLoop: Sendable {
     var drift = AmbientDrift()
     var began: Timestamp?
     var framesWanted = 0
-    var framesReported = 0
+    var framesReported = -1
     var isLost = false
     while !stop.isRaised {
       while let command = commands.take() {
@@ -38,7 +38,7 @@ struct CameraLoop: Sendable {
               motionLimitCelsius: acquisition.motionLimitCelsius))
           began = time.now()
           framesWanted = frames
-          framesReported = 0
+          framesReported = -1
         case .cancel:
           camera.cancel()
           began = nil

@@ -50,7 +50,8 @@ actor CaptureCoordinator: Service {
 
   init(
     constants: Constants, events: AsyncStream<DeviceEvent>, camera: Mailbox<CameraCommand>, outbox: Outbox,
-    patientReference: @escaping @Sendable (TagUID) -> PatientReference, assessor: Assessor, digests: any MessageDigests, time: any TimeSource,
+    patientReference: @escaping @Sendable (TagUID) -> PatientReference, assessor: Assessor, digests: any MessageDigests,
+    time: any TimeSource,
     generator: any RandomNumberGenerator & Sendable, logger: Logger,
     capturesDone: @escaping @Sendable (Int) -> Void = { _ in }
   ) {

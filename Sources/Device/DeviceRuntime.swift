@@ -108,7 +108,8 @@ package struct DeviceRuntime {
     let group = ServiceGroup(
       configuration: .init(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() }
+        gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() }
       ))
     try await group.run()
     logger.notice("stopped")
@@ -156,14 +157,15 @@ package struct DeviceRuntime {
   }
 
   private func openBus() throws -> any I2CBus {
-    throw DeviceStartError("\(settings.camera.bus): this build opens simulated buses only; use --simulate")
+    try LinuxI2CBus(path: settings.camera.bus)
   }
 
   private func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
-      throw DeviceStartError("camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
+      throw DeviceStartError(
+        "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
     }
     var camera = ThermalCamera(
       bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate))

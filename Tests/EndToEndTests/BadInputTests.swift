@@ -22,17 +22,20 @@ import Testing
     let (status, errors) = try await run(workspace, ["run", "--config", path, "--simulate"])
     #expect(status == 78)
     #expect(errors.count == 1, "\(errors)")
-    #expect(errors.first?.contains("thermograph.toml:4:1") == true, "\(errors)")
+    let lines = try String(contentsOfFile: path, encoding: .utf8).components(separatedBy: "\n")
+    let line = try #require(lines.firstIndex { $0.hasPrefix("emissivty") }) + 1
+    #expect(errors.first?.contains("thermograph.toml:\(line):1") == true, "\(errors)")
     #expect(errors.first?.contains("emissivity") == true, "\(errors)")
   }
 
   @Test func aModelThatIsNoModelIsNamed() async throws {
     let workspace = try Workspace()
     let models = workspace.folder + "/models"
-    try FileManager.default.copyItem(atPath: Workspace.repository + "/Models/screening", toPath: models + "-source")
+    try FileManager.default.copyItem(
+      atPath: Workspace.repository + "/Models/screening-fold", toPath: models + "-source")
     try FileManager.default.createDirectory(atPath: models, withIntermediateDirectories: true)
-    try FileManager.default.moveItem(atPath: models + "-source", toPath: models + "/screening")
-    try Data("not a model".utf8).write(to: URL(fileURLWithPath: models + "/screening/model.tflite"))
+    try FileManager.default.moveItem(atPath: models + "-source", toPath: models + "/screening-fold")
+    try Data("not a model".utf8).write(to: URL(fileURLWithPath: models + "/screening-fold/model.tflite"))
     let path = try workspace.configure(port: 1883, captures: 1)
     let text = try String(contentsOfFile: path, encoding: .utf8)
       .replacingOccurrences(of: Workspace.repository + "/Models", with: models)

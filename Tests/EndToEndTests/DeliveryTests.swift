@@ -1,4 +1,3 @@
-import DeviceSimulation
 import Foundation
 import Testing
 
@@ -24,7 +23,9 @@ import Testing
     try await workspace.validateAgainstSchema(recordNamed: "record.json")
     try await workspace.expectMasterShowsTheScene()
     try await workspace.expectImagesMatch(record)
-    #expect(try workspace.arrivals().allSatisfy { $0["replayed"] as? Bool == false })
+    let arrivals = try workspace.arrivals().filter { $0["capture_id"] != nil }
+    #expect(arrivals.count == 5, "a record and four images, once each: \(arrivals)")
+    #expect(arrivals.allSatisfy { $0["replayed"] as? Bool == false })
   }
 
   @Test func threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder() async throws {
@@ -50,7 +51,7 @@ import Testing
     let records = try workspace.receivedRecords()
     #expect(records.map { $0["sequence"] as? Int } == [1, 2, 3])
     #expect(Set(records.compactMap { $0["capture_id"] as? String }).count == 3)
-    let arrivals = try workspace.arrivals().filter { $0["kind"] as? String == "record" }
+    let arrivals = try workspace.arrivals().filter { $0["name"] as? String == "record.json" }
     #expect(arrivals.map { $0["sequence"] as? Int } == [1, 2, 3], "once each, in order")
     #expect(arrivals.allSatisfy { $0["replayed"] as? Bool == true })
   }

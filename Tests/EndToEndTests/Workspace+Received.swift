@@ -1,3 +1,4 @@
+import DeviceSimulation
 import Foundation
 import Testing
 
@@ -47,5 +48,37 @@ extension Workspace {
     let numbers = decoded.output.split(whereSeparator: \.isWhitespace).dropFirst().compactMap { Int($0) }
     try #require(numbers.prefix(3).elementsEqual([32, 24, 65535]))
     return numbers.dropFirst(3).map { Double($0) / 100 - 273.15 }
+  }
+}
+
+extension Workspace {
+  /// The receiver's log of everything that arrived, in order, repetitions included.
+  func arrivals() throws -> [[String: Any]] {
+    try String(contentsOfFile: received + "/arrivals.jsonl", encoding: .utf8)
+      .split(separator: "\n")
+      .map { line in
+        try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], "\(line)")
+      }
+  }
+
+  /// The master image shows the temperatures of the scene that the simulation drew, within the sensor's noise.
+  func expectMasterShowsTheScene() async throws {
+    var shape = TorsoScene.Shape()
+    shape.backgroundCelsius = 22
+    shape.skinCelsius = 33
+    shape.seed = 7
+    let scene = TorsoScene(shape).celsius(atMicroseconds: 0)
+    let master = try await masterCelsius()
+    try #require(master.count == scene.count)
+    let errors = zip(master, scene).map { $0 - $1 }
+    // Noise of 0.1 degC at 1 Hz is 0.4 at 16 Hz; over 16 frames that is 0.1. Centikelvin rounding adds 0.003.
+    let noise = 0.1
+    let mean = errors.reduce(0, +) / Double(errors.count)
+    let rootMeanSquare = (errors.reduce(0) { $0 + $1 * $1 } / Double(errors.count)).squareRoot()
+    #expect(abs(mean) < 0.02, "mean error \(mean) degC")
+    #expect(rootMeanSquare < 1.3 * noise, "root mean square error \(rootMeanSquare) degC")
+    #expect(errors.allSatisfy { abs($0) < 6 * noise }, "largest error \(errors.map { abs($0) }.max() ?? 0) degC")
+    // A picture of nothing would not pass: the scene itself spans ten degrees.
+    #expect((master.max() ?? 0) - (master.min() ?? 0) > 8)
   }
 }
