@@ -102,11 +102,12 @@ let device: [Target] = [
 ]
 
 let testTargets: [Target] = [
+  .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"], exclude: ["Fixtures"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"], exclude: ["Fixtures"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
