@@ -1,6 +1,7 @@
 // swift-tools-version: 6.2
 // 6.2 is the floor because `treatAllWarnings` needs it; the arm64 build uses a 6.2 compiler.
 
+import Foundation
 import PackageDescription
 
 /// Every Swift target of the house: Swift 6 language mode (the default of this tools version), warnings are errors.
@@ -23,9 +24,12 @@ func module(
     swiftSettings: strict)
 }
 
-func tests(of name: String, uses dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: exclude,
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    // Tests find their fixtures beside their source files; they are no resources of a bundle.
+    exclude: FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/Fixtures")
+      ? ["Fixtures"] : [],
     swiftSettings: strict)
 }
 
@@ -34,6 +38,8 @@ let argumentParser = Target.Dependency.product(
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let serviceLifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(
+  name: "UnixSignals", package: "swift-service-lifecycle")
 
 // C modules: system libraries and the small shims over them. Only adapters may import them;
 // CInferenceKernels is the one exception, for Inference.
@@ -73,6 +79,7 @@ let core: [Target] = [
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
+  module("LocalFiles", in: .adapters),
   module(
     "LinuxIO", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux"]),
@@ -81,6 +88,7 @@ let adapters: [Target] = [
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "CMosquitto", "CLinux"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
@@ -97,7 +105,7 @@ let device: [Target] = [
   .executableTarget(
     name: "thermograph",
     dependencies: ["Device"] + core.map { .byName(name: $0.name) }
-      + adapters.map { .byName(name: $0.name) } + [argumentParser, logging],
+      + adapters.map { .byName(name: $0.name) } + [argumentParser, logging, unixSignals],
     path: "Sources/thermograph", swiftSettings: strict),
 ]
 
@@ -105,10 +113,12 @@ let testTargets: [Target] = [
   .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
-  tests(of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
+  tests(
+    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"], exclude: ["Fixtures"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
+  tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
   tests(
@@ -117,11 +127,12 @@ let testTargets: [Target] = [
   tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(of: "CloudLink", uses: ["CloudLink", "Forwarding", "Storage", "Provenance"]),
+  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
     uses: ["Device", "DeviceSimulation"] + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph"]),
+  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
 let package = Package(

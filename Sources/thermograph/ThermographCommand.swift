@@ -5,6 +5,8 @@ struct ThermographCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "thermograph",
     abstract: "Captures thermal images, screens them on the device and delivers them. Research use only.",
-    subcommands: [CheckCommand.self, InferCommand.self]
+    subcommands: [
+      CameraCommand.self, CheckCommand.self, InferCommand.self, ReceiveCommand.self, RunCommand.self, TagCommand.self,
+    ]
   )
 }

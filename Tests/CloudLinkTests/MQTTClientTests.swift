@@ -196,7 +196,9 @@ import Testing
     // The same name again: the broker throws the first one out, which is an end without a good-bye.
     try await second.connect(settings)
     try await eventually("thrown out") { first.disconnections.count == 1 }
-    #expect(first.disconnections.first?.kind == .sessionTaken)
+    // mosquitto 2.0 says nothing about it, later ones send DISCONNECT with 0x8E.
+    let end = try #require(first.disconnections.first)
+    #expect([.sessionTaken, .closedByPeer].contains(end.kind))
     try await eventually("will") { listener.messages.count == 2 }
     #expect(listener.messages.last?.topic == "up/status")
     #expect(listener.messages.last?.payload == Array("offline".utf8))

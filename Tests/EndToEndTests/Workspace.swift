@@ -38,7 +38,7 @@ final class Workspace {
       hardware_directory = "\(Self.repository)/Hardware"
       """,
       "session": "acclimatisation_seconds = 0",
-      "screening": "model = \"screening\"",
+      "screening": "model = \"screening-fold\"",
       "broker": "host = \"127.0.0.1\"\nport = \(port)\nretry_maximum_seconds = 2",
       "simulation": "seed = 7\ncaptures = \(captures)\ntag_interval_milliseconds = 3000",
     ]

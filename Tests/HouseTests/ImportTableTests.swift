@@ -13,6 +13,7 @@ private let importTable: [String: Set<String>] = [
   "Forwarding": ["Provenance", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
+  "LocalFiles": ["Glibc"],
   "LinuxIO": ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux", "Glibc", "Synchronization"],
   "Storage": ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux", "Glibc", "Synchronization"],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],

@@ -6,13 +6,22 @@ package enum KeyFile {
   /// No key form is longer than base64 with CR LF.
   private static let maximumBytes = 128
 
-  /// Reads a key. The file must be a regular file that belongs to us or to root and is closed to everyone else.
-  ///
-  /// - Parameter requirePrivate: systemd credentials are files of mode 0440 owned by root in a private mount; they are
-  ///   read with `false`, everything else with `true`.
+  /// Reads the key that seals the outbox; see `loadBytes`.
   package static func load(
     path: String, digests: some MessageDigests, requirePrivate: Bool = true
   ) throws(KeyFileError) -> SealingKey {
+    let bytes = try loadBytes(path: path, requirePrivate: requirePrivate)
+    guard let key = SealingKey(bytes: bytes, digests: digests) else {
+      throw KeyFileError(path: path, .content(byteCount: bytes.count))
+    }
+    return key
+  }
+
+  /// Reads the 32 bytes of a key. The file must be a regular file that belongs to us or to root and is closed to everyone else.
+  ///
+  /// - Parameter requirePrivate: systemd credentials are files of mode 0440 owned by root in a private mount; they are
+  ///   read with `false`, everything else with `true`.
+  package static func loadBytes(path: String, requirePrivate: Bool = true) throws(KeyFileError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw KeyFileError(path: path, .open(errno)) }
     defer { close(descriptor) }
@@ -37,10 +46,10 @@ package enum KeyFile {
       filled += count
     }
     defer { for index in content.indices { content[index] = 0 } }
-    guard let bytes = key(in: Array(content[..<filled])), let key = SealingKey(bytes: bytes, digests: digests) else {
+    guard let bytes = key(in: Array(content[..<filled])), bytes.count == SealingKey.byteCount else {
       throw KeyFileError(path: path, .content(byteCount: filled))
     }
-    return key
+    return bytes
   }
 
   /// Makes a new key file of mode 0600 that did not exist before, on disk when this returns.

@@ -22,11 +22,6 @@ TGK_INLINE TGK_TARGET_AVX2 __m256i tgk_srdhm_256(__m256i x, __m256i multiplier, 
   return _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_add_epi64(odd, odd), 0xAA);
 }
 
-/// RDBP of eight values by n >= 1, where x + 2^(n - 1) cannot overflow. half: 2^(n - 1).
-TGK_INLINE TGK_TARGET_AVX2 __m256i tgk_rdbp_fast_256(__m256i x, __m256i n, __m256i half) {
-  return _mm256_srav_epi32(_mm256_add_epi32(_mm256_add_epi32(x, _mm256_srai_epi32(x, 31)), half), n);
-}
-
 /// RDBP of eight values by any n of 0 ... 31, without overflow.
 TGK_INLINE TGK_TARGET_AVX2 __m256i tgk_rdbp_256(__m256i x, __m256i n) {
   const __m256i ones = _mm256_set1_epi32(-1);
@@ -75,53 +70,73 @@ TGK_INLINE TGK_TARGET_AVX2 void tgk_store_bytes(int8_t *output, __m128i x, int32
 
 /// Clamp and rounding of a layer's outputs.
 typedef struct {
-  int32_t is_fast;
+  int32_t rounding;  ///< tgk_x86_rounding
   int32_t zero_point, low, high;
-} tgk_x86_output;
+} tgk_output;
 
-static inline tgk_x86_output tgk_x86_output_of(const void *packed, int32_t zero_point, int32_t low, int32_t high) {
-  return (tgk_x86_output){((const tgk_x86_header *)packed)->is_fast, zero_point, low, high};
+static inline tgk_output tgk_output_of(const void *packed, const tgk_conv_geometry *g) {
+  return (tgk_output){
+      ((const tgk_x86_header *)packed)->rounding, g->output_zero_point, g->activation_min, g->activation_max};
 }
 
-/// Requantises vectors [8 * v ...] of `pixels` pixels in place: SRDHM and RDBP with the channel's constants.
+/// Requantises pixels x vectors accumulators (held as x + 2^31) in place to int32 with the zero point added. See X86Packing.h.
 TGK_INLINE TGK_TARGET_AVX2 void tgk_requantise_256(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, bool is_fast) {
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how) {
+  const __m256i one_half = _mm256_set1_epi64x((int64_t)1 << 31);
 #pragma GCC unroll 32
   for (int v = 0; v < vectors; v++) {
-    const __m256i multiplier = _mm256_loadu_si256((const __m256i *)(channels->multiplier + 8 * v));
-    const __m256i odd = _mm256_srli_epi64(multiplier, 32);
+    const __m256i multiplier = _mm256_loadu_si256((const __m256i *)(channels->doubled_multiplier + 8 * v));
     const __m256i right = _mm256_loadu_si256((const __m256i *)(channels->right + 8 * v));
-    if (is_fast) {
-      const __m256i half = _mm256_loadu_si256((const __m256i *)(channels->half + 8 * v));
-#pragma GCC unroll 32
-      for (int p = 0; p < pixels; p++)
-        sum[p * vectors + v] =
-            tgk_rdbp_fast_256(tgk_srdhm_256(sum[p * vectors + v], multiplier, odd), right, half);
-    } else {
+    if (how->rounding == tgk_x86_general) {
       const __m256i left = _mm256_loadu_si256((const __m256i *)(channels->left + 8 * v));
+      const __m256i plain = _mm256_srli_epi32(multiplier, 1);
+      const __m256i zero_point = _mm256_set1_epi32(how->zero_point), limit = _mm256_set1_epi32(1 << 24);
 #pragma GCC unroll 32
       for (int p = 0; p < pixels; p++) {
-        const __m256i shifted = _mm256_sllv_epi32(sum[p * vectors + v], left);
-        sum[p * vectors + v] = tgk_rdbp_256(tgk_srdhm_256(shifted, multiplier, odd), right);
+        __m256i x = _mm256_xor_si256(sum[p * vectors + v], _mm256_set1_epi32(INT32_MIN));
+        x = _mm256_min_epi32(tgk_mbqm_256(x, plain, left, right), limit);
+        sum[p * vectors + v] =
+            _mm256_add_epi32(_mm256_max_epi32(x, _mm256_sub_epi32(_mm256_setzero_si256(), limit)), zero_point);
       }
+      continue;
+    }
+    const __m256i odd_multiplier = _mm256_srli_epi64(multiplier, 32);
+    const __m256i offset = _mm256_loadu_si256((const __m256i *)(channels->offset + 8 * v));
+    const __m256i even_offset = _mm256_add_epi64(_mm256_slli_epi64(offset, 32), one_half);
+    const __m256i odd_offset = _mm256_blend_epi32(one_half, offset, 0xAA);
+    const bool is_signed = how->rounding == tgk_x86_signed;
+#pragma GCC unroll 32
+    for (int p = 0; p < pixels; p++) {
+      const __m256i x = sum[p * vectors + v];
+      const __m256i even = _mm256_add_epi64(_mm256_mul_epu32(x, multiplier), even_offset);
+      const __m256i odd =
+          _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64(x, 32), odd_multiplier), odd_offset);
+      __m256i y = _mm256_blend_epi32(_mm256_shuffle_epi32(even, _MM_SHUFFLE(3, 3, 1, 1)), odd, 0xAA);
+      // The top bit of x + 2^31 is set where x is not negative; the offset already holds the minus one.
+      if (is_signed) y = _mm256_sub_epi32(y, _mm256_srai_epi32(x, 31));
+      sum[p * vectors + v] = _mm256_srav_epi32(y, right);
     }
   }
 }
 
 /// Requantises pixels x vectors accumulators (one or two vectors) and writes channel_count int8 a pixel.
 TGK_INLINE TGK_TARGET_AVX2 void tgk_store_tile_256(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how,
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how,
     int32_t channel_count, int8_t *output, int32_t output_step) {
-  tgk_requantise_256(pixels, vectors, sum, channels, how->is_fast);
+  tgk_requantise_256(pixels, vectors, sum, channels, how);
   const __m128i low = _mm_set1_epi8((char)how->low), high = _mm_set1_epi8((char)how->high);
-  const __m256i zero_point = _mm256_set1_epi16((short)how->zero_point);
 #pragma GCC unroll 32
   for (int p = 0; p < pixels; p++, output += output_step) {
-    if (vectors == 2)
-      tgk_store_bytes(
-          output, tgk_narrow_16_256(sum[2 * p], sum[2 * p + 1], zero_point, low, high), channel_count);
-    else
-      tgk_store_bytes(
-          output, tgk_narrow_8_256(sum[p], _mm256_castsi256_si128(zero_point), low, high), channel_count);
+    const __m256i x = sum[p * vectors];
+    __m128i y;
+    if (vectors == 2) {
+      const __m256i z = _mm256_packs_epi32(x, sum[p * vectors + 1]);
+      y = _mm_packs_epi16(_mm256_castsi256_si128(z), _mm256_extracti128_si256(z, 1));
+      y = _mm_shuffle_epi32(y, _MM_SHUFFLE(3, 1, 2, 0));
+    } else {
+      y = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+      y = _mm_packs_epi16(y, y);
+    }
+    tgk_store_bytes(output, _mm_min_epi8(_mm_max_epi8(y, low), high), channel_count);
   }
 }

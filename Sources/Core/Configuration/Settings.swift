@@ -178,8 +178,8 @@ extension Settings {
     /// Share of the frame that the subject covers, 0...1.
     package var subjectMinimumShare = 0.35
     package var subjectMaximumShare = 0.92
-    /// Root mean square change between averaged frames.
-    package var motionMaximumCelsius = 0.5
+    /// Largest change of a 4x4 block between sub-pages; noise alone reaches 1 at 16 Hz.
+    package var motionMaximumCelsius = 1.5
     /// Pixels without a value of their own, of 768.
     package var deadPixelsMaximum = 10
     /// Per-pixel standard error of the thermogram.

@@ -1,3 +1,5 @@
+import Provenance
+
 /// A reader's protocol on the serial line.
 package enum ReaderKind: String, Sendable, CaseIterable, Codable {
   /// RDM6300 and its kin: 9600 8N1, repeats about every 65 ms while the tag is near.
@@ -120,4 +122,26 @@ extension FrameReject: CustomStringConvertible {
     case .badContent: "frame of \(bytes) dropped: its checksums hold and its content makes no sense"
     }
   }
+}
+
+extension TagReading {
+  /// The number in every way that is printed on tags and expected by other systems, in one line, for the person who
+  /// enrols it. For EM4100: the 40 bits, the low 32 bits as eight hexadecimal and ten decimal digits, and the low 24
+  /// as facility (3) and number (5).
+  package var numberFormats: String {
+    let bytes = uid.bytes
+    let hexadecimal = Hexadecimal.text(of: bytes)
+    guard technology == .em4100, bytes.count == 5 else {
+      return "\(technology.rawValue) \(hexadecimal)\(isSuspect ? " suspect" : "")"
+    }
+    let number = bytes.dropFirst().reduce(0) { $0 << 8 | UInt32($1) }
+    let facility = number >> 16 & 0xFF
+    return "em4100 \(hexadecimal)  hex8 \(Hexadecimal.text(of: bytes.dropFirst()))  decimal \(padded(number, 10))  "
+      + "wiegand26 \(padded(facility, 3)),\(padded(number & 0xFFFF, 5))\(isSuspect ? "  suspect" : "")"
+  }
+}
+
+private func padded(_ number: UInt32, _ width: Int) -> String {
+  let digits = String(number)
+  return String(repeating: "0", count: max(0, width - digits.count)) + digits
 }

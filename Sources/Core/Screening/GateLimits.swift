@@ -12,8 +12,8 @@ package struct GateLimits: Sendable, Equatable {
   package var offCentreMaximumColumns = 3.5
   /// Tangent of the tilt, in columns a row; 0.2 is 11 degrees.
   package var tiltMaximum = 0.2
-  /// Root mean square change between averaged frames, degC.
-  package var motionMaximumCelsius = 0.5
+  /// Largest change of a 4x4 block between sub-pages, degC: noise alone reaches 1 at 16 Hz.
+  package var motionMaximumCelsius = 1.5
   /// Hottest pixel above the subject's 99th percentile, degC.
   package var hotObjectMaximumCelsius = 4.0
   /// Coldest pixel below the background, degC.

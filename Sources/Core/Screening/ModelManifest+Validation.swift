@@ -106,6 +106,7 @@ extension ModelManifest {
       try require(
         chain.outputShape == input.tensor.shape, "preprocessing", "output of shape \(chain.outputShape)",
         "the input tensor's \(input.tensor.shape)")
+      try require(!(input.views ?? []).isEmpty, "input.views", "none", "at least one view")
       try require(golden.frames != nil, "golden.frames", "nothing", "a file, for a thermogram")
     case .window:
       try require(preprocessing == nil, "preprocessing", "a chain", "none, for a window")

@@ -89,6 +89,8 @@ package struct ModelManifest: Sendable, Equatable {
     }
     package let kind: Kind
     package let tensor: Tensor
+    /// The views (`frontal`, `left-oblique` ...) that the model was trained on. Only for `thermogram`.
+    package let views: [String]?
     /// Only for `window`.
     package let channels: [WindowChannel]?
   }

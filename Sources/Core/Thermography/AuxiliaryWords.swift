@@ -10,7 +10,16 @@ package struct AuxiliaryWords: Sendable, Hashable {
   package var compensationPixel1: Double
 
   package init(_ subPage: SubPage) {
-    func word(_ index: Int) -> Double { Double(Int16(bitPattern: subPage.words[index])) }
+    self.init { subPage.words[$0] }
+  }
+
+  /// From the 64 words at 0x0700 alone.
+  package init(words: [UInt16]) {
+    self.init { words[$0 - SensorGeometry.pixelCount] }
+  }
+
+  private init(_ wordAt: (Int) -> UInt16) {
+    func word(_ index: Int) -> Double { Double(Int16(bitPattern: wordAt(index))) }
     vbe = word(AuxiliaryIndex.vbe)
     ptat = word(AuxiliaryIndex.ptat)
     gain = word(AuxiliaryIndex.gain)

@@ -13,6 +13,12 @@ package struct EEPROMImage: Sendable, Hashable {
     self.words = words
   }
 
+  /// Words that a driver read into storage of the right size.
+  init(read words: [UInt16]) {
+    precondition(words.count == Self.wordCount)
+    self.words = words
+  }
+
   /// The part's unique 48-bit number (words 0x2407...0x2409) as 12 hexadecimal digits.
   package var serialNumber: String {
     Hexadecimal.text(of: words[7...9].flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] })

@@ -14,7 +14,7 @@ package struct RGBImage: Sendable, Hashable {
   }
 
   /// Points outside of the image are left out.
-  package subscript(column: Int, row: Int) -> RGBColor {
+  package subscript(column column: Int, row row: Int) -> RGBColor {
     get {
       guard (0..<width).contains(column), (0..<height).contains(row) else { return RGBColor(gray: 0) }
       let start = (row * width + column) * 3
@@ -59,7 +59,75 @@ package struct ThermogramView: Sendable {
   }
 
   /// The view as RGB bytes, `ThermogramView.width` x `ThermogramView.height`.
+  ///
+  /// Temperatures between pixel centres are interpolated linearly before colouring; pixels without a value are gray.
   package func render(_ thermogram: Thermogram) -> RGBImage {
-    RGBImage(width: Self.width, height: Self.height, color: RGBColor(gray: 24))
+    var image = RGBImage(width: Self.width, height: Self.height, color: Self.surround)
+    let colors = (0...Self.steps).map { palette.color(at: Double($0) / Double(Self.steps)) }
+    for row in 0..<Self.imageHeight {
+      for column in 0..<Self.imageWidth {
+        let value = Self.celsius(thermogram, column: column, row: row)
+        image[column: column, row: row] = value.map { colors[step(ofCelsius: $0)] } ?? Self.noValue
+      }
+    }
+    drawScale(colors, in: &image)
+    image.draw("Research use only", column: 4, row: Self.imageHeight + 3, color: Self.ink)
+    image.draw(captureID, column: 4, row: Self.imageHeight + 13, color: Self.ink)
+    return image
+  }
+
+  /// A thermogram as the palette shows it, a pixel a pixel, for a terminal; nil where there is no value.
+  package func color(ofCelsius value: Double) -> RGBColor {
+    palette.color(at: Double(step(ofCelsius: value)) / Double(Self.steps))
+  }
+
+  private static let steps = 1000
+  private static let surround = RGBColor(gray: 24)
+  private static let noValue = RGBColor(gray: 96)
+  private static let ink = RGBColor(gray: 230)
+
+  private func step(ofCelsius value: Double) -> Int {
+    let span = windowCelsius.upperBound - windowCelsius.lowerBound
+    let fraction = span > 0 ? (value - windowCelsius.lowerBound) / span : 0
+    return Int(min(max(fraction, 0), 1) * Double(Self.steps) + 0.5)
+  }
+
+  /// The temperature at a view pixel from the four sensor pixels around it; nil where the nearest has no value.
+  private static func celsius(_ thermogram: Thermogram, column: Int, row: Int) -> Double? {
+    func place(_ position: Int, _ count: Int) -> (lower: Int, upper: Int, share: Double) {
+      let centered = min(max((Double(position) + 0.5) / Double(scale) - 0.5, 0), Double(count - 1))
+      let lower = Int(centered)
+      return (lower, min(lower + 1, count - 1), centered - Double(lower))
+    }
+    let across = place(column, SensorGeometry.columns)
+    let down = place(row, SensorGeometry.rows)
+    let nearest = row / scale * SensorGeometry.columns + column / scale
+    guard thermogram.states[nearest] != .invalid else { return nil }
+    func value(_ row: Int, _ column: Int) -> Double {
+      let index = row * SensorGeometry.columns + column
+      return Double(thermogram.celsius[thermogram.states[index] == .invalid ? nearest : index])
+    }
+    let top = value(down.lower, across.lower) * (1 - across.share) + value(down.lower, across.upper) * across.share
+    let bottom = value(down.upper, across.lower) * (1 - across.share) + value(down.upper, across.upper) * across.share
+    return top * (1 - down.share) + bottom * down.share
+  }
+
+  /// The bar to the right with six marks.
+  private func drawScale(_ colors: [RGBColor], in image: inout RGBImage) {
+    let left = Self.imageWidth + 8
+    let top = 16
+    let length = Self.imageHeight - 32
+    for row in 0...length {
+      let color = colors[Self.steps * (length - row) / length]
+      for column in left..<left + 12 { image[column: column, row: top + row] = color }
+    }
+    let span = windowCelsius.upperBound - windowCelsius.lowerBound
+    for mark in 0...5 {
+      let row = top + length * (5 - mark) / 5
+      for column in left + 12..<left + 15 { image[column: column, row: row] = Self.ink }
+      let text = rounded(windowCelsius.lowerBound + span * Double(mark) / 5, span < 5 ? 1 : 0)
+      image.draw(text, column: left + 18, row: row - 3, color: Self.ink)
+    }
+    image.draw("°C", column: left + 18, row: 1, color: Self.ink)
   }
 }

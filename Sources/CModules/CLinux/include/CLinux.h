@@ -1,2 +1,34 @@
+// Calls that Swift's Glibc module hides (GNU extensions, variadic functions, macros), one small function each.
+// Every function returns what the system call returns and leaves its reason in errno.
 #pragma once
+#include <stdint.h>
 #include <sys/types.h>
+
+/// Names the calling thread; at most 15 bytes are kept. Returns 0 or an error number.
+int clinux_name_current_thread(const char *_Nonnull name);
+
+/// adjtimex with no mode: 1 when the kernel says that the wall clock is disciplined, 0 when not, -1 on failure.
+int clinux_clock_is_synchronised(void);
+
+/// A new eventfd, non-blocking and close-on-exec, or -1.
+int clinux_eventfd(void);
+
+/// A new pseudo-terminal's controlling side, non-blocking and close-on-exec, unlocked, or -1.
+/// The path of the other side is written to `path`.
+int clinux_open_pseudo_terminal(char *_Nonnull path, size_t path_size);
+
+/// Sets a terminal to raw mode, 8 data bits, no parity, one stop bit, no flow control, at `baud`.
+/// `read` returns at once with what there is. -1 with errno EINVAL for a speed that termios does not know.
+int clinux_terminal_make_raw(int descriptor, uint32_t baud);
+
+/// Takes a terminal exclusively: another open of it fails with EBUSY (root excepted).
+int clinux_terminal_take_exclusively(int descriptor);
+
+/// Drops everything received and not yet read. 0 or -1.
+int clinux_terminal_flush_input(int descriptor);
+
+/// open(2) with O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_RDWR.
+int clinux_open_terminal(const char *_Nonnull path);
+
+/// Sends one datagram to a unix socket, "@name" meaning the abstract name space. Returns 0 or -1.
+int clinux_send_unix_datagram(const char *_Nonnull address, const void *_Nonnull message, size_t size);

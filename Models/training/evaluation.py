@@ -1,0 +1,90 @@
+"""Figures for cards: discrimination, calibration, their bootstrap intervals, and comparisons."""
+
+import numpy as np
+
+
+def auc(score, truth):
+    """Area under the ROC curve, ties counted half."""
+    order = np.argsort(score, kind="stable")
+    ranks = np.empty(len(score))
+    values, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    ranks = ((last - counts + 1 + last) / 2)[inverse]
+    positives = truth.sum()
+    negatives = len(truth) - positives
+    return (ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def calibration_errors(probability, truth, bins=15):
+    """(ECE, MCE, rows of (mean probability, share, count)) over equal-width bins."""
+    index = np.minimum((probability * bins).astype(int), bins - 1)
+    rows = [(probability[index == b].mean(), truth[index == b].mean(), int((index == b).sum()))
+            for b in range(bins) if (index == b).any()]
+    gaps = np.array([abs(p - t) for p, t, _ in rows])
+    counts = np.array([n for *_, n in rows])
+    return float((gaps * counts).sum() / counts.sum()), float(gaps.max()), rows
+
+
+def isotonic(raw, truth):
+    """A never-falling 256-entry table in parts per million: pool-adjacent-violators on int8 raw outputs, with one
+    virtual positive and negative spread over the scale so that no entry is 0 or 1."""
+    n = np.bincount(raw.astype(int) + 128, minlength=256) + 2 / 256
+    k = np.bincount(raw.astype(int)[truth] + 128, minlength=256) + 1 / 256
+    blocks = []
+    for a, b in zip(k, n):
+        blocks.append([a, b, 1])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] >= blocks[-1][0] / blocks[-1][1]:
+            a2, b2, c2 = blocks.pop()
+            blocks[-1] = [blocks[-1][0] + a2, blocks[-1][1] + b2, blocks[-1][2] + c2]
+    table = np.concatenate([[a / b] * c for a, b, c in blocks])
+    return [int(round(p * 1_000_000)) for p in table]
+
+
+def thresholds(raw, truth, false_positive=0.05, false_negative=0.10):
+    """(lower, upper): flagged healthy at most `false_positive`; missed at most `false_negative`."""
+    healthy, ill = raw[~truth], raw[truth]
+    upper = next(q for q in range(-127, 129) if (healthy >= q).mean() <= false_positive)
+    lower = max([q for q in range(-128, 127) if (ill <= q).mean() <= false_negative], default=-128)
+    upper = min(upper, 127)
+    return int(min(lower, upper - 1)), int(upper)
+
+
+def bootstrap(patients, figure, draws=400, seed=3):
+    """95 % interval of `figure(indices)` with whole patients redrawn."""
+    rng = np.random.default_rng(seed)
+    ids, inverse = np.unique(patients, return_inverse=True)
+    groups = [np.nonzero(inverse == i)[0] for i in range(len(ids))]
+    values = []
+    for _ in range(draws):
+        index = np.concatenate([groups[i] for i in rng.integers(0, len(ids), len(ids))])
+        values.append(figure(index))
+    return tuple(float(x) for x in np.percentile(values, [2.5, 97.5]))
+
+
+def mcnemar(right_a, right_b):
+    """(b, c, exact two-sided p) of the cases where just one of two models is right."""
+    from scipy.stats import binom
+    b, c = int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
+    p = 1.0 if b + c == 0 else min(1.0, 2 * binom.cdf(min(b, c), b + c, 0.5))
+    return b, c, float(p)
+
+
+def binary(raw, table, lower, upper, truth, patients):
+    """The figures of a screening model, by name."""
+    probability = np.array(table)[raw.astype(int) + 128] / 1e6
+    ece, mce, rows = calibration_errors(probability, truth)
+    above, below = raw >= upper, raw <= lower
+    share = lambda hits, of: lambda i: float(hits[i][of[i]].mean())
+    figures = {
+        "patients": int(len(np.unique(patients))), "captures": int(len(raw)),
+        "AUC": float(auc(raw, truth)), "Brier": float(((probability - truth) ** 2).mean()), "ECE": ece, "MCE": mce,
+        "sensitivity": float(above[truth].mean()), "specificity": float((~above)[~truth].mean()),
+        "healthy_flagged": float(above[~truth].mean()), "missed_below": float(below[truth].mean()),
+        "uncertain": float((~above & ~below).mean()),
+    }
+    intervals = {
+        "AUC": bootstrap(patients, lambda i: auc(raw[i], truth[i])),
+        "sensitivity": bootstrap(patients, share(above, truth)),
+        "specificity": bootstrap(patients, share(~above, ~truth)),
+    }
+    return figures, intervals, rows

@@ -1,0 +1,70 @@
+"""Keras models to fully int8 .tflite files, and the reference kernels that say what they give."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import numpy as np
+
+# One quantisation step of every input tensor, in the network's own unit: a power of two, so that it is exact.
+INPUT_STEP = 1 / 32
+
+
+def real(q):
+    """int8 inputs as the real numbers that the network is trained on."""
+    return q.astype(np.float32) * INPUT_STEP
+
+
+def convert(model, q_inputs):
+    """The int8 .tflite of a Keras model; `q_inputs` (int8) are the representative inputs."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    def representative():
+        # The two ends of int8 first: they fix the input's scale at INPUT_STEP and its zero point at 0.
+        for end in (-128, 127):
+            yield [np.full((1, *q_inputs.shape[1:]), end * INPUT_STEP, np.float32)]
+        for q in q_inputs[:400]:
+            yield [real(q)[None]]
+
+    shape = [1, *q_inputs.shape[1:]]
+    function = tf.function(lambda x: model(x, training=False)).get_concrete_function(
+        tf.TensorSpec(shape, tf.float32, name="input"))
+    # Frozen first: the calibrator cannot read variables.
+    frozen = convert_variables_to_constants_v2(function)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+class Reference:
+    """LiteRT's reference kernels on one thread: the oracle of every golden output."""
+
+    def __init__(self, content):
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        self.interpreter = Interpreter(
+            model_content=content, num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]
+        self.outputs = self.interpreter.get_output_details()
+
+    def __call__(self, q):
+        """int8 [n, ...] -> one int8 [n, ...] an output."""
+        results = [[] for _ in self.outputs]
+        for sample in q:
+            self.interpreter.set_tensor(self.input["index"], sample[None])
+            self.interpreter.invoke()
+            for result, output in zip(results, self.outputs):
+                result.append(self.interpreter.get_tensor(output["index"])[0].copy())
+        return [np.stack(r) for r in results]
+
+    @staticmethod
+    def tensor(detail, name):
+        scale, zero = detail["quantization_parameters"]["scales"], detail["quantization_parameters"]["zero_points"]
+        return {"name": name, "shape": [int(x) for x in detail["shape"][1:]],
+                "scale": float(scale[0]), "zero_point": int(zero[0])}

@@ -1,0 +1,103 @@
+import Glibc
+import Identification
+
+/// A tag reader on a real pseudo-terminal: the device opens `path` with its ordinary serial port.
+///
+/// It keeps the habits of the reader it plays: an RDM6300 repeats its frame about every 65 ms while a tag is near, an
+/// ID-12LA and a line reader send once when a tag comes. `path` is a symbolic link, as /dev/serial0 is, that points at
+/// the present terminal, so that a reader plugged in again is found at the same place.
+package actor SimulatedRFIDReader {
+  package nonisolated let path: String
+  package nonisolated let kind: ReaderKind
+
+  private var terminal: PseudoTerminal?
+  private var tags: [[UInt8]] = []
+  private var nextTag = 0
+  private var player: Task<Void, Never>?
+  private let repeatInterval: Duration
+
+  /// Plugs in a reader at `path`, which must not exist, or be a link that an earlier simulation left.
+  ///
+  /// - Parameters:
+  ///   - kind: `.rdm6300`, `.id12la` or `.line`.
+  ///   - repeatMilliseconds: the RDM6300's repeat interval, 1...10_000.
+  package init(kind: ReaderKind = .rdm6300, path: String, repeatMilliseconds: Int = 65) throws(SimulationError) {
+    guard kind != .pn532HSU else {
+      throw SimulationError("\(path): the simulated reader plays rdm6300, id12la and line, not \(kind.rawValue)")
+    }
+    self.kind = kind
+    self.path = path
+    repeatInterval = .milliseconds(min(max(repeatMilliseconds, 1), 10_000))
+    terminal = try Self.plugIn(at: path)
+  }
+
+  /// A tag comes into the field and stays until it is taken away. More than one may be there at once.
+  ///
+  /// - Parameter uid: five bytes for the EM4100 readers, 2...16 for a line reader.
+  package func present(_ uid: [UInt8]) {
+    tags.append(uid)
+    guard kind == .rdm6300 else {
+      terminal?.send(frame(uid))
+      return
+    }
+    if player == nil { player = Task { await self.playWhilePresent() } }
+  }
+
+  /// Takes every tag out of the field.
+  package func takeAway() {
+    tags.removeAll()
+    player?.cancel()
+    player = nil
+  }
+
+  /// Holds a tag to the reader for a while: what a patient does.
+  package func tap(_ uid: [UInt8], milliseconds: Int = 600) async {
+    present(uid)
+    // Cancelled early: the tag is taken away all the same.
+    try? await Task.sleep(for: .milliseconds(milliseconds))
+    takeAway()
+  }
+
+  /// Puts any bytes on the line: noise, stumps of frames, frames glued together.
+  package func inject(_ bytes: [UInt8]) {
+    terminal?.send(bytes)
+  }
+
+  /// Pulls the reader out: the device's side hangs up and the path vanishes.
+  package func unplug() {
+    takeAway()
+    terminal = nil
+    unlink(path)
+  }
+
+  /// Plugs the reader in again, at the same path.
+  package func plugIn() throws(SimulationError) {
+    guard terminal == nil else { return }
+    terminal = try Self.plugIn(at: path)
+  }
+
+  private static func plugIn(at path: String) throws(SimulationError) -> PseudoTerminal {
+    let terminal = try PseudoTerminal()
+    var existing = stat()
+    if lstat(path, &existing) == 0, existing.st_mode & S_IFMT == S_IFLNK { unlink(path) }
+    guard symlink(terminal.path, path) == 0 else { throw .failed("symlink", on: path) }
+    return terminal
+  }
+
+  private func frame(_ uid: [UInt8]) -> [UInt8] {
+    switch kind {
+    case .id12la: RFIDFrames.em4100(uid, layout: .id12la)
+    case .line: RFIDFrames.line(uid)
+    case .rdm6300, .pn532HSU: RFIDFrames.em4100(uid, layout: .rdm6300)
+    }
+  }
+
+  private func playWhilePresent() async {
+    while !Task.isCancelled, !tags.isEmpty {
+      nextTag = (nextTag + 1) % tags.count
+      terminal?.send(frame(tags[nextTag]))
+      // Cancelled: the loop's condition ends it.
+      try? await Task.sleep(for: repeatInterval)
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import Identification
+import Provenance
+import Synchronization
+
+/// What the front panel tells the device.
+package enum PanelEvent: Sendable, Hashable {
+  case press(ButtonDebouncer.Press)
+  /// A line failed. The panel is dark and deaf from here on; the device runs on.
+  case failed(PanelError)
+}
+
+/// The front panel: plays the pattern of the latest signal and reports presses, on a thread of its own.
+///
+/// `show` returns at once and never fails: a device without lights must still capture.
+package final class FrontPanel: Sendable {
+  /// Presses and failures, in order. One consumer; the newest 16 are kept.
+  package let events: AsyncStream<PanelEvent>
+
+  private let shared: FrontPanelShared
+  private let thread: Mutex<NamedThread?>
+
+  /// Starts the panel's thread on `lines`, which it alone uses.
+  package init(
+    lines: any PanelLines, table: PanelTable = .standard, debouncer: ButtonDebouncer = ButtonDebouncer(),
+    clock: any TimeSource
+  ) throws(SystemCallError) {
+    let (events, continuation) = AsyncStream.makeStream(of: PanelEvent.self, bufferingPolicy: .bufferingNewest(16))
+    self.events = events
+    let shared = FrontPanelShared(lines: lines, table: table, continuation: continuation)
+    self.shared = shared
+    thread = Mutex(
+      try NamedThread("front-panel") {
+        var loop = FrontPanelLoop(shared: shared, clock: clock, debouncer: debouncer)
+        loop.run()
+      })
+  }
+
+  /// Shows the pattern of `signal` from its start; nil makes the panel dark. A pattern that does not repeat gives way
+  /// to the one that was shown before it, if that one repeats.
+  package func show(_ signal: PanelSignal?) {
+    shared.change { $0.show(signal) }
+  }
+
+  /// Darkens the panel, stops the thread, waits for it, and ends the stream. Harmless when called again.
+  package func stop() {
+    shared.change { $0.isStopping = true }
+    thread.withLock { $0.take() }?.join()
+  }
+
+  deinit {
+    stop()
+  }
+}
+
+/// What the panel's thread and its owner both touch.
+private final class FrontPanelShared: Sendable {
+  struct State: Sendable {
+    var shown: PanelSignal?
+    /// The repeating signal that comes back when `shown` is over.
+    var background: PanelSignal?
+    /// Counts the changes, so that the same signal shown again starts again.
+    var revision = 0
+    var isStopping = false
+
+    mutating func show(_ signal: PanelSignal?) {
+      shown = signal
+      revision += 1
+    }
+  }
+
+  let lines: any PanelLines
+  let table: PanelTable
+  let continuation: AsyncStream<PanelEvent>.Continuation
+  private let state = Mutex(State())
+
+  init(lines: any PanelLines, table: PanelTable, continuation: AsyncStream<PanelEvent>.Continuation) {
+    self.lines = lines
+    self.table = table
+    self.continuation = continuation
+  }
+
+  var snapshot: State { state.withLock { $0 } }
+
+  func change(_ change: (inout State) -> Void) {
+    state.withLock { change(&$0) }
+    lines.interrupt()
+  }
+
+  /// Goes back to the background signal, unless another was shown meanwhile.
+  func finished(revision: Int, background: PanelSignal?) {
+    state.withLock { state in
+      if state.revision == revision { state.show(background) }
+    }
+  }
+}
+
+/// The body of the panel's thread.
+private struct FrontPanelLoop {
+  let shared: FrontPanelShared
+  let clock: any TimeSource
+  var debouncer: ButtonDebouncer
+
+  private var revision = -1
+  private var startNanoseconds: UInt64 = 0
+  private var background: PanelSignal?
+  private var driven: PanelOutputs?
+
+  init(shared: FrontPanelShared, clock: any TimeSource, debouncer: ButtonDebouncer) {
+    self.shared = shared
+    self.clock = clock
+    self.debouncer = debouncer
+  }
+
+  mutating func run() {
+    do throws(PanelError) {
+      while true {
+        let state = shared.snapshot
+        if state.isStopping { break }
+        let now = clock.now().monotonicNanoseconds
+        let waitMilliseconds = min(try play(state, now), buttonWaitMilliseconds(now))
+        if let isDown = try shared.lines.waitForButton(timeoutMilliseconds: waitMilliseconds) {
+          report(debouncer.levelChanged(isDown: isDown, atNanoseconds: clock.now().monotonicNanoseconds))
+        } else {
+          report(debouncer.advance(toNanoseconds: clock.now().monotonicNanoseconds))
+        }
+      }
+      try shared.lines.show(.dark)
+    } catch {
+      shared.continuation.yield(.failed(error))
+    }
+    shared.continuation.finish()
+  }
+
+  /// Drives the lines for this moment; answers how long they stay so.
+  private mutating func play(_ state: FrontPanelShared.State, _ now: UInt64) throws(PanelError) -> Int {
+    if state.revision != revision {
+      revision = state.revision
+      startNanoseconds = now
+    }
+    guard let signal = state.shown, let pattern = shared.table[signal] else {
+      try drive(.dark)
+      return Self.idleMilliseconds
+    }
+    if pattern.repeats { background = signal }
+    let elapsed = Int(clamping: (now - startNanoseconds) / 1_000_000)
+    guard let outputs = pattern.outputs(atMilliseconds: elapsed),
+      let remaining = pattern.millisecondsToNextStep(atMilliseconds: elapsed)
+    else {
+      shared.finished(revision: revision, background: background)
+      try drive(.dark)
+      return 0
+    }
+    try drive(outputs)
+    return remaining
+  }
+
+  private mutating func drive(_ outputs: PanelOutputs) throws(PanelError) {
+    guard outputs != driven else { return }
+    try shared.lines.show(outputs)
+    driven = outputs
+  }
+
+  private func buttonWaitMilliseconds(_ now: UInt64) -> Int {
+    guard let deadline = debouncer.nextDeadlineNanoseconds else { return Self.idleMilliseconds }
+    return deadline <= now ? 0 : Int(clamping: (deadline - now + 999_999) / 1_000_000)
+  }
+
+  private func report(_ press: ButtonDebouncer.Press?) {
+    if let press { shared.continuation.yield(.press(press)) }
+  }
+
+  private static let idleMilliseconds = 10_000
+}

@@ -1,0 +1,173 @@
+import CGPIO
+import Glibc
+import Identification
+import Synchronization
+
+/// Where a panel line is: a chip by label or name (`pinctrl-rp1`, `gpiochip0`), a line by name or offset.
+package struct GPIOLineAddress: Sendable, Hashable, CustomStringConvertible {
+  package enum Line: Sendable, Hashable {
+    case offset(UInt32)
+    case named(String)
+  }
+
+  package var chip: String
+  package var line: Line
+  /// The line is active when its level is low: a button to ground, a lamp to the supply.
+  package var isActiveLow: Bool
+
+  package init(chip: String, line: Line, isActiveLow: Bool = false) {
+    self.chip = chip
+    self.line = line
+    self.isActiveLow = isActiveLow
+  }
+
+  package var description: String {
+    switch line {
+    case .offset(let offset): "\(chip) line \(offset)"
+    case .named(let name): "\(chip) line \(name)"
+    }
+  }
+}
+
+/// The front panel on GPIO lines, through libgpiod. Lines that a board has not are left out of the wiring.
+package final class GPIOLines: PanelLines {
+  package struct Wiring: Sendable, Equatable {
+    package var button: GPIOLineAddress?
+    package var red: GPIOLineAddress?
+    package var green: GPIOLineAddress?
+    package var blue: GPIOLineAddress?
+    package var buzzer: GPIOLineAddress?
+
+    package init(
+      button: GPIOLineAddress? = nil, red: GPIOLineAddress? = nil, green: GPIOLineAddress? = nil,
+      blue: GPIOLineAddress? = nil, buzzer: GPIOLineAddress? = nil
+    ) {
+      self.button = button
+      self.red = red
+      self.green = green
+      self.blue = blue
+      self.buzzer = buzzer
+    }
+  }
+
+  /// Lines that could not be had, each with its reason; the others work. Empty when all of the wiring is there.
+  package let problems: [PanelError]
+
+  private let button: GPIOLine?
+  private let red: GPIOLine?
+  private let green: GPIOLine?
+  private let blue: GPIOLine?
+  private let buzzer: GPIOLine?
+  private let wake: WakeSignal
+
+  /// Requests the lines of `wiring`. A line that is not to be had is listed in `problems`: a dead lamp stops nobody.
+  package init(_ wiring: Wiring) throws(SystemCallError) {
+    var problems: [PanelError] = []
+    func request(_ address: GPIOLineAddress?, isButton: Bool = false) -> GPIOLine? {
+      guard let address else { return nil }
+      do {
+        return try GPIOLine(address, isButton: isButton)
+      } catch {
+        problems.append(error)
+        return nil
+      }
+    }
+    button = request(wiring.button, isButton: true)
+    red = request(wiring.red)
+    green = request(wiring.green)
+    blue = request(wiring.blue)
+    buzzer = request(wiring.buzzer)
+    self.problems = problems
+    wake = try WakeSignal()
+  }
+
+  package func show(_ outputs: PanelOutputs) throws(PanelError) {
+    try red?.drive(outputs.red)
+    try green?.drive(outputs.green)
+    try blue?.drive(outputs.blue)
+    try buzzer?.drive(outputs.buzzer)
+  }
+
+  package func waitForButton(timeoutMilliseconds: Int) throws(PanelError) -> Bool? {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    var watched = (
+      button: pollfd(fd: try button?.eventDescriptor() ?? -1, events: Int16(POLLIN), revents: 0),
+      wake: pollfd(fd: wake.number, events: Int16(POLLIN), revents: 0)
+    )
+    do {
+      try systemCall("poll", on: "panel button") {
+        withUnsafeMutableBytes(of: &watched) { bytes in
+          poll(bytes.assumingMemoryBound(to: pollfd.self).baseAddress, 2, deadline.remainingMilliseconds)
+        }
+      }
+    } catch {
+      throw PanelError(error.description)
+    }
+    if watched.wake.revents != 0 { wake.reset() }
+    guard watched.button.revents != 0 else { return nil }
+    return try button?.takeEvent()
+  }
+
+  package func interrupt() {
+    wake.signal()
+  }
+}
+
+/// One requested line. libgpiod's calls on one line are made by one thread at a time: the panel's.
+private final class GPIOLine: @unchecked Sendable {
+  private let line: OpaquePointer
+  private let address: GPIOLineAddress
+
+  init(_ address: GPIOLineAddress, isButton: Bool) throws(PanelError) {
+    self.address = address
+    var path = [CChar](repeating: 0, count: 64)
+    guard cgpio_find_chip(address.chip, &path, path.count) == 0 else {
+      throw PanelError(
+        "\(address): no GPIO chip of that label or name (\(SystemCallError.text(of: errno))); "
+          + "gpiodetect lists the chips, and the service's user needs the group gpio")
+    }
+    let offset: UInt32
+    switch address.line {
+    case .offset(let number): offset = number
+    case .named(let name):
+      let found = cgpio_find_line(path, name)
+      guard found >= 0 else { throw PanelError("\(address): the chip has no line of that name; gpioinfo lists them") }
+      offset = UInt32(found)
+    }
+    let activeLow: Int32 = address.isActiveLow ? 1 : 0
+    // A button to ground needs a pull-up, one to the supply a pull-down.
+    let requested =
+      isButton
+      ? cgpio_request_input(
+        path, offset, "thermograph", activeLow, address.isActiveLow ? CGPIO_BIAS_PULL_UP : CGPIO_BIAS_PULL_DOWN)
+      : cgpio_request_output(path, offset, "thermograph", activeLow)
+    guard let requested else {
+      throw PanelError("\(address): request failed: \(SystemCallError.text(of: errno)); gpioinfo shows who holds it")
+    }
+    line = requested
+  }
+
+  deinit {
+    cgpio_release(line)
+  }
+
+  func drive(_ isActive: Bool) throws(PanelError) {
+    guard cgpio_set(line, isActive ? 1 : 0) == 0 else { throw failure("set") }
+  }
+
+  func eventDescriptor() throws(PanelError) -> Int32 {
+    let number = cgpio_event_descriptor(line)
+    guard number >= 0 else { throw failure("event descriptor") }
+    return number
+  }
+
+  func takeEvent() throws(PanelError) -> Bool {
+    let level = cgpio_take_event(line)
+    guard level >= 0 else { throw failure("event") }
+    return level == 1
+  }
+
+  private func failure(_ call: String) -> PanelError {
+    PanelError("\(address): \(call) failed: \(SystemCallError.text(of: errno))")
+  }
+}

@@ -1,3 +1,0 @@
-import CGPIO
-import CI2C
-import CLinux

@@ -1,0 +1,45 @@
+import CLinux
+import Glibc
+import Provenance
+
+/// The kernel's clocks as one `Timestamp`.
+package struct SystemClock: TimeSource {
+  /// The kernel's boot id, read once: it cannot change while the process lives.
+  package let bootID: String
+
+  /// Throws when `/proc/sys/kernel/random/boot_id` cannot be read or holds no UUID.
+  package init() throws(SystemCallError) {
+    let path = "/proc/sys/kernel/random/boot_id"
+    let descriptor = OwnedDescriptor(
+      takingOver: try systemCall("open", on: path) { open(path, O_RDONLY | O_CLOEXEC) })
+    var text = [UInt8](repeating: 0, count: 36)
+    let count = try systemCall("read", on: path) { Glibc.read(descriptor.number, &text, 36) }
+    guard let identifier = RandomIdentifier(String(decoding: text.prefix(count), as: UTF8.self)) else {
+      throw SystemCallError(call: "read", subject: path, errorNumber: EINVAL)
+    }
+    bootID = identifier.description
+  }
+
+  package func now() -> Timestamp {
+    let utc = Self.read(CLOCK_REALTIME)
+    return Timestamp(
+      utcNanoseconds: Int64(utc.tv_sec) * 1_000_000_000 + Int64(utc.tv_nsec), bootID: bootID,
+      monotonicNanoseconds: Self.monotonicNanoseconds(),
+      // A kernel that does not answer (a sandbox without adjtimex) vouches for nothing.
+      synchronised: clinux_clock_is_synchronised() == 1)
+  }
+
+  /// Nanoseconds since boot, suspended time included (CLOCK_BOOTTIME).
+  package static func monotonicNanoseconds() -> UInt64 {
+    let time = read(CLOCK_BOOTTIME)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
+  /// clock_gettime fails only for a clock that the kernel lacks; both are in every kernel since 2.6.39.
+  private static func read(_ clock: clockid_t) -> timespec {
+    var time = timespec()
+    let result = clock_gettime(clock, &time)
+    assert(result == 0)
+    return time
+  }
+}

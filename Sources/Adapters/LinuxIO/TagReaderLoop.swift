@@ -1,0 +1,122 @@
+import Glibc
+import Identification
+import Provenance
+
+/// The body of a tag reader's thread.
+struct TagReaderLoop {
+  let settings: TagReader.Settings
+  let clock: any TimeSource
+  let shared: TagReaderShared
+
+  private var confirmer: PresentationConfirmer
+  private var backoff = ReopenBackoff()
+
+  /// A frame pauses for no longer than this: 15 characters at 1200 baud take 125 ms.
+  private static let burstEndMilliseconds = 150
+
+  init(settings: TagReader.Settings, clock: any TimeSource, shared: TagReaderShared) {
+    self.settings = settings
+    self.clock = clock
+    self.shared = shared
+    confirmer = PresentationConfirmer(policy: settings.policy)
+  }
+
+  mutating func run() {
+    while !shared.mustStop {
+      do throws(SerialPortError) {
+        var port = try SerialPort(path: settings.path, baud: settings.baud)
+        shared.counters.withLock { $0.openings += 1 }
+        shared.continuation.yield(.connected)
+        try serve(&port)
+      } catch {
+        let wait = backoff.nextMilliseconds()
+        shared.continuation.yield(.disconnected(error, retryMilliseconds: wait))
+        // Whoever held a tag to a reader that went away must present it again.
+        confirmer.reset()
+        waitForStop(milliseconds: wait)
+      }
+    }
+    shared.continuation.finish()
+  }
+
+  /// Reads until the port fails or the reader is stopped.
+  private mutating func serve(_ port: inout SerialPort) throws(SerialPortError) {
+    var decoder = makeTagDecoder(for: settings.kind, linePattern: settings.linePattern)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+    defer { buffer.deallocate() }
+    while !shared.mustStop {
+      switch try port.read(into: buffer, timeoutMilliseconds: Self.burstEndMilliseconds, wake: shared.wake) {
+      case .bytes(let count):
+        backoff.reset()
+        shared.counters.withLock { $0.bytes += count }
+        let now = clock.now().monotonicNanoseconds
+        decoder.decode(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { take($0, now) }
+      case .timedOut:
+        let now = clock.now().monotonicNanoseconds
+        decoder.endOfBurst { take($0, now) }
+        report(confirmer.advance(toNanoseconds: now))
+      case .woken:
+        shared.wake.reset()
+      }
+    }
+  }
+
+  private mutating func take(_ event: DecoderEvent, _ now: UInt64) {
+    switch event {
+    case .reading(let reading):
+      shared.counters.withLock { $0.frames += 1 }
+      if settings.reportsEveryReading { shared.continuation.yield(.reading(reading)) }
+      report(confirmer.observe(reading, atNanoseconds: now))
+    case .otherFrame:
+      shared.counters.withLock { $0.frames += 1 }
+    case .reject(let reject):
+      shared.counters.withLock { $0.rejects[reject.reason, default: 0] += 1 }
+      if settings.reportsEveryReading { shared.continuation.yield(.reject(reject)) }
+    }
+  }
+
+  private func report(_ events: [PresentationConfirmer.Event]) {
+    for event in events {
+      shared.counters.withLock { counters in
+        switch event {
+        case .presented: counters.presentations += 1
+        case .ambiguous: counters.ambiguities += 1
+        case .refused: counters.refusals += 1
+        case .removed: break
+        }
+      }
+      shared.continuation.yield(.presentation(event))
+    }
+  }
+
+  private func waitForStop(milliseconds: Int) {
+    let deadline = Deadline(milliseconds: milliseconds)
+    while !shared.mustStop, deadline.remainingMilliseconds > 0 {
+      var wake = pollfd(fd: shared.wake.number, events: Int16(POLLIN), revents: 0)
+      // A failed wait (EINTR aside, out of memory) only makes the next attempt earlier.
+      if poll(&wake, 1, deadline.remainingMilliseconds) == -1, errno != EINTR { return }
+      if wake.revents != 0 { shared.wake.reset() }
+    }
+  }
+}
+
+/// How long to wait before a port that went away is opened again.
+///
+/// | attempt | 1 | 2 | 3 | 4 | 5 | 6 and more |
+/// |---|---|---|---|---|---|---|
+/// | wait in ms | 250 | 500 | 1000 | 2000 | 4000 | 5000 |
+///
+/// No jitter: there is one reader, and nobody else to collide with.
+struct ReopenBackoff {
+  private var milliseconds = 250
+
+  mutating func nextMilliseconds() -> Int {
+    defer { milliseconds = min(milliseconds * 2, 5000) }
+    return milliseconds
+  }
+
+  /// The port delivered bytes: the next failure is a new one.
+  mutating func reset() {
+    milliseconds = 250
+  }
+}

@@ -1,0 +1,84 @@
+import Forwarding
+import FoundationEssentials
+import Glibc
+import Provenance
+
+/// `arrivals.jsonl`: one line for everything that arrived, in the order of arrival, duplicates included.
+struct Arrival: Encodable {
+  enum Outcome: String, Encodable {
+    case stored, part, duplicate, conflict, rejected
+  }
+
+  var arrivedAt: String
+  var topic: String
+  var bytes: Int
+  var captureID: String?
+  var name: String?
+  var outboxID: String?
+  var sequence: Int64?
+  /// As the device said it; nil under MQTT 3.1.1, which has no place for it.
+  var replayed: Bool?
+  var capturedAt: String?
+  var outcome: Outcome = .stored
+  /// Why, when it was not stored.
+  var reason: String?
+
+  enum CodingKeys: String, CodingKey {
+    case arrivedAt = "arrived_at"
+    case topic, bytes
+    case captureID = "capture_id"
+    case name
+    case outboxID = "outbox_id"
+    case sequence, replayed
+    case capturedAt = "captured_at"
+    case outcome, reason
+  }
+
+  init(of message: IncomingMessage, at now: Timestamp) {
+    arrivedAt = now.rfc3339
+    topic = message.topic
+    bytes = message.payload.count
+    captureID = message.property(MessageComposer.Name.captureID)
+    outboxID = message.property(MessageComposer.Name.outboxID)
+    sequence = message.property(MessageComposer.Name.sequence).flatMap { Int64($0) }
+    replayed = message.property(MessageComposer.Name.replayed).map { $0 == "true" }
+    capturedAt = message.property(MessageComposer.Name.capturedAt)
+  }
+}
+
+/// The file of `Arrival` lines. A line is written with one call, so several receivers may share it.
+final class ArrivalLog {
+  private let descriptor: Int32
+  private let path: String
+
+  init(path: String) throws(ReceiverError) {
+    self.path = path
+    descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw ReceiverError("create", path, errnoCode: errno) }
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  func append(_ arrival: Arrival) throws(ReceiverError) {
+    var line: [UInt8]
+    do {
+      line = try [UInt8](CanonicalJSON.encoder().encode(arrival))
+    } catch {
+      throw ReceiverError("write", path, reason: "\(error)")
+    }
+    line.append(UInt8(ascii: "\n"))
+    try DurableFiles.writeAll(line, to: descriptor, path: path)
+  }
+
+  /// Brings the lines so far to the disk.
+  func synchronise() throws(ReceiverError) {
+    guard fdatasync(descriptor) == 0 else { throw ReceiverError("bring to the disk", path, errnoCode: errno) }
+  }
+}
+
+extension IncomingMessage {
+  /// The first user property of that name.
+  func property(_ name: String) -> String? { userProperties.first { $0.name == name }?.value }
+}

@@ -1,0 +1,285 @@
+import Forwarding
+import Glibc
+import Provenance
+
+/// The reference receiver: writes what devices send to a folder and says with receipts what is safe there.
+///
+/// All its knowledge lies in the folder, so it may be killed at any time, started again, and several may work on one
+/// folder:
+///
+/// ```
+/// arrivals.jsonl                                   everything that arrived, in order, duplicates included
+/// {site}/{device}/{capture_id}/record.json         the record
+/// {site}/{device}/{capture_id}/master.png ...      its images, checked against the record's SHA-256
+/// {site}/{device}/{capture_id}/receipt.json        there when everything is there and on the disk
+/// {site}/{device}/by-sequence/{outbox_id}-{n}      link to the capture; the unique key (device, outbox_id, sequence)
+/// {site}/{device}/messages/alert-....json          alerts, events, replies, once each
+/// {site}/{device}/status.json, health.json         the newest
+/// ```
+///
+/// A receipt for a capture is made only when the record **and all its images** are on the disk; one that may have been
+/// lost is made again when the device sends again. Not thread-safe: one owner.
+package final class Receiver {
+  /// What one message led to.
+  package struct Reaction: Sendable, Equatable {
+    /// To be published, QoS 1.
+    package var receipts: [OutgoingMessage] = []
+    /// The capture that became complete with this message.
+    package var completed: CompletedCapture?
+    /// For a person: what was not stored, and why; what is missing.
+    package var notes: [String] = []
+  }
+
+  /// A capture of which everything is on the disk.
+  package struct CompletedCapture: Sendable, Equatable {
+    package var site: String
+    package var device: String
+    package var captureID: RandomIdentifier
+    package var outboxID: RandomIdentifier
+    package var sequence: Int64
+    package var replayed: Bool?
+    /// Folder with the files.
+    package var path: String
+    /// Names of the images.
+    package var images: [String]
+  }
+
+  private let root: String
+  private let name: String
+  private let digests: any MessageDigests
+  private let time: any TimeSource
+  private let log: ArrivalLog
+
+  /// - Parameters:
+  ///   - folder: made when missing.
+  ///   - name: this receiver's name in receipts and temporary files, `[A-Za-z0-9._-]{1,64}`.
+  package init(
+    folder: String, name: String, digests: any MessageDigests, time: any TimeSource
+  ) throws(ReceiverError) {
+    let isUsable = (1...64).contains(name.utf8.count) && name.utf8.allSatisfy(Self.isNameCharacter)
+    guard isUsable else {
+      throw ReceiverError("use the name", "'\(name)'", reason: "expected 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+    }
+    root = folder
+    self.name = name
+    self.digests = digests
+    self.time = time
+    try DurableFiles.makeFolder(folder)
+    log = try ArrivalLog(path: "\(folder)/arrivals.jsonl")
+    try DurableFiles.synchronise(folder: folder)
+  }
+
+  /// Stores what `message` carries. Throws when the disk does not take it; nothing is then acknowledged, and the
+  /// device sends it again.
+  package func take(_ message: IncomingMessage) throws(ReceiverError) -> Reaction {
+    var arrival = Arrival(of: message, at: time.now())
+    var reaction = Reaction()
+    do {
+      guard let topic = UplinkTopic(message.topic) else { throw Rejection("no topic of a device's uplink") }
+      switch topic.kind {
+      case .capture: try takeRecord(message, topic.schema, &arrival, &reaction)
+      case .image(let captureID, let name, let part):
+        arrival.captureID = "\(captureID)"
+        arrival.name = name
+        try takeImage(message, topic.schema, captureID, name, part, &arrival, &reaction)
+      case .status: try overwrite("status.json", message, topic.schema)
+      case .health: try overwrite("health.json", message, topic.schema)
+      case .alert: try keep("alert", message, topic.schema, &arrival)
+      case .event: try keep("event", message, topic.schema, &arrival)
+      case .reply: try keep("reply", message, topic.schema, &arrival)
+      }
+    } catch let rejection as Rejection {
+      if arrival.outcome == .stored { arrival.outcome = .rejected }
+      arrival.reason = rejection.description
+      reaction.notes.append("\(message.topic): not stored: \(rejection)")
+    } catch let error as ReceiverError {
+      throw error
+    } catch {
+      throw ReceiverError("store", message.topic, reason: "\(error)")
+    }
+    try log.append(arrival)
+    if !reaction.receipts.isEmpty { try log.synchronise() }
+    return reaction
+  }
+
+  // MARK: Captures
+
+  private func takeRecord(
+    _ message: IncomingMessage, _ topics: TopicSchema, _ arrival: inout Arrival, _ reaction: inout Reaction
+  ) throws {
+    let record = try RecordEnvelope(decoding: message.payload, from: topics)
+    arrival.captureID = "\(record.captureID)"
+    arrival.name = OutboxItem.recordName
+    arrival.outboxID = "\(record.outboxID)"
+    arrival.sequence = record.sequence
+    try checkDigest(of: message, is: digests.sha256(message.payload))
+    let folder = CaptureFolder(root: root, topics: topics, captureID: record.captureID, writer: name)
+    if let stored = try folder.read(OutboxItem.recordName) {
+      guard stored == message.payload else {
+        arrival.outcome = .conflict
+        throw Rejection("another record of this capture is stored already")
+      }
+      arrival.outcome = .duplicate
+      if let receipt = try folder.receipt() {
+        reaction.receipts.append(try publish(receipt.entries, to: topics))
+        return
+      }
+    } else {
+      try folder.make()
+      try claim(record, topics, &arrival)
+      try folder.write(message.payload, as: OutboxItem.recordName)
+    }
+    try complete(folder, record, topics, arrival, &reaction)
+  }
+
+  private func takeImage(
+    _ message: IncomingMessage, _ topics: TopicSchema, _ captureID: RandomIdentifier, _ imageName: String,
+    _ part: UplinkTopic.Part?, _ arrival: inout Arrival, _ reaction: inout Reaction
+  ) throws {
+    guard RecordEnvelope.isImageName(imageName) else { throw Rejection("'\(imageName)' cannot name an image") }
+    let folder = CaptureFolder(root: root, topics: topics, captureID: captureID, writer: name)
+    if let receipt = try folder.receipt() {
+      return try takeAgain(message, imageName, part, receipt, topics, &arrival, &reaction)
+    }
+    try folder.make()
+    var whole = message.payload
+    if let part {
+      guard let assembled = try folder.keep(message.payload, part: part, of: imageName) else {
+        arrival.outcome = .part
+        return
+      }
+      whole = assembled
+      try folder.removeParts(of: imageName, count: part.count)
+    }
+    let digest = digests.sha256(whole)
+    try checkDigest(of: message, is: digest)
+    let record = try folder.read(OutboxItem.recordName).map { try RecordEnvelope(decoding: $0, from: topics) }
+    if let record {
+      guard let expected = record.images.first(where: { $0.name == imageName }) else {
+        throw Rejection("the record knows no such image")
+      }
+      guard expected.sha256 == Hexadecimal.text(of: digest) else {
+        throw Rejection("SHA-256 differs from the record's")
+      }
+    }
+    if try folder.read(imageName) == whole {
+      arrival.outcome = .duplicate
+    } else {
+      try folder.write(whole, as: imageName)
+    }
+    if let record { try complete(folder, record, topics, arrival, &reaction) }
+  }
+
+  /// An image of a capture that is complete: the device has not heard the receipt.
+  private func takeAgain(
+    _ message: IncomingMessage, _ imageName: String, _ part: UplinkTopic.Part?, _ receipt: Receipt,
+    _ topics: TopicSchema, _ arrival: inout Arrival, _ reaction: inout Reaction
+  ) throws {
+    guard let entry = receipt.entries.first(where: { $0.name == imageName }) else {
+      throw Rejection("the record knows no such image")
+    }
+    if part == nil, Hexadecimal.text(of: digests.sha256(message.payload)) != entry.sha256 {
+      arrival.outcome = .conflict
+      throw Rejection("another image of this name is stored already")
+    }
+    arrival.outcome = .duplicate
+    // One receipt for a divided image, not one for each of its parts.
+    if part == nil || part?.index == part?.count { reaction.receipts.append(try publish([entry], to: topics)) }
+  }
+
+  /// Makes the receipt when everything is there.
+  private func complete(
+    _ folder: CaptureFolder, _ record: RecordEnvelope, _ topics: TopicSchema, _ arrival: Arrival,
+    _ reaction: inout Reaction
+  ) throws {
+    guard let recordBytes = try folder.read(OutboxItem.recordName),
+      record.images.allSatisfy({ folder.has($0.name) })
+    else { return }
+    var entries = [
+      Receipt.Entry(
+        captureID: record.captureID, name: OutboxItem.recordName,
+        sha256: Hexadecimal.text(of: digests.sha256(recordBytes)))
+    ]
+    for image in record.images {
+      guard let bytes = try folder.read(image.name) else { return }
+      let digest = Hexadecimal.text(of: digests.sha256(bytes))
+      guard digest == image.sha256 else {
+        // It came before its record and could not be checked then.
+        try folder.remove(image.name)
+        reaction.notes.append("\(folder.file(image.name)): SHA-256 differs from the record's; removed, awaited again")
+        return
+      }
+      entries.append(Receipt.Entry(captureID: record.captureID, name: image.name, sha256: digest))
+    }
+    // First the names of the files, then the receipt that vouches for them, then its own name.
+    try DurableFiles.synchronise(folder: folder.path)
+    try folder.write(try Receipt(receiver: name, entries: entries).encoded(), as: CaptureFolder.receiptName)
+    try DurableFiles.synchronise(folder: folder.path)
+    reaction.receipts.append(try publish(entries, to: topics))
+    reaction.completed = CompletedCapture(
+      site: topics.site.text, device: topics.device.text, captureID: record.captureID, outboxID: record.outboxID,
+      sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name))
+  }
+
+  /// Takes the unique key (device, outbox_id, sequence) for this capture.
+  private func claim(_ record: RecordEnvelope, _ topics: TopicSchema, _ arrival: inout Arrival) throws {
+    let keys = "\(root)/\(topics.site)/\(topics.device)/by-sequence"
+    try DurableFiles.makeFolder(keys)
+    let key = "\(keys)/\(record.outboxID)-\(record.sequence)"
+    let target = "../\(record.captureID)"
+    if symlink(target, key) == 0 { return try DurableFiles.synchronise(folder: keys) }
+    guard errno == EEXIST else { throw ReceiverError("create", key, errnoCode: errno) }
+    guard try DurableFiles.target(ofLink: key) == target else {
+      arrival.outcome = .conflict
+      throw Rejection("number \(record.sequence) of this outbox belongs to another capture")
+    }
+  }
+
+  private func publish(_ entries: [Receipt.Entry], to topics: TopicSchema) throws -> OutgoingMessage {
+    OutgoingMessage(
+      topic: topics.receipts, payload: try Receipt(receiver: name, entries: entries).encoded(),
+      contentType: "application/json")
+  }
+
+  /// The digest that travels beside a message must be that of its whole payload.
+  private func checkDigest(of message: IncomingMessage, is digest: [UInt8]) throws {
+    guard let announced = message.property(MessageComposer.Name.sha256) else { return }
+    guard announced == Hexadecimal.text(of: digest) else { throw Rejection("SHA-256 differs from the announced one") }
+  }
+
+  // MARK: Other messages
+
+  private func overwrite(_ file: String, _ message: IncomingMessage, _ topics: TopicSchema) throws {
+    let folder = "\(root)/\(topics.site)/\(topics.device)"
+    try DurableFiles.makeFolder(folder)
+    try DurableFiles.write(message.payload, to: "\(folder)/\(file)", writer: name)
+  }
+
+  private func keep(
+    _ kind: String, _ message: IncomingMessage, _ topics: TopicSchema, _ arrival: inout Arrival
+  ) throws {
+    let folder = "\(root)/\(topics.site)/\(topics.device)/messages"
+    try DurableFiles.makeFolder(folder)
+    // The sender's number when it came along (MQTT 5), otherwise the content names itself.
+    let number = message.property(MessageComposer.Name.id).map { $0.replacing(":", with: "-") }
+    let identity =
+      number.flatMap { $0.utf8.count <= 100 && $0.utf8.allSatisfy(Self.isNameCharacter) ? $0 : nil }
+      ?? Hexadecimal.text(of: digests.sha256(message.payload))
+    let path = "\(folder)/\(kind)-\(identity).json"
+    if DurableFiles.exists(path) {
+      arrival.outcome = .duplicate
+      return
+    }
+    try DurableFiles.write(message.payload, to: path, writer: name)
+    try DurableFiles.synchronise(folder: folder)
+  }
+
+  private static func isNameCharacter(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+}

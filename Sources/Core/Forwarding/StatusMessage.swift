@@ -1,0 +1,148 @@
+import FoundationEssentials
+import Provenance
+
+/// The retained message on `up/status`: birth at every connection, death as the will, and a farewell before a stop.
+///
+/// The broker publishes the will when the connection breaks; its `connect_counter` tells a receiver whether that
+/// death belongs to the newest birth or to an older connection.
+package struct StatusMessage: Sendable, Equatable {
+  package static let schema = "thermograph.status.v1"
+
+  package enum State: String, Sendable, Codable {
+    case online
+    /// An orderly end.
+    case stopped
+    /// The will: the line or the device died.
+    case offline
+  }
+
+  package struct Model: Sendable, Equatable, Codable {
+    package var id: String
+    package var sha256: String
+
+    package init(id: String, sha256: String) {
+      self.id = id
+      self.sha256 = sha256
+    }
+  }
+
+  /// What waits in one class.
+  package struct Backlog: Sendable, Equatable, Codable {
+    package var rows: Int
+    package var bytes: Int
+
+    package init(_ usage: OutboxUsage) {
+      rows = usage.rows
+      bytes = usage.bytes
+    }
+  }
+
+  /// The state of the line's protection.
+  package struct Line: Sendable, Equatable, Codable {
+    /// e.g. `TLSv1.3`; `none` for plain MQTT.
+    package var protection: String
+    /// Days until our certificate ends; nil without one.
+    package var certificateDays: Int?
+    /// The configuration allows plain MQTT to other hosts.
+    package var plaintextAllowed: Bool
+
+    package init(protection: String, certificateDays: Int?, plaintextAllowed: Bool) {
+      self.protection = protection
+      self.certificateDays = certificateDays
+      self.plaintextAllowed = plaintextAllowed
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case protection
+      case certificateDays = "certificate_days"
+      case plaintextAllowed = "plaintext_allowed"
+    }
+  }
+
+  package var state: State
+  package var site: String
+  package var device: String
+  /// Connections since the outbox was made or the program began, as the device counts.
+  package var connectCounter: Int
+  package var firmware: String
+  package var models: [Model]
+  package var configurationSHA256: String
+  package var outboxID: RandomIdentifier
+  /// By `DeliveryClass.name`; empty in a will, which is written before anything is known.
+  package var backlog: [String: Backlog]
+  package var line: Line?
+  /// RFC 3339; nil in a will.
+  package var at: String?
+
+  package init(
+    state: State, site: String, device: String, connectCounter: Int, firmware: String, models: [Model],
+    configurationSHA256: String, outboxID: RandomIdentifier, accounts: OutboxAccounts?, line: Line?, at: Timestamp?
+  ) {
+    self.state = state
+    self.site = site
+    self.device = device
+    self.connectCounter = connectCounter
+    self.firmware = firmware
+    self.models = models
+    self.configurationSHA256 = configurationSHA256
+    self.outboxID = outboxID
+    self.line = line
+    self.at = at?.rfc3339
+    backlog = [:]
+    if let accounts {
+      for deliveryClass in DeliveryClass.allCases {
+        backlog[deliveryClass.name] = Backlog(accounts.backlog(deliveryClass))
+      }
+    }
+  }
+
+  /// The JSON on the wire.
+  package func encoded() throws -> [UInt8] {
+    try [UInt8](CanonicalJSON.encoder().encode(self))
+  }
+}
+
+extension StatusMessage: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case schema, state, site, device, firmware, models, backlog, line, at
+    case connectCounter = "connect_counter"
+    case configurationSHA256 = "configuration_sha256"
+    case outboxID = "outbox_id"
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let schema = try container.decode(String.self, forKey: .schema)
+    guard schema == Self.schema else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .schema, in: container, debugDescription: "unknown schema; expected \(Self.schema)")
+    }
+    state = try container.decode(State.self, forKey: .state)
+    site = try container.decode(String.self, forKey: .site)
+    device = try container.decode(String.self, forKey: .device)
+    connectCounter = try container.decode(Int.self, forKey: .connectCounter)
+    firmware = try container.decode(String.self, forKey: .firmware)
+    models = try container.decode([Model].self, forKey: .models)
+    configurationSHA256 = try container.decode(String.self, forKey: .configurationSHA256)
+    outboxID = try container.decode(RandomIdentifier.self, forKey: .outboxID)
+    backlog = try container.decode([String: Backlog].self, forKey: .backlog)
+    line = try container.decodeIfPresent(Line.self, forKey: .line)
+    at = try container.decodeIfPresent(String.self, forKey: .at)
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(Self.schema, forKey: .schema)
+    try container.encode(state, forKey: .state)
+    try container.encode(site, forKey: .site)
+    try container.encode(device, forKey: .device)
+    try container.encode(connectCounter, forKey: .connectCounter)
+    try container.encode(firmware, forKey: .firmware)
+    try container.encode(models, forKey: .models)
+    try container.encode(configurationSHA256, forKey: .configurationSHA256)
+    try container.encode(outboxID, forKey: .outboxID)
+    try container.encode(backlog, forKey: .backlog)
+    try container.encodeIfPresent(line, forKey: .line)
+    try container.encodeIfPresent(at, forKey: .at)
+  }
+}

@@ -1,0 +1,190 @@
+/// What the device has to tell somebody without a screen. Each has a light pattern and, where it matters, a sound.
+package enum PanelSignal: String, Sendable, CaseIterable {
+  /// Ready for a tag.
+  case ready
+  /// Something the technician must see to; captures go on as far as they can.
+  case degraded
+  /// The tag was read.
+  case tagAccepted = "tag-accepted"
+  /// The tag was not accepted: unknown, ambiguous or not a patient's.
+  case tagRefused = "tag-refused"
+  /// Waiting for the skin to settle.
+  case acclimatising
+  /// Take the position for the next view.
+  case position
+  /// Hold still: the image is being taken.
+  case capturing
+  /// The view was not good enough; take the position again.
+  case retake
+  /// Working out the verdict and saving.
+  case working
+  /// The capture is on disk.
+  case saved
+  /// The session was closed before it was complete; what was taken is saved.
+  case incomplete
+  /// No capture is possible: storage full, camera lost, configuration invalid.
+  case unable
+}
+
+/// A light and sound pattern: steps that are shown one after the other, once or for ever.
+package struct PanelPattern: Sendable, Hashable {
+  package struct Step: Sendable, Hashable {
+    package var outputs: PanelOutputs
+    /// 20...10_000
+    package var milliseconds: Int
+
+    package init(_ outputs: PanelOutputs, milliseconds: Int) {
+      self.outputs = outputs
+      self.milliseconds = milliseconds
+    }
+  }
+
+  /// 1...32 steps.
+  package let steps: [Step]
+  /// Shown over and over, until another pattern is shown; else once, after which the panel is dark.
+  package let repeats: Bool
+
+  /// nil when the number of steps or a step's length is out of range.
+  package init?(steps: [Step], repeats: Bool) {
+    guard (1...32).contains(steps.count), steps.allSatisfy({ (20...10_000).contains($0.milliseconds) }) else {
+      return nil
+    }
+    self.steps = steps
+    self.repeats = repeats
+  }
+
+  /// The pattern written as text: steps of colour letters and milliseconds, `*` at the end to repeat.
+  ///
+  ///     "G200 -800 *"       a short green blink every second
+  ///     "RGBz100 -100 z50"  white with the buzzer, dark, a short beep
+  ///
+  /// Letters: `R` red, `G` green, `B` blue, `z` buzzer, `-` everything off. This is how the configuration writes it.
+  package init?(_ text: String) {
+    var words = text.split(separator: " ")
+    let repeats = words.last == "*"
+    if repeats { words.removeLast() }
+    var steps: [Step] = []
+    for word in words {
+      guard let step = Step(word) else { return nil }
+      steps.append(step)
+    }
+    self.init(steps: steps, repeats: repeats)
+  }
+
+  /// What to show `milliseconds` after the start, or nil when a pattern that does not repeat is over.
+  package func outputs(atMilliseconds milliseconds: Int) -> PanelOutputs? {
+    step(atMilliseconds: milliseconds)?.outputs
+  }
+
+  /// How long what is shown at `milliseconds` stays, or nil when the pattern is over.
+  package func millisecondsToNextStep(atMilliseconds milliseconds: Int) -> Int? {
+    step(atMilliseconds: milliseconds)?.remaining
+  }
+
+  private func step(atMilliseconds milliseconds: Int) -> (outputs: PanelOutputs, remaining: Int)? {
+    let total = steps.reduce(0) { $0 + $1.milliseconds }
+    var rest = max(milliseconds, 0)
+    if repeats { rest %= total }
+    for step in steps {
+      if rest < step.milliseconds { return (step.outputs, step.milliseconds - rest) }
+      rest -= step.milliseconds
+    }
+    return nil
+  }
+}
+
+extension PanelPattern.Step {
+  fileprivate init?(_ word: Substring) {
+    let letters = word.prefix { !$0.isASCII || !$0.isNumber }
+    guard !letters.isEmpty, Set(letters).count == letters.count, let milliseconds = Int(word.dropFirst(letters.count))
+    else { return nil }
+    var outputs = PanelOutputs.dark
+    for letter in letters {
+      switch letter {
+      case "R": outputs.red = true
+      case "G": outputs.green = true
+      case "B": outputs.blue = true
+      case "z": outputs.buzzer = true
+      case "-" where letters.count == 1: break
+      default: return nil
+      }
+    }
+    self.init(outputs, milliseconds: milliseconds)
+  }
+}
+
+/// Which pattern says what.
+package struct PanelTable: Sendable, Equatable {
+  private var patterns: [PanelSignal: PanelPattern]
+
+  /// The patterns that ship. No two have the same rhythm of light and dark, so they differ without colour vision; none
+  /// is told by sound alone, so they differ without hearing.
+  package static let standard = PanelTable(texts: standardTexts)
+
+  /// The standard table as the configuration writes it.
+  package static let standardTexts: [PanelSignal: String] = [
+    .ready: "G100 -2900 *",
+    .degraded: "R100 -100 G100 -2700 *",
+    .tagAccepted: "GBz150 -100 GBz150 -600",
+    .tagRefused: "Rz80 -80 Rz80 -80 Rz80 -80 Rz80 -600",
+    .acclimatising: "B1500 -1500 *",
+    .position: "RGB400 -400 *",
+    .capturing: "RGB10000 *",
+    .retake: "RGz300 -150 RG300 -750 *",
+    .working: "B100 -100 *",
+    .saved: "Gz400 -100 Gz400 -100 G2000",
+    .incomplete: "RGz600 -200 RG200 -200 RG200 -1000",
+    .unable: "R1000 -200 *",
+  ]
+
+  /// The standard patterns with some replaced. A text that is no pattern replaces nothing: `problem(in:)` is for the
+  /// configuration to ask first.
+  package init(texts: [PanelSignal: String]) {
+    patterns = [:]
+    for signal in PanelSignal.allCases {
+      let text = texts[signal] ?? Self.standardTexts[signal] ?? ""
+      patterns[signal] = PanelPattern(text) ?? Self.standardTexts[signal].flatMap { PanelPattern($0) }
+    }
+  }
+
+  /// What is wrong with a pattern's text, for a configuration fault; nil when nothing is.
+  package static func problem(in text: String) -> String? {
+    guard PanelPattern(text) == nil else { return nil }
+    return
+      "expected 1 to 32 steps such as \"G200 -800 *\": letters R, G, B (lights), z (buzzer) or -, then 20 to 10000 "
+      + "milliseconds; * at the end repeats"
+  }
+
+  /// The pattern of a signal; nil only if the table in this file were broken, which a test excludes.
+  package subscript(_ signal: PanelSignal) -> PanelPattern? { patterns[signal] }
+
+  /// Pairs of signals that could be mistaken for one another by somebody who sees no colours and hears nothing: their
+  /// sequences of light and dark are the same.
+  package var indistinguishableSignals: [(PanelSignal, PanelSignal)] {
+    var pairs: [(PanelSignal, PanelSignal)] = []
+    for (index, first) in PanelSignal.allCases.enumerated() {
+      for second in PanelSignal.allCases.dropFirst(index + 1) {
+        if let left = patterns[first], let right = patterns[second], left.rhythm == right.rhythm {
+          pairs.append((first, second))
+        }
+      }
+    }
+    return pairs
+  }
+}
+
+extension PanelPattern {
+  /// The pattern in grey and silence: lit and dark spans with equal neighbours joined.
+  fileprivate var rhythm: [Int] {
+    var spans: [(lit: Bool, milliseconds: Int)] = []
+    for step in steps {
+      let lit = step.outputs.red || step.outputs.green || step.outputs.blue
+      if let last = spans.last, last.lit == lit {
+        spans[spans.count - 1].milliseconds += step.milliseconds
+      } else {
+        spans.append((lit, step.milliseconds))
+      }
+    }
+    return spans.map { $0.lit ? $0.milliseconds : -$0.milliseconds } + (repeats ? [] : [0])
+  }
+}

@@ -1,0 +1,87 @@
+import Inference
+import Thermography
+
+/// A screening model ready to run: manifest and network, checked against each other.
+package struct ScreeningNetwork {
+  package let manifest: ModelManifest
+  private let preprocessing: PreprocessingChain
+  private let decision: ModelManifest.Decision
+  private let interpreter: Interpreter
+
+  /// - Parameters:
+  ///   - manifest: of purpose `screening`.
+  ///   - modelFile: the bytes of its `.tflite`; the caller has compared their SHA-256 with the manifest's.
+  ///   - kernels: which kernels to run; `automatic` in the field.
+  package init(
+    manifest: ModelManifest, modelFile: [UInt8], kernels: KernelChoice = .automatic
+  ) throws(ScreeningError) {
+    guard let preprocessing = manifest.preprocessing, let decision = manifest.decision else {
+      throw .model(id: manifest.id, reason: "its manifest has no preprocessing or no decision; expected both")
+    }
+    self.manifest = manifest
+    self.preprocessing = preprocessing
+    self.decision = decision
+    do throws(ModelError) {
+      interpreter = try Interpreter(model: Model(bytes: modelFile), kernels: kernels)
+    } catch {
+      throw .model(id: manifest.id, reason: "\(error)")
+    }
+    guard interpreter.inputs.count == 1,
+      Self.fits(interpreter.inputs[0], manifest.input.tensor), interpreter.outputs.count == manifest.outputs.count,
+      zip(interpreter.outputs, manifest.outputs).allSatisfy({ Self.fits($0, $1.tensor) })
+    else {
+      throw .model(
+        id: manifest.id, reason: "the tensors of its file are not those of its manifest; expected equal shapes, int8")
+    }
+  }
+
+  private static func fits(_ tensor: TensorInfo, _ expected: ModelManifest.Tensor) -> Bool {
+    tensor.type == .int8 && Array(tensor.shape.dropFirst()) == expected.shape
+      && abs(Double(tensor.scale) - expected.scale) <= 1e-6 * expected.scale
+      && tensor.zeroPoint == expected.zeroPoint
+  }
+
+  /// The probabilities at the two ends of the uncertain band.
+  package var thresholds: Verdict.Thresholds {
+    Verdict.Thresholds(
+      lower: decision.calibration.probability(ofRaw: decision.thresholds.lowerRaw),
+      upper: decision.calibration.probability(ofRaw: decision.thresholds.upperRaw))
+  }
+
+  /// Runs the network on one thermogram and fills in what it says.
+  package func screen(_ thermogram: Thermogram, into verdict: inout Verdict) throws(ScreeningError) {
+    let input: [Int8]
+    do throws(PreprocessingError) {
+      input = try preprocessing.apply(toCelsius: thermogram.celsius).tensor
+    } catch {
+      throw .thermogram("\(error)")
+    }
+    let outputs = interpreter.invoke([input.map(UInt8.init(bitPattern:))])
+    let output = outputs[decision.output].map(Int8.init(bitPattern:))
+    let raw = output[decision.element]
+    let tensor = manifest.outputs[decision.output].tensor
+    verdict.rawOutput = output
+    verdict.score = tensor.scale * Double(Int(raw) - tensor.zeroPoint)
+    verdict.probability = decision.calibration.probability(ofRaw: raw)
+    switch decision.thresholds.band(ofRaw: raw) {
+    case .belowThreshold: verdict.outcome = .belowThreshold
+    case .aboveThreshold: verdict.outcome = .aboveThreshold
+    case .uncertain:
+      verdict.outcome = .uncertain
+      verdict.reasons = ["the score lies in the band in which the model does not decide"]
+    }
+  }
+}
+
+/// Why there is no model, or no score.
+package enum ScreeningError: Error, Sendable, Equatable, CustomStringConvertible {
+  case model(id: String, reason: String)
+  case thermogram(String)
+
+  package var description: String {
+    switch self {
+    case .model(let id, let reason): "model \(id): \(reason)"
+    case .thermogram(let reason): reason
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/// Pixels that must not be believed, as indices 0..<768 in ascending order.
+package struct DefectivePixels: Sendable, Hashable {
+  /// EEPROM word 0: the maker found the pixel dead (datasheet 9).
+  package var broken: [Int] = []
+  /// EEPROM bit 0 set: out of specification.
+  package var outliers: [Int] = []
+  /// Found dead, stuck or noisy while running.
+  package var found: [Int] = []
+
+  package init() {}
+
+  package var all: [Int] { Set(broken + outliers + found).sorted() }
+
+  /// Whether two of them touch, diagonally included, so that interpolation has poor neighbours.
+  package var hasAdjacentPixels: Bool {
+    let pixels = all
+    let set = Set(pixels)
+    return pixels.contains { pixel in PixelNeighbours.around(pixel).contains { set.contains($0) } }
+  }
+
+  /// More than the maker's four, or adjacent ones: the image is usable but its mask must be heeded.
+  package var isDegraded: Bool { all.count > 4 || hasAdjacentPixels }
+}
+
+extension EEPROMImage {
+  /// All pixels that the maker marked, however many.
+  package var defectivePixels: DefectivePixels {
+    var defects = DefectivePixels()
+    for pixel in 0..<SensorGeometry.pixelCount {
+      let word = self[64 + pixel]
+      if word == 0 {
+        defects.broken.append(pixel)
+      } else if word & 1 != 0 {
+        defects.outliers.append(pixel)
+      }
+    }
+    return defects
+  }
+}
+
+/// The pixels around a pixel.
+enum PixelNeighbours {
+  /// Up to eight indices: sides first, then corners.
+  static func around(_ pixel: Int) -> [Int] {
+    sides(pixel) + corners(pixel)
+  }
+
+  static func sides(_ pixel: Int) -> [Int] { [(-1, 0), (1, 0), (0, -1), (0, 1)].compactMap { shifted(pixel, by: $0) } }
+
+  static func corners(_ pixel: Int) -> [Int] {
+    [(-1, -1), (-1, 1), (1, -1), (1, 1)].compactMap { shifted(pixel, by: $0) }
+  }
+
+  private static func shifted(_ pixel: Int, by step: (Int, Int)) -> Int? {
+    let row = pixel / SensorGeometry.columns + step.0
+    let column = pixel % SensorGeometry.columns + step.1
+    guard (0..<SensorGeometry.rows).contains(row), (0..<SensorGeometry.columns).contains(column) else { return nil }
+    return row * SensorGeometry.columns + column
+  }
+}
+
+extension Thermogram {
+  /// The same image with the defective and the invalid pixels made from measured neighbours: the mean of those at
+  /// the sides, or of those at the corners; a pixel without either becomes (or stays) invalid.
+  package func interpolated(over defects: DefectivePixels) -> Thermogram {
+    var result = self
+    for pixel in defects.all { result.states[pixel] = .invalid }
+    let measured = result.states
+    for pixel in states.indices where measured[pixel] != .measured {
+      let sides = PixelNeighbours.sides(pixel).filter { measured[$0] == .measured }
+      let corners = PixelNeighbours.corners(pixel).filter { measured[$0] == .measured }
+      let used = sides.isEmpty ? corners : sides
+      result.standardErrorCelsius[pixel] = 0
+      guard !used.isEmpty else {
+        result.celsius[pixel] = 0
+        result.states[pixel] = .invalid
+        continue
+      }
+      result.celsius[pixel] = used.reduce(0) { $0 + celsius[$1] } / Float(used.count)
+      result.states[pixel] = .interpolated
+    }
+    return result
+  }
+}

@@ -1,0 +1,254 @@
+import CloudLink
+import Forwarding
+import LinuxIO
+import Logging
+import Provenance
+import ServiceLifecycle
+import Storage
+
+/// Moves what waits in the outbox to the broker: it carries out what `DeliveryMachine` decides.
+actor DeliveryService: Service {
+  /// What the status message says of this run.
+  struct Identity: Sendable {
+    var firmware: String
+    var models: [String: String]
+    var configurationSHA256: String
+    var certificatePath: String?
+  }
+
+  /// The link reports at most a window's worth of outcomes at a time; the rest is coalesced.
+  private static let eventCapacity = 4096
+  /// Status messages are not in the outbox; their tokens count down from the top and never meet the machine's.
+  private static let firstStatusToken = UInt64.max
+
+  private let outbox: Outbox
+  private let topics: TopicSchema
+  private let composer: MessageComposer
+  private let link: LinkSettings
+  private let identity: Identity
+  private let time: any TimeSource
+  private let logger: Logger
+  private let client: MQTTClient
+  private let events: AsyncStream<DeliveryEvent>
+  private let send: @Sendable (DeliveryEvent) -> Void
+  private let notices: AsyncStream<LinkNotice>
+  private var machine: DeliveryMachine
+  private var generator: any RandomNumberGenerator & Sendable
+  private var alarm: Task<Void, Never>?
+  private var statusToken = DeliveryService.firstStatusToken
+  private var security = "none"
+
+  init(
+    outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
+    identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger
+  ) throws {
+    self.outbox = outbox
+    self.topics = topics
+    self.identity = identity
+    self.time = time
+    self.generator = generator
+    self.logger = logger
+    composer = MessageComposer(
+      topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
+    machine = DeliveryMachine(configuration, highestStored: outbox.highestStoredAtStart)
+    var link = link
+    link.subscriptions = [topics.downlinkFilter]
+    link.will = try DeviceStatus(
+      state: .offline, firmware: identity.firmware, models: identity.models,
+      configurationSHA256: identity.configurationSHA256, connections: 0, backlog: [:], security: "none",
+      certificateDaysLeft: nil, at: time.now()
+    ).message(topics: topics)
+    self.link = link
+    let (events, continuation) = AsyncStream.makeStream(
+      of: DeliveryEvent.self, bufferingPolicy: .bufferingOldest(Self.eventCapacity))
+    self.events = events
+    send = { event in
+      if case .dropped = continuation.yield(event) {
+        logger.error("delivery is stuck; an event was dropped", metadata: ["waiting": "\(Self.eventCapacity)"])
+      }
+    }
+    let send = self.send
+    let (notices, noticed) = AsyncStream.makeStream(of: LinkNotice.self, bufferingPolicy: .bufferingNewest(16))
+    self.notices = notices
+    client = try MQTTClient(
+      time: time, events: { send(.link($0)) }, notices: { noticed.yield($0) })
+  }
+
+  nonisolated func run() async throws {
+    let send = self.send
+    let stored = Task { [outbox] in
+      for await highest in outbox.stored { send(.stored(highestID: highest)) }
+    }
+    let noticed = Task {
+      for await notice in self.notices { await self.note(notice) }
+    }
+    defer {
+      stored.cancel()
+      noticed.cancel()
+    }
+    await withTaskCancellationHandler {
+      await withGracefulShutdownHandler {
+        send(.start)
+        for await event in events {
+          await self.handle(event)
+          if event == .stop { break }
+        }
+      } onGracefulShutdown: {
+        send(.stop)
+      }
+    } onCancel: {
+      send(.stop)
+    }
+    await client.stop()
+  }
+
+  // MARK: - Events
+
+  private func handle(_ event: DeliveryEvent) async {
+    if case .link(let reported) = event { await observe(reported) }
+    if event == .stop { await publishStatus(.stopped) }
+    var pending = [event]
+    // Answers to loads and requeues are events too; each is handled before the next event of the line.
+    while !pending.isEmpty {
+      let next = pending.removeFirst()
+      let actions = machine.handle(next, now: time.now().monotonicNanoseconds, using: &generator)
+      for action in actions { await perform(action, answering: &pending) }
+    }
+  }
+
+  private func observe(_ event: LinkEvent) async {
+    switch event {
+    case .connected(let limits):
+      logger.notice("connected", metadata: ["broker": "\(link.host):\(link.port)", "security": "\(security)"])
+      logger.debug("limits", metadata: ["receive_maximum": "\(limits.receiveMaximum)"])
+      await publishStatus(.online)
+    case .connectionFailed(let failure):
+      logger.info("no connection", metadata: ["broker": "\(link.host):\(link.port)", "reason": "\(failure)"])
+    case .disconnected(let failure):
+      logger.notice("disconnected", metadata: ["reason": "\(failure)"])
+    case .received(let message) where message.topic == topics.receipts:
+      await apply(message)
+    case .received(let message):
+      logger.warning("message on a topic that is not in use", metadata: ["topic": "\(message.topic)"])
+    case .published: break
+    }
+  }
+
+  private func note(_ notice: LinkNotice) {
+    switch notice {
+    case .secured(let name): security = name
+    case .subscribed(let filter, let reason) where reason >= 0x80:
+      logger.error(
+        "the broker refuses a subscription; receipts cannot arrive, check its ACL",
+        metadata: ["filter": "\(filter)", "reason": "\(reason)"])
+    case .subscribed: break
+    }
+  }
+
+  private func apply(_ message: IncomingMessage) async {
+    do {
+      let receipt = try Receipt(decoding: message.payload)
+      let outcome = try await outbox.apply(receipt)
+      if !outcome.delivered.isEmpty {
+        logger.info("delivered", metadata: ["messages": "\(outcome.delivered.count)"])
+      }
+      for entry in outcome.mismatched {
+        logger.error(
+          "a receipt names another content than ours; the capture stays in the outbox",
+          metadata: ["capture": "\(entry.captureID)", "name": "\(entry.name)"])
+      }
+    } catch {
+      logger.error("a receipt could not be used", metadata: ["reason": "\(error)"])
+    }
+  }
+
+  // MARK: - Actions
+
+  private func perform(_ action: DeliveryAction, answering pending: inout [DeliveryEvent]) async {
+    switch action {
+    case .connect:
+      client.connect(link)
+    case .disconnect(let reason):
+      logger.debug("disconnecting", metadata: ["reason": "\(reason)"])
+      client.disconnect()
+    case .load(let order):
+      do {
+        pending.append(
+          .loaded(order, try await outbox.pending(order.deliveryClass, after: order.after, limit: order.limit)))
+      } catch {
+        logger.error("the outbox cannot be read", metadata: ["reason": "\(error)"])
+      }
+    case .publish(let order):
+      await publish(order, answering: &pending)
+    case .settle(let settlement):
+      do {
+        try await outbox.settle(settlement)
+      } catch {
+        // What is not written down is delivered again: the receiver knows its key.
+        logger.error("outcomes could not be written down", metadata: ["reason": "\(error)"])
+      }
+    case .requeueUnreceipted(let seconds):
+      do {
+        pending.append(.requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds)))
+      } catch {
+        logger.error("the outbox cannot be read", metadata: ["reason": "\(error)"])
+      }
+    case .report(let report):
+      logger.warning("delivery", metadata: ["report": "\(report)"])
+    case .wake(let deadline):
+      alarm?.cancel()
+      alarm = nil
+      guard let deadline else { return }
+      let now = time.now().monotonicNanoseconds
+      let wait = deadline > now ? deadline - now : 0
+      alarm = Task { [send] in
+        do {
+          try await Task.sleep(nanoseconds: wait)
+          send(.tick)
+        } catch {
+          // Cancelled: a newer alarm took its place.
+        }
+      }
+    }
+  }
+
+  private func publish(_ order: PublishOrder, answering pending: inout [DeliveryEvent]) async {
+    do throws(OutboxError) {
+      let payload = try await outbox.payload(of: order.item.id)
+      do throws(TopicError) {
+        client.publish(try composer.message(for: order, payload: payload), token: order.token)
+      } catch {
+        pending.append(.unreadable(order.token, reason: "\(error)"))
+      }
+    } catch {
+      if case .missing = error {
+        pending.append(.vanished(order.token))
+      } else {
+        pending.append(.unreadable(order.token, reason: "\(error)"))
+      }
+    }
+  }
+
+  private func publishStatus(_ state: DeviceStatus.State) async {
+    guard machine.isConnected || state == .online else { return }
+    var backlog: [String: Int] = [:]
+    do {
+      let accounts = try await outbox.accounts()
+      for deliveryClass in DeliveryClass.allCases {
+        backlog[deliveryClass.name] = accounts.backlog(deliveryClass).rows
+      }
+      var daysLeft: Int64?
+      if let path = identity.certificatePath {
+        daysLeft = try CertificateValidity(ofCertificateAt: path).daysLeft(at: time.now())
+      }
+      let status = DeviceStatus(
+        state: state, firmware: identity.firmware, models: identity.models,
+        configurationSHA256: identity.configurationSHA256, connections: machine.counters.connections + 1,
+        backlog: backlog, security: security, certificateDaysLeft: daysLeft, at: time.now())
+      client.publish(try status.message(topics: topics), token: PublishToken(rawValue: statusToken))
+      statusToken -= 1
+    } catch {
+      logger.error("the status could not be published", metadata: ["reason": "\(error)"])
+    }
+  }
+}

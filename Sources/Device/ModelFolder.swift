@@ -1,0 +1,53 @@
+import LocalFiles
+import Provenance
+import Screening
+
+/// A model as it lies on disk: a folder with `manifest.json` and the network's file.
+package struct ModelFolder: Sendable {
+  package static let manifestName = "manifest.json"
+  /// Larger networks than this are not for this class of machine.
+  package static let maximumModelBytes = 16 << 20
+
+  package let path: String
+  package let manifest: ModelManifest
+  package let modelFile: [UInt8]
+
+  /// Reads the folder and checks that the network is the one that its manifest describes.
+  package init(path: String, digests: some MessageDigests) throws(ModelFolderError) {
+    self.path = path
+    let manifestPath = path + "/" + Self.manifestName
+    do {
+      manifest = try ModelManifest(
+        json: BoundedFile.read(manifestPath, maximumBytes: ModelManifest.sizeLimitBytes))
+      modelFile = try BoundedFile.read(path + "/" + manifest.model.path, maximumBytes: Self.maximumModelBytes)
+    } catch let error as FileError {
+      throw ModelFolderError(path: error.path, reason: error.reason)
+    } catch {
+      throw ModelFolderError(path: manifestPath, reason: "\(error)")
+    }
+    let modelPath = path + "/" + manifest.model.path
+    let sum = Hexadecimal.text(of: digests.sha256(modelFile))
+    guard sum == manifest.model.sha256 else {
+      throw ModelFolderError(
+        path: modelPath,
+        reason: "is not the file of its manifest (SHA-256 \(sum.prefix(12))..., expected "
+          + "\(manifest.model.sha256.prefix(12))...); install the model again")
+    }
+  }
+
+  /// The network of a screening model, ready to run.
+  package func screeningNetwork() throws(ModelFolderError) -> ScreeningNetwork {
+    do throws(ScreeningError) {
+      return try ScreeningNetwork(manifest: manifest, modelFile: modelFile)
+    } catch {
+      throw ModelFolderError(path: path + "/" + manifest.model.path, reason: "\(error)")
+    }
+  }
+}
+
+/// Why a model cannot be used, with the file at fault.
+package struct ModelFolderError: Error, Sendable, Equatable, CustomStringConvertible {
+  package var path: String
+  package var reason: String
+  package var description: String { "\(path): \(reason)" }
+}

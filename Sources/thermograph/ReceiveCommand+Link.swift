@@ -1,0 +1,158 @@
+import CloudLink
+import Forwarding
+import Glibc
+import Provenance
+import Receiving
+import Synchronization
+import UnixSignals
+
+/// Joins the client and the receiver: messages in, receipts out, connected again after every loss.
+final class ReceivingLink: Sendable {
+  enum Progress: Sendable {
+    case ready(filter: String, place: String)
+    case completed(Receiver.CompletedCapture)
+    case note(String)
+    case down(LinkFailure, nextAttemptMilliseconds: Int)
+  }
+
+  /// What the client's thread tells the task that runs the receiver.
+  private enum Moment: Sendable {
+    case connectionEnded(LinkFailure)
+    case finished(success: Bool)
+  }
+
+  private struct State: ~Copyable {
+    let receiver: Receiver
+    var completed = 0
+    var nextToken: UInt64 = 1
+    var unconfirmed: Set<PublishToken> = []
+  }
+
+  /// The least time a connection must last for the pauses to begin anew.
+  private static let backoff = ReconnectBackoff.Configuration(
+    minimumMilliseconds: 200, maximumMilliseconds: 30_000, lossSpreadMilliseconds: 2000, refusedFloorMilliseconds: 5000)
+
+  private let settings: LinkSettings
+  private let until: Int?
+  private let report: @Sendable (Progress) -> Void
+  private let state: Mutex<State>
+  private let moments: AsyncStream<Moment>
+  private let moment: AsyncStream<Moment>.Continuation
+  private let client = Mutex<MQTTClient?>(nil)
+
+  init(
+    settings: LinkSettings, receiver: sending Receiver, until: Int?, report: @escaping @Sendable (Progress) -> Void
+  ) throws {
+    self.settings = settings
+    self.until = until
+    self.report = report
+    state = Mutex(State(receiver: receiver))
+    (moments, moment) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
+    let started = try MQTTClient(
+      time: ReceiverClock(), events: { [weak self] in self?.hear($0) }, notices: { [weak self] in self?.note($0) })
+    client.withLock { $0 = started }
+  }
+
+  /// Runs until a signal comes, the wanted captures are complete, or the disk fails. Returns whether all is well.
+  func run(until signals: UnixSignalsSequence) async -> Bool {
+    guard let client = client.withLock({ $0 }) else { return false }
+    let trap = Task { [moment] in
+      for await _ in signals {
+        moment.yield(.finished(success: true))
+        return
+      }
+    }
+    var backoff = ReconnectBackoff(Self.backoff)
+    var generator = SystemRandomNumberGenerator()
+    var pause: Task<Void, Never>?
+    var success = true
+    client.connect(settings)
+    waiting: for await moment in moments {
+      switch moment {
+      case .connectionEnded(let failure):
+        let milliseconds = backoff.afterFailure(failure.kind, using: &generator)
+        report(.down(failure, nextAttemptMilliseconds: milliseconds))
+        pause?.cancel()
+        pause = Task { [settings] in
+          try? await Task.sleep(for: .milliseconds(milliseconds))
+          if !Task.isCancelled { client.connect(settings) }
+        }
+      case .finished(let isWell):
+        success = isWell
+        break waiting
+      }
+    }
+    pause?.cancel()
+    trap.cancel()
+    await client.stop()
+    return success
+  }
+
+  // MARK: On the client's thread
+
+  private func hear(_ event: LinkEvent) {
+    switch event {
+    case .connected: break
+    case .connectionFailed(let failure): moment.yield(.connectionEnded(failure))
+    case .disconnected(let failure):
+      // Their devices send again when they miss the receipt.
+      state.withLock { $0.unconfirmed.removeAll() }
+      if failure.kind != .requested { moment.yield(.connectionEnded(failure)) }
+    case .published(let token, _):
+      state.withLock { _ = $0.unconfirmed.remove(token) }
+      finishIfDone()
+    case .received(let message): take(message)
+    }
+  }
+
+  private func note(_ notice: LinkNotice) {
+    guard case .subscribed(let filter, let reason) = notice else { return }
+    guard reason < 0x80 else {
+      report(
+        .note("receive: the broker refuses the subscription to \(filter) with reason 0x\(String(reason, radix: 16))"))
+      moment.yield(.finished(success: false))
+      return
+    }
+    report(.ready(filter: filter, place: "\(settings.host):\(settings.port)"))
+  }
+
+  private func take(_ message: IncomingMessage) {
+    do {
+      let (reaction, receipts) = try state.withLock { state in
+        let reaction = try state.receiver.take(message)
+        if reaction.completed != nil { state.completed += 1 }
+        let receipts = reaction.receipts.map { receipt in
+          let token = PublishToken(rawValue: state.nextToken)
+          state.nextToken += 1
+          state.unconfirmed.insert(token)
+          return (receipt, token)
+        }
+        return (reaction, receipts)
+      }
+      let client = client.withLock { $0 }
+      for (receipt, token) in receipts { client?.publish(receipt, token: token) }
+      for note in reaction.notes { report(.note(note)) }
+      if let completed = reaction.completed { report(.completed(completed)) }
+    } catch {
+      report(.note("receive: \(error)"))
+      moment.yield(.finished(success: false))
+    }
+  }
+
+  private func finishIfDone() {
+    guard let until else { return }
+    let isDone = state.withLock { $0.completed >= until && $0.unconfirmed.isEmpty }
+    if isDone { moment.yield(.finished(success: true)) }
+  }
+}
+
+/// The wall clock; a receiver needs no more of the time than this.
+struct ReceiverClock: TimeSource {
+  func now() -> Timestamp {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Timestamp(
+      utcNanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec), bootID: "", monotonicNanoseconds: 0,
+      synchronised: false)
+  }
+}

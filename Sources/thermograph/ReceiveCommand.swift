@@ -1,0 +1,166 @@
+import ArgumentParser
+import CloudLink
+import Forwarding
+import Glibc
+import Receiving
+import Storage
+import UnixSignals
+
+struct ReceiveCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "receive",
+    abstract: "Receives captures from a broker into a folder and answers with receipts.",
+    discussion: """
+      The reference receiver. It checks every image against the SHA-256 in its record, puts divided images together, \
+      stores each capture once however often it comes, keeps a log of every arrival (arrivals.jsonl), and sends a \
+      receipt only when the record and all its images are on the disk. It may be killed and started again at any time.
+
+        thermograph receive --broker localhost:1883 --output ./received
+        thermograph receive --broker mqtt.clinic.example:8883 --ca ca.pem --certificate r.pem --key r.key \
+      --output /srv/captures --site clinic-7 --client-id archive
+        thermograph receive --broker localhost --output ./received --until 3 --json
+
+      Several receivers share the work with the same --share name and the same output folder.
+      """)
+
+  @Option(name: .long, help: "The broker, HOST:PORT. Without a port 1883, with TLS 8883.")
+  var broker: String
+
+  @Option(name: .long, help: "The folder for what arrives; made when missing.")
+  var output: String
+
+  @Option(name: .long, help: "Only this site's devices.")
+  var site: String?
+
+  @Option(name: .long, help: "Only this device.")
+  var device: String?
+
+  @Option(name: .long, help: "Share the messages with the other receivers of this group name.")
+  var share: String?
+
+  @Option(name: .long, help: "End after this many captures became complete and their receipts are with the broker.")
+  var until: Int?
+
+  @Option(name: .long, help: "Name at the broker; with it the broker keeps for 7 days what comes while this is down.")
+  var clientID: String?
+
+  @Option(name: .long, help: "PEM file of the authorities that may sign the broker's certificate; switches TLS on.")
+  var ca: String?
+
+  @Option(name: .long, help: "PEM file of this receiver's certificate.")
+  var certificate: String?
+
+  @Option(name: .long, help: "PEM file of the certificate's key.")
+  var key: String?
+
+  @Flag(name: .long, help: "TLS with the system's authorities, when there is no --ca.")
+  var tls = false
+
+  @Flag(name: .long, help: "Allow plain MQTT to another machine than this one.")
+  var allowPlaintext = false
+
+  @Option(name: .long, help: "User name at the broker.")
+  var user: String?
+
+  @Option(name: .long, help: "File with the password, one line.")
+  var passwordFile: String?
+
+  @Option(name: .long, help: "Version of MQTT: 5 or 3.1.1.")
+  var mqtt = "5"
+
+  @Flag(name: .long, help: "Print one JSON object a complete capture on standard output.")
+  var json = false
+
+  func validate() throws {
+    _ = try settings(name: "receiver")
+    if let until, until < 1 { throw ValidationError("--until \(until): expected 1 or more") }
+    if device != nil, site == nil { throw ValidationError("--device needs --site: devices are named within a site") }
+  }
+
+  func run() async throws {
+    var generator = SystemRandomNumberGenerator()
+    let name = clientID ?? "receiver-" + String(UInt32.random(in: 0...UInt32.max, using: &generator), radix: 16)
+    let settings = try settings(name: name)
+    do {
+      let receiver = try Receiver(folder: output, name: name, digests: OpenSSLDigests(), time: ReceiverClock())
+      let link = try ReceivingLink(
+        settings: settings, receiver: receiver, until: until,
+        report: { [json, output] in Self.report($0, json: json, output: output) })
+      let isDone = await link.run(until: UnixSignalsSequence(trapping: .sigint, .sigterm))
+      guard isDone else { throw ExitCode.failure }
+    } catch let error as ReceiverError {
+      printToStandardError("receive: \(error)")
+      throw ExitCode.failure
+    } catch let error as LinkFailure {
+      printToStandardError("receive: \(error.detail)")
+      throw ExitCode.failure
+    }
+  }
+
+  private func settings(name: String) throws -> LinkSettings {
+    let usesTLS = tls || ca != nil || certificate != nil
+    guard let address = BrokerAddress(broker, defaultPort: usesTLS ? 8883 : 1883) else {
+      throw ValidationError("--broker '\(broker)': expected HOST:PORT, e.g. localhost:1883 or [::1]:1883")
+    }
+    guard (certificate == nil) == (key == nil) else {
+      throw ValidationError("--certificate and --key belong together; give both or neither")
+    }
+    let identity = certificate.flatMap { certificate in
+      key.map { ClientIdentity(certificate: certificate, key: $0) }
+    }
+    var settings = LinkSettings(
+      host: address.host, port: address.port,
+      security: usesTLS
+        ? .tls(TLSFiles(authority: ca, identity: identity)) : .plaintext(beyondLoopback: allowPlaintext),
+      clientIdentifier: name)
+    switch mqtt {
+    case "5": settings.protocolVersion = .mqtt5
+    case "3.1.1": settings.protocolVersion = .mqtt311
+    default: throw ValidationError("--mqtt '\(mqtt)': expected 5 or 3.1.1")
+    }
+    settings.subscriptions = [try filter()]
+    settings.sessionExpirySeconds = clientID == nil ? 0 : 7 * 86_400
+    settings.incomingPacketBytesMaximum = 4 << 20
+    if let user { settings.credentials = LinkCredentials(userName: user, passwordFile: passwordFile) }
+    return settings
+  }
+
+  private func filter() throws -> String {
+    func level(_ text: String?, _ option: String) throws -> String {
+      guard let text else { return "+" }
+      do {
+        return try TopicIdentifier(text).text
+      } catch {
+        throw ValidationError("\(option): \(error)")
+      }
+    }
+    let filter = "tg/v1/\(try level(site, "--site"))/\(try level(device, "--device"))/up/#"
+    guard let share else { return filter }
+    return "$share/\(try level(share, "--share"))/\(filter)"
+  }
+
+  private static func report(_ progress: ReceivingLink.Progress, json: Bool, output: String) {
+    switch progress {
+    case .ready(let filter, let place): printToStandardError("receiving \(filter) from \(place) into \(output)")
+    case .completed(let capture):
+      let replayed = capture.replayed == true ? ", replayed" : ""
+      printToStandardError(
+        "\(capture.site)/\(capture.device): capture \(capture.captureID), number \(capture.sequence), "
+          + "\(capture.images.count) images\(replayed)")
+      if json { printLine(of: capture) }
+    case .note(let text): printToStandardError(text)
+    case .down(let failure, let milliseconds):
+      printToStandardError("no connection (\(failure)); next attempt in \(milliseconds) ms")
+    }
+  }
+
+  private static func printLine(of capture: Receiver.CompletedCapture) {
+    do {
+      print(try ReceivedCaptureLine(capture).text())
+      // A pipe is buffered in blocks; whoever reads it wants the line now.
+      fflush(nil)
+    } catch {
+      printToStandardError("receive: \(capture.captureID): \(error)")
+    }
+  }
+}

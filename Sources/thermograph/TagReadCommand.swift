@@ -1,0 +1,68 @@
+import ArgumentParser
+import Identification
+import LinuxIO
+import Provenance
+
+struct TagReadCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "read",
+    abstract: "Shows tags as they are held to a reader, in every printed number format.",
+    discussion: """
+      Opens the reader's serial port, which the running service must not hold at the same time, and runs until it is \
+      interrupted.
+
+        thermograph tag read --reader rdm6300 --port /dev/serial0
+        thermograph tag read --reader line --port /dev/ttyACM0 --line-number decimal
+        thermograph tag read --reader rdm6300 --port /dev/serial0 --count 1 --json
+      """)
+
+  @Option(name: .long, help: "The reader's protocol: rdm6300, id12la, pn532-hsu or line.")
+  var reader: ReaderKind
+
+  @Option(name: .long, help: "The serial port's device.")
+  var port = "/dev/serial0"
+
+  @Option(name: .long, help: "The line speed; the reader's default unless given.")
+  var baud: Int?
+
+  @Option(name: .long, help: "Stop after so many presentations.")
+  var count: Int?
+
+  @Flag(name: .long, help: "Show every frame and every reject too, not just confirmed presentations.")
+  var every = false
+
+  @Flag(name: .long, help: "One JSON object a line.")
+  var json = false
+
+  @OptionGroup var line: LinePatternOptions
+
+  func run() async throws {
+    let tags = try TagReader(
+      .init(path: port, kind: reader, baud: baud, linePattern: line.pattern, reportsEveryReading: every),
+      clock: try SystemClock())
+    defer { tags.stop() }
+    var presentedCount = 0
+    for await event in tags.events {
+      switch event {
+      case .connected:
+        printToStandardError("\(port): open at \(baud ?? reader.baud) baud; hold a tag to the reader")
+      case .disconnected(let error, let retry):
+        printToStandardError("\(error); trying again in \(retry) ms")
+      case .reading(let reading):
+        print(json ? reading.json(reader: reader, presented: false) : "frame      \(reading.numberFormats)")
+      case .reject(let reject):
+        printToStandardError("reject \(reject.reason.rawValue): \(reject)")
+      case .presentation(.presented(let reading)):
+        print(json ? reading.json(reader: reader, presented: true) : "presented  \(reading.numberFormats)")
+        presentedCount += 1
+      case .presentation(.removed):
+        printToStandardError("removed")
+      case .presentation(.ambiguous):
+        printToStandardError("more than one tag in the field: hold one to the reader, and away the others")
+      case .presentation(.refused(let refusal)):
+        printToStandardError("refused: \(refusal)")
+      }
+      if let count, presentedCount >= count { return }
+    }
+  }
+}
