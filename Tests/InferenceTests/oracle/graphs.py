@@ -358,8 +358,9 @@ def strided_slice(g, x):
         kind = pick(rng, "ellipsisMask", "newAxisMask")
         if kind == "newAxisMask" and len(shape) > 4:
             kind = "ellipsisMask"
-        # An ellipsis not at the end stands for the axes left over, so the slices after it move to the last axes.
-        if not (kind == "ellipsisMask" and place < rank and rank < len(shape)):
+        # LiteRT gives an ellipsis at least one axis even when none is left over, against TensorFlow's meaning; and an
+        # ellipsis before other slices would move them to the last axes. Neither comes out of the converter.
+        if kind == "newAxisMask" or (place == rank and rank < len(shape)):
             for key in ("beginMask", "endMask", "shrinkAxisMask"):
                 low = masks[key] & ((1 << place) - 1)
                 masks[key] = low | (masks[key] >> place) << (place + 1)
