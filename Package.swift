@@ -110,12 +110,13 @@ let device: [Target] = [
 ]
 
 let testTargets: [Target] = [
+  .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"], exclude: ["Fixtures"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
