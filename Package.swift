@@ -125,7 +125,9 @@ let testTargets: [Target] = [
     uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
   tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
-  tests(of: "CloudLink", uses: ["CloudLink", "Forwarding", "Storage", "Provenance"]),
+  tests(
+    of: "CloudLink",
+    uses: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", logging]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(

@@ -157,7 +157,7 @@ package struct DeviceRuntime {
   }
 
   private func openBus() throws -> any I2CBus {
-    throw DeviceStartError("\(settings.camera.bus): this build opens simulated buses only; use --simulate")
+    try LinuxI2CBus(path: settings.camera.bus)
   }
 
   private func startCamera(on bus: any I2CBus) throws -> ThermalCamera {

@@ -29,6 +29,20 @@ package struct ConfigurationFolder: Sendable {
     return reading
   }
 
+  /// The line of `fault` with a caret, or `nil` when it is of a whole file or the file is gone.
+  package static func excerpt(of fault: ConfigurationFault) -> SourceExcerpt? {
+    guard let line = fault.place.line, let column = fault.place.column else { return nil }
+    do throws(FileProblem) {
+      let bytes = try readFile(fault.place.file, maximumBytes: TOMLText.maximumBytes)
+      let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      guard lines.indices.contains(line - 1) else { return nil }
+      return SourceExcerpt(line: String(decoding: lines[line - 1], as: UTF8.self), column: column)
+    } catch {
+      // The fault itself is reported; its line is a convenience.
+      return nil
+    }
+  }
+
   /// What has been read so far.
   private struct Sources {
     var layers: [ConfigurationLayer] = []

@@ -140,13 +140,13 @@ extension OutboxDatabase {
   ) throws(OutboxError) -> (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)? {
     var found: (DeliveryClass, DeliveryState, Int)?
     try query(
-      "SELECT class, state, length FROM message WHERE id = ?",
+      "SELECT class, state, stored FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
     ) { row in
       guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
         let state = DeliveryState(rawValue: Int(row.integer(1)))
       else { return }
-      found = (deliveryClass, state, Int(row.integer(2)) + PayloadCipher.overheadBytes)
+      found = (deliveryClass, state, Int(row.integer(2)))
     }
     return found
   }

@@ -183,13 +183,11 @@ final class OutboxDatabase {
     }
     outboxID = identifier
     accounts = OutboxAccounts()
-    try query("SELECT class, state, count(*), sum(length) FROM message GROUP BY class, state", { _ in }) { row in
+    try query("SELECT class, state, count(*), sum(stored) FROM message GROUP BY class, state", { _ in }) { row in
       guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
         let state = DeliveryState(rawValue: Int(row.integer(1)))
       else { return }
-      let rows = Int(row.integer(2))
-      accounts[deliveryClass, state] = OutboxUsage(
-        rows: rows, bytes: Int(row.integer(3)) + rows * PayloadCipher.overheadBytes)
+      accounts[deliveryClass, state] = OutboxUsage(rows: Int(row.integer(2)), bytes: Int(row.integer(3)))
     }
   }
 }

@@ -72,16 +72,16 @@ TGK_INLINE TGK_TARGET_AVX2 void tgk_store_bytes(int8_t *output, __m128i x, int32
 typedef struct {
   int32_t rounding;  ///< tgk_x86_rounding
   int32_t zero_point, low, high;
-} tgk_x86_output;
+} tgk_output;
 
-static inline tgk_x86_output tgk_x86_output_of(const void *packed, const tgk_conv_geometry *g) {
-  return (tgk_x86_output){
+static inline tgk_output tgk_output_of(const void *packed, const tgk_conv_geometry *g) {
+  return (tgk_output){
       ((const tgk_x86_header *)packed)->rounding, g->output_zero_point, g->activation_min, g->activation_max};
 }
 
 /// Requantises pixels x vectors accumulators (held as x + 2^31) in place to int32 with the zero point added. See X86Packing.h.
 TGK_INLINE TGK_TARGET_AVX2 void tgk_requantise_256(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how) {
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how) {
   const __m256i one_half = _mm256_set1_epi64x((int64_t)1 << 31);
 #pragma GCC unroll 32
   for (int v = 0; v < vectors; v++) {
@@ -121,7 +121,7 @@ TGK_INLINE TGK_TARGET_AVX2 void tgk_requantise_256(
 
 /// Requantises pixels x vectors accumulators (one or two vectors) and writes channel_count int8 a pixel.
 TGK_INLINE TGK_TARGET_AVX2 void tgk_store_tile_256(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how,
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how,
     int32_t channel_count, int8_t *output, int32_t output_step) {
   tgk_requantise_256(pixels, vectors, sum, channels, how);
   const __m128i low = _mm_set1_epi8((char)how->low), high = _mm_set1_epi8((char)how->high);

@@ -3,6 +3,9 @@
 final class PlanMemory {
   let layout: ArenaLayout
   let constantByteCount: Int
+  let scratchByteCount: Int
+  /// Working memory of whichever step runs.
+  let scratch: UnsafeMutableRawPointer
   private let arena: UnsafeMutableRawPointer
   private let constants: UnsafeMutableRawPointer
   private let constantOffsets: [Int: Int]
@@ -12,7 +15,8 @@ final class PlanMemory {
   ///   - requests: lives of the root tensors.
   ///   - roots: for each tensor the one whose memory it shares (itself for most).
   ///   - constants: tensors to copy out of the graph.
-  init(graph: Graph, requests: [ArenaLayout.Request], roots: [Int], constants needed: [Int]) {
+  ///   - scratchByteCount: the most any step needs.
+  init(graph: Graph, requests: [ArenaLayout.Request], roots: [Int], constants needed: [Int], scratchByteCount: Int) {
     layout = ArenaLayout(requests)
     self.roots = roots
     var offsets: [Int: Int] = [:]
@@ -23,6 +27,9 @@ final class PlanMemory {
     }
     constantOffsets = offsets
     constantByteCount = size
+    self.scratchByteCount = scratchByteCount
+    scratch = .allocate(byteCount: max(scratchByteCount, 1), alignment: 64)
+    scratch.initializeMemory(as: UInt8.self, repeating: 0, count: scratchByteCount)
     arena = .allocate(byteCount: max(layout.byteCount, 1), alignment: 64)
     // Zeroed, so that nothing of another allocation can ever be read through it.
     arena.initializeMemory(as: UInt8.self, repeating: 0, count: layout.byteCount)
@@ -40,6 +47,7 @@ final class PlanMemory {
   deinit {
     arena.deallocate()
     constants.deallocate()
+    scratch.deallocate()
   }
 
   /// Where a tensor's bytes are while the plan runs, constant or computed.

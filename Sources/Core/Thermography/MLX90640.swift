@@ -74,7 +74,14 @@ package struct MLX90640 {
   package mutating func connect() throws(SensorError) -> EEPROMImage {
     let eeprom = try readEEPROM()
     serialNumber = eeprom.serialNumber
+    refreshRate = settings.refreshRate
     try configure()
+    if nextAttemptMicroseconds != nil {
+      nextAttemptMicroseconds = nil
+      counters.returns += 1
+      note(.returned)
+    }
+    consecutiveFailures = 0
     return eeprom
   }
 
