@@ -100,10 +100,16 @@ package actor SimulatedRFIDReader {
     unlink(path)
   }
 
+  package var isPlugged: Bool { terminal != nil }
+
+  /// How often the reader was plugged in, the first time included.
+  package private(set) var timesPlugged = 1
+
   /// Plugs the reader in again, at the same path.
   package func plugIn() throws(SimulationError) {
     guard terminal == nil else { return }
     terminal = try Self.plugIn(at: path)
+    timesPlugged += 1
   }
 
   private static func plugIn(at path: String) throws(SimulationError) -> PseudoTerminal {
