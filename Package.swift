@@ -72,7 +72,7 @@ let core: [Target] = [
   module("Thermography", in: .core, uses: ["Provenance"]),
   module("Identification", in: .core, uses: ["Provenance"]),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
-  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Inference"]),
+  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
 ]
@@ -116,7 +116,7 @@ let testTargets: [Target] = [
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"], exclude: ["Fixtures"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),

@@ -9,7 +9,7 @@ private let importTable: [String: Set<String>] = [
   "Thermography": ["Provenance"],
   "Identification": ["Provenance"],
   "Inference": ["CInferenceKernels"],
-  "Screening": ["Provenance", "Thermography", "Inference", "FoundationEssentials"],
+  "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
