@@ -89,7 +89,7 @@ let adapters: [Target] = [
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "CMosquitto", "CLinux"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
-  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "CTOML"]),
+  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "CLinux"]),
@@ -120,7 +120,7 @@ let testTargets: [Target] = [
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
-  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
+  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
   tests(
     of: "LinuxIO",
     uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),

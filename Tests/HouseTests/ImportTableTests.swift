@@ -18,7 +18,7 @@ private let importTable: [String: Set<String>] = [
   "Storage": ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux", "Glibc", "Synchronization"],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "CMosquitto", "CLinux", "Glibc", "Synchronization"],
-  "ConfigurationFiles": ["Configuration", "CTOML", "Glibc"],
+  "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
   "DeviceSimulation": ["Provenance", "Thermography", "Identification", "CLinux", "Glibc", "Synchronization"],
 ]
 
