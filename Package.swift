@@ -28,8 +28,9 @@ func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
     // Tests find their fixtures beside their source files; they are no resources of a bundle.
-    exclude: FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/Fixtures")
-      ? ["Fixtures"] : [],
+    exclude: ["Fixtures", "oracle"].filter {
+      FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/\($0)")
+    },
     swiftSettings: strict)
 }
 
@@ -117,7 +118,7 @@ let testTargets: [Target] = [
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
-  tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
+  tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
@@ -133,7 +134,7 @@ let testTargets: [Target] = [
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["Device", "DeviceSimulation"] + core.map { .byName(name: $0.name) }),
+    uses: ["Device", "DeviceSimulation", "Storage"] + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
