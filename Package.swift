@@ -74,7 +74,7 @@ let core: [Target] = [
     "Thermography", in: .core, uses: ["Provenance"], settings: [.unsafeFlags(["-Xcc", "-fno-math-errno"])]),
   module("Identification", in: .core, uses: ["Provenance"]),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
-  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Inference"]),
+  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
 ]
@@ -91,7 +91,7 @@ let adapters: [Target] = [
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "CMosquitto", "CLinux"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
-  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "CTOML"]),
+  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "CLinux"]),
@@ -112,20 +112,21 @@ let device: [Target] = [
 ]
 
 let testTargets: [Target] = [
+  .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
-  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
+  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
   tests(
     of: "LinuxIO",
     uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",

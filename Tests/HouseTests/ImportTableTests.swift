@@ -9,7 +9,7 @@ private let importTable: [String: Set<String>] = [
   "Thermography": ["Provenance"],
   "Identification": ["Provenance"],
   "Inference": ["CInferenceKernels"],
-  "Screening": ["Provenance", "Thermography", "Inference", "FoundationEssentials"],
+  "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
@@ -18,7 +18,7 @@ private let importTable: [String: Set<String>] = [
   "Storage": ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux", "Glibc", "Synchronization"],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "CMosquitto", "CLinux", "Glibc", "Synchronization"],
-  "ConfigurationFiles": ["Configuration", "CTOML", "Glibc"],
+  "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
   "DeviceSimulation": ["Provenance", "Thermography", "Identification", "CLinux", "Glibc", "Synchronization"],
 ]
 

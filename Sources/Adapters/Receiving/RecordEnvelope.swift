@@ -42,7 +42,7 @@ struct RecordEnvelope: Decodable, Equatable {
       throw Rejection("not a capture record: \(Self.words(error))")
     }
     guard envelope.schema.hasPrefix("thermograph.capture/") else {
-      throw Rejection("schema '\(envelope.schema.prefix(64))'; expected thermograph.capture/1")
+      throw Rejection("schema '\(envelope.schema.prefix(64))'; expected thermograph.capture.v1")
     }
     guard envelope.site == topic.site.text, envelope.device == topic.device.text else {
       throw Rejection("the record speaks of another site or device than its topic")

@@ -42,6 +42,18 @@ extension OutboxDatabase {
     return items
   }
 
+  /// Messages under one key, quarantined ones excepted.
+  func list(keyID: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
+    var items: [StoredItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE key_id = ? AND state <> 3 ORDER BY id LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, keyID)
+        try statement.bind(2, max(0, limit))
+      }, row: { row throws(OutboxError) in items.append(try self.stored(row)) })
+    return items
+  }
+
   func find(_ id: Int64) throws(OutboxError) -> StoredItem {
     var found: StoredItem?
     try query(

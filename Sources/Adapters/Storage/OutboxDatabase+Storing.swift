@@ -30,6 +30,7 @@ extension OutboxDatabase {
     guard Set(suffixes).count == suffixes.count else {
       throw .record(captureID: capture.captureID, reason: "two images have the same name")
     }
+    try admit(capture, recordBytes: record.count)
     let identity = (id: capture.captureID, sequence: number.sequence)
     var ids = [
       try insert(
@@ -50,6 +51,7 @@ extension OutboxDatabase {
   func insert(_ message: NewMessage) throws(OutboxError) -> Int64 {
     try refuseTooLarge(message.payload, name: message.topicSuffix)
     if message.deliveryClass == .health { try removeWaitingHealth() }
+    try admit(message)
     return try insert(
       message.deliveryClass, topic: message.topicSuffix, contentType: message.contentType, capture: nil, name: nil,
       payload: message.payload, created: message.created)

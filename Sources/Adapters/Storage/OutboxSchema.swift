@@ -9,6 +9,9 @@ enum OutboxSchema {
 
   static var version: Int64 { Int64(migrations.count) }
 
+  /// No program will ever write a later version; a greater number is damage.
+  static let plausibleVersion: Int64 = 999
+
   struct Migration {
     let name: String
     let sql: String

@@ -89,7 +89,7 @@ final class DeviceBench: Sendable {
     _ = try await outbox.enqueue(
       NewCapture(captureID: id, created: time.now(), images: images) { number in
         Array(
-          (#"{"schema":"thermograph.capture/1","capture_id":"\#(id)","outbox_id":"\#(number.outboxID)","#
+          (#"{"schema":"thermograph.capture.v1","capture_id":"\#(id)","outbox_id":"\#(number.outboxID)","#
             + #""sequence":\#(number.sequence),"site":"\#(topics.site)","device":"\#(topics.device)","#
             + #""images":[\#(list)]}"#).utf8)
       })
