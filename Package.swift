@@ -17,11 +17,11 @@ enum Layer: String {
 }
 
 func module(
-  _ name: String, in layer: Layer, uses dependencies: [Target.Dependency] = []
+  _ name: String, in layer: Layer, uses dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = []
 ) -> Target {
   .target(
     name: name, dependencies: dependencies, path: "Sources/\(layer.rawValue)/\(name)",
-    swiftSettings: strict)
+    swiftSettings: strict + settings)
 }
 
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
@@ -70,7 +70,9 @@ let cModules: [Target] = [
 // Pure logic: no I/O, no clock, no C.
 let core: [Target] = [
   module("Provenance", in: .core),
-  module("Thermography", in: .core, uses: ["Provenance"]),
+  // Without errno a square root is one instruction, which the temperature maths needs to become vector code.
+  module(
+    "Thermography", in: .core, uses: ["Provenance"], settings: [.unsafeFlags(["-Xcc", "-fno-math-errno"])]),
   module("Identification", in: .core, uses: ["Provenance"]),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
@@ -83,7 +85,7 @@ let adapters: [Target] = [
   module("LocalFiles", in: .adapters),
   module(
     "LinuxIO", in: .adapters,
-    uses: ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux"]),
+    uses: ["Provenance", "Thermography", "Identification", "LocalFiles", "CI2C", "CGPIO", "CLinux"]),
   module(
     "Storage", in: .adapters, uses: ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux"]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
@@ -138,6 +140,16 @@ let testTargets: [Target] = [
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
+// Measured only on request: THERMOGRAPH_BENCHMARKS=1 swift run -c release ThermographBenchmarks
+let benchmarks: [Target] =
+  Context.environment["THERMOGRAPH_BENCHMARKS"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "ThermographBenchmarks", dependencies: ["Thermography"], path: "Benchmarks/ThermographBenchmarks",
+      swiftSettings: strict)
+  ]
+
 let package = Package(
   name: "thermograph",
   products: [.executable(name: "thermograph", targets: ["thermograph"])],
@@ -146,7 +158,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
-  targets: cModules + core + adapters + device + testTargets,
+  targets: cModules + core + adapters + device + testTargets + benchmarks,
   cLanguageStandard: .gnu11,
   cxxLanguageStandard: .cxx17
 )
