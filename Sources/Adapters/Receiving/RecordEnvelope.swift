@@ -41,7 +41,7 @@ struct RecordEnvelope: Decodable, Equatable {
     } catch {
       throw Rejection("not a capture record: \(Self.words(error))")
     }
-    guard envelope.schema.hasPrefix("thermograph.capture/") else {
+    guard envelope.schema == "thermograph.capture.v1" else {
       throw Rejection("schema '\(envelope.schema.prefix(64))'; expected thermograph.capture.v1")
     }
     guard envelope.site == topic.site.text, envelope.device == topic.device.text else {
