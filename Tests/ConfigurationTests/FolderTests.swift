@@ -8,7 +8,7 @@ import Testing
     let scratch = try Scratch()
     #expect(
       scratch.lines(scratch.read().faults) == [
-        "thermograph.toml: cannot be read: No such file or directory; expected a configuration there: start from "
+        "thermograph.toml: does not exist; expected a configuration there: start from "
           + "/usr/share/doc/thermograph/examples/thermograph.toml, or name a file with --config"
       ])
   }
@@ -17,7 +17,7 @@ import Testing
     let scratch = try Scratch()
     #expect(
       ConfigurationFolder(mainFile: scratch.folder).read().faults.map(\.description) == [
-        "\(scratch.folder): is a directory; expected a TOML file of at most 262144 bytes"
+        "\(scratch.folder): is not a regular file; expected a TOML file of at most 262144 bytes"
       ])
     let pipe = scratch.folder + "/pipe"
     try #require(mkfifo(pipe, 0o600) == 0)
@@ -30,7 +30,7 @@ import Testing
       let path = try scratch.write(identity, mode: 0)
       #expect(
         ConfigurationFolder(mainFile: path).read().faults.map(\.description) == [
-          "\(path): cannot be read: Permission denied; expected it readable by the user who runs this: chmod 644, or "
+          "\(path): may not be read by this user; expected it readable by the user who runs this: chmod 644, or "
             + "run as root"
         ])
     }

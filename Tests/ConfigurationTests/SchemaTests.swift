@@ -72,3 +72,25 @@ import Testing
         """)
   }
 }
+
+/// The reference of keys is made from the program, so that it cannot fall behind.
+@Suite struct ReferenceTests {
+  @Test func referenceIsUpToDate() throws {
+    let python = Process()
+    let input = Pipe()
+    let output = Pipe()
+    python.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
+    python.arguments = [Scratch.repository + "/Scripts/configuration-reference"]
+    python.standardInput = input
+    python.standardOutput = output
+    try python.run()
+    try input.fileHandleForWriting.write(contentsOf: Data(SettingsSchema.json.formatted().utf8))
+    try input.fileHandleForWriting.close()
+    let made = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    python.waitUntilExit()
+    let kept = try String(contentsOfFile: Scratch.repository + "/Docs/configuration-keys.md", encoding: .utf8)
+    #expect(
+      made == kept, "run: thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md")
+    #expect(made.contains("| `refresh_rate_hz` |"))
+  }
+}

@@ -81,6 +81,17 @@ struct UnitFileTests {
     #expect(complaint.contains("ProtectHoem"))
   }
 
+  @Test func systemdUnderstandsTheImport() throws {
+    let folder = NSTemporaryDirectory() + "thermograph-unit-\(UUID().uuidString.prefix(8).lowercased())"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let unit = try String(contentsOfFile: House.path("systemd/thermograph-import.service"), encoding: .utf8)
+    let path = folder + "/thermograph-import.service"
+    try unit.replacingOccurrences(of: "=/usr/bin/thermograph ", with: "=/bin/true ")
+      .write(toFile: path, atomically: true, encoding: .utf8)
+    #expect(try Self.run("/usr/bin/systemd-analyze", ["verify", "--man=no", path]).text == "")
+  }
+
   @Test func accountAndFoldersAreMade() throws {
     let root = NSTemporaryDirectory() + "thermograph-root-\(UUID().uuidString.prefix(8).lowercased())"
     try FileManager.default.createDirectory(atPath: root + "/etc", withIntermediateDirectories: true)

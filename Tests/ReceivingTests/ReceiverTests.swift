@@ -143,7 +143,7 @@ import Testing
 
   @Test(arguments: [
     ("{", "not a capture record: no JSON"),
-    (#"{"schema":"thermograph.capture/1"}"#, "not a capture record: 'capture_id' is missing"),
+    (#"{"schema":"thermograph.capture.v1"}"#, "not a capture record: 'capture_id' is missing"),
     ("[]", "not a capture record: '' has another type"),
   ])
   func aBrokenRecordIsSaidSo(text: String, reason: String) throws {
@@ -169,7 +169,7 @@ import Testing
     }
     #expect(try rejected { $0["device"] = "unit-2" } == "the record speaks of another site or device than its topic")
     #expect(try rejected { $0["sequence"] = 0 } == "sequence 0; expected 1 or more")
-    #expect(try rejected { $0["schema"] = "else" } == "schema 'else'; expected thermograph.capture/1")
+    #expect(try rejected { $0["schema"] = "else" } == "schema 'else'; expected thermograph.capture.v1")
     for name in ["../../evil", "record.json", "receipt.json", ".hidden", "a/b", ""] {
       let reason = try rejected {
         $0["images"] = [["name": name, "bytes": 1, "sha256": String(repeating: "0", count: 64)]]
@@ -312,7 +312,7 @@ struct TestCapture {
         + #""sha256":"\#(Self.sha256(bytes))"}"#
     }
     let text =
-      #"{"schema":"thermograph.capture/1","capture_id":"\#(id)","outbox_id":"\#(outboxID)","sequence":\#(sequence),"#
+      #"{"schema":"thermograph.capture.v1","capture_id":"\#(id)","outbox_id":"\#(outboxID)","sequence":\#(sequence),"#
       + #""site":"\#(topics.site)","device":"\#(topics.device)","images":[\#(list.joined(separator: ","))]}"#
     record = Array(text.utf8)
   }

@@ -120,7 +120,7 @@ final class BrokerSession {
     let before = callbacks.factCount
     if found & Int16(POLLIN | POLLERR | POLLHUP) != 0 {
       holdUntil = nil
-      code = mosquitto_loop_read(client, 1)
+      code = link_guarded_read(client)
     }
     let readErrno = errno
     if let failure = digest() { return failure }
@@ -306,7 +306,7 @@ extension BrokerSession {
     guard closed == 0 else {
       return failure(code: Int32(MOSQ_ERR_CONN_LOST.rawValue), errnoCode: 0)
     }
-    let code = mosquitto_loop_read(client, 1)
+    let code = link_guarded_read(client)
     guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
     if link_tls_established(client) {
       stage = .greeting
@@ -394,10 +394,11 @@ extension BrokerSession {
     case .greeting:
       return LinkFailure(kind: .unreachable, detail: "\(place): the broker closed the connection before CONNACK")
     case .open, .closing, .closed:
-      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && errnoCode == ETIMEDOUT
-      return LinkFailure(
-        kind: timedOut ? .timeout : .closedByPeer,
-        detail: "\(place): \(LinkLibraryError.text(code, errnoCode: errnoCode))")
+      // Under TLS libmosquitto hides the kernel's ETIMEDOUT behind EPROTO; the silence before it tells them apart.
+      let isSilent = errnoCode == ETIMEDOUT || (errnoCode == EPROTO && watch.isSilent(at: monotonicMilliseconds()))
+      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && isSilent
+      let words = LinkLibraryError.text(code, errnoCode: timedOut ? ETIMEDOUT : errnoCode)
+      return LinkFailure(kind: timedOut ? .timeout : .closedByPeer, detail: "\(place): \(words)")
     }
   }
 }

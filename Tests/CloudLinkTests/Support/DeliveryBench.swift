@@ -53,7 +53,9 @@ final class DeviceBench: Sendable {
     logger.logLevel = .critical
     let service = try DeliveryService(
       outbox: outbox, topics: topics, configuration: configuration, link: link,
-      identity: DeliveryService.Identity(firmware: "test", models: [:], configurationSHA256: "", certificatePath: nil),
+      identity: DeliveryService.Identity(
+        firmware: "test", models: [], configurationSHA256: "", certificatePath: nil,
+        plaintextAllowed: false),
       time: time, generator: SystemRandomNumberGenerator(), logger: logger)
     let started = Task { try await service.run() }
     task.withLock { $0 = started }
@@ -89,7 +91,7 @@ final class DeviceBench: Sendable {
     _ = try await outbox.enqueue(
       NewCapture(captureID: id, created: time.now(), images: images) { number in
         Array(
-          (#"{"schema":"thermograph.capture/1","capture_id":"\#(id)","outbox_id":"\#(number.outboxID)","#
+          (#"{"schema":"thermograph.capture.v1","capture_id":"\#(id)","outbox_id":"\#(number.outboxID)","#
             + #""sequence":\#(number.sequence),"site":"\#(topics.site)","device":"\#(topics.device)","#
             + #""images":[\#(list)]}"#).utf8)
       })

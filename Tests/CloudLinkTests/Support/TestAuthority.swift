@@ -51,12 +51,16 @@ final class TestAuthority: Sendable {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/openssl")
     process.arguments = arguments
-    let output = Pipe()
-    process.standardError = output
+    // Into a file: a pipe's end would be inherited by a broker that starts at the same moment, and never close.
+    let report = directory.appending(path: "openssl-\(UUID().uuidString).txt")
+    guard FileManager.default.createFile(atPath: report.path, contents: nil) else {
+      throw MosquittoBroker.Fault(description: "\(report.path): cannot be made")
+    }
+    process.standardError = try FileHandle(forWritingTo: report)
     process.standardOutput = FileHandle.nullDevice
     try process.run()
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
+    let text = try String(contentsOf: report, encoding: .utf8)
     guard process.terminationStatus == 0 else {
       throw MosquittoBroker.Fault(description: "openssl \(arguments.joined(separator: " ")): \(text)")
     }
