@@ -127,7 +127,11 @@ let testTargets: [Target] = [
   tests(
     of: "LinuxIO",
     uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite"]),
+  // Stores captures until a test kills it.
+  .executableTarget(
+    name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
+    swiftSettings: strict),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite", "OutboxWriter"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",

@@ -7,7 +7,7 @@ struct ThermographCommand: AsyncParsableCommand {
     abstract: "Captures thermal images, screens them on the device and delivers them. Research use only.",
     subcommands: [
       AssessCommand.self, CameraCommand.self, CheckCommand.self, ImportCommand.self, InferCommand.self,
-      ReceiveCommand.self, RunCommand.self, TagCommand.self,
+      OutboxCommand.self, ReceiveCommand.self, RunCommand.self, TagCommand.self,
     ]
   )
 }

@@ -34,8 +34,8 @@ import Testing
       #expect(item.contentType == "image/png")
     }
     let accounts = try await outbox.accounts()
-    #expect(accounts[.capture, .pending] == OutboxUsage(rows: 1, bytes: json.count + 260))
-    #expect(accounts[.image, .pending] == OutboxUsage(rows: 2, bytes: 6700 + 56))
+    #expect(accounts[.capture, .pending] == OutboxUsage(rows: 1, bytes: json.count + 190))
+    #expect(accounts[.image, .pending] == OutboxUsage(rows: 2, bytes: 6700 + 228 + 224))
     await outbox.close()
   }
 

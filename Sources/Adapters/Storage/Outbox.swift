@@ -165,6 +165,7 @@ package actor Outbox {
         noticeContinuation.yield(.noSpace)
       }
       guard mayUseBallast, try ballast.release() else { throw .noSpace(path: path) }
+      try withDatabase { database throws(OutboxError) in try database.emptyLog() }
       let result = try withDatabase { database throws(OutboxError) in
         try database.transaction { () throws(OutboxError) in try body(database) }
       }

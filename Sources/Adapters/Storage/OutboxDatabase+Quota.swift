@@ -32,18 +32,21 @@ extension OutboxDatabase {
     if message.deliveryClass == .health { try refuseForSpace(.health, needed: needed) }
   }
 
-  /// What the file system still gives above its floor, reusable pages of the database included.
+  /// What the file system still gives above its floor, reusable pages of the database included. What lies in the
+  /// write-ahead log is counted twice, because the next checkpoint may have to write it to the main file.
   func availableBytes() throws(OutboxError) -> Int {
     let free = try FileSystem.freeBytes(at: connection.path)
     var reusable: Int64 = 0
     try query("PRAGMA freelist_count", { _ in }, row: { reusable = $0.integer(0) })
-    return max(0, free + Int(reusable) * DatabasePages.pageBytes - quota.freeSpaceFloorBytes)
+    let logged = FileSystem.size(connection.path + "-wal") ?? 0
+    return max(0, free + Int(reusable) * DatabasePages.pageBytes - logged - quota.freeSpaceFloorBytes)
   }
 
   private var quota: OutboxQuota { configuration.quota }
 
   private func refuseForRows(_ deliveryClass: DeliveryClass, adding count: Int) throws(OutboxError) {
-    let available = max(0, quota.rowsPerClass - accounts.total(deliveryClass).rows)
+    let undelivered = accounts.total(deliveryClass).rows - accounts[deliveryClass, .delivered].rows
+    let available = max(0, quota.rowsPerClass - undelivered)
     guard count <= available else { throw .refused(refusal(deliveryClass, .rows, count, available)) }
   }
 

@@ -121,7 +121,7 @@ final class OutboxDatabase {
     var wasRunning: Int64 = 0
     try query("SELECT running FROM outbox", { _ in }, row: { wasRunning = $0.integer(0) })
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
-    try query("PRAGMA wal_checkpoint(TRUNCATE)", { _ in }, row: { _ in })
+    try emptyLog()
     // From here on the log is never empty while the run lasts.
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
     return wasRunning != 0
@@ -130,6 +130,12 @@ final class OutboxDatabase {
   /// Ends the run in order: everything is in the main file and the log is empty.
   func close() throws(OutboxError) {
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 0") }
+    try emptyLog()
+  }
+
+  /// Moves everything from the log to the main file and cuts the log to nothing. When a tool is just reading, the log
+  /// keeps its length.
+  func emptyLog() throws(OutboxError) {
     try query("PRAGMA wal_checkpoint(TRUNCATE)", { _ in }, row: { _ in })
   }
 

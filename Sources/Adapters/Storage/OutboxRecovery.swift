@@ -9,6 +9,9 @@ package struct RecoveryReport: Sendable, Equatable, CustomStringConvertible {
     case damage(String)
     /// The program had not ended in order and its write-ahead log was gone.
     case logMissing
+    /// The last transaction before an interruption is incomplete, as a power cut in the middle of a write leaves it.
+    /// It was not announced as saved, unless the log was damaged afterwards.
+    case logTorn
   }
 
   package let cause: Cause
@@ -26,6 +29,8 @@ package struct RecoveryReport: Sendable, Equatable, CustomStringConvertible {
         + (damagedPath.map { "; the damaged file is \($0)" } ?? "")
     case .logMissing:
       "outbox: the program was interrupted and its write-ahead log is gone; captures of its last minutes may be lost"
+    case .logTorn:
+      "outbox: the program was interrupted in the middle of a write; what was being stored then is not there"
     }
   }
 }
@@ -46,8 +51,9 @@ enum OutboxRecovery {
     if FileSystem.exists(rebuilt(path)) { try exchange(path) }
     let log = WriteAheadLog(databasePath: path)
     let fileBytes = FileSystem.size(path)
-    if fileBytes == 0 || (fileBytes == nil && log != nil) {
-      return try rebuild(configuration, time: time, generator: generator, cause: "the file is empty or gone")
+    // SQLite would take a file of less than a page for a new one, and throw the log of a missing one away.
+    if fileBytes.map({ $0 < DatabasePages.pageBytes }) ?? (log != nil) {
+      return try rebuild(configuration, time: time, generator: generator, cause: "the file is cut short or gone")
     }
     // Before SQLite opens it: SQLite drops what follows a damaged frame and writes over it.
     if log?.isDamaged == true {
@@ -57,8 +63,9 @@ enum OutboxRecovery {
       let database = try OutboxDatabase(configuration, time: time, generator: generator)
       try database.checkIndex()
       let wasInterrupted = try database.beginRun()
-      guard wasInterrupted, log == nil else { return (database, nil) }
-      let report = RecoveryReport(cause: .logMissing, recovered: 0, lost: 0, damagedPath: nil)
+      guard wasInterrupted, log?.isTorn ?? true else { return (database, nil) }
+      let report = RecoveryReport(
+        cause: log == nil ? .logMissing : .logTorn, recovered: 0, lost: 0, damagedPath: nil)
       try database.transaction { () throws(OutboxError) in try skipNumbers(database, report) }
       return (database, report)
     } catch {

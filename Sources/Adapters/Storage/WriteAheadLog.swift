@@ -25,6 +25,9 @@ struct WriteAheadLog {
   /// being written; two mean that something synced was damaged later.
   private(set) var commitsBehindDamage = 0
 
+  /// A frame of the present generation whose checksum fails.
+  private(set) var isTorn = false
+
   var isDamaged: Bool { !isHeaderValid || commitsBehindDamage >= 2 }
 
   /// Reads the log; nil when there is none, or nothing was ever written to it.
@@ -53,6 +56,7 @@ struct WriteAheadLog {
       guard hasSalts else { continue }
       let page = Self.number(frame, 0)
       let isCommit = Self.number(frame, 4) != 0
+      if !isWhole { isTorn = true }
       if isCommit && !isWhole { commitsBehindDamage += 1 }
       guard (1...DatabasePages.maximumPages).contains(page) else { continue }
       frames.append(Frame(page: page, offset: offset + Self.frameHeaderBytes, isCommit: isCommit))

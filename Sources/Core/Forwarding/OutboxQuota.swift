@@ -26,12 +26,12 @@ package struct OutboxQuota: Sendable, Equatable {
   package var freeSpaceFloorBytes: Int
   package var onFull: OnFull
   /// Size of the file that is given up when the file system is full all the same: with a write-ahead log even a
-  /// deletion needs room. 0 for none.
+  /// deletion needs room, and emptying the log needs as much as the log holds, about 4 MiB. 0 for none.
   package var ballastBytes: Int
 
   package init(
     totalBytes: Int = 2 << 30, rowsPerClass: Int = 100_000, freeSpaceFloorBytes: Int = 64 << 20,
-    onFull: OnFull = .refuse, ballastBytes: Int = 4 << 20
+    onFull: OnFull = .refuse, ballastBytes: Int = 8 << 20
   ) {
     self.totalBytes = max(totalBytes, 1 << 20)
     self.rowsPerClass = max(rowsPerClass, 1)
