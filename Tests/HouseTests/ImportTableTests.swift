@@ -14,7 +14,10 @@ private let importTable: [String: Set<String>] = [
   "Configuration": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
   "LocalFiles": ["Glibc"],
-  "LinuxIO": ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux", "Glibc", "Synchronization"],
+  "LinuxIO": [
+    "Provenance", "Thermography", "Identification", "LocalFiles", "CI2C", "CGPIO", "CLinux", "Glibc", "Synchronization",
+    "FoundationEssentials",
+  ],
   "Storage": ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux", "Glibc", "Synchronization"],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "CMosquitto", "CLinux", "Glibc", "Synchronization"],
