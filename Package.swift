@@ -135,6 +135,16 @@ let testTargets: [Target] = [
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
+// libFuzzer brings the `main`; only `make fuzz-inference` asks for this target.
+let fuzzers: [Target] =
+  Context.environment["THERMOGRAPH_FUZZERS"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "ModelFuzzer", dependencies: ["Inference"], path: "Tests/ModelFuzzer",
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+  ]
+
 let package = Package(
   name: "thermograph",
   products: [.executable(name: "thermograph", targets: ["thermograph"])],
@@ -143,7 +153,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
-  targets: cModules + core + adapters + device + testTargets,
+  targets: cModules + core + adapters + device + testTargets + fuzzers,
   cLanguageStandard: .gnu11,
   cxxLanguageStandard: .cxx17
 )
