@@ -31,6 +31,18 @@ FUZZ_SECONDS ?= 120
 fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
 	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)
 
+MODELS ?=
+ROUNDS ?= 5
+
+bench-inference: ## our kernels beside LiteRT, interleaved: MODELS="file-or-folder ..." ROUNDS=5
+	@ROUNDS=$(ROUNDS) Scripts/bench-inference $(MODELS)
+
+bench-kernels: ## single layers at every level of this processor, measured
+	@Scripts/bench-kernels
+
+bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
+	@Scripts/bench-kernels-model
+
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build
 	$(SWIFT) build -c release --static-swift-stdlib --product thermograph

@@ -12,6 +12,7 @@
 #include "X86Kernels.h"
 #include "X86Packing.h"
 #include "X86Vector256.h"
+#include "X86Winograd.h"
 
 #define KERNEL(name) tgk_qs8_##name##_avx2
 #define TARGET TGK_TARGET_AVX2
@@ -82,9 +83,29 @@ TGK_INLINE TARGET void KERNEL(store_tile)(
 #include "X86Dense.inc"
 #include "X86Depthwise.inc"
 
-const tgk_conv_kernels tgk_conv_avx2 = {
-    KERNEL(conv_packed_size), KERNEL(conv_scratch_size), KERNEL(conv_pack), KERNEL(conv_run)};
+// A 3x3 layer of stride 1 takes the Winograd transform where it fits.
 
+static size_t packed_size(const tgk_conv_geometry *g) {
+  return tgk_winograd_fits(g) ? tgk_winograd_avx2.packed_size(g) : KERNEL(conv_packed_size)(g);
+}
+
+static size_t scratch_size(const tgk_conv_geometry *g) {
+  return tgk_winograd_fits(g) ? tgk_winograd_avx2.scratch_size(g) : KERNEL(conv_scratch_size)(g);
+}
+
+static void pack(
+    const tgk_conv_geometry *g, const int8_t *weights, const int32_t *bias, const int32_t *multiplier,
+    const int32_t *shift, void *packed) {
+  (tgk_winograd_fits(g) ? tgk_winograd_avx2.pack : KERNEL(conv_pack))(g, weights, bias, multiplier, shift, packed);
+}
+
+static void run(
+    const tgk_conv_geometry *g, const void *packed, const int8_t *input, int8_t *output, const tgk_add_epilogue *add,
+    void *scratch) {
+  (tgk_winograd_fits(g) ? tgk_winograd_avx2.run : KERNEL(conv_run))(g, packed, input, output, add, scratch);
+}
+
+const tgk_conv_kernels tgk_conv_avx2 = {packed_size, scratch_size, pack, run};
 const tgk_conv_kernels tgk_depthwise_avx2 = {
     KERNEL(depthwise_packed_size), KERNEL(depthwise_scratch_size), KERNEL(depthwise_pack), KERNEL(depthwise_run)};
 
