@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kernels test-arm bench-kernels bench-kernels-model bench-inference build lint packages clean
+.PHONY: help demo test test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,13 @@ test-kernels: ## the C kernels against a model, sanitized and with VNNI emulated
 
 test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL_CASES=400 KERNEL_SEED=1
 	@Scripts/test-arm $(KERNEL_CASES) $(KERNEL_SEED)
+
+MUTATIONS ?= 200000
+FUZZ_SEED ?= 1
+FUZZ_SECONDS ?= 120
+
+fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
+	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)
 
 MODELS ?=
 ROUNDS ?= 5
