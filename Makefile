@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kernels test-arm bench-kernels bench-kernels-model bench-inference build lint packages clean
+.PHONY: help demo test test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,13 @@ bench-kernels: ## single layers at every level of this processor, measured
 
 bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
 	@Scripts/bench-kernels-model
+
+MUTATIONS ?= 200000
+FUZZ_SEED ?= 1
+FUZZ_SECONDS ?= 120
+
+fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
+	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)
 
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build

@@ -168,6 +168,9 @@ extension GraphBuilder {
 
   /// The tensor index of input `position`, which must be present and of one of `types`.
   func input(_ site: Site, _ position: Int, types: [ElementType] = [.int8]) throws(ModelError) -> Int {
+    guard site.inputs.indices.contains(position) else {
+      throw ModelError(.malformed, "\(site.inputs.count) inputs", expected: "at least \(position + 1)")
+    }
     let index = site.inputs[position]
     guard index >= 0 else {
       throw ModelError(.malformed, "input \(position) left out", expected: "a tensor")
