@@ -154,6 +154,16 @@ let benchmarks: [Target] =
       swiftSettings: strict)
   ]
 
+// libFuzzer brings the `main`; only `make fuzz-inference` asks for this target.
+let fuzzers: [Target] =
+  Context.environment["THERMOGRAPH_FUZZERS"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "ModelFuzzer", dependencies: ["Inference"], path: "Tests/ModelFuzzer",
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+  ]
+
 let package = Package(
   name: "thermograph",
   products: [.executable(name: "thermograph", targets: ["thermograph"])],
@@ -162,7 +172,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
-  targets: cModules + core + adapters + device + testTargets + benchmarks,
+  targets: cModules + core + adapters + device + testTargets + benchmarks + fuzzers,
   cLanguageStandard: .gnu11,
   cxxLanguageStandard: .cxx17
 )
