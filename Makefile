@@ -24,6 +24,18 @@ test-kernels: ## the C kernels against a model, sanitized and with VNNI emulated
 test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL_CASES=400 KERNEL_SEED=1
 	@Scripts/test-arm $(KERNEL_CASES) $(KERNEL_SEED)
 
+MODELS ?=
+ROUNDS ?= 5
+
+bench-inference: ## our kernels beside LiteRT, interleaved: MODELS="file-or-folder ..." ROUNDS=5
+	@ROUNDS=$(ROUNDS) Scripts/bench-inference $(MODELS)
+
+bench-kernels: ## single layers at every level of this processor, measured
+	@Scripts/bench-kernels
+
+bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
+	@Scripts/bench-kernels-model
+
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build
 	$(SWIFT) build -c release --static-swift-stdlib --product thermograph

@@ -63,6 +63,9 @@ package struct ProvisioningFolder: Sendable {
         case .unchanged: lines.append("\(outcome.name): in place already")
         case .refused(let reason): lines.append("\(outcome.name): REFUSED, \(reason)")
         }
+        if outcome.name == "site.key" {
+          lines.append("  delete site.key from this folder: whoever has it can link tags to pseudonyms")
+        }
       }
       return lines.map { $0 + "\r\n" }.joined()
     }

@@ -67,8 +67,13 @@ struct RecordEnvelope: Decodable, Equatable {
 
   /// A name of the topic schema that is none of the receiver's own files.
   static func isImageName(_ name: String) -> Bool {
-    !CaptureFolder.ownNames.contains(name)
-      && (try? TopicSchema.imageSuffix(captureID: RandomIdentifier.zero, name: name)) != nil
+    guard !CaptureFolder.ownNames.contains(name) else { return false }
+    do throws(TopicError) {
+      _ = try TopicSchema.imageSuffix(captureID: RandomIdentifier.zero, name: name)
+      return true
+    } catch {
+      return false
+    }
   }
 
   private static func words(_ error: any Error) -> String {

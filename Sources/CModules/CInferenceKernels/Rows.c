@@ -34,7 +34,15 @@ void tgk_pad_row(
     memcpy(row + left, source, real);
   } else {
     int8_t *out = row + left;
-    for (size_t i = 0; i < real / multiplier; i++, out += multiplier) memset(out, source[i], (size_t)multiplier);
+    if (multiplier <= 8) {
+      // Eight copies at a time, the surplus overwritten by the next channel; the row's slack takes the last one's.
+      for (size_t i = 0; i < real / multiplier; i++, out += multiplier) {
+        const uint64_t copies = (uint8_t)source[i] * UINT64_C(0x0101010101010101);
+        memcpy(out, &copies, sizeof copies);
+      }
+    } else {
+      for (size_t i = 0; i < real / multiplier; i++, out += multiplier) memset(out, source[i], (size_t)multiplier);
+    }
   }
   memset(row + left + real, g->input_zero_point, (size_t)stride - left - real);
 }

@@ -16,7 +16,8 @@ extension SessionMachine {
       if !yes { admit(&step, using: &generator) }
     case .positioning:
       startView(&step, using: &generator)
-    case .idle, .maintenance, .acclimatising, .awaitingOperator, .awaitingPatient, .awaitingCamera, .averaging, .assessing, .saving:
+    case .idle, .maintenance, .acclimatising, .awaitingOperator, .awaitingPatient, .awaitingCamera, .averaging,
+      .assessing, .saving:
       break
     }
   }

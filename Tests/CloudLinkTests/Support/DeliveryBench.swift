@@ -53,7 +53,9 @@ final class DeviceBench: Sendable {
     logger.logLevel = .critical
     let service = try DeliveryService(
       outbox: outbox, topics: topics, configuration: configuration, link: link,
-      identity: DeliveryService.Identity(firmware: "test", models: [:], configurationSHA256: "", certificatePath: nil),
+      identity: DeliveryService.Identity(
+        firmware: "test", models: [], configurationSHA256: "", certificatePath: nil,
+        plaintextAllowed: false),
       time: time, generator: SystemRandomNumberGenerator(), logger: logger)
     let started = Task { try await service.run() }
     task.withLock { $0 = started }
