@@ -58,7 +58,7 @@ package actor SimulatedRFIDReader {
   package func tap(_ uid: [UInt8], milliseconds: Int = 600) async {
     present(uid)
     // Cancelled early: the tag is taken away all the same.
-    try? await Task.sleep(for: .milliseconds(milliseconds))
+    await pause(.milliseconds(milliseconds))
     takeAway()
   }
 
@@ -73,8 +73,7 @@ package actor SimulatedRFIDReader {
     responder = Task {
       while !Task.isCancelled {
         self.answerPending()
-        // Cancelled: the loop's condition ends it.
-        try? await Task.sleep(for: .milliseconds(5))
+        await pause(.milliseconds(5))
       }
     }
   }
@@ -132,8 +131,16 @@ package actor SimulatedRFIDReader {
     while !Task.isCancelled, !tags.isEmpty {
       nextTag = (nextTag + 1) % tags.count
       terminal?.send(frame(tags[nextTag]))
-      // Cancelled: the loop's condition ends it.
-      try? await Task.sleep(for: repeatInterval)
+      await pause(repeatInterval)
     }
+  }
+}
+
+/// Waits, or returns early when the task is cancelled, which its loop looks at itself.
+private func pause(_ duration: Duration) async {
+  do {
+    try await Task.sleep(for: duration)
+  } catch {
+    return
   }
 }
