@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint packages clean
+.PHONY: help demo test test-kernels test-arm bench-kernels bench-kernels-model bench-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,27 @@ demo: ## one guided capture, simulated, all the way to a broker and a receiver
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
 	@Scripts/install-packages build demo test
 	@Scripts/test
+
+KERNEL_CASES ?= 400
+KERNEL_SEED ?= 1
+
+test-kernels: ## the C kernels against a model, sanitized and with VNNI emulated: KERNEL_CASES=400 KERNEL_SEED=1
+	@Scripts/test-kernels $(KERNEL_CASES) $(KERNEL_SEED)
+
+test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL_CASES=400 KERNEL_SEED=1
+	@Scripts/test-arm $(KERNEL_CASES) $(KERNEL_SEED)
+
+MODELS ?=
+ROUNDS ?= 5
+
+bench-inference: ## our kernels beside LiteRT, interleaved: MODELS="file-or-folder ..." ROUNDS=5
+	@ROUNDS=$(ROUNDS) Scripts/bench-inference $(MODELS)
+
+bench-kernels: ## single layers at every level of this processor, measured
+	@Scripts/bench-kernels
+
+bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
+	@Scripts/bench-kernels-model
 
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build

@@ -16,6 +16,22 @@ struct GoldenVectorTests {
     try expectByteEqual(name, kernels: .reference, fusesOperators: false)
   }
 
+  @Test("every kernel level is byte-equal, operators fused and not", arguments: GoldenVectors.names)
+  func levels(name: String) throws {
+    for level in KernelChoice.levels where level.isAvailable && level.name != "reference" {
+      try expectByteEqual(name, kernels: .named(level.name), fusesOperators: true)
+      try expectByteEqual(name, kernels: .named(level.name), fusesOperators: false)
+    }
+  }
+
+  @Test(
+    "levels this processor lacks are refused by name",
+    arguments: KernelChoice.levels.filter { !$0.isAvailable }.map(\.name))
+  func unavailableLevel(name: String) throws {
+    let model = try Model(bytes: GoldenVectors.bytes("ops/relu"))
+    #expect(throws: ModelError.self) { try Interpreter(model: model, kernels: .named(name)) }
+  }
+
   private func expectByteEqual(_ name: String, kernels: KernelChoice, fusesOperators: Bool) throws {
     let model = try Model(bytes: GoldenVectors.bytes(name))
     let golden = try GoldenVectors.load(name)
@@ -30,7 +46,7 @@ struct GoldenVectorTests {
         let differing = zip(actual, expected).count { $0 != $1 }
         #expect(
           actual.count == expected.count && differing == 0,
-          "\(name) vector \(number) output \(index): \(differing) of \(expected.count) bytes differ")
+          "\(name) \(kernels) vector \(number) output \(index): \(differing) of \(expected.count) bytes differ")
       }
     }
   }

@@ -9,6 +9,18 @@ TGK_INLINE TARGET __m256i load_8(const int8_t *p) {
   return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
 }
 
+/// A short row of b is repeated to whole vectors.
+enum { repeated_max = 64 * 16 };
+
+TGK_INLINE size_t repeat_row(const int8_t **b, size_t period, size_t count, int8_t repeated[repeated_max]) {
+  if (period > 64 || period % 16 == 0 || count == period) return period;
+  size_t whole = period;
+  while (whole % 16 != 0) whole *= 2;
+  for (size_t at = 0; at < whole; at += period) memcpy(repeated + at, *b, period);
+  *b = repeated;
+  return whole;
+}
+
 // MARK: ADD and SUB
 
 /// Constants of one operand. SRDHM((x - z) << 20, m) with m = high * 2^11 + low is exactly
@@ -72,14 +84,8 @@ TARGET void tgk_add_avx2(
     const tgk_add_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count) {
   const bool a_is_half = p->a_multiplier == 1 << 30 && p->a_shift == 0;
   const bool b_is_half = p->b_multiplier == 1 << 30 && p->b_shift == 0;
-  // A scalar or a short row is repeated to a length that vectors like.
-  int8_t repeated[64];
-  if (b_period < 16 && count > b_period) {
-    const size_t whole = sizeof repeated / b_period * b_period;
-    for (size_t i = 0; i < whole; i++) repeated[i] = b[i % b_period];
-    b = repeated;
-    b_period = whole;
-  }
+  int8_t repeated[repeated_max];
+  b_period = repeat_row(&b, b_period, count, repeated);
   if (p->a_shift > 0 || p->b_shift > 0 || p->output_shift > 0)
     tgk_add_portable(p, a, b, b_period, output, count);
   else if (a_is_half && b_is_half)
@@ -103,13 +109,8 @@ TARGET void tgk_multiply_avx2(
   const __m256i right = _mm256_set1_epi32(p->shift > 0 ? 0 : -p->shift);
   const __m256i zero_point = _mm256_set1_epi16((short)p->output_zero_point);
   const __m128i low = _mm_set1_epi8((char)p->activation_min), high = _mm_set1_epi8((char)p->activation_max);
-  int8_t repeated[64];
-  if (b_period < 16 && count > b_period) {
-    const size_t whole = sizeof repeated / b_period * b_period;
-    for (size_t i = 0; i < whole; i++) repeated[i] = b[i % b_period];
-    b = repeated;
-    b_period = whole;
-  }
+  int8_t repeated[repeated_max];
+  b_period = repeat_row(&b, b_period, count, repeated);
   for (size_t start = 0; start < count; start += b_period) {
     const size_t end = count - start < b_period ? count - start : b_period;
     size_t i = 0;

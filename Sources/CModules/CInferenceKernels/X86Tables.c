@@ -12,7 +12,8 @@
 const tgk_kernel_table tgk_avx2_kernels = {
     .conv = &tgk_conv_avx2, .depthwise = &tgk_depthwise_avx2, .dense = &tgk_dense_avx2, AVX2_ELEMENTS};
 const tgk_kernel_table tgk_avxvnni_kernels = {
-    .conv = &tgk_conv_avx2, .depthwise = &tgk_depthwise_avx2, .dense = &tgk_dense_avx2, AVX2_ELEMENTS};
+    .conv = &tgk_conv_avxvnni, .depthwise = &tgk_depthwise_avxvnni, .dense = &tgk_dense_avxvnni, AVX2_ELEMENTS};
 const tgk_kernel_table tgk_avx512vnni_kernels = {
-    .conv = &tgk_conv_avx2, .depthwise = &tgk_depthwise_avx2, .dense = &tgk_dense_avx2, AVX2_ELEMENTS};
+    .conv = &tgk_conv_avx512vnni, .depthwise = &tgk_depthwise_avx512vnni, .dense = &tgk_dense_avx512vnni,
+    AVX2_ELEMENTS};
 #endif

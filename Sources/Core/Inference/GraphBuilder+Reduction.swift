@@ -49,7 +49,7 @@ extension GraphBuilder {
     let tensor = try input(site, 0)
     let shape = tensors[tensor].shape
     var isReduced = [Bool](repeating: false, count: shape.count)
-    for axis in try integers(try input(site, 1, types: [.int32, .int64])) {
+    for axis in try integers(try input(site, 1, types: [.int32, .int64]), atMost: 2 * limits.rank) {
       guard (-shape.count..<shape.count).contains(axis) else {
         throw ModelError(.invalidOption, "axis \(axis) of \(shape)", expected: "\(-shape.count) to \(shape.count - 1)")
       }
@@ -67,10 +67,23 @@ extension GraphBuilder {
       keptShape: kept.map { shape[$0] }, keptStrides: kept.map { strides[$0] },
       reducedShape: reduced.map { shape[$0] }, reducedStrides: reduced.map { strides[$0] },
       inputZeroPoint: inputZeroPoint, outputZeroPoint: outputZeroPoint,
-      multiplier: Self.meanMultiplier(Double(inputScale) / Double(outputScale), count: count))
+      multiplier: Self.meanMultiplier(Double(inputScale) / Double(outputScale), count: count),
+      layout: Self.neighbours(shape, isReduced: isReduced))
     let outputShape = shape.indices.compactMap { isReduced[$0] ? (keepsDimensions ? 1 : nil) : shape[$0] }
     try define(site, shape: outputShape, type: .int8)
     try emit(site, .mean(mean), inputs: [tensor], work: tensors[tensor].elementCount)
+  }
+
+  /// The shape as [outer, count, inner] when the reduced axes of length above 1 are neighbours.
+  private static func neighbours(_ shape: [Int], isReduced: [Bool]) -> (outer: Int, count: Int, inner: Int)? {
+    let reduced = shape.indices.filter { isReduced[$0] && shape[$0] != 1 }
+    guard let first = reduced.first, let last = reduced.last else {
+      return (shape.reduce(1, *), 1, 1)
+    }
+    guard (first...last).allSatisfy({ isReduced[$0] || shape[$0] == 1 }) else { return nil }
+    return (
+      shape[..<first].reduce(1, *), shape[first...last].reduce(1, *), shape[(last + 1)...].reduce(1, *)
+    )
   }
 
   /// The scale ratio with the division by `count` folded in, at the precision the reference keeps (`reduce.cc`,

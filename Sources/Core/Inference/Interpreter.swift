@@ -19,7 +19,8 @@ package final class Interpreter {
   package init(
     model: Model, kernels choice: KernelChoice = .automatic, fusesOperators: Bool = true
   ) throws(ModelError) {
-    let plan = try Plan(graph: model.graph, choice: choice, fusesOperators: fusesOperators)
+    let plan = try Plan(
+      graph: model.graph, choice: choice, fusesOperators: fusesOperators, byteLimit: model.limits.planBytes)
     memory = plan.memory
     steps = plan.steps
     kernels = plan.kernels
@@ -79,12 +80,77 @@ package final class Interpreter {
 
 extension Interpreter {
   /// Where the bytes of an interpreter are.
-  package struct MemoryReport: Equatable, Sendable {
+  package struct MemoryReport: Codable, Equatable, Sendable {
     /// The static arena of computed tensors, and the live-set bound no arena can undercut.
     package let arenaBytes, arenaBoundBytes: Int
     /// Constants the steps read in place, and weights packed for the kernels.
     package let constantBytes, packedBytes: Int
     /// Working memory one step at a time may use.
     package let scratchBytes: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case arenaBytes = "arena_bytes"
+      case arenaBoundBytes = "arena_bound_bytes"
+      case constantBytes = "constant_bytes"
+      case packedBytes = "packed_bytes"
+      case scratchBytes = "scratch_bytes"
+    }
+  }
+
+  package var memoryReport: MemoryReport {
+    MemoryReport(
+      arenaBytes: memory.layout.byteCount, arenaBoundBytes: memory.layout.bound,
+      constantBytes: memory.constantByteCount, packedBytes: steps.reduce(0) { $0 + $1.packedByteCount },
+      scratchBytes: memory.scratchByteCount)
+  }
+
+  package var stepEntries: [ModelDescription.StepEntry] {
+    steps.map { ModelDescription.StepEntry(label: $0.label, operators: $0.operatorIndices) }
+  }
+}
+
+/// Input and output buffers of an interpreter, allocated once, for callers that invoke it again and again.
+package final class InvocationBuffers {
+  private let inputs: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
+  private let outputs: UnsafeMutableBufferPointer<UnsafeMutableRawBufferPointer>
+
+  package init(_ interpreter: Interpreter) {
+    inputs = .allocate(capacity: interpreter.inputs.count)
+    outputs = .allocate(capacity: interpreter.outputs.count)
+    for (index, tensor) in interpreter.inputs.enumerated() {
+      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.byteCount, alignment: 64)
+      buffer.initializeMemory(as: UInt8.self, repeating: 0)
+      inputs.initializeElement(at: index, to: UnsafeRawBufferPointer(buffer))
+    }
+    for (index, tensor) in interpreter.outputs.enumerated() {
+      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.byteCount, alignment: 64)
+      buffer.initializeMemory(as: UInt8.self, repeating: 0)
+      outputs.initializeElement(at: index, to: buffer)
+    }
+  }
+
+  deinit {
+    for buffer in inputs { buffer.deallocate() }
+    for buffer in outputs { buffer.deallocate() }
+    inputs.deallocate()
+    outputs.deallocate()
+  }
+
+  /// - Precondition: one array for each input, of exactly its byte count.
+  package func fill(_ arrays: [[UInt8]]) {
+    precondition(arrays.count == inputs.count, "input count")
+    for (buffer, array) in zip(inputs, arrays) {
+      precondition(buffer.count == array.count, "input size")
+      UnsafeMutableRawBufferPointer(mutating: buffer).copyBytes(from: array)
+    }
+  }
+
+  package func invoke(_ interpreter: Interpreter) {
+    interpreter.invoke(inputs: UnsafeBufferPointer(inputs), outputs: UnsafeBufferPointer(outputs))
+  }
+
+  /// The bytes of output `index` after an invocation.
+  package func output(_ index: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(outputs[index])
   }
 }

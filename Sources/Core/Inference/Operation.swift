@@ -125,6 +125,8 @@ struct Mean: Sendable {
   var inputZeroPoint, outputZeroPoint: Int32
   /// The element count is already divided in.
   var multiplier: FixedPoint.Multiplier
+  /// The input as [outer, count, inner] with `count` summed, when the summed axes are neighbours.
+  var layout: (outer: Int, count: Int, inner: Int)?
 
   var reducedCount: Int { reducedShape.reduce(1, *) }
   var keptCount: Int { keptShape.reduce(1, *) }

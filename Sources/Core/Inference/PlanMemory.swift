@@ -3,17 +3,21 @@
 final class PlanMemory {
   let layout: ArenaLayout
   let constantByteCount: Int
+  let scratchByteCount: Int
+  /// Working memory of whichever step runs.
+  let scratch: UnsafeMutableRawPointer
   private let arena: UnsafeMutableRawPointer
   private let constants: UnsafeMutableRawPointer
   private let constantOffsets: [Int: Int]
   private let roots: [Int]
 
   /// - Parameters:
-  ///   - requests: lives of the root tensors.
+  ///   - layout: where the root tensors live.
   ///   - roots: for each tensor the one whose memory it shares (itself for most).
   ///   - constants: tensors to copy out of the graph.
-  init(graph: Graph, requests: [ArenaLayout.Request], roots: [Int], constants needed: [Int]) {
-    layout = ArenaLayout(requests)
+  ///   - scratchByteCount: the most any step needs.
+  init(graph: Graph, layout: ArenaLayout, roots: [Int], constants needed: [Int], scratchByteCount: Int) {
+    self.layout = layout
     self.roots = roots
     var offsets: [Int: Int] = [:]
     var size = 0
@@ -23,6 +27,9 @@ final class PlanMemory {
     }
     constantOffsets = offsets
     constantByteCount = size
+    self.scratchByteCount = scratchByteCount
+    scratch = .allocate(byteCount: max(scratchByteCount, 1), alignment: 64)
+    scratch.initializeMemory(as: UInt8.self, repeating: 0, count: scratchByteCount)
     arena = .allocate(byteCount: max(layout.byteCount, 1), alignment: 64)
     // Zeroed, so that nothing of another allocation can ever be read through it.
     arena.initializeMemory(as: UInt8.self, repeating: 0, count: layout.byteCount)
@@ -40,6 +47,7 @@ final class PlanMemory {
   deinit {
     arena.deallocate()
     constants.deallocate()
+    scratch.deallocate()
   }
 
   /// Where a tensor's bytes are while the plan runs, constant or computed.

@@ -41,15 +41,17 @@ extension ReferenceKernels {
     let modulo = (a & (quarter - 1)) - quarter
     var result = exponentialNearZero(modulo << 5)
     let remainder = modulo &- a
-    let factors: [(exponent: Int32, factor: Int32)] = [
-      (-2, 1_672_461_947), (-1, 1_302_514_674), (0, 790_015_084), (1, 290_630_308), (2, 39_332_535), (3, 720_401),
-      (4, 242),
-    ]
-    for (exponent, factor) in factors where remainder & (1 << (26 + exponent)) != 0 {
+    for (exponent, factor) in exponentialFactors where remainder & (1 << (26 + exponent)) != 0 {
       result = FixedPoint.doublingHighMultiply(result, factor)
     }
     return result
   }
+
+  /// e^-(2^exponent) in Q0.31.
+  private static let exponentialFactors: [(exponent: Int32, factor: Int32)] = [
+    (-2, 1_672_461_947), (-1, 1_302_514_674), (0, 790_015_084), (1, 290_630_308), (2, 39_332_535), (3, 720_401),
+    (4, 242),
+  ]
 
   /// e^a for a in [-1/4, 0), all in Q0.31.
   private static func exponentialNearZero(_ a: Int32) -> Int32 {

@@ -9,6 +9,9 @@ class Step {
     self.label = label
   }
 
+  /// Bytes of packed weights this step owns.
+  var packedByteCount: Int { 0 }
+
   func run() {}
 }
 
@@ -20,14 +23,14 @@ final class ReferenceStep: Step {
   private let weights: UnsafePointer<Int8>?
   private let bias: UnsafePointer<Int32>?
 
-  init(node: Node, memory: PlanMemory) {
+  init(node: FusedNode, memory: PlanMemory) {
     operation = node.operation
     inputs = node.inputs.map { memory.source($0) }
     output = memory.target(node.output)
     let constants = node.operation.constants
     weights = constants.weights.map { memory.source($0).assumingMemoryBound(to: Int8.self) }
     bias = constants.bias.map { memory.source($0).assumingMemoryBound(to: Int32.self) }
-    super.init(operatorIndices: [node.operatorIndex], label: "\(node.operatorName) reference")
+    super.init(operatorIndices: node.operatorIndices, label: node.names.joined(separator: "+") + " reference")
   }
 
   override func run() {
