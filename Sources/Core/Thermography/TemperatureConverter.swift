@@ -176,8 +176,10 @@ private struct PackedPixels: Sendable {
     let offset = constant(0, start)
     let drift = (1 + constant(1, start) * scalars.taOffset) * (1 + constant(2, start) * scalars.vddOffset)
     let pattern = constant(4, start) * scalars.usesPatternCorrection - scalars.gradient
-    let signal = raw * scalars.gain - offset * drift + pattern
-    let q = signal * scalars.signalScale * constant(3, start)
+    let measured = raw * scalars.gain
+    let dark = offset * drift
+    let scale = scalars.signalScale * constant(3, start)
+    let q = (measured - dark + pattern) * scale
     let x = (q + scalars.radiation).squareRoot().squareRoot()
     let first = (q / (scalars.bendBase + scalars.bendSlope * x) + scalars.radiation).squareRoot().squareRoot()
     var base = Lanes(repeating: scalars.ranges.bases.3).replacing(
@@ -188,8 +190,19 @@ private struct PackedPixels: Sendable {
     slope.replace(with: scalars.ranges.slopes.1, where: first .< scalars.ranges.corners.1)
     base.replace(with: scalars.ranges.bases.0, where: first .< scalars.ranges.corners.0)
     slope.replace(with: scalars.ranges.slopes.0, where: first .< scalars.ranges.corners.0)
-    return (q / (base + slope * first) + scalars.radiation).squareRoot().squareRoot() - 273.15
+    let sensitivity = base + slope * first
+    let kelvin = (q / sensitivity + scalars.radiation).squareRoot().squareRoot()
+    // The signal is a difference: when its terms are so large that their last bits would show in the temperature
+    // (dT = dq / 4 T^3 sensitivity), or the sensitivity all but vanishes, the reference decides.
+    let terms = (measured * measured + dark * dark + pattern * pattern) * (scale * scale)
+    let bearable = Self.bearableTerms * (kelvin * kelvin * kelvin) * sensitivity
+    var result = kelvin - 273.15
+    result.replace(with: .nan, where: .!((terms .< bearable * bearable) .& (sensitivity .> 0.1)))
+    return result
   }
+
+  /// Terms of a signal, over the sensitivity, that are 2000 T^3 large move T by some 2000 * 2^-23 / 4 = 0.00006 degC.
+  private static let bearableTerms: Float = 2000
 
   @inline(__always)
   private func constant(_ run: Int, _ start: Int) -> Lanes {
