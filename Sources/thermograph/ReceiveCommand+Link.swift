@@ -16,7 +16,8 @@ final class ReceivingLink: Sendable {
 
   /// What the client's thread tells the task that runs the receiver.
   private enum Moment: Sendable {
-    case connectionEnded(LinkFailure)
+    /// `stood`: it was a connection, not an attempt.
+    case connectionEnded(LinkFailure, stood: Bool)
     case finished(success: Bool)
   }
 
@@ -27,7 +28,7 @@ final class ReceivingLink: Sendable {
     var unconfirmed: Set<PublishToken> = []
   }
 
-  /// The least time a connection must last for the pauses to begin anew.
+  /// Shorter than a device's: a receiver that is away costs every device a second delivery.
   private static let backoff = ReconnectBackoff.Configuration(
     minimumMilliseconds: 200, maximumMilliseconds: 30_000, lossSpreadMilliseconds: 2000, refusedFloorMilliseconds: 5000)
 
@@ -69,7 +70,8 @@ final class ReceivingLink: Sendable {
     client.connect(settings)
     waiting: for await moment in moments {
       switch moment {
-      case .connectionEnded(let failure):
+      case .connectionEnded(let failure, let stood):
+        if stood { backoff = ReconnectBackoff(Self.backoff) }
         let milliseconds = backoff.afterFailure(failure.kind, using: &generator)
         report(.down(failure, nextAttemptMilliseconds: milliseconds))
         pause?.cancel()
@@ -93,11 +95,11 @@ final class ReceivingLink: Sendable {
   private func hear(_ event: LinkEvent) {
     switch event {
     case .connected: break
-    case .connectionFailed(let failure): moment.yield(.connectionEnded(failure))
+    case .connectionFailed(let failure): moment.yield(.connectionEnded(failure, stood: false))
     case .disconnected(let failure):
       // Their devices send again when they miss the receipt.
       state.withLock { $0.unconfirmed.removeAll() }
-      if failure.kind != .requested { moment.yield(.connectionEnded(failure)) }
+      if failure.kind != .requested { moment.yield(.connectionEnded(failure, stood: true)) }
     case .published(let token, _):
       state.withLock { _ = $0.unconfirmed.remove(token) }
       finishIfDone()

@@ -8,7 +8,7 @@ import Testing
 ///
 /// The counts are small here and grow with the environment: THERMOGRAPH_FAULT_CAPTURES (captures a case),
 /// THERMOGRAPH_FAULT_ROUNDS (faults a case).
-@Suite(.serialized) struct DeliveryFaultTests {
+@Suite struct DeliveryFaultTests {
   private static func count(_ name: String, _ standard: Int) -> Int {
     ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard
   }

@@ -25,6 +25,9 @@ final class BrokerSession {
   /// How long a broker may take to refuse our certificate before CONNECT is sent all the same.
   private static let judgementMilliseconds: Int64 = 500
 
+  /// Publishes that wait for the window at a time. The delivery logic keeps the window by itself; this is for the few
+  /// messages beside it (status, receipts) under a small Receive Maximum.
+  private static let waitingMaximum = 256
   static let brokenHandshake =
     "the broker closed the connection in the TLS handshake; does it refuse our certificate?"
 
@@ -38,10 +41,13 @@ final class BrokerSession {
   let address: String
   let client: OpaquePointer
   let callbacks: SessionCallbacks
-  private let tls: TLSContext?
+  let tls: TLSContext?
   /// CONNECT is held back until then, unless the broker speaks first.
   private(set) var holdUntil: Int64?
   private var inFlight: [Int32: PublishToken] = [:]
+  /// Publishes beyond the window, whose time comes with the next PUBACK.
+  private var waiting: [(OutgoingMessage, PublishToken)] = []
+  private var isResuming = false
   private var pendingSubscriptions: [Int32: String] = [:]
   var watch: LineWatch
 
@@ -131,6 +137,7 @@ final class BrokerSession {
     {
       return failure
     }
+    if let failure = resumeWaiting() { return failure }
     return flush()
   }
 
@@ -169,8 +176,12 @@ final class BrokerSession {
       refuse("no connection")
       return nil
     }
-    guard window > 0 else {
-      refuse("the window of \(min(settings.inFlightMaximum, limits.receiveMaximum)) publishes is full")
+    guard window > 0, isResuming || waiting.isEmpty else {
+      guard waiting.count < Self.waitingMaximum else {
+        refuse("\(Self.waitingMaximum) publishes wait for the broker's window already")
+        return nil
+      }
+      waiting.append((message, token))
       return nil
     }
     let bytes = message.packetBytesUpperBound
@@ -184,7 +195,7 @@ final class BrokerSession {
       let properties = limits.protocolVersion == .mqtt5 ? try PropertyList(of: message) : PropertyList()
       code = message.payload.withUnsafeBytes { payload in
         mosquitto_publish_v5(
-          client, &identifier, message.topic, Int32(clamping: payload.count), payload.baseAddress,
+          client, &identifier, outgoingTopic(message.topic), Int32(clamping: payload.count), payload.baseAddress,
           Int32(message.qualityOfService.rawValue), message.retain, properties.head)
       }
     } catch {
@@ -203,6 +214,17 @@ final class BrokerSession {
       refuse(LinkLibraryError.text(code, errnoCode: publishErrno))
       return nil
     }
+  }
+
+  /// Hands over what waited for the window, in order.
+  private func resumeWaiting() -> LinkFailure? {
+    isResuming = true
+    defer { isResuming = false }
+    while window > 0, !waiting.isEmpty {
+      let (message, token) = waiting.removeFirst()
+      if let failure = publish(message, token: token) { return failure }
+    }
+    return nil
   }
 
   /// Begins the good-bye: after DISCONNECT with success the broker does not publish the will. Publishes without an
@@ -267,7 +289,7 @@ extension BrokerSession {
     var properties = settings.protocolVersion == .mqtt5 ? try PropertyList(of: will) : PropertyList()
     let code = will.payload.withUnsafeBytes { payload in
       mosquitto_will_set_v5(
-        client, will.topic, Int32(clamping: payload.count), payload.baseAddress,
+        client, outgoingTopic(will.topic), Int32(clamping: payload.count), payload.baseAddress,
         Int32(will.qualityOfService.rawValue), will.retain, properties.head)
     }
     try check(code, "will")
@@ -321,10 +343,22 @@ extension BrokerSession {
     return nil
   }
 
+  private func outgoingTopic(_ topic: String) -> String { settings.topicTemplate?.outgoing(topic) ?? topic }
+
+  private func receive(_ message: IncomingMessage) {
+    guard let template = settings.topicTemplate else { return events.append(.received(message)) }
+    var message = message
+    for filter in settings.subscriptions {
+      guard let topic = template.incoming(message.topic, subscribed: filter) else { continue }
+      message.topic = topic
+      return events.append(.received(message))
+    }
+  }
+
   private func subscribe() -> LinkFailure? {
     for filter in settings.subscriptions {
       var identifier: Int32 = 0
-      let code = mosquitto_subscribe(client, &identifier, filter, 1)
+      let code = mosquitto_subscribe(client, &identifier, settings.topicTemplate?.filter(filter) ?? filter, 1)
       guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
       pendingSubscriptions[identifier] = filter
     }
@@ -356,55 +390,12 @@ extension BrokerSession {
       case .subscribeAnswer(let identifier, let reasons):
         guard let filter = pendingSubscriptions.removeValue(forKey: identifier) else { continue }
         for reason in reasons { notices.append(.subscribed(filter: filter, reason: reason)) }
-      case .received(let message): events.append(.received(message))
+      case .received(let message): receive(message)
       case .closed(let code, let errnoCode): return failure(code: code, errnoCode: errnoCode)
       }
     }
     return nil
   }
-
-  /// The failure behind a code of libmosquitto, or behind a reason code of the broker's DISCONNECT (from 0x80 on).
-  private func failure(code: Int32, errnoCode: Int32) -> LinkFailure {
-    if code >= 0x80 { return .brokerDisconnect(reason: UInt8(truncatingIfNeeded: code)).at(place) }
-    if let tls,
-      stage == .securing || code == Int32(MOSQ_ERR_TLS.rawValue)
-        || (stage == .greeting && callbacks.lastErrorLine != nil)
-    {
-      return tls.handshakeFailure(log: callbacks.lastErrorLine)
-    }
-    switch code {
-    case Int32(MOSQ_ERR_PROTOCOL.rawValue), Int32(MOSQ_ERR_MALFORMED_PACKET.rawValue),
-      Int32(MOSQ_ERR_MALFORMED_UTF8.rawValue), Int32(MOSQ_ERR_DUPLICATE_PROPERTY.rawValue):
-      return LinkFailure(kind: .protocolError, detail: "\(place): \(LinkLibraryError.text(code, errnoCode: 0))")
-    case Int32(MOSQ_ERR_KEEPALIVE.rawValue):
-      return LinkFailure(kind: .timeout, detail: "\(place): no answer to PINGREQ")
-    default: break
-    }
-    switch stage {
-    case .connecting where tls != nil && (errnoCode == EPROTO || errnoCode == ECONNRESET || errnoCode == EPIPE),
-      .securing:
-      return LinkFailure(kind: .tls, detail: "\(place): \(Self.brokenHandshake)")
-    case .connecting:
-      let kind: LinkFailure.Kind = errnoCode == ETIMEDOUT ? .timeout : .unreachable
-      return LinkFailure(kind: kind, detail: "\(place): \(LinkLibraryError.text(code, errnoCode: errnoCode))")
-    case .greeting where tls != nil:
-      return LinkFailure(
-        kind: .tls,
-        detail: "\(place): \(Self.brokenHandshake)")
-    case .greeting:
-      return LinkFailure(kind: .unreachable, detail: "\(place): the broker closed the connection before CONNACK")
-    case .open, .closing, .closed:
-      // Under TLS libmosquitto hides the kernel's ETIMEDOUT behind EPROTO; the silence before it tells them apart.
-      let isSilent = errnoCode == ETIMEDOUT || (errnoCode == EPROTO && watch.isSilent(at: monotonicMilliseconds()))
-      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && isSilent
-      let words = LinkLibraryError.text(code, errnoCode: timedOut ? ETIMEDOUT : errnoCode)
-      return LinkFailure(kind: timedOut ? .timeout : .closedByPeer, detail: "\(place): \(words)")
-    }
-  }
-}
-
-extension LinkFailure {
-  fileprivate func at(_ place: String) -> LinkFailure { LinkFailure(kind: kind, detail: "\(place): \(detail)") }
 }
 
 /// libmosquitto wants to be initialised once a process.
