@@ -105,7 +105,11 @@ import Testing
 
     let listing = try await Program.run(["outbox", "list", "--config", configuration, "--json"], in: workspace.folder)
     #expect(listing.status == 0, "\(listing.errors)")
-    #expect(!listing.output.contains("\"capture\""), "\(listing.output)")
+    let totals = try #require(
+      (JSONSerialization.jsonObject(with: Data(listing.output.utf8)) as? [String: Any])?["totals"]
+        as? [String: [String: [String: Int]]], "\(listing.output)")
+    #expect(totals["capture"]?.values.allSatisfy { $0["rows"] == 0 } == true, "\(listing.output)")
+    #expect(totals["image"]?.values.allSatisfy { $0["rows"] == 0 } == true, "\(listing.output)")
     let left = try FileManager.default.subpathsOfDirectory(atPath: workspace.folder + "/state")
     #expect(!left.contains { $0.hasSuffix(".tmp") || $0.hasSuffix(".png") }, "\(left)")
   }

@@ -15,8 +15,8 @@ private let importTable: [String: Set<String>] = [
   // Adapters: one per kind of outside world.
   "LocalFiles": ["Glibc"],
   "LinuxIO": [
-    "Provenance", "Thermography", "Identification", "LocalFiles", "CI2C", "CGPIO", "CLinux", "Glibc", "Synchronization",
-    "FoundationEssentials",
+    "Provenance", "Thermography", "Identification", "LocalFiles", "CI2C", "CGPIO", "CLinux", "FoundationEssentials",
+    "Glibc", "Synchronization",
   ],
   "Storage": ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux", "Glibc", "Synchronization"],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
