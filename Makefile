@@ -12,7 +12,7 @@ demo: ## one guided capture, simulated, all the way to a broker and a receiver
 	@Scripts/demo
 
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
-	@Scripts/install-packages build demo test
+	@Scripts/install-packages build demo test arm
 	@Scripts/test
 
 KERNEL_CASES ?= 400
@@ -51,7 +51,7 @@ lint: ## swift format in strict mode
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 
 packages: ## install the Debian packages that build, demo and tests need
-	@Scripts/install-packages build demo test
+	@Scripts/install-packages build demo test arm
 
 clean: ## remove what was built
 	rm -rf .build demo-output
