@@ -54,17 +54,40 @@ def screening(split, patients, captures=1):
     return Captures(patients, SEEDS[split], captures)
 
 
+def roughened(batch, rng):
+    """What a real room and camera add: another background, more noise, raw bad pixels, or no sensor noise at all."""
+    n = batch.n
+    clean = rng.uniform(size=n) < 0.3
+    keeps = batch.fault not in ("motion", "cold-lens")  # these faults live in the sensor
+    frames = np.where((clean & keeps)[:, None, None], batch.scene, batch.celsius)
+    body = batch.body.reshape(n, 24, 2, 32, 2).mean(axis=(2, 4)) > 0.5
+    gap = np.minimum(3, np.maximum(batch.mean - batch.background - 2, 0))
+    shift = rng.uniform(-3, 1, n) * (rng.uniform(size=n) < 0.5)
+    shift = np.where(shift > 0, shift * gap, shift)
+    if batch.fault != "no-torso":
+        frames = frames + np.where(body, 0, shift[:, None, None])
+    frames = frames + rng.standard_normal(frames.shape) * (
+        rng.uniform(0, 0.4, n) * (rng.uniform(size=n) < 0.4))[:, None, None]
+    for k in range(4):
+        hit = rng.uniform(size=n) < 0.1
+        r, c, value = rng.integers(0, 24, n), rng.integers(0, 32, n), rng.uniform(-10, 80, n)
+        each = np.nonzero(hit)[0]
+        frames[each, r[each], c[each]] = value[each]
+    return frames.astype(np.float32)
+
+
 @cached
 def faulty(split, count):
-    """(celsius, fault index, view index): `count` a fault, twice as many good ones, in all views."""
+    """(celsius, fault index, view index): about `count` a fault, more of the good and the frontal ones."""
     celsius, faults, views = [], [], []
+    rng = np.random.default_rng(SEEDS[split] + 9)
     for v, view in enumerate(VIEWS):
         for f, fault in enumerate(FAULTS):
-            n = max(count * (2 if fault == "good" else 1) * (2 if view == "frontal" else 1) // 6, 1)
             if fault == "no-torso" and view != "frontal":
                 continue
+            n = max(count * (3 if fault == "good" else 1) * (2 if view == "frontal" else 1) // 6, 1)
             batch = Batch(n, SEEDS[split] + 7, view=view, fault=fault, lesions=0.2)
-            celsius.append(batch.celsius)
+            celsius.append(roughened(batch, rng))
             faults.append(np.full(n, f))
             views.append(np.full(n, v))
     return np.concatenate(celsius), np.concatenate(faults), np.concatenate(views)

@@ -20,7 +20,7 @@ def digest(path, folder):
 
 
 def ship(name, content, *, purpose, version, outputs, training_data, frames=None, chain=None, views=None, q=None,
-         channels=None, decision=None, acceptance=None):
+         channels=None, counters=None, decision=None, acceptance=None, subspaces=None, bases=None, residuals=None):
     """`frames` (float32 degC) or `q` (int8 windows) are the golden inputs; `outputs` is [(name, labels)]."""
     import preprocessing
 
@@ -41,6 +41,14 @@ def ship(name, content, *, purpose, version, outputs, training_data, frames=None
         path = folder / f"golden/output{k}.npy"
         np.save(path, values)
         golden["outputs"].append(digest(path, folder))
+    if counters is not None:  # what the windows were before they became int8
+        np.save(folder / "golden/counters.npy", counters.astype(np.int64))
+        golden["counters"] = digest(folder / "golden/counters.npy", folder)
+    if bases is not None:
+        np.save(folder / "bases.npy", bases)
+        np.save(folder / "golden/residuals.npy", residuals.astype(np.int64))
+        subspaces = {**subspaces, "bases": digest(folder / "bases.npy", folder)}
+        golden["residuals"] = digest(folder / "golden/residuals.npy", folder)
     manifest = {
         "format": 1, "id": name, "version": version, "purpose": purpose, "status": "demonstration",
         "intended_use": INTENDED_USE, "licence": "Apache-2.0",
@@ -60,16 +68,15 @@ def ship(name, content, *, purpose, version, outputs, training_data, frames=None
         manifest["decision"] = decision
     if acceptance is not None:
         manifest["acceptance"] = acceptance
+    if subspaces is not None:
+        manifest["subspaces"] = subspaces
     manifest["golden"] = golden
     text = json.dumps(manifest, indent=2)
-    # The calibration table in rows of sixteen, everything else as it is.
+    # The calibration table in rows of sixteen, and other lists of numbers or words in lines of their own.
     if decision is not None:
-        table = json.dumps(decision["calibration"]["ppm"], indent=2)
-        long = json.dumps({"ppm": decision["calibration"]["ppm"]}, indent=2)
-        rows = [", ".join(map(str, decision["calibration"]["ppm"][i:i + 16])) for i in range(0, 256, 16)]
-        inner = text[text.index('"ppm": ['):]
-        inner = inner[:inner.index("]") + 1]
-        text = text.replace(inner, '"ppm": [\n        ' + ",\n        ".join(rows) + "\n      ]")
-        del table, long
+        ppm = decision["calibration"]["ppm"]
+        rows = [", ".join(map(str, ppm[i:i + 16])) for i in range(0, 256, 16)]
+        start = text.index('"ppm": [') + len('"ppm": [')
+        text = text[:start] + "\n        " + ",\n        ".join(rows) + "\n      " + text[text.index("]", start):]
     (folder / "manifest.json").write_text(text + "\n")
     return folder

@@ -57,7 +57,7 @@ package struct DeviceRuntime {
     let siteKey = try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
     let outbox = try openOutbox(time: time, digests: digests)
     let network = try loadScreeningNetwork(digests: digests)
-    let models = network.map { [$0.manifest.id: $0.manifest.model.sha256] } ?? [:]
+    let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
     let configurationSHA256 = Hexadecimal.text(of: digests.sha256(Array(configurationText.utf8)))
     let topics = TopicSchema(
       site: try TopicIdentifier(settings.device.site), device: try TopicIdentifier(settings.device.id))
@@ -97,7 +97,8 @@ package struct DeviceRuntime {
           link: try linkSettings(host: host),
           identity: .init(
             firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
-            certificatePath: settings.broker.certificateFile),
+            certificatePath: settings.broker.certificateFile,
+            plaintextAllowed: settings.broker.allowPlaintext),
           time: time, generator: SystemRandomNumberGenerator(), logger: logger))
     } else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -157,7 +158,7 @@ package struct DeviceRuntime {
   }
 
   private func openBus() throws -> any I2CBus {
-    throw DeviceStartError("\(settings.camera.bus): this build opens simulated buses only; use --simulate")
+    try LinuxI2CBus(path: settings.camera.bus)
   }
 
   private func startCamera(on bus: any I2CBus) throws -> ThermalCamera {

@@ -1,6 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
-import LinuxIO
+import LocalFiles
 import Thermography
 
 struct CameraDecodeCommand: ParsableCommand {
@@ -73,8 +73,8 @@ struct CameraDecodeCommand: ParsableCommand {
     }
   }
 
-  private func read(_ file: String) throws(SystemCallError) -> [UInt8] {
-    try SmallFile.read(file, maximumBytes: WordFile.maximumBytes)
+  private func read(_ file: String) throws(FileError) -> [UInt8] {
+    try BoundedFile.read(file, maximumBytes: WordFile.maximumBytes)
   }
 
   private func summary(_ frame: DecodedFrame, file: String) -> String {

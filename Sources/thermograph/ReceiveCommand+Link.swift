@@ -1,6 +1,5 @@
 import CloudLink
 import Forwarding
-import Glibc
 import Provenance
 import Receiving
 import Synchronization
@@ -41,7 +40,8 @@ final class ReceivingLink: Sendable {
   private let client = Mutex<MQTTClient?>(nil)
 
   init(
-    settings: LinkSettings, receiver: sending Receiver, until: Int?, report: @escaping @Sendable (Progress) -> Void
+    settings: LinkSettings, receiver: sending Receiver, time: any TimeSource, until: Int?,
+    report: @escaping @Sendable (Progress) -> Void
   ) throws {
     self.settings = settings
     self.until = until
@@ -49,7 +49,7 @@ final class ReceivingLink: Sendable {
     state = Mutex(State(receiver: receiver))
     (moments, moment) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
     let started = try MQTTClient(
-      time: ReceiverClock(), events: { [weak self] in self?.hear($0) }, notices: { [weak self] in self?.note($0) })
+      time: time, events: { [weak self] in self?.hear($0) }, notices: { [weak self] in self?.note($0) })
     client.withLock { $0 = started }
   }
 
@@ -143,16 +143,5 @@ final class ReceivingLink: Sendable {
     guard let until else { return }
     let isDone = state.withLock { $0.completed >= until && $0.unconfirmed.isEmpty }
     if isDone { moment.yield(.finished(success: true)) }
-  }
-}
-
-/// The wall clock; a receiver needs no more of the time than this.
-struct ReceiverClock: TimeSource {
-  func now() -> Timestamp {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Timestamp(
-      utcNanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec), bootID: "", monotonicNanoseconds: 0,
-      synchronised: false)
   }
 }

@@ -68,6 +68,15 @@ struct TagDecodeCommand: ParsableCommand {
   }
 }
 
+/// Input that is not what the option says: one line, without the usage text that a wrong option deserves.
+private struct TagInputError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) {
+    self.description = description
+  }
+}
+
 extension TagReading {
   /// `kind` is the reader's. Every value is of a closed alphabet, so nothing needs escaping.
   func json(reader: ReaderKind, presented: Bool? = nil) -> String {
@@ -86,7 +95,7 @@ private struct HexDigits {
     for character in text {
       if [0x20, 0x09, 0x0A, 0x0D].contains(character) { continue }
       guard let digit = Hexadecimal.value(of: character) else {
-        throw ValidationError(
+        throw TagInputError(
           "\(name): byte 0x\(Hexadecimal.text(of: [character])) is no hexadecimal digit; for raw bytes leave --hex out")
       }
       if let high {
@@ -100,7 +109,7 @@ private struct HexDigits {
   }
 
   func end(of name: String) throws {
-    if high != nil { throw ValidationError("\(name): an odd number of hexadecimal digits; the last byte has one only") }
+    if high != nil { throw TagInputError("\(name): an odd number of hexadecimal digits; the last byte has one only") }
   }
 }
 

@@ -34,7 +34,7 @@ import Testing
       #expect(item.contentType == "image/png")
     }
     let accounts = try await outbox.accounts()
-    #expect(accounts[.capture, .pending] == OutboxUsage(rows: 1, bytes: json.count + 28))
+    #expect(accounts[.capture, .pending] == OutboxUsage(rows: 1, bytes: json.count + 260))
     #expect(accounts[.image, .pending] == OutboxUsage(rows: 2, bytes: 6700 + 56))
     await outbox.close()
   }

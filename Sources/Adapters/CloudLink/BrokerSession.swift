@@ -22,6 +22,12 @@ final class BrokerSession {
     case closed
   }
 
+  /// How long a broker may take to refuse our certificate before CONNECT is sent all the same.
+  private static let judgementMilliseconds: Int64 = 500
+
+  static let brokenHandshake =
+    "the broker closed the connection in the TLS handshake; does it refuse our certificate?"
+
   private(set) var stage: Stage = .connecting
   /// What the delivery logic should hear; the loop takes it.
   private(set) var events: [LinkEvent] = []
@@ -33,6 +39,8 @@ final class BrokerSession {
   let client: OpaquePointer
   let callbacks: SessionCallbacks
   private let tls: TLSContext?
+  /// CONNECT is held back until then, unless the broker speaks first.
+  private(set) var holdUntil: Int64?
   private var inFlight: [Int32: PublishToken] = [:]
   private var pendingSubscriptions: [Int32: String] = [:]
   var watch: LineWatch
@@ -75,7 +83,7 @@ final class BrokerSession {
 
   /// What to poll the descriptor for.
   var pollEvents: Int16 {
-    let wantsWrite = stage == .connecting || mosquitto_want_write(client)
+    let wantsWrite = stage == .connecting || (holdUntil == nil && mosquitto_want_write(client))
     return Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0)
   }
 
@@ -105,12 +113,15 @@ final class BrokerSession {
       if stage == .connecting { return nil }
     }
     if stage == .securing {
-      if let failure = secure(found) { return failure }
-      if stage == .securing { return nil }
+      if let failure = secure(found, now: now) { return failure }
+      if stage == .securing || holdUntil != nil { return nil }
     }
     var code: Int32 = Int32(MOSQ_ERR_SUCCESS.rawValue)
     let before = callbacks.factCount
-    if found & Int16(POLLIN | POLLERR | POLLHUP) != 0 { code = mosquitto_loop_read(client, 1) }
+    if found & Int16(POLLIN | POLLERR | POLLHUP) != 0 {
+      holdUntil = nil
+      code = link_guarded_read(client)
+    }
     let readErrno = errno
     if let failure = digest() { return failure }
     if code != Int32(MOSQ_ERR_SUCCESS.rawValue) { return failure(code: code, errnoCode: readErrno) }
@@ -124,8 +135,8 @@ final class BrokerSession {
   }
 
   /// Writes what waits, as far as the socket takes it.
-  func flush() -> LinkFailure? {
-    guard descriptor >= 0, mosquitto_want_write(client) else { return nil }
+  private func flush() -> LinkFailure? {
+    guard descriptor >= 0, holdUntil == nil, mosquitto_want_write(client) else { return nil }
     let code = mosquitto_loop_write(client, 1)
     let writeErrno = errno
     if let failure = digest() { return failure }
@@ -135,6 +146,10 @@ final class BrokerSession {
   /// Keep-alive and silence; to be called about once a second. Returns why the session ended, or nil.
   func tick(now: Int64) -> LinkFailure? {
     guard stage == .open || stage == .greeting else { return nil }
+    if let holdUntil, now >= holdUntil {
+      self.holdUntil = nil
+      if let failure = flush() { return failure }
+    }
     switch watch.check(descriptor: descriptor, now: now) {
     case .busy: return nil
     case .silent(let milliseconds):
@@ -284,20 +299,24 @@ extension BrokerSession {
   }
 
   // libmosquitto takes a lost connection within the handshake for "try again", for ever; so we look first.
-  private func secure(_ found: Int16) -> LinkFailure? {
+  private func secure(_ found: Int16, now: Int64) -> LinkFailure? {
     guard found != 0 else { return nil }
-    let pending = link_socket_pending_error(descriptor)
-    guard pending == 0 else { return failure(code: Int32(MOSQ_ERR_ERRNO.rawValue), errnoCode: pending) }
     let closed = link_socket_peer_closed(descriptor)
     guard closed >= 0 else { return failure(code: Int32(MOSQ_ERR_ERRNO.rawValue), errnoCode: -closed) }
     guard closed == 0 else {
-      return LinkFailure(kind: .tls, detail: "\(place): the broker closed the connection in the TLS handshake")
+      return failure(code: Int32(MOSQ_ERR_CONN_LOST.rawValue), errnoCode: 0)
     }
-    let code = mosquitto_loop_read(client, 1)
+    let code = link_guarded_read(client)
     guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
     if link_tls_established(client) {
       stage = .greeting
-      if let version = link_tls_protocol(client) { notices.append(.secured(protocol: String(cString: version))) }
+      let version = link_tls_protocol(client).map { String(cString: $0) } ?? ""
+      notices.append(.secured(protocol: version))
+      // Under TLS 1.3 our side is done before the broker has judged our certificate. Were CONNECT on its way already,
+      // the broker would reset the connection and its alert, the only word about the reason, would be lost with it.
+      if version == "TLSv1.3" {
+        holdUntil = now + Self.judgementMilliseconds
+      }
     }
     return nil
   }
@@ -362,16 +381,24 @@ extension BrokerSession {
     default: break
     }
     switch stage {
-    case .connecting, .securing:
+    case .connecting where tls != nil && (errnoCode == EPROTO || errnoCode == ECONNRESET || errnoCode == EPIPE),
+      .securing:
+      return LinkFailure(kind: .tls, detail: "\(place): \(Self.brokenHandshake)")
+    case .connecting:
       let kind: LinkFailure.Kind = errnoCode == ETIMEDOUT ? .timeout : .unreachable
       return LinkFailure(kind: kind, detail: "\(place): \(LinkLibraryError.text(code, errnoCode: errnoCode))")
+    case .greeting where tls != nil:
+      return LinkFailure(
+        kind: .tls,
+        detail: "\(place): \(Self.brokenHandshake)")
     case .greeting:
       return LinkFailure(kind: .unreachable, detail: "\(place): the broker closed the connection before CONNACK")
     case .open, .closing, .closed:
-      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && errnoCode == ETIMEDOUT
-      return LinkFailure(
-        kind: timedOut ? .timeout : .closedByPeer,
-        detail: "\(place): \(LinkLibraryError.text(code, errnoCode: errnoCode))")
+      // Under TLS libmosquitto hides the kernel's ETIMEDOUT behind EPROTO; the silence before it tells them apart.
+      let isSilent = errnoCode == ETIMEDOUT || (errnoCode == EPROTO && watch.isSilent(at: monotonicMilliseconds()))
+      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && isSilent
+      let words = LinkLibraryError.text(code, errnoCode: timedOut ? ETIMEDOUT : errnoCode)
+      return LinkFailure(kind: timedOut ? .timeout : .closedByPeer, detail: "\(place): \(words)")
     }
   }
 }

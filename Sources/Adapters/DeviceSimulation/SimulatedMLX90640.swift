@@ -24,7 +24,7 @@ package final class SimulatedMLX90640: I2CBus {
   private let address: UInt8
   private let clock: any SensorClock
   private var eeprom: [UInt16]
-  private let calibration: Calibration
+  private var calibration: Calibration
   private var ram = Array(repeating: UInt16(0x7FFF), count: SubPage.wordCount)
   private var status = StatusRegister(rawValue: 0x0010)
   private var control = ControlRegister.powerUpDefault
@@ -52,6 +52,13 @@ package final class SimulatedMLX90640: I2CBus {
     self.address = address
     generator = SeededGenerator(seed: seed)
     conversionStart = clock.nowMicroseconds
+  }
+
+  /// Another part on the same wires.
+  package func replacePart(eeprom: EEPROMImage) {
+    self.eeprom = eeprom.words
+    calibration = Calibration(eeprom)
+    synthesis = nil
   }
 
   // MARK: - The bus

@@ -75,9 +75,15 @@ extension OutboxDatabase {
     return ids.count
   }
 
-  /// Sets a message aside for a person. Only inside `transaction`.
+  /// Sets a message aside for a person, and tells the clinic. Only inside `transaction`.
   func quarantine(_ id: Int64, reason: String) throws(OutboxError) {
+    guard try place(of: id) != nil else { return }
+    let item = try find(id).item
     try move(id, to: .quarantined, reason: reason)
+    // A gap record about a gap record would beget the next.
+    if item.deliveryClass == .capture || item.deliveryClass == .image || item.deliveryClass == .alert {
+      try insertGap(.quarantined, item: item, detail: reason)
+    }
   }
 
   /// Makes a quarantined or acknowledged message wait again. Only inside `transaction`.
@@ -128,10 +134,14 @@ extension OutboxDatabase {
   }
 
   func remove(_ id: Int64) throws(OutboxError) {
+    try removeIndex(id)
+    try run("DELETE FROM payload WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
+  }
+
+  /// Removes the index's row alone; the payload must follow or get a new one.
+  func removeIndex(_ id: Int64) throws(OutboxError) {
     guard let before = try place(of: id) else { return }
-    for sql in ["DELETE FROM message WHERE id = ?", "DELETE FROM payload WHERE id = ?"] {
-      try run(sql) { statement throws(SQLiteError) in try statement.bind(1, id) }
-    }
+    try run("DELETE FROM message WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
     accounts.remove(before.bytes, from: before.deliveryClass, before.state)
   }
 
@@ -140,13 +150,13 @@ extension OutboxDatabase {
   ) throws(OutboxError) -> (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)? {
     var found: (DeliveryClass, DeliveryState, Int)?
     try query(
-      "SELECT class, state, length FROM message WHERE id = ?",
+      "SELECT class, state, stored FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
     ) { row in
       guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
         let state = DeliveryState(rawValue: Int(row.integer(1)))
       else { return }
-      found = (deliveryClass, state, Int(row.integer(2)) + PayloadCipher.overheadBytes)
+      found = (deliveryClass, state, Int(row.integer(2)))
     }
     return found
   }

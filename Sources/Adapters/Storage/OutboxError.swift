@@ -21,6 +21,8 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
   case foreign(path: String, applicationID: Int64)
   /// No such message (any more).
   case missing(id: Int64)
+  /// A message of the outbox's own could not be written.
+  case message(String)
   case closed
   case file(path: String, operation: String, code: Int32)
 
@@ -40,6 +42,7 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
     case .foreign(let path, let id):
       "outbox \(path): is a database of another program (application id \(id)); move it away"
     case .missing(let id): "outbox: there is no message \(id)"
+    case .message(let what): "outbox: \(what)"
     case .closed: "outbox: is closed"
     case .file(let path, let operation, let code): "outbox \(path): \(operation): \(systemErrorText(code))"
     }

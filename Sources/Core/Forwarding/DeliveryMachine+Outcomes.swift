@@ -70,10 +70,7 @@ extension DeliveryMachine {
   private mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
     forget(item.id)
     let index = item.deliveryClass.rawValue
-    let again = OutboxItem(
-      id: item.id, deliveryClass: item.deliveryClass, topicSuffix: item.topicSuffix, contentType: item.contentType,
-      captureID: item.captureID, sequence: item.sequence, name: item.name, byteCount: item.byteCount,
-      sha256: item.sha256, created: item.created, attempts: attempts)
+    let again = item.with(attempts: attempts)
     let place = lanes[index].ready.firstIndex { $0.id > item.id } ?? lanes[index].ready.endIndex
     lanes[index].ready.insert(again, at: place)
     lanes[index].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000
