@@ -390,7 +390,12 @@ extension BrokerSession {
       case .subscribeAnswer(let identifier, let reasons):
         guard let filter = pendingSubscriptions.removeValue(forKey: identifier) else { continue }
         for reason in reasons { notices.append(.subscribed(filter: filter, reason: reason)) }
-      case .received(let message): receive(message)
+      case .received(let message):
+        // On a quick line a packet may be whole before the watch sees that it is too long.
+        guard message.payload.count <= settings.incomingPacketBytesMaximum else {
+          return LineWatch.tooLong(settings.incomingPacketBytesMaximum)
+        }
+        receive(message)
       case .closed(let code, let errnoCode): return failure(code: code, errnoCode: errnoCode)
       }
     }

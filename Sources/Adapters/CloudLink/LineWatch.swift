@@ -69,6 +69,10 @@ struct LineWatch {
       return nil
     }
     guard progress.received_bytes &- receivedAtPacket > UInt64(clamping: bytesMaximum) else { return nil }
-    return LinkFailure(kind: .protocolError, detail: "the peer sends a packet of more than \(bytesMaximum) bytes")
+    return Self.tooLong(bytesMaximum)
+  }
+
+  static func tooLong(_ bytesMaximum: Int) -> LinkFailure {
+    LinkFailure(kind: .protocolError, detail: "the peer sends a packet of more than \(bytesMaximum) bytes")
   }
 }
