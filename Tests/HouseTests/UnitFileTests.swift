@@ -113,6 +113,15 @@ struct UnitFileTests {
     #expect(keys[.ownerAccountID] as? Int != 0)
   }
 
+  /// A watchdog that nobody feeds would end a healthy device every minute.
+  @Test func watchdogIsSetOnlyIfTheDeviceFeedsIt() throws {
+    let feeds = try House.swiftFiles(under: "Sources/Device").contains { file in
+      try House.lines(of: file).contains { $0.contains(".watchdog") }
+    }
+    let asks = try House.lines(of: "systemd/thermograph.service").contains { $0.hasPrefix("WatchdogSec=") }
+    #expect(feeds == asks, "the device feeds: \(feeds); the unit asks: \(asks)")
+  }
+
   /// What the program answers and what the unit makes of it belong together.
   @Test func statusOfAnUnusableConfigurationPreventsRestarts() throws {
     let unit = try House.lines(of: "systemd/thermograph.service")
