@@ -164,16 +164,6 @@ let fuzzers: [Target] =
       swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
   ]
 
-// Measured only on request: THERMOGRAPH_BENCHMARKS=1 swift run -c release ThermographBenchmarks
-let benchmarks: [Target] =
-  Context.environment["THERMOGRAPH_BENCHMARKS"] == nil
-  ? []
-  : [
-    .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography"], path: "Benchmarks/ThermographBenchmarks",
-      swiftSettings: strict)
-  ]
-
 let package = Package(
   name: "thermograph",
   products: [.executable(name: "thermograph", targets: ["thermograph"])],
