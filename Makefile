@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference build lint packages clean
+.PHONY: help demo test test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ bench-kernels: ## single layers at every level of this processor, measured
 
 bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
 	@Scripts/bench-kernels-model
+
+GRAPHS ?= 500
+GRAPH_SEED ?= 1
+
+compare-inference: ## fresh random graphs against LiteRT's reference kernels: GRAPHS=500 GRAPH_SEED=1
+	@Scripts/compare-inference $(GRAPHS) $(GRAPH_SEED)
 
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build

@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--graphs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of the first graph; the others follow")
     parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("."), help="where graphs that differ go")
     arguments = parser.parse_args()
 
     listed = subprocess.run([arguments.thermograph, "infer", "--list-kernels"], capture_output=True, text=True, check=True)
@@ -96,9 +97,9 @@ def main():
                 if problem:
                     failures += 1
                     print(f"seed {seed} {' '.join(kernels)}: {problem}\n  " + "\n  ".join(g.log))
-                    pathlib.Path(f"mismatch-{seed}.tflite").write_bytes(model)
+                    (arguments.keep / f"mismatch-{seed}.tflite").write_bytes(model)
                     for index in range(len(g.inputs)):
-                        np.save(f"mismatch-{seed}-in{index}.npy", np.stack([s[index] for s in samples]))
+                        np.save(arguments.keep / f"mismatch-{seed}-in{index}.npy", np.stack([s[index] for s in samples]))
     print(f"{arguments.graphs} graphs, {values} values compared, {failures} failures")
     print(", ".join(f"{name} {count}" for name, count in sorted(operators.items())))
     sys.exit(1 if failures else 0)
