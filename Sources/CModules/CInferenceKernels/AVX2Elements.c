@@ -86,18 +86,16 @@ TGK_INLINE TARGET void add_rows(
 /// floors are one (n = 0: without the last two terms). With m = high * 2^16 + low, both signed 16 bits, vpmaddwd multiplies d by
 /// each; the upper half of a lane is d's sign, so the second weight of its pair subtracts the 2^11. The sum is then scaled as
 /// X86Packing.h describes.
+/// The plan holds the constants (X86Elements.h); the vectors here are they, broadcast.
 typedef struct {
   __m256i zero_point, high, low, constant;
   __m128i up, down;
 } add_term;
 
-TGK_INLINE TARGET add_term make_term(int32_t zero_point, int32_t multiplier, int32_t shift) {
-  const int32_t n = -shift, high = (multiplier + 0x8000) >> 16, low = multiplier - high * 0x10000;
-  const int32_t sign = n > 0 ? 2048 : 0;
+TGK_INLINE TARGET add_term broadcast_term(const tgk_add_term *t) {
   return (add_term){
-      _mm256_set1_epi32(zero_point), _mm256_set1_epi32(high),
-      _mm256_set1_epi32((int32_t)(((uint32_t)sign << 16) | ((uint32_t)low & 0xffff))),
-      _mm256_set1_epi32(1024 + (n > 0 ? 1 << (10 + n) : 0)), _mm_cvtsi32_si128(5 - n), _mm_cvtsi32_si128(11 + n)};
+      _mm256_set1_epi32(t->zero_point), _mm256_set1_epi32(t->high), _mm256_set1_epi32(t->low),
+      _mm256_set1_epi32(t->constant), _mm_cvtsi32_si128(t->up), _mm_cvtsi32_si128(t->down)};
 }
 
 TGK_INLINE TARGET __m256i fast_term(__m256i x, const add_term *t) {
@@ -108,27 +106,42 @@ TGK_INLINE TARGET __m256i fast_term(__m256i x, const add_term *t) {
   return _mm256_add_epi32(high, _mm256_sra_epi32(low, t->down));
 }
 
-static bool add_is_common(const tgk_add_parameters *p) {
+static tgk_add_term plan_term(int32_t zero_point, int32_t multiplier, int32_t shift) {
+  const int32_t n = -shift, high = (int32_t)(((int64_t)multiplier + 0x8000) >> 16);
+  const int32_t low = (int32_t)(multiplier - (int64_t)high * 0x10000), sign = n > 0 ? 2048 : 0;
+  return (tgk_add_term){
+      .zero_point = zero_point, .high = high, .low = (int32_t)(((uint32_t)sign << 16) | ((uint32_t)low & 0xffff)),
+      .constant = 1024 + (n > 0 ? 1 << (10 + n) : 0), .up = 5 - n, .down = 11 + n,
+      .is_half = multiplier == 1 << 30 && n == 0};
+}
+
+bool tgk_plan_add(const tgk_add_parameters *p, tgk_add_plan *plan) {
   const int32_t multiplier_max = INT32_MAX - 0x8000;  // high stays below 2^15
-  return p->a_sign == 1 && p->b_sign == 1 && p->a_shift <= 0 && p->a_shift >= -5 && p->b_shift <= 0 &&
-      p->b_shift >= -5 && p->a_multiplier <= multiplier_max && p->b_multiplier <= multiplier_max &&
-      p->a_multiplier >= 1 << 30 && p->b_multiplier >= 1 << 30 && p->output_shift <= -1 && p->output_shift >= -22;
+  if (p->a_sign != 1 || p->b_sign != 1 || p->a_shift > 0 || p->a_shift < -5 || p->b_shift > 0 || p->b_shift < -5 ||
+      p->a_multiplier > multiplier_max || p->b_multiplier > multiplier_max || p->a_multiplier < 1 << 30 ||
+      p->b_multiplier < 1 << 30 || p->output_shift > -1 || p->output_shift < -22)
+    return false;
+  plan->a = plan_term(p->a_zero_point, p->a_multiplier, p->a_shift);
+  plan->b = plan_term(p->b_zero_point, p->b_multiplier, p->b_shift);
+  plan->is_rectified = p->activation_min >= p->output_zero_point;
+  plan->n = -p->output_shift;
+  plan->start = (int32_t)(
+      0x80000000u - (plan->a.is_half ? (uint32_t)p->a_zero_point << 19 : 0) -
+      (plan->b.is_half ? (uint32_t)p->b_zero_point << 19 : 0));
+  plan->doubled_multiplier = (int64_t)p->output_multiplier * 2;
+  const int64_t offset = ((int64_t)1 << (plan->n - 1)) - (plan->is_rectified ? 0 : 1) +
+      (int64_t)p->output_zero_point * ((int64_t)1 << plan->n) - p->output_multiplier;
+  plan->constant = (int64_t)(((uint64_t)offset << 32) + ((uint64_t)1 << 31));
+  return true;
 }
 
 TGK_INLINE TARGET void add_common(
-    const bool a_is_half, const bool b_is_half, const bool is_rectified, const tgk_add_parameters *p, const int8_t *a,
-    const int8_t *b, size_t b_period, int8_t *output, size_t count) {
-  const add_term ta = make_term(p->a_zero_point, p->a_multiplier, p->a_shift);
-  const add_term tb = make_term(p->b_zero_point, p->b_multiplier, p->b_shift);
-  const int32_t n = -p->output_shift;
-  // 2^31 for the unsigned product, and the zero points of operands that are only shifted.
-  const __m256i start_value = _mm256_set1_epi32((int32_t)(
-      0x80000000u - (a_is_half ? (uint32_t)p->a_zero_point << 19 : 0) - (b_is_half ? (uint32_t)p->b_zero_point << 19 : 0)));
-  const __m256i multiplier = _mm256_set1_epi64x((int64_t)p->output_multiplier * 2);
-  const int64_t offset = ((int64_t)1 << (n - 1)) - (is_rectified ? 0 : 1) +
-      (int64_t)p->output_zero_point * ((int64_t)1 << n) - p->output_multiplier;
-  const __m256i constant = _mm256_set1_epi64x((int64_t)(((uint64_t)offset << 32) + ((uint64_t)1 << 31)));
-  const __m128i down = _mm_cvtsi32_si128(n);
+    const bool a_is_half, const bool b_is_half, const tgk_add_plan *plan, const tgk_add_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count) {
+  const add_term ta = broadcast_term(&plan->a), tb = broadcast_term(&plan->b);
+  const __m256i start_value = _mm256_set1_epi32(plan->start);
+  const __m256i multiplier = _mm256_set1_epi64x(plan->doubled_multiplier);
+  const __m256i constant = _mm256_set1_epi64x(plan->constant);
+  const __m128i down = _mm_cvtsi32_si128(plan->n);
   const __m128i low = _mm_set1_epi8((char)p->activation_min), high = _mm_set1_epi8((char)p->activation_max);
   for (size_t start = 0; start < count; start += b_period) {
     const size_t end = count - start < b_period ? count - start : b_period;
@@ -145,7 +158,7 @@ TGK_INLINE TARGET void add_common(
         const __m256i odd =
             _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64(sum, 32), multiplier), constant);
         __m256i z = _mm256_blend_epi32(_mm256_shuffle_epi32(even, _MM_SHUFFLE(3, 3, 1, 1)), odd, 0xAA);
-        if (!is_rectified) z = _mm256_sub_epi32(z, _mm256_srai_epi32(sum, 31));
+        if (!plan->is_rectified) z = _mm256_sub_epi32(z, _mm256_srai_epi32(sum, 31));
         y[h] = _mm256_sra_epi32(z, down);
       }
       _mm_storeu_si128(
@@ -161,20 +174,16 @@ TARGET void tgk_add_avx2(
   const bool b_is_half = p->b_multiplier == 1 << 30 && p->b_shift == 0;
   int8_t repeated[repeated_max];
   b_period = repeat_row(&b, b_period, count, repeated);
-  const bool is_rectified = p->activation_min >= p->output_zero_point;
-  if (add_is_common(p)) {
+  tgk_add_plan plan;
+  if (tgk_plan_add(p, &plan)) {
     if (a_is_half && b_is_half)
-      add_common(true, true, false, p, a, b, b_period, output, count);
-    else if (a_is_half && is_rectified)
-      add_common(true, false, true, p, a, b, b_period, output, count);
+      add_common(true, true, &plan, p, a, b, b_period, output, count);
     else if (a_is_half)
-      add_common(true, false, false, p, a, b, b_period, output, count);
-    else if (b_is_half && is_rectified)
-      add_common(false, true, true, p, a, b, b_period, output, count);
+      add_common(true, false, &plan, p, a, b, b_period, output, count);
     else if (b_is_half)
-      add_common(false, true, false, p, a, b, b_period, output, count);
+      add_common(false, true, &plan, p, a, b, b_period, output, count);
     else
-      add_common(false, false, false, p, a, b, b_period, output, count);
+      add_common(false, false, &plan, p, a, b, b_period, output, count);
     return;
   }
   if (p->a_shift > 0 || p->b_shift > 0 || p->output_shift > 0)

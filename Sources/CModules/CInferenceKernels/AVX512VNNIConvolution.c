@@ -20,7 +20,7 @@
 #define TARGET TGK_TARGET_AVX512VNNI
 #define activation uint8_t
 #define weight int8_t
-#define ADD_ROW tgk_add_avx2
+#define ADD_ROW tgk_add_avx512vnni
 #define vector __m512i
 enum { group_size = 4, lanes = 16, channel_step = 16, activation_bias = 128 };
 enum { tile_pixels = 12, tile_vectors = 2, tile_accumulators = 24, pooled_pixels = 12, depthwise_pixels = 8 };
