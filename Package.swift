@@ -151,7 +151,10 @@ let benchmarks: [Target] =
   : [
     .executableTarget(
       name: "ThermographBenchmarks", dependencies: ["Thermography"], path: "Benchmarks/ThermographBenchmarks",
-      swiftSettings: strict)
+      swiftSettings: strict),
+    .executableTarget(
+      name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],
+      path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),
   ]
 
 // libFuzzer brings the `main`; only `make fuzz-inference` asks for this target.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ConfigurationFiles
+import Device
 import Forwarding
 import FoundationEssentials
 import Glibc

@@ -52,6 +52,8 @@ import Testing
     for name in try FileManager.default.contentsOfDirectory(atPath: scratch.path) {
       let data = try Data(contentsOf: URL(fileURLWithPath: scratch.file(name)))
       #expect(data.range(of: Data(marker.utf8)) == nil, "\(name) shows the payload")
+      let mode = try FileManager.default.attributesOfItem(atPath: scratch.file(name))[.posixPermissions] as? Int
+      #expect(mode == 0o600, "\(name) is open to others")
       files += 1
     }
     #expect(files >= 2)

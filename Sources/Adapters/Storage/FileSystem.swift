@@ -44,6 +44,16 @@ enum FileSystem {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
+  /// Makes an empty file of mode 0600 when there is none; SQLite gives its log the same mode.
+  static func createPrivate(_ path: String) throws(OutboxError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      if errno == ENOSPC || errno == EDQUOT { throw .noSpace(path: path) }
+      throw .file(path: path, operation: "create", code: errno)
+    }
+    close(descriptor)
+  }
+
   /// Makes a file of `count` bytes that really occupy the disk; false when there is no room.
   static func allocate(_ path: String, count: Int) throws(OutboxError) -> Bool {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)

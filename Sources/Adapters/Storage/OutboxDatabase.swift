@@ -54,6 +54,7 @@ final class OutboxDatabase {
     } catch {
       throw .sealing(error, id: 0)
     }
+    if role == .device, !FileSystem.exists(configuration.path) { try FileSystem.createPrivate(configuration.path) }
     do throws(SQLiteError) {
       connection = try SQLiteConnection(path: configuration.path, creates: role == .device)
       // The log ends by `close` alone: SQLite would delete it by name, be it that of the database's successor.

@@ -66,6 +66,14 @@ extension DeliveryMachine {
       .report(.refused(item.deliveryClass, reason: reason, nextAttemptSeconds: (milliseconds + 999) / 1000)))
   }
 
+  /// Puts a message back that cannot be read at present.
+  mutating func postpone(_ id: Int64, now: UInt64) {
+    guard let message = progress[id] else { return }
+    putBack(
+      message.item, attempts: message.item.attempts, heldMilliseconds: configuration.backoff.maximumMilliseconds,
+      now: now)
+  }
+
   /// Puts a message back to its place in the queue and holds its class.
   private mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
     forget(item.id)
