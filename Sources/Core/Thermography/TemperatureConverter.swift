@@ -12,7 +12,7 @@ package struct TemperatureConverter: Sendable {
   private let ranges: TemperatureRanges
 
   /// degC in which single precision holds 0.0005 degC with margin; beyond, the reference decides.
-  private static let trustedCelsius: ClosedRange<Float> = -60...350
+  private static let trustedCelsius: ClosedRange<Float> = -40...250
 
   package init(_ calibration: Calibration) {
     self.calibration = calibration
@@ -181,7 +181,8 @@ private struct PackedPixels: Sendable {
     let scale = scalars.signalScale * constant(3, start)
     let q = (measured - dark + pattern) * scale
     let x = (q + scalars.radiation).squareRoot().squareRoot()
-    let first = (q / (scalars.bendBase + scalars.bendSlope * x) + scalars.radiation).squareRoot().squareRoot()
+    let bend = scalars.bendBase + scalars.bendSlope * x
+    let first = (q / bend + scalars.radiation).squareRoot().squareRoot()
     var base = Lanes(repeating: scalars.ranges.bases.3).replacing(
       with: scalars.ranges.bases.2, where: first .< scalars.ranges.corners.2)
     var slope = Lanes(repeating: scalars.ranges.slopes.3).replacing(
@@ -193,16 +194,16 @@ private struct PackedPixels: Sendable {
     let sensitivity = base + slope * first
     let kelvin = (q / sensitivity + scalars.radiation).squareRoot().squareRoot()
     // The signal is a difference: when its terms are so large that their last bits would show in the temperature
-    // (dT = dq / 4 T^3 sensitivity), or the sensitivity all but vanishes, the reference decides.
+    // (dT = dq / 4 T^3 sensitivity), or the sensitivity of a pass is far from 1, the reference decides.
     let terms = (measured * measured + dark * dark + pattern * pattern) * (scale * scale)
     let bearable = Self.bearableTerms * (kelvin * kelvin * kelvin) * sensitivity
     var result = kelvin - 273.15
-    result.replace(with: .nan, where: .!((terms .< bearable * bearable) .& (sensitivity .> 0.1)))
+    result.replace(with: .nan, where: .!((terms .< bearable * bearable) .& (sensitivity .> 0.5) .& (bend .> 0.5)))
     return result
   }
 
-  /// Terms of a signal, over the sensitivity, that are 2000 T^3 large move T by some 2000 * 2^-23 / 4 = 0.00006 degC.
-  private static let bearableTerms: Float = 2000
+  /// Terms of a signal, over the sensitivity, that are 500 T^3 large move T by some 500 * 2^-23 / 4 = 0.000015 degC.
+  private static let bearableTerms: Float = 500
 
   @inline(__always)
   private func constant(_ run: Int, _ start: Int) -> Lanes {
