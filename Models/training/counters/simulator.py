@@ -4,6 +4,7 @@ import numpy as np
 
 STEPS = 32
 # (name, unit, transform, gain, offset): the manifest's channels. int8 = clamp(round(gain f(x) / 256) + offset).
+# `delta` is what was added since the window's first step: a drift is small beside the value it starts from.
 CHANNELS = [
     ("network.connections", "1/step", "log2", 16, -100),
     ("network.refused", "1/step", "log2", 16, -100),
@@ -20,7 +21,7 @@ CHANNELS = [
     ("device.case_opened", "1/step", "log2", 64, -100),
     ("sensor.bus_errors", "1/step", "log2", 20, -100),
     ("sensor.noise", "centikelvin", "log2", 24, -100),
-    ("environment.ambient", "centi-degC", "linear", 12, -100),
+    ("environment.ambient", "centi-degC", "delta", 40, 0),
 ]
 HEALTH = ["normal", "drift", "noisy", "stuck", "overheating"]
 CYBER = ["normal", "connection-flood", "malformed-commands", "spoofed-commands", "replay", "tampering", "brute-force"]
@@ -109,6 +110,10 @@ def encode(x):
     from preprocessing import rounded
     columns = []
     for c, (_, _, transform, gain, offset) in enumerate(CHANNELS):
-        value = log2_q8(x[:, :, c]) if transform == "log2" else x[:, :, c]
+        value = x[:, :, c]
+        if transform == "log2":
+            value = log2_q8(value)
+        elif transform == "delta":
+            value = value - value[:, :1]
         columns.append(np.clip(rounded(gain * value, 256) + offset, -128, 127))
     return np.stack(columns, axis=-1).astype(np.int8)
