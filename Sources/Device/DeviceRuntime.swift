@@ -171,7 +171,7 @@ package struct DeviceRuntime {
     var camera = ThermalCamera(
       bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate))
     do {
-      try camera.start()
+      try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
     } catch {
       throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
     }
