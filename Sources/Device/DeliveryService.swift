@@ -98,6 +98,11 @@ actor DeliveryService: Service {
     await client.stop()
   }
 
+  /// Something else than this service changed what waits in the outbox.
+  nonisolated func outboxChanged() {
+    send(.outboxChanged)
+  }
+
   // MARK: - Events
 
   private func handle(_ event: DeliveryEvent) async {
@@ -220,10 +225,15 @@ actor DeliveryService: Service {
         pending.append(.unreadable(order.token, reason: "\(error)"))
       }
     } catch {
-      if case .missing = error {
+      switch error {
+      case .missing:
         pending.append(.vanished(order.token))
-      } else {
+      case .sealing(.notAuthentic, _):
         pending.append(.unreadable(order.token, reason: "\(error)"))
+      default:
+        // The disk or a key that is not loaded: the message itself may be whole, so it waits.
+        logger.error("a message cannot be read now; it waits", metadata: ["reason": "\(error)"])
+        pending.append(.unavailable(order.token))
       }
     }
   }

@@ -88,21 +88,24 @@ package struct DeviceRuntime {
       assessor: Assessor(network: network, limits: GateLimits(settings.gates)), digests: digests, time: time,
       generator: SystemRandomNumberGenerator(), logger: logger)
 
-    // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services: [any Service] = [OutboxService(outbox: outbox)]
+    var delivery: DeliveryService?
     if let host = settings.broker.host {
-      services.append(
-        try DeliveryService(
-          outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
-          link: try linkSettings(host: host),
-          identity: .init(
-            firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
-            certificatePath: settings.broker.certificateFile,
-            plaintextAllowed: settings.broker.allowPlaintext),
-          time: time, generator: SystemRandomNumberGenerator(), logger: logger))
+      delivery = try DeliveryService(
+        outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
+        link: try linkSettings(host: host),
+        identity: .init(
+          firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
+          certificatePath: settings.broker.certificateFile, plaintextAllowed: settings.broker.allowPlaintext),
+        time: time, generator: SystemRandomNumberGenerator(), logger: logger)
     } else {
       logger.notice("no broker is configured; captures stay in the outbox")
     }
+
+    // A service ends after those that stand behind it: captures stop first, then what feeds on them.
+    var services: [any Service] = [
+      OutboxService(outbox: outbox, logger: logger, recovered: { [delivery] in delivery?.outboxChanged() })
+    ]
+    if let delivery { services.append(delivery) }
     services += [cameraService, reader, coordinator]
     if let simulation { services.append(simulation) }
     services.append(ReadinessService(logger: logger, notifier: notifier))
