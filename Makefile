@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint packages clean
+.PHONY: help demo test test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,8 +12,70 @@ demo: ## one guided capture, simulated, all the way to a broker and a receiver
 	@Scripts/demo
 
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
-	@Scripts/install-packages build demo test
+	@Scripts/install-packages build demo test arm
 	@Scripts/test
+
+KERNEL_CASES ?= 400
+KERNEL_SEED ?= 1
+
+test-kernels: ## the C kernels against a model, sanitized and with VNNI emulated: KERNEL_CASES=400 KERNEL_SEED=1
+	@Scripts/test-kernels $(KERNEL_CASES) $(KERNEL_SEED)
+
+test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL_CASES=400 KERNEL_SEED=1
+	@Scripts/test-arm $(KERNEL_CASES) $(KERNEL_SEED)
+
+MUTATIONS ?= 200000
+FUZZ_SEED ?= 1
+FUZZ_SECONDS ?= 120
+
+fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
+	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)
+
+MODELS ?=
+ROUNDS ?= 5
+
+bench-inference: ## our kernels beside LiteRT, interleaved: MODELS="file-or-folder ..." ROUNDS=5
+	@ROUNDS=$(ROUNDS) Scripts/bench-inference $(MODELS)
+
+bench-kernels: ## single layers at every level of this processor, measured
+	@Scripts/bench-kernels
+
+bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
+	@Scripts/bench-kernels-model
+
+GRAPHS ?= 500
+GRAPH_SEED ?= 1
+
+compare-inference: ## fresh random graphs against LiteRT's reference kernels: GRAPHS=500 GRAPH_SEED=1
+	@Scripts/compare-inference $(GRAPHS) $(GRAPH_SEED)
+
+bench: ## the camera's maths beside a scalar peer, in the same run
+	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
+
+bench-readers: build ## the tag decoders on 1 MB of reader bytes: READER_RUNS=21
+	@Scripts/bench-readers $(or $(READER_RUNS),21)
+
+FAULT_CAPTURES ?= 250
+FAULT_ROUNDS ?= 50
+
+test-faults: ## the long fault matrix of the line: FAULT_CAPTURES=250 FAULT_ROUNDS=50
+	@Scripts/install-packages build test
+	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) $(SWIFT) test -c release \
+	  -Xswiftc -enable-testing --scratch-path .build-tests --filter DeliveryFaultTests
+
+deb: build ## the Debian package, in out/
+	@Scripts/install-packages package
+	@Scripts/build-deb
+
+test-package: deb ## install, upgrade, remove and purge it in a clean chroot (root)
+	@Scripts/install-packages package
+	@Scripts/test-package $(lastword $(sort $(wildcard out/thermograph_*_$(shell dpkg --print-architecture).deb)))
+
+reference: build ## Docs/configuration-keys.md from the table of keys
+	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
+
+error-catalogue: ## every error message, from the source
+	@Scripts/error-catalogue
 
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build
@@ -23,7 +85,7 @@ lint: ## swift format in strict mode
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 
 packages: ## install the Debian packages that build, demo and tests need
-	@Scripts/install-packages build demo test
+	@Scripts/install-packages build demo test arm
 
 clean: ## remove what was built
 	rm -rf .build demo-output

@@ -17,19 +17,20 @@ enum Layer: String {
 }
 
 func module(
-  _ name: String, in layer: Layer, uses dependencies: [Target.Dependency] = []
+  _ name: String, in layer: Layer, uses dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = []
 ) -> Target {
   .target(
     name: name, dependencies: dependencies, path: "Sources/\(layer.rawValue)/\(name)",
-    swiftSettings: strict)
+    swiftSettings: strict + settings)
 }
 
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
     // Tests find their fixtures beside their source files; they are no resources of a bundle.
-    exclude: FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/Fixtures")
-      ? ["Fixtures"] : [],
+    exclude: ["Fixtures", "oracle"].filter {
+      FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/\($0)")
+    },
     swiftSettings: strict)
 }
 
@@ -69,10 +70,12 @@ let cModules: [Target] = [
 // Pure logic: no I/O, no clock, no C.
 let core: [Target] = [
   module("Provenance", in: .core),
-  module("Thermography", in: .core, uses: ["Provenance"]),
+  // Without errno a square root is one instruction, which the temperature maths needs to become vector code.
+  module(
+    "Thermography", in: .core, uses: ["Provenance"], settings: [.unsafeFlags(["-Xcc", "-fno-math-errno"])]),
   module("Identification", in: .core, uses: ["Provenance"]),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
-  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Inference"]),
+  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
 ]
@@ -82,14 +85,14 @@ let adapters: [Target] = [
   module("LocalFiles", in: .adapters),
   module(
     "LinuxIO", in: .adapters,
-    uses: ["Provenance", "Thermography", "Identification", "CI2C", "CGPIO", "CLinux"]),
+    uses: ["Provenance", "Thermography", "Identification", "LocalFiles", "CI2C", "CGPIO", "CLinux"]),
   module(
     "Storage", in: .adapters, uses: ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux"]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "CMosquitto", "CLinux"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
-  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "CTOML"]),
+  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "CLinux"]),
@@ -110,29 +113,59 @@ let device: [Target] = [
 ]
 
 let testTargets: [Target] = [
+  .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
-    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance"]),
+    of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
   tests(of: "Identification", uses: ["Identification", "Provenance"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels"]),
-  tests(of: "Screening", uses: ["Screening", "Thermography", "Inference", "Provenance"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
+  tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
-  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "Provenance"]),
+  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
   tests(
     of: "LinuxIO",
     uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance"]),
+  // Stores captures until a test kills it.
+  .executableTarget(
+    name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
+    swiftSettings: strict),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite", "OutboxWriter"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
-  tests(of: "CloudLink", uses: ["CloudLink", "Forwarding", "Storage", "Provenance"]),
+  tests(
+    of: "CloudLink",
+    uses: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", logging]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["Device", "DeviceSimulation"] + core.map { .byName(name: $0.name) }),
+    uses: ["Device", "DeviceSimulation", "Storage", logging] + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
+
+// Measured only on request: THERMOGRAPH_BENCHMARKS=1 swift run -c release ThermographBenchmarks
+let benchmarks: [Target] =
+  Context.environment["THERMOGRAPH_BENCHMARKS"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "ThermographBenchmarks", dependencies: ["Thermography"], path: "Benchmarks/ThermographBenchmarks",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],
+      path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),
+  ]
+
+// libFuzzer brings the `main`; only `make fuzz-inference` asks for this target.
+let fuzzers: [Target] =
+  Context.environment["THERMOGRAPH_FUZZERS"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "ModelFuzzer", dependencies: ["Inference"], path: "Tests/ModelFuzzer",
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+  ]
 
 let package = Package(
   name: "thermograph",
@@ -142,7 +175,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
-  targets: cModules + core + adapters + device + testTargets,
+  targets: cModules + core + adapters + device + testTargets + benchmarks + fuzzers,
   cLanguageStandard: .gnu11,
   cxxLanguageStandard: .cxx17
 )

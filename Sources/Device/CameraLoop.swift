@@ -65,7 +65,7 @@ struct CameraLoop: Sendable {
       }
       let now = time.now()
       drift.add(step.ambientCelsius, at: now)
-      for event in camera.takeEvents() { logger.notice("camera", metadata: ["event": "\(event)"]) }
+      for event in camera.takeEvents() { events.send(.camera(event)) }
       guard let start = began else { continue }
       if let frames = step.framesAveraged, frames != framesReported {
         framesReported = frames

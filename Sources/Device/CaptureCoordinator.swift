@@ -85,9 +85,46 @@ actor CaptureCoordinator: Service {
     case .cameraLost(let reason):
       logger.error("camera lost", metadata: ["reason": "\(reason)"])
       abandon(because: "the camera was lost")
+      await alert("camera-lost", .critical, reason)
     case .cameraReturned: logger.notice("camera returned")
+    case .camera(let event): await report(event)
     case .readerLost(let reason): logger.error("reader lost", metadata: ["reason": "\(reason)"])
     case .readerReturned: logger.notice("reader returned")
+    }
+  }
+
+  private func report(_ event: MLX90640.Event) async {
+    switch event {
+    case .lost, .returned:
+      break  // told as cameraLost and cameraReturned, with the reason
+    case .derated(let from, let to):
+      logger.warning(
+        "camera: sub-pages were missed; the rate is lowered",
+        metadata: ["from_hz": "\(from.subPagesPerSecond)", "to_hz": "\(to.subPagesPerSecond)"])
+    case .brownOut(let control):
+      logger.warning(
+        "camera: the sensor lost its settings (brown-out) and was configured again; check its supply",
+        metadata: ["control": "\(control)"])
+    case .calibrationFromBackup(let words):
+      let detail =
+        "the sensor's EEPROM differs from its backup in \(words) words; the backup is used; "
+        + "have the sensor examined"
+      logger.error("camera: calibration from the backup", metadata: ["reason": "\(detail)"])
+      await alert("calibration-from-backup", .critical, detail)
+    case .archiveFailed(let reason):
+      logger.error("camera: the sensor's archive cannot be used", metadata: ["reason": "\(reason)"])
+      await alert("sensor-archive-failed", .warning, reason)
+    }
+  }
+
+  /// Puts an alert into the outbox's first class.
+  private func alert(_ code: String, _ severity: AlertMessage.Severity, _ detail: String) async {
+    let now = time.now()
+    do {
+      let message = AlertMessage(code: code, severity: severity, detail: detail, at: now)
+      try await outbox.enqueue(.alert(message.encoded(), created: now))
+    } catch {
+      logger.error("an alert could not be stored", metadata: ["code": "\(code)", "reason": "\(error)"])
     }
   }
 

@@ -11,9 +11,10 @@ actor DeliveryService: Service {
   /// What the status message says of this run.
   struct Identity: Sendable {
     var firmware: String
-    var models: [String: String]
+    var models: [StatusMessage.Model]
     var configurationSHA256: String
     var certificatePath: String?
+    var plaintextAllowed: Bool
   }
 
   /// The link reports at most a window's worth of outcomes at a time; the rest is coalesced.
@@ -53,11 +54,6 @@ actor DeliveryService: Service {
     machine = DeliveryMachine(configuration, highestStored: outbox.highestStoredAtStart)
     var link = link
     link.subscriptions = [topics.downlinkFilter]
-    link.will = try DeviceStatus(
-      state: .offline, firmware: identity.firmware, models: identity.models,
-      configurationSHA256: identity.configurationSHA256, connections: 0, backlog: [:], security: "none",
-      certificateDaysLeft: nil, at: time.now()
-    ).message(topics: topics)
     self.link = link
     let (events, continuation) = AsyncStream.makeStream(
       of: DeliveryEvent.self, bufferingPolicy: .bufferingOldest(Self.eventCapacity))
@@ -102,11 +98,18 @@ actor DeliveryService: Service {
     await client.stop()
   }
 
+  /// Something else than this service changed what waits in the outbox.
+  nonisolated func outboxChanged() {
+    send(.outboxChanged)
+  }
+
   // MARK: - Events
 
   private func handle(_ event: DeliveryEvent) async {
     if case .link(let reported) = event { await observe(reported) }
-    if event == .stop { await publishStatus(.stopped) }
+    if event == .stop, machine.isConnected {
+      await publishStatus(.stopped, connectCounter: machine.counters.connections)
+    }
     var pending = [event]
     // Answers to loads and requeues are events too; each is handled before the next event of the line.
     while !pending.isEmpty {
@@ -121,7 +124,8 @@ actor DeliveryService: Service {
     case .connected(let limits):
       logger.notice("connected", metadata: ["broker": "\(link.host):\(link.port)", "security": "\(security)"])
       logger.debug("limits", metadata: ["receive_maximum": "\(limits.receiveMaximum)"])
-      await publishStatus(.online)
+      // The machine counts this connection when it takes the event, right after this.
+      await publishStatus(.online, connectCounter: machine.counters.connections + 1)
     case .connectionFailed(let failure):
       logger.info("no connection", metadata: ["broker": "\(link.host):\(link.port)", "reason": "\(failure)"])
     case .disconnected(let failure):
@@ -167,7 +171,7 @@ actor DeliveryService: Service {
   private func perform(_ action: DeliveryAction, answering pending: inout [DeliveryEvent]) async {
     switch action {
     case .connect:
-      client.connect(link)
+      client.connect(linkWithWill())
     case .disconnect(let reason):
       logger.debug("disconnecting", metadata: ["reason": "\(reason)"])
       client.disconnect()
@@ -221,34 +225,59 @@ actor DeliveryService: Service {
         pending.append(.unreadable(order.token, reason: "\(error)"))
       }
     } catch {
-      if case .missing = error {
+      switch error {
+      case .missing:
         pending.append(.vanished(order.token))
-      } else {
+      case .sealing(.notAuthentic, _):
         pending.append(.unreadable(order.token, reason: "\(error)"))
+      default:
+        // The disk or a key that is not loaded: the message itself may be whole, so it waits.
+        logger.error("a message cannot be read now; it waits", metadata: ["reason": "\(error)"])
+        pending.append(.unavailable(order.token))
       }
     }
   }
 
-  private func publishStatus(_ state: DeviceStatus.State) async {
-    guard machine.isConnected || state == .online else { return }
-    var backlog: [String: Int] = [:]
+  /// The broker speaks the will when the connection breaks; it carries the number of the connection it belongs to.
+  private func linkWithWill() -> LinkSettings {
+    var settings = link
     do {
-      let accounts = try await outbox.accounts()
-      for deliveryClass in DeliveryClass.allCases {
-        backlog[deliveryClass.name] = accounts.backlog(deliveryClass).rows
-      }
+      settings.will = try message(
+        StatusMessage(
+          state: .offline, site: topics.site.text, device: topics.device.text,
+          connectCounter: machine.counters.connections + 1, firmware: identity.firmware, models: identity.models,
+          configurationSHA256: identity.configurationSHA256, outboxID: outbox.outboxID, accounts: nil, line: nil,
+          at: nil))
+    } catch {
+      logger.error("connecting without a will", metadata: ["reason": "\(error)"])
+    }
+    return settings
+  }
+
+  /// - Parameter connectCounter: of the connection that the status speaks of.
+  private func publishStatus(_ state: StatusMessage.State, connectCounter: Int) async {
+    do {
       var daysLeft: Int64?
       if let path = identity.certificatePath {
         daysLeft = try CertificateValidity(ofCertificateAt: path).daysLeft(at: time.now())
       }
-      let status = DeviceStatus(
-        state: state, firmware: identity.firmware, models: identity.models,
-        configurationSHA256: identity.configurationSHA256, connections: machine.counters.connections + 1,
-        backlog: backlog, security: security, certificateDaysLeft: daysLeft, at: time.now())
-      client.publish(try status.message(topics: topics), token: PublishToken(rawValue: statusToken))
+      let status = StatusMessage(
+        state: state, site: topics.site.text, device: topics.device.text, connectCounter: connectCounter,
+        firmware: identity.firmware, models: identity.models, configurationSHA256: identity.configurationSHA256,
+        outboxID: outbox.outboxID, accounts: try await outbox.accounts(),
+        line: .init(
+          protection: security, certificateDays: daysLeft.map(Int.init), plaintextAllowed: identity.plaintextAllowed),
+        at: time.now())
+      client.publish(try message(status), token: PublishToken(rawValue: statusToken))
       statusToken -= 1
     } catch {
       logger.error("the status could not be published", metadata: ["reason": "\(error)"])
     }
+  }
+
+  private func message(_ status: StatusMessage) throws -> OutgoingMessage {
+    OutgoingMessage(
+      topic: topics.status, payload: try status.encoded(), contentType: "application/json",
+      qualityOfService: .atLeastOnce, retain: true)
   }
 }

@@ -17,6 +17,8 @@ enum DeviceEvent: Sendable {
   /// The camera stopped delivering; a capture under way is lost. `reason` is for a person.
   case cameraLost(reason: String)
   case cameraReturned
+  /// What the driver found worth telling.
+  case camera(MLX90640.Event)
   case readerLost(reason: String)
   case readerReturned
 }

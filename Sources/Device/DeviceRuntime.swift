@@ -57,7 +57,7 @@ package struct DeviceRuntime {
     let siteKey = try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
     let outbox = try openOutbox(time: time, digests: digests)
     let network = try loadScreeningNetwork(digests: digests)
-    let models = network.map { [$0.manifest.id: $0.manifest.model.sha256] } ?? [:]
+    let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
     let configurationSHA256 = Hexadecimal.text(of: digests.sha256(Array(configurationText.utf8)))
     let topics = TopicSchema(
       site: try TopicIdentifier(settings.device.site), device: try TopicIdentifier(settings.device.id))
@@ -88,20 +88,24 @@ package struct DeviceRuntime {
       assessor: Assessor(network: network, limits: GateLimits(settings.gates)), digests: digests, time: time,
       generator: SystemRandomNumberGenerator(), logger: logger)
 
-    // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services: [any Service] = [OutboxService(outbox: outbox)]
+    var delivery: DeliveryService?
     if let host = settings.broker.host {
-      services.append(
-        try DeliveryService(
-          outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
-          link: try linkSettings(host: host),
-          identity: .init(
-            firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
-            certificatePath: settings.broker.certificateFile),
-          time: time, generator: SystemRandomNumberGenerator(), logger: logger))
+      delivery = try DeliveryService(
+        outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
+        link: try linkSettings(host: host),
+        identity: .init(
+          firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
+          certificatePath: settings.broker.certificateFile, plaintextAllowed: settings.broker.allowPlaintext),
+        time: time, generator: SystemRandomNumberGenerator(), logger: logger)
     } else {
       logger.notice("no broker is configured; captures stay in the outbox")
     }
+
+    // A service ends after those that stand behind it: captures stop first, then what feeds on them.
+    var services: [any Service] = [
+      OutboxService(outbox: outbox, logger: logger, recovered: { [delivery] in delivery?.outboxChanged() })
+    ]
+    if let delivery { services.append(delivery) }
     services += [cameraService, reader, coordinator]
     if let simulation { services.append(simulation) }
     services.append(ReadinessService(logger: logger, notifier: notifier))
@@ -157,7 +161,7 @@ package struct DeviceRuntime {
   }
 
   private func openBus() throws -> any I2CBus {
-    throw DeviceStartError("\(settings.camera.bus): this build opens simulated buses only; use --simulate")
+    try LinuxI2CBus(path: settings.camera.bus)
   }
 
   private func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
@@ -170,7 +174,7 @@ package struct DeviceRuntime {
     var camera = ThermalCamera(
       bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate))
     do {
-      try camera.start()
+      try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
     } catch {
       throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
     }

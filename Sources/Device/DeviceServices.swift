@@ -5,12 +5,39 @@ import Provenance
 import ServiceLifecycle
 import Storage
 
-/// Keeps the outbox open until everybody behind it has ended.
+/// Keeps the outbox open and in order until everybody behind it has ended.
 struct OutboxService: Service {
+  /// How often delivered captures past their retention are freed and the ballast is taken again.
+  private static let maintenancePeriod = Duration.seconds(60)
+
   let outbox: Outbox
+  let logger: Logger
+  /// The database was exchanged for a mended one: delivery looks at it from the beginning.
+  let recovered: @Sendable () -> Void
 
   func run() async throws {
-    try await gracefulShutdown()
+    if let report = outbox.recoveryAtStart {
+      logger.error("the outbox was damaged and mended", metadata: ["report": "\(report)"])
+    }
+    let listener = Task {
+      for await notice in outbox.notices {
+        logger.warning("outbox", metadata: ["notice": "\(notice)"])
+        if case .recovered = notice { recovered() }
+      }
+    }
+    defer { listener.cancel() }
+    await cancelWhenGracefulShutdown {
+      while !Task.isCancelled {
+        do {
+          try await Task.sleep(for: Self.maintenancePeriod)
+          try await outbox.maintain()
+        } catch is CancellationError {
+          return
+        } catch {
+          logger.error("the outbox could not be tidied", metadata: ["reason": "\(error)"])
+        }
+      }
+    }
     await outbox.close()
   }
 }

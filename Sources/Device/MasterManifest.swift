@@ -7,7 +7,7 @@ import Thermography
 /// What the master image says of itself (iTXt `thermograph:manifest`), for a reader who has only the file. It names no
 /// patient.
 struct MasterManifest: Encodable {
-  var schema = "thermograph.master/1"
+  var schema = "thermograph.master.v1"
   var captureID: RandomIdentifier
   var capturedAt: String
   var clockSynchronised: Bool

@@ -39,7 +39,7 @@ extension GateLimits {
 
 extension SecretReference {
   /// Credentials are files of systemd's with other owner and mode.
-  var isFile: Bool {
+  package var isFile: Bool {
     if case .file = self { true } else { false }
   }
 }

@@ -14,6 +14,7 @@ struct CheckCommand: ParsableCommand {
         thermograph check
         thermograph check --config ./thermograph.toml --effective
         thermograph check --json | jq '.faults[].what'
+        thermograph check --schema > thermograph.schema.json
       """)
 
   /// `EX_CONFIG` of sysexits.h; the unit file tells systemd not to restart after it.
@@ -28,7 +29,14 @@ struct CheckCommand: ParsableCommand {
   @Flag(name: .long, help: "Print one JSON object on standard output.")
   var json = false
 
+  @Flag(name: .long, help: "Print the JSON Schema of the file, for editors, and read nothing.")
+  var schema = false
+
   func run() throws {
+    if schema {
+      print(SettingsSchema.json.formatted())
+      return
+    }
     let folder = ConfigurationFolder(
       mainFile: config, credentialsDirectory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) })
     let reading = folder.read()
@@ -36,7 +44,11 @@ struct CheckCommand: ParsableCommand {
       print(reading.json(effective: effective).formatted())
     } else {
       for notice in reading.notices { printToStandardError("note: \(notice)") }
-      for fault in reading.faults { printToStandardError("\(fault)") }
+      let isTerminal = isatty(STDERR_FILENO) == 1
+      for fault in reading.faults {
+        printToStandardError("\(fault)")
+        if isTerminal, let excerpt = ConfigurationFolder.excerpt(of: fault) { printToStandardError(excerpt.text) }
+      }
       if effective { print(reading.effectiveListing(), terminator: "") }
       if reading.isUsable {
         printToStandardError("\(config): the configuration is usable")

@@ -25,7 +25,7 @@ struct InferCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where an output array goes; one for each model output.", valueName: "out.npy"))
   var output: [String] = []
 
-  @Option(help: "Passes over all samples to time; prints median and minimum microseconds a sample.")
+  @Option(help: "Passes over all samples to time; with --describe also loads, timed on standard error.")
   var runs: Int?
 
   @Option(help: "Kernels to run: reference, auto, or a name that --list-kernels shows.")
@@ -60,12 +60,22 @@ struct InferCommand: ParsableCommand {
       try printKernels()
     }
     guard let path = model else { return }
-    let model = try named(path) { try Model(bytes: readFile(path, atMostBytes: Model.Limits().fileBytes)) }
+    let bytes = try readFile(path, atMostBytes: Model.Limits().fileBytes)
+    let residentBefore = try residentBytes()
+    let model = try named(path) { try Model(bytes: bytes) }
     let interpreter = try Interpreter(
       model: model, kernels: KernelChoice(kernels), fusesOperators: !noFusion)
     if describe {
       let description = ModelDescription(model: model, interpreter: interpreter)
       print(json ? try encode(description) : description.text)
+      if let runs {
+        InvocationBuffers(interpreter).invoke(interpreter)
+        let growth = try residentBytes() - residentBefore
+        let load = try measureLoad(bytes, runs: runs)
+        printToStandardError(
+          "load (parse, validate, plan, pack): median \(load.median) us, minimum \(load.minimum) us; "
+            + "resident growth with the first invocation \(growth) bytes")
+      }
     }
     if !input.isEmpty {
       try infer(model, interpreter)
@@ -141,6 +151,27 @@ struct InferCommand: ParsableCommand {
     let median = (microseconds[(runs - 1) / 2] + microseconds[runs / 2]) / 2
     func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
     return (rounded(median), rounded(microseconds[0]))
+  }
+
+  /// Microseconds from the file's bytes to an interpreter that is ready.
+  private func measureLoad(_ bytes: [UInt8], runs: Int) throws -> (median: Double, minimum: Double) {
+    let clock = ContinuousClock()
+    var microseconds: [Double] = []
+    for _ in 0..<runs {
+      let elapsed = try clock.measure {
+        _ = try Interpreter(
+          model: Model(bytes: bytes), kernels: KernelChoice(kernels), fusesOperators: !noFusion)
+      }
+      microseconds.append(Double(elapsed.components.attoseconds) / 1e12 + Double(elapsed.components.seconds) * 1e6)
+    }
+    microseconds.sort()
+    return (microseconds[runs / 2].rounded(), microseconds[0].rounded())
+  }
+
+  /// This process's resident memory, from `/proc/self/statm` in pages of 4 KiB.
+  private func residentBytes() throws -> Int {
+    let text = String(decoding: try Data(contentsOf: URL(filePath: "/proc/self/statm")), as: UTF8.self)
+    return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
   }
 
   /// Far above any thermogram series; a larger file is a mistake.

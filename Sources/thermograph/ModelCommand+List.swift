@@ -1,7 +1,6 @@
 import ArgumentParser
 import Device
 import FoundationEssentials
-import Glibc
 import LocalFiles
 import Provenance
 import Screening
@@ -17,13 +16,8 @@ struct ModelsDirectory: ParsableArguments {
   /// The named models, or all folders that hold a manifest, in byte order.
   func names(_ wanted: [String]) throws -> [String] {
     guard wanted.isEmpty else { return wanted }
-    return try FolderListing.names(in: directory, maximumCount: Self.maximumEntries).filter { name in
-      do throws(FileError) {
-        return try FolderListing.names(in: "\(directory)/\(name)", maximumCount: Self.maximumEntries)
-          .contains(ModelFolder.manifestName)
-      } catch  where error.systemErrorNumber == ENOTDIR {
-        return false
-      }
+    return try Folder.names(in: directory, maximumNames: Self.maximumEntries).filter { name in
+      FileManager.default.fileExists(atPath: "\(directory)/\(name)/\(ModelFolder.manifestName)")
     }
   }
 

@@ -1,6 +1,5 @@
 import CloudLink
 import Forwarding
-import Glibc
 import Provenance
 import Receiving
 import Synchronization
@@ -17,7 +16,8 @@ final class ReceivingLink: Sendable {
 
   /// What the client's thread tells the task that runs the receiver.
   private enum Moment: Sendable {
-    case connectionEnded(LinkFailure)
+    /// `stood`: it was a connection, not an attempt.
+    case connectionEnded(LinkFailure, stood: Bool)
     case finished(success: Bool)
   }
 
@@ -28,7 +28,7 @@ final class ReceivingLink: Sendable {
     var unconfirmed: Set<PublishToken> = []
   }
 
-  /// The least time a connection must last for the pauses to begin anew.
+  /// Shorter than a device's: a receiver that is away costs every device a second delivery.
   private static let backoff = ReconnectBackoff.Configuration(
     minimumMilliseconds: 200, maximumMilliseconds: 30_000, lossSpreadMilliseconds: 2000, refusedFloorMilliseconds: 5000)
 
@@ -41,7 +41,8 @@ final class ReceivingLink: Sendable {
   private let client = Mutex<MQTTClient?>(nil)
 
   init(
-    settings: LinkSettings, receiver: sending Receiver, until: Int?, report: @escaping @Sendable (Progress) -> Void
+    settings: LinkSettings, receiver: sending Receiver, time: any TimeSource, until: Int?,
+    report: @escaping @Sendable (Progress) -> Void
   ) throws {
     self.settings = settings
     self.until = until
@@ -49,7 +50,7 @@ final class ReceivingLink: Sendable {
     state = Mutex(State(receiver: receiver))
     (moments, moment) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
     let started = try MQTTClient(
-      time: ReceiverClock(), events: { [weak self] in self?.hear($0) }, notices: { [weak self] in self?.note($0) })
+      time: time, events: { [weak self] in self?.hear($0) }, notices: { [weak self] in self?.note($0) })
     client.withLock { $0 = started }
   }
 
@@ -69,7 +70,8 @@ final class ReceivingLink: Sendable {
     client.connect(settings)
     waiting: for await moment in moments {
       switch moment {
-      case .connectionEnded(let failure):
+      case .connectionEnded(let failure, let stood):
+        if stood { backoff = ReconnectBackoff(Self.backoff) }
         let milliseconds = backoff.afterFailure(failure.kind, using: &generator)
         report(.down(failure, nextAttemptMilliseconds: milliseconds))
         pause?.cancel()
@@ -93,11 +95,11 @@ final class ReceivingLink: Sendable {
   private func hear(_ event: LinkEvent) {
     switch event {
     case .connected: break
-    case .connectionFailed(let failure): moment.yield(.connectionEnded(failure))
+    case .connectionFailed(let failure): moment.yield(.connectionEnded(failure, stood: false))
     case .disconnected(let failure):
       // Their devices send again when they miss the receipt.
       state.withLock { $0.unconfirmed.removeAll() }
-      if failure.kind != .requested { moment.yield(.connectionEnded(failure)) }
+      if failure.kind != .requested { moment.yield(.connectionEnded(failure, stood: true)) }
     case .published(let token, _):
       state.withLock { _ = $0.unconfirmed.remove(token) }
       finishIfDone()
@@ -143,16 +145,5 @@ final class ReceivingLink: Sendable {
     guard let until else { return }
     let isDone = state.withLock { $0.completed >= until && $0.unconfirmed.isEmpty }
     if isDone { moment.yield(.finished(success: true)) }
-  }
-}
-
-/// The wall clock; a receiver needs no more of the time than this.
-struct ReceiverClock: TimeSource {
-  func now() -> Timestamp {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Timestamp(
-      utcNanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec), bootID: "", monotonicNanoseconds: 0,
-      synchronised: false)
   }
 }

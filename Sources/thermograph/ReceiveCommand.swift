@@ -2,6 +2,7 @@ import ArgumentParser
 import CloudLink
 import Forwarding
 import Glibc
+import LinuxIO
 import Receiving
 import Storage
 import UnixSignals
@@ -82,9 +83,10 @@ struct ReceiveCommand: AsyncParsableCommand {
     let name = clientID ?? "receiver-" + String(UInt32.random(in: 0...UInt32.max, using: &generator), radix: 16)
     let settings = try settings(name: name)
     do {
-      let receiver = try Receiver(folder: output, name: name, digests: OpenSSLDigests(), time: ReceiverClock())
+      let clock = try SystemClock()
+      let receiver = try Receiver(folder: output, name: name, digests: OpenSSLDigests(), time: clock)
       let link = try ReceivingLink(
-        settings: settings, receiver: receiver, until: until,
+        settings: settings, receiver: receiver, time: clock, until: until,
         report: { [json, output] in Self.report($0, json: json, output: output) })
       let isDone = await link.run(until: UnixSignalsSequence(trapping: .sigint, .sigterm))
       guard isDone else { throw ExitCode.failure }

@@ -45,7 +45,7 @@ struct RunCommand: AsyncParsableCommand {
         try simulate
         ? Simulation(settings: settings, readerPath: settings.paths.runtimeDirectory + "/reader", logger: logger) : nil
       try await DeviceRuntime(
-        settings: settings, configurationText: reading.effectiveListing(),
+        settings: settings, configurationText: reading.canonicalText,
         credentialsDirectory: environment("CREDENTIALS_DIRECTORY"),
         notifier: ServiceNotifier(environment: notifyEnvironment, processID: getpid()), logger: logger
       ).run(simulation: simulation)

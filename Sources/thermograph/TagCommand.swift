@@ -9,7 +9,7 @@ struct TagCommand: ParsableCommand {
       Tag numbers are a patient's identity: these commands print them on purpose, for whoever enrols tags. The \
       running service never does.
       """,
-    subcommands: [TagDecodeCommand.self, TagReadCommand.self])
+    subcommands: [TagDecodeCommand.self, TagReadCommand.self, TagFindCommand.self])
 }
 
 extension ReaderKind: ExpressibleByArgument {}

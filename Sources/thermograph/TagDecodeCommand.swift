@@ -16,6 +16,7 @@ struct TagDecodeCommand: ParsableCommand {
         thermograph tag decode --reader rdm6300 < recording.bin
         echo 0236373030334235314336434203 | thermograph tag decode --reader rdm6300 --hex -
         thermograph tag decode --reader pn532-hsu --hex dialogue.txt
+        thermograph tag decode --reader rdm6300 --runs 20 < recording.bin
       """)
 
   @Option(name: .long, help: "The reader's protocol: rdm6300, id12la, pn532-hsu or line.")
@@ -29,7 +30,15 @@ struct TagDecodeCommand: ParsableCommand {
   @Flag(name: .long, help: "Accepted for uniformity: the output is always JSON.")
   var json = false
 
+  @Option(name: .long, help: "Print no tags: decode all of the input so many times and print the time it took.")
+  var runs: Int?
+
+  func validate() throws {
+    if let runs, !(1...10_000).contains(runs) { throw ValidationError("--runs is 1 to 10000, not \(runs)") }
+  }
+
   func run() throws {
+    if let runs { return try measure(runs: runs) }
     var decoder = makeTagDecoder(for: reader, linePattern: line.pattern)
     var tally = Tally()
     var digits = HexDigits()
@@ -50,6 +59,45 @@ struct TagDecodeCommand: ParsableCommand {
     }
   }
 
+  /// Times the decoder alone, on bytes that are already in memory.
+  private func measure(runs: Int) throws {
+    let source = try ByteSource(path: hex ?? "-")
+    var digits = HexDigits()
+    var bytes: [UInt8] = []
+    while let piece = try source.next() {
+      bytes += hex == nil ? piece : try digits.bytes(from: piece, of: source.name)
+      guard bytes.count <= Self.largestMeasuredByteCount else {
+        throw TagInputError(
+          "\(source.name): more than \(Self.largestMeasuredByteCount) bytes; --runs keeps them in memory")
+      }
+    }
+    guard !bytes.isEmpty else { throw TagInputError("\(source.name): no bytes to decode") }
+    var readings = 0
+    var rejects = 0
+    var milliseconds: [Double] = []
+    for _ in 0..<runs {
+      (readings, rejects) = (0, 0)
+      var decoder = makeTagDecoder(for: reader, linePattern: line.pattern)
+      let began = ContinuousClock.now
+      bytes.withUnsafeBytes { buffer in
+        decoder.decode(buffer) { event in
+          switch event {
+          case .reading: readings += 1
+          case .reject: rejects += 1
+          case .otherFrame: break
+          }
+        }
+      }
+      milliseconds.append((ContinuousClock.now - began) / .milliseconds(1))
+    }
+    milliseconds.sort()
+    print(
+      "{\"bytes\":\(bytes.count),\"readings\":\(readings),\"rejects\":\(rejects),"
+        + "\"median_ms\":\(milliseconds[runs / 2]),\"min_ms\":\(milliseconds[0])}")
+  }
+
+  private static let largestMeasuredByteCount = 64 << 20
+
   private struct Tally {
     var readingCount = 0
     var otherFrameCount = 0
@@ -65,6 +113,15 @@ struct TagDecodeCommand: ParsableCommand {
         printToStandardError("reject \(reject.reason.rawValue): \(reject)")
       }
     }
+  }
+}
+
+/// Input that is not what the option says: one line, without the usage text that a wrong option deserves.
+private struct TagInputError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) {
+    self.description = description
   }
 }
 
@@ -86,7 +143,7 @@ private struct HexDigits {
     for character in text {
       if [0x20, 0x09, 0x0A, 0x0D].contains(character) { continue }
       guard let digit = Hexadecimal.value(of: character) else {
-        throw ValidationError(
+        throw TagInputError(
           "\(name): byte 0x\(Hexadecimal.text(of: [character])) is no hexadecimal digit; for raw bytes leave --hex out")
       }
       if let high {
@@ -100,7 +157,7 @@ private struct HexDigits {
   }
 
   func end(of name: String) throws {
-    if high != nil { throw ValidationError("\(name): an odd number of hexadecimal digits; the last byte has one only") }
+    if high != nil { throw TagInputError("\(name): an odd number of hexadecimal digits; the last byte has one only") }
   }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Identification
 import LinuxIO
 import Provenance
@@ -62,6 +63,8 @@ struct TagReadCommand: AsyncParsableCommand {
       case .presentation(.refused(let refusal)):
         printToStandardError("refused: \(refusal)")
       }
+      // Each line at once, into a pipe too: somebody is watching. All streams, since `stdout` is a global of C.
+      fflush(nil)
       if let count, presentedCount >= count { return }
     }
   }

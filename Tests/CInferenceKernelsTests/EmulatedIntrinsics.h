@@ -164,6 +164,22 @@ EMULATED __m256i emulated_cvtsepi16_epi8(emulated_512 a) {
   return x;
 }
 
+EMULATED __m128i emulated_cvtsepi32_epi8(emulated_512 a) {
+  int8_t bytes[16];
+  for (int i = 0; i < 16; i++) bytes[i] = (int8_t)emulated_saturate(a.i32[i], -128, 127);
+  __m128i x;
+  memcpy(&x, bytes, 16);
+  return x;
+}
+
+EMULATED emulated_512 emulated_cvtepi8_epi32(__m128i a) {
+  int8_t bytes[16];
+  memcpy(bytes, &a, 16);
+  emulated_512 x;
+  for (int i = 0; i < 16; i++) x.i32[i] = bytes[i];
+  return x;
+}
+
 EMULATED void emulated_mask_store_256(void *p, __mmask32 k, __m256i x) {
   int8_t bytes[32];
   memcpy(bytes, &x, 32);
@@ -210,6 +226,8 @@ EMULATED void emulated_mask_store_128(void *p, __mmask16 k, __m128i x) {
 #define _mm512_mask_shuffle_epi32 emulated_mask_shuffle_32
 #define _mm512_cmpgt_epi32_mask emulated_cmpgt_32
 #define _mm512_packs_epi32 emulated_packs_32
+#define _mm512_cvtsepi32_epi8 emulated_cvtsepi32_epi8
+#define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
 #define _mm512_cvtsepi16_epi8 emulated_cvtsepi16_epi8
 #define _mm512_dpbusd_epi32 emulated_dpbusd
 #define _mm512_dpwssd_epi32 emulated_dpwssd

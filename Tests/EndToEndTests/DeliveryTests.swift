@@ -26,6 +26,40 @@ import Testing
     let arrivals = try workspace.arrivals().filter { $0["capture_id"] != nil }
     #expect(arrivals.count == 5, "a record and four images, once each: \(arrivals)")
     #expect(arrivals.allSatisfy { $0["replayed"] as? Bool == false })
+    try workspace.expectNoTraceOfTheTag([0x0D, 0xE0, 0, 0, 1])
+  }
+
+  @Test func theBrokerTellsOnlineOfflineAndStopped() async throws {
+    let workspace = try Workspace()
+    let broker = try Broker(in: workspace.folder)
+    try await broker.start()
+    let receiver = try workspace.startReceiver(port: broker.port, until: 1)
+    let configuration = try workspace.configure(port: broker.port, captures: 0)
+    func status() throws -> [String: Any]? {
+      guard let data = FileManager.default.contents(atPath: workspace.received + "/test-site/test-device/status.json")
+      else { return nil }
+      return try JSONSerialization.jsonObject(with: data) as? [String: Any]
+    }
+    func runUntilOnline() async throws -> Program {
+      let device = try Program(
+        Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)
+      try await eventually("the status is online", context: { device.errors }) {
+        try status()?["state"] as? String == "online"
+      }
+      return device
+    }
+
+    let killed = try await runUntilOnline()
+    killed.send(SIGKILL)
+    try await killed.waitForExit()
+    try await eventually("the will says offline") { try status()?["state"] as? String == "offline" }
+
+    let stopped = try await runUntilOnline()
+    stopped.send(SIGTERM)
+    #expect(try await stopped.waitForExit(seconds: 20) == 0)
+    try await eventually("the farewell says stopped") { try status()?["state"] as? String == "stopped" }
+    receiver.send(SIGTERM)
+    #expect(try await receiver.waitForExit(seconds: 20) == 0, "\(receiver.errors)")
   }
 
   @Test func threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder() async throws {
@@ -71,7 +105,11 @@ import Testing
 
     let listing = try await Program.run(["outbox", "list", "--config", configuration, "--json"], in: workspace.folder)
     #expect(listing.status == 0, "\(listing.errors)")
-    #expect(!listing.output.contains("\"capture\""), "\(listing.output)")
+    let totals = try #require(
+      (JSONSerialization.jsonObject(with: Data(listing.output.utf8)) as? [String: Any])?["totals"]
+        as? [String: [String: [String: Int]]], "\(listing.output)")
+    #expect(totals["capture"]?.values.allSatisfy { $0["rows"] == 0 } == true, "\(listing.output)")
+    #expect(totals["image"]?.values.allSatisfy { $0["rows"] == 0 } == true, "\(listing.output)")
     let left = try FileManager.default.subpathsOfDirectory(atPath: workspace.folder + "/state")
     #expect(!left.contains { $0.hasSuffix(".tmp") || $0.hasSuffix(".png") }, "\(left)")
   }

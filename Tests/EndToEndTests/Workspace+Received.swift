@@ -81,4 +81,23 @@ extension Workspace {
     // A picture of nothing would not pass: the scene itself spans ten degrees.
     #expect((master.max() ?? 0) - (master.min() ?? 0) > 8)
   }
+
+  /// Nothing that any process wrote holds the tag's identity: neither as bytes nor in a printed number format.
+  func expectNoTraceOfTheTag(_ uid: [UInt8]) throws {
+    let hexadecimal = uid.map { String(format: "%02x", $0) }.joined()
+    let number = uid.dropFirst().reduce(0) { $0 << 8 | Int($1) }
+    let forms: [[UInt8]] = [
+      uid, Array(hexadecimal.utf8), Array(hexadecimal.uppercased().utf8), Array(hexadecimal.dropFirst(2).utf8),
+      Array(String(format: "%010d", number).utf8),
+    ]
+    var looked = 0
+    for path in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+      guard let content = FileManager.default.contents(atPath: folder + "/" + path) else { continue }
+      looked += 1
+      for form in forms {
+        #expect(content.range(of: Data(form)) == nil, "\(path) holds the tag's identity")
+      }
+    }
+    #expect(looked > 8)
+  }
 }

@@ -289,6 +289,22 @@ import Testing
     #expect(bench.delivered == [3, 4])
   }
 
+  @Test func whatCannotBeReadForNowWaitsAndIsNeverSetAside() {
+    var bench = Bench(quick { $0.window = 1 }, waiting: [makeItem(1), makeItem(2), makeItem(3, .event)])
+    bench.connect()
+    for _ in 0..<10 {
+      let token = bench.wire.removeFirst().token
+      bench.send(.unavailable(token))
+      bench.answerAll()
+      bench.now += 120_000_000_000
+      bench.send(.tick)
+    }
+    #expect(bench.quarantined.isEmpty)
+    #expect(bench.delivered == [3])
+    bench.answerAll()
+    #expect(bench.delivered == [3, 1, 2])
+  }
+
   @Test func onlyAWindowOfTheBacklogIsHeld() {
     var bench = Bench(quick(), waiting: (1...1000).map { makeItem($0) })
     bench.connect()

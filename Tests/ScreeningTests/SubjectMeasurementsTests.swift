@@ -160,7 +160,7 @@ import Testing
     #expect(failed(frame, conditions { $0.ambientCelsius = 17 }) == [.ambientRange])
     #expect(failed(frame, conditions { $0.ambientCelsius = 26 }) == [.ambientRange])
     #expect(failed(frame, conditions { $0.ambientDriftCelsiusPerMinute = -0.4 }) == [.ambientDrift])
-    #expect(failed(frame, conditions { $0.motionCelsius = 0.9 }) == [.motion])
+    #expect(failed(frame, conditions { $0.motionCelsius = 1.6 }) == [.motion])
     #expect(failed(frame, conditions { $0.deadPixels = 11 }) == [.deadPixels])
     #expect(failed(frame, conditions { $0.noiseCelsius = 0.3 }) == [.noise])
     #expect(failed(frame, conditions { $0.clockSynchronised = false }) == [.clockUnsynchronised])

@@ -34,8 +34,8 @@ import Testing
       #expect(item.contentType == "image/png")
     }
     let accounts = try await outbox.accounts()
-    #expect(accounts[.capture, .pending] == OutboxUsage(rows: 1, bytes: json.count + 28))
-    #expect(accounts[.image, .pending] == OutboxUsage(rows: 2, bytes: 6700 + 56))
+    #expect(accounts[.capture, .pending] == OutboxUsage(rows: 1, bytes: json.count + 190))
+    #expect(accounts[.image, .pending] == OutboxUsage(rows: 2, bytes: 6700 + 228 + 224))
     await outbox.close()
   }
 
@@ -52,6 +52,8 @@ import Testing
     for name in try FileManager.default.contentsOfDirectory(atPath: scratch.path) {
       let data = try Data(contentsOf: URL(fileURLWithPath: scratch.file(name)))
       #expect(data.range(of: Data(marker.utf8)) == nil, "\(name) shows the payload")
+      let mode = try FileManager.default.attributesOfItem(atPath: scratch.file(name))[.posixPermissions] as? Int
+      #expect(mode == 0o600, "\(name) is open to others")
       files += 1
     }
     #expect(files >= 2)

@@ -47,7 +47,9 @@ final class ScratchDirectory {
   let path: String
 
   init() throws {
-    path = NSTemporaryDirectory() + "outbox-test-" + UUID().uuidString
+    // In memory where there is such a place: these tests are about content, and fsync of a busy disk is slow.
+    let base = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm/" : NSTemporaryDirectory()
+    path = base + "outbox-test-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
@@ -69,7 +71,13 @@ func makeKey(_ seed: UInt64 = .random(in: .min ... .max)) throws -> SealingKey {
 /// Bytes that no compression or pattern would hide.
 func noise(_ count: Int, seed: UInt64) -> [UInt8] {
   var generator = SeededGenerator(seed: seed)
-  return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+  return [UInt8](unsafeUninitializedCapacity: count + 8) { buffer, filled in
+    let raw = UnsafeMutableRawBufferPointer(buffer)
+    for offset in stride(from: 0, to: count, by: 8) {
+      raw.storeBytes(of: generator.next(), toByteOffset: offset, as: UInt64.self)
+    }
+    filled = count
+  }
 }
 
 func makeCapture(
@@ -83,5 +91,16 @@ func makeCapture(
   }
   return NewCapture(captureID: id, created: time, images: images) { number in
     Array("{\"capture_id\":\"\(id)\",\"outbox_id\":\"\(number.outboxID)\",\"sequence\":\(number.sequence)}".utf8)
+  }
+}
+
+/// Stores a capture; the refusal when a limit forbids it, nil when it is stored.
+func quotaRefusal(of capture: NewCapture, by outbox: Outbox) async throws -> QuotaRefusal? {
+  do throws(OutboxError) {
+    _ = try await outbox.enqueue(capture)
+    return nil
+  } catch {
+    guard case .refused(let refusal) = error else { throw error }
+    return refusal
   }
 }

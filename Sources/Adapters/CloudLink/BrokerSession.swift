@@ -22,6 +22,15 @@ final class BrokerSession {
     case closed
   }
 
+  /// How long a broker may take to refuse our certificate before CONNECT is sent all the same.
+  private static let judgementMilliseconds: Int64 = 500
+
+  /// Publishes that wait for the window at a time. The delivery logic keeps the window by itself; this is for the few
+  /// messages beside it (status, receipts) under a small Receive Maximum.
+  private static let waitingMaximum = 256
+  static let brokenHandshake =
+    "the broker closed the connection in the TLS handshake; does it refuse our certificate?"
+
   private(set) var stage: Stage = .connecting
   /// What the delivery logic should hear; the loop takes it.
   private(set) var events: [LinkEvent] = []
@@ -32,8 +41,13 @@ final class BrokerSession {
   let address: String
   let client: OpaquePointer
   let callbacks: SessionCallbacks
-  private let tls: TLSContext?
+  let tls: TLSContext?
+  /// CONNECT is held back until then, unless the broker speaks first.
+  private(set) var holdUntil: Int64?
   private var inFlight: [Int32: PublishToken] = [:]
+  /// Publishes beyond the window, whose time comes with the next PUBACK.
+  private var waiting: [(OutgoingMessage, PublishToken)] = []
+  private var isResuming = false
   private var pendingSubscriptions: [Int32: String] = [:]
   var watch: LineWatch
 
@@ -75,7 +89,7 @@ final class BrokerSession {
 
   /// What to poll the descriptor for.
   var pollEvents: Int16 {
-    let wantsWrite = stage == .connecting || mosquitto_want_write(client)
+    let wantsWrite = stage == .connecting || (holdUntil == nil && mosquitto_want_write(client))
     return Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0)
   }
 
@@ -105,12 +119,15 @@ final class BrokerSession {
       if stage == .connecting { return nil }
     }
     if stage == .securing {
-      if let failure = secure(found) { return failure }
-      if stage == .securing { return nil }
+      if let failure = secure(found, now: now) { return failure }
+      if stage == .securing || holdUntil != nil { return nil }
     }
     var code: Int32 = Int32(MOSQ_ERR_SUCCESS.rawValue)
     let before = callbacks.factCount
-    if found & Int16(POLLIN | POLLERR | POLLHUP) != 0 { code = mosquitto_loop_read(client, 1) }
+    if found & Int16(POLLIN | POLLERR | POLLHUP) != 0 {
+      holdUntil = nil
+      code = link_guarded_read(client)
+    }
     let readErrno = errno
     if let failure = digest() { return failure }
     if code != Int32(MOSQ_ERR_SUCCESS.rawValue) { return failure(code: code, errnoCode: readErrno) }
@@ -120,12 +137,13 @@ final class BrokerSession {
     {
       return failure
     }
+    if let failure = resumeWaiting() { return failure }
     return flush()
   }
 
   /// Writes what waits, as far as the socket takes it.
-  func flush() -> LinkFailure? {
-    guard descriptor >= 0, mosquitto_want_write(client) else { return nil }
+  private func flush() -> LinkFailure? {
+    guard descriptor >= 0, holdUntil == nil, mosquitto_want_write(client) else { return nil }
     let code = mosquitto_loop_write(client, 1)
     let writeErrno = errno
     if let failure = digest() { return failure }
@@ -135,6 +153,10 @@ final class BrokerSession {
   /// Keep-alive and silence; to be called about once a second. Returns why the session ended, or nil.
   func tick(now: Int64) -> LinkFailure? {
     guard stage == .open || stage == .greeting else { return nil }
+    if let holdUntil, now >= holdUntil {
+      self.holdUntil = nil
+      if let failure = flush() { return failure }
+    }
     switch watch.check(descriptor: descriptor, now: now) {
     case .busy: return nil
     case .silent(let milliseconds):
@@ -154,8 +176,12 @@ final class BrokerSession {
       refuse("no connection")
       return nil
     }
-    guard window > 0 else {
-      refuse("the window of \(min(settings.inFlightMaximum, limits.receiveMaximum)) publishes is full")
+    guard window > 0, isResuming || waiting.isEmpty else {
+      guard waiting.count < Self.waitingMaximum else {
+        refuse("\(Self.waitingMaximum) publishes wait for the broker's window already")
+        return nil
+      }
+      waiting.append((message, token))
       return nil
     }
     let bytes = message.packetBytesUpperBound
@@ -169,7 +195,7 @@ final class BrokerSession {
       let properties = limits.protocolVersion == .mqtt5 ? try PropertyList(of: message) : PropertyList()
       code = message.payload.withUnsafeBytes { payload in
         mosquitto_publish_v5(
-          client, &identifier, message.topic, Int32(clamping: payload.count), payload.baseAddress,
+          client, &identifier, outgoingTopic(message.topic), Int32(clamping: payload.count), payload.baseAddress,
           Int32(message.qualityOfService.rawValue), message.retain, properties.head)
       }
     } catch {
@@ -188,6 +214,17 @@ final class BrokerSession {
       refuse(LinkLibraryError.text(code, errnoCode: publishErrno))
       return nil
     }
+  }
+
+  /// Hands over what waited for the window, in order.
+  private func resumeWaiting() -> LinkFailure? {
+    isResuming = true
+    defer { isResuming = false }
+    while window > 0, !waiting.isEmpty {
+      let (message, token) = waiting.removeFirst()
+      if let failure = publish(message, token: token) { return failure }
+    }
+    return nil
   }
 
   /// Begins the good-bye: after DISCONNECT with success the broker does not publish the will. Publishes without an
@@ -252,7 +289,7 @@ extension BrokerSession {
     var properties = settings.protocolVersion == .mqtt5 ? try PropertyList(of: will) : PropertyList()
     let code = will.payload.withUnsafeBytes { payload in
       mosquitto_will_set_v5(
-        client, will.topic, Int32(clamping: payload.count), payload.baseAddress,
+        client, outgoingTopic(will.topic), Int32(clamping: payload.count), payload.baseAddress,
         Int32(will.qualityOfService.rawValue), will.retain, properties.head)
     }
     try check(code, "will")
@@ -284,28 +321,44 @@ extension BrokerSession {
   }
 
   // libmosquitto takes a lost connection within the handshake for "try again", for ever; so we look first.
-  private func secure(_ found: Int16) -> LinkFailure? {
+  private func secure(_ found: Int16, now: Int64) -> LinkFailure? {
     guard found != 0 else { return nil }
-    let pending = link_socket_pending_error(descriptor)
-    guard pending == 0 else { return failure(code: Int32(MOSQ_ERR_ERRNO.rawValue), errnoCode: pending) }
     let closed = link_socket_peer_closed(descriptor)
     guard closed >= 0 else { return failure(code: Int32(MOSQ_ERR_ERRNO.rawValue), errnoCode: -closed) }
     guard closed == 0 else {
-      return LinkFailure(kind: .tls, detail: "\(place): the broker closed the connection in the TLS handshake")
+      return failure(code: Int32(MOSQ_ERR_CONN_LOST.rawValue), errnoCode: 0)
     }
-    let code = mosquitto_loop_read(client, 1)
+    let code = link_guarded_read(client)
     guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
     if link_tls_established(client) {
       stage = .greeting
-      if let version = link_tls_protocol(client) { notices.append(.secured(protocol: String(cString: version))) }
+      let version = link_tls_protocol(client).map { String(cString: $0) } ?? ""
+      notices.append(.secured(protocol: version))
+      // Under TLS 1.3 our side is done before the broker has judged our certificate. Were CONNECT on its way already,
+      // the broker would reset the connection and its alert, the only word about the reason, would be lost with it.
+      if version == "TLSv1.3" {
+        holdUntil = now + Self.judgementMilliseconds
+      }
     }
     return nil
+  }
+
+  private func outgoingTopic(_ topic: String) -> String { settings.topicTemplate?.outgoing(topic) ?? topic }
+
+  private func receive(_ message: IncomingMessage) {
+    guard let template = settings.topicTemplate else { return events.append(.received(message)) }
+    var message = message
+    for filter in settings.subscriptions {
+      guard let topic = template.incoming(message.topic, subscribed: filter) else { continue }
+      message.topic = topic
+      return events.append(.received(message))
+    }
   }
 
   private func subscribe() -> LinkFailure? {
     for filter in settings.subscriptions {
       var identifier: Int32 = 0
-      let code = mosquitto_subscribe(client, &identifier, filter, 1)
+      let code = mosquitto_subscribe(client, &identifier, settings.topicTemplate?.filter(filter) ?? filter, 1)
       guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
       pendingSubscriptions[identifier] = filter
     }
@@ -337,47 +390,17 @@ extension BrokerSession {
       case .subscribeAnswer(let identifier, let reasons):
         guard let filter = pendingSubscriptions.removeValue(forKey: identifier) else { continue }
         for reason in reasons { notices.append(.subscribed(filter: filter, reason: reason)) }
-      case .received(let message): events.append(.received(message))
+      case .received(let message):
+        // On a quick line a packet may be whole before the watch sees that it is too long.
+        guard message.payload.count <= settings.incomingPacketBytesMaximum else {
+          return LineWatch.tooLong(settings.incomingPacketBytesMaximum)
+        }
+        receive(message)
       case .closed(let code, let errnoCode): return failure(code: code, errnoCode: errnoCode)
       }
     }
     return nil
   }
-
-  /// The failure behind a code of libmosquitto, or behind a reason code of the broker's DISCONNECT (from 0x80 on).
-  private func failure(code: Int32, errnoCode: Int32) -> LinkFailure {
-    if code >= 0x80 { return .brokerDisconnect(reason: UInt8(truncatingIfNeeded: code)).at(place) }
-    if let tls,
-      stage == .securing || code == Int32(MOSQ_ERR_TLS.rawValue)
-        || (stage == .greeting && callbacks.lastErrorLine != nil)
-    {
-      return tls.handshakeFailure(log: callbacks.lastErrorLine)
-    }
-    switch code {
-    case Int32(MOSQ_ERR_PROTOCOL.rawValue), Int32(MOSQ_ERR_MALFORMED_PACKET.rawValue),
-      Int32(MOSQ_ERR_MALFORMED_UTF8.rawValue), Int32(MOSQ_ERR_DUPLICATE_PROPERTY.rawValue):
-      return LinkFailure(kind: .protocolError, detail: "\(place): \(LinkLibraryError.text(code, errnoCode: 0))")
-    case Int32(MOSQ_ERR_KEEPALIVE.rawValue):
-      return LinkFailure(kind: .timeout, detail: "\(place): no answer to PINGREQ")
-    default: break
-    }
-    switch stage {
-    case .connecting, .securing:
-      let kind: LinkFailure.Kind = errnoCode == ETIMEDOUT ? .timeout : .unreachable
-      return LinkFailure(kind: kind, detail: "\(place): \(LinkLibraryError.text(code, errnoCode: errnoCode))")
-    case .greeting:
-      return LinkFailure(kind: .unreachable, detail: "\(place): the broker closed the connection before CONNACK")
-    case .open, .closing, .closed:
-      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && errnoCode == ETIMEDOUT
-      return LinkFailure(
-        kind: timedOut ? .timeout : .closedByPeer,
-        detail: "\(place): \(LinkLibraryError.text(code, errnoCode: errnoCode))")
-    }
-  }
-}
-
-extension LinkFailure {
-  fileprivate func at(_ place: String) -> LinkFailure { LinkFailure(kind: kind, detail: "\(place): \(detail)") }
 }
 
 /// libmosquitto wants to be initialised once a process.

@@ -31,6 +31,9 @@ struct LineWatch {
     lastProgress = now
   }
 
+  /// Whether so little came that TCP_USER_TIMEOUT (three quarters of the keep-alive) may have ended the connection.
+  func isSilent(at now: Int64) -> Bool { now - lastProgress > keepAliveMilliseconds * 6 / 10 }
+
   /// Looks at the socket.
   mutating func check(descriptor: Int32, now: Int64) -> Verdict {
     var progress = link_socket_progress()
@@ -66,6 +69,10 @@ struct LineWatch {
       return nil
     }
     guard progress.received_bytes &- receivedAtPacket > UInt64(clamping: bytesMaximum) else { return nil }
-    return LinkFailure(kind: .protocolError, detail: "the peer sends a packet of more than \(bytesMaximum) bytes")
+    return Self.tooLong(bytesMaximum)
+  }
+
+  static func tooLong(_ bytesMaximum: Int) -> LinkFailure {
+    LinkFailure(kind: .protocolError, detail: "the peer sends a packet of more than \(bytesMaximum) bytes")
   }
 }

@@ -83,7 +83,7 @@ final class LinkLoop {
     case .idle: break
     case .resolving(let attempt): until = attempt.deadline
     case .opening(let attempt, let session, let addressDeadline):
-      until = min(attempt.deadline, addressDeadline)
+      until = min(attempt.deadline, addressDeadline, session.holdUntil ?? .max)
       descriptors.append(pollfd(fd: session.descriptor, events: session.pollEvents, revents: 0))
     case .open(let session):
       until = nextTick

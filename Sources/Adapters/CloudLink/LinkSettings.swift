@@ -21,6 +21,8 @@ package struct LinkSettings: Sendable {
   package var will: OutgoingMessage?
   /// Filters to subscribe to (QoS 1) as soon as a connection stands.
   package var subscriptions: [String] = []
+  /// How topics are called at a broker that prescribes them; nil for any ordinary broker.
+  package var topicTemplate: TopicTemplate?
   /// From the first look-up of the name to CONNACK, in all.
   package var connectTimeoutMilliseconds: Int = 30_000
   /// Publishes without an outcome at a time, 1...1024. The broker's Receive Maximum lowers it further.

@@ -46,7 +46,8 @@ package final class MQTTClient: Sendable {
   }
 
   /// Hands a message over. Its outcome is `.published` with `token`; when the connection ends first there is none.
-  /// `.notSent` at once when there is no connection or the window is full.
+  /// Beyond the broker's window up to 256 publishes wait for their turn. `.notSent` at once when there is no
+  /// connection or no place to wait.
   package func publish(_ message: OutgoingMessage, token: PublishToken) {
     commands.add(.publish(message, token))
   }

@@ -1,4 +1,5 @@
 import Configuration
+import LocalFiles
 
 /// The configuration files of a device: the main file, the drop-ins beside it and the board profile they name.
 package struct ConfigurationFolder: Sendable {
@@ -6,6 +7,9 @@ package struct ConfigurationFolder: Sendable {
   package var mainFile: String
   /// `$CREDENTIALS_DIRECTORY`, for secrets given as `credential:NAME`.
   package var credentialsDirectory: String?
+
+  /// Content that counts instead of the file at its path, for files that are about to be installed.
+  package var overlay: [String: [UInt8]] = [:]
 
   package static let installedMainFile = "/etc/thermograph/thermograph.toml"
   static let maximumDropIns = 64
@@ -17,7 +21,7 @@ package struct ConfigurationFolder: Sendable {
 
   /// Reads and checks every file. Does not fail: what is wrong is in `faults`.
   package func read() -> ConfigurationReading {
-    var sources = Sources()
+    var sources = Sources(overlay: overlay)
     sources.add(mainFile, role: .settings, whatToDo: mainFileAdvice)
     for file in dropIns(&sources) {
       sources.add(file, role: .settings) { _ in "a readable file, or none" }
@@ -29,21 +33,46 @@ package struct ConfigurationFolder: Sendable {
     return reading
   }
 
+  /// The line of `fault` with a caret, or `nil` when it is of a whole file or the file is gone.
+  package static func excerpt(of fault: ConfigurationFault) -> SourceExcerpt? {
+    guard let line = fault.place.line, let column = fault.place.column else { return nil }
+    do throws(FileError) {
+      let bytes = try BoundedFile.read(fault.place.file, maximumBytes: TOMLText.maximumBytes)
+      let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      guard lines.indices.contains(line - 1) else { return nil }
+      return SourceExcerpt(line: String(decoding: lines[line - 1], as: UTF8.self), column: column)
+    } catch {
+      // The fault itself is reported; its line is a convenience.
+      return nil
+    }
+  }
+
   /// What has been read so far.
   private struct Sources {
+    let overlay: [String: [UInt8]]
     var layers: [ConfigurationLayer] = []
     var faults: [ConfigurationFault] = []
 
+    private func bytes(of file: String) throws(FileError) -> [UInt8] {
+      guard let bytes = overlay[file] else {
+        return try BoundedFile.read(file, maximumBytes: TOMLText.maximumBytes)
+      }
+      guard bytes.count <= TOMLText.maximumBytes else {
+        throw FileError(path: file, reason: "has \(bytes.count) bytes; expected at most \(TOMLText.maximumBytes)")
+      }
+      return bytes
+    }
+
     mutating func add(
-      _ file: String, role: ConfigurationLayer.Role, first: Bool = false, whatToDo: (FileProblem) -> String
+      _ file: String, role: ConfigurationLayer.Role, first: Bool = false, whatToDo: (FileError) -> String
     ) {
-      do throws(FileProblem) {
-        let text = TOMLText(try readFile(file, maximumBytes: TOMLText.maximumBytes), file: file)
+      do throws(FileError) {
+        let text = TOMLText(try bytes(of: file), file: file)
         faults += text.faults
         let layer = ConfigurationLayer(role: role, file: file, root: text.root, isPartial: text.isPartial)
         layers.insert(layer, at: first ? 0 : layers.count)
       } catch {
-        faults.append(ConfigurationFault(at: SourcePlace(file: file), error.what, expected: whatToDo(error)))
+        faults.append(ConfigurationFault(at: SourcePlace(file: file), error.short, expected: whatToDo(error)))
         // Its keys are unknown, which is not the same as unset.
         let nothing = LocatedValue(.table([]), at: SourcePlace(file: file))
         layers.insert(ConfigurationLayer(role: role, file: file, root: nothing, isPartial: true), at: 0)
@@ -51,7 +80,7 @@ package struct ConfigurationFolder: Sendable {
     }
   }
 
-  private func mainFileAdvice(_ problem: FileProblem) -> String {
+  private func mainFileAdvice(_ problem: FileError) -> String {
     if problem.isMissing {
       return "a configuration there: start from /usr/share/doc/thermograph/examples/thermograph.toml, "
         + "or name a file with --config"
@@ -64,24 +93,26 @@ package struct ConfigurationFolder: Sendable {
     let directory =
       (mainFile.contains("/") ? String(mainFile[...(mainFile.lastIndex(of: "/") ?? mainFile.startIndex)]) : "")
       + "conf.d"
-    do throws(FileProblem) {
-      let names = try listDirectory(directory, maximumNames: 1000).filter {
-        $0.hasSuffix(".toml") && !$0.hasPrefix(".")
-      }
-      if names.count > Self.maximumDropIns {
-        sources.faults.append(
-          ConfigurationFault(
-            at: SourcePlace(file: directory), "holds \(names.count) drop-ins",
-            expected: "at most \(Self.maximumDropIns)"))
-      }
-      return names.prefix(Self.maximumDropIns).map { "\(directory)/\($0)" }
+    var names: Set<String> = []
+    do throws(FileError) {
+      names.formUnion(try Folder.names(in: directory, maximumNames: 1000))
     } catch {
       if !error.isMissing {
         sources.faults.append(
-          ConfigurationFault(at: SourcePlace(file: directory), error.what, expected: "a readable directory, or none"))
+          ConfigurationFault(at: SourcePlace(file: directory), error.short, expected: "a readable directory, or none"))
       }
-      return []
     }
+    names.formUnion(
+      overlay.keys.filter { $0.hasPrefix(directory + "/") }.map { String($0.dropFirst(directory.count + 1)) })
+    let dropIns = names.filter { $0.hasSuffix(".toml") && !$0.hasPrefix(".") }
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    if dropIns.count > Self.maximumDropIns {
+      sources.faults.append(
+        ConfigurationFault(
+          at: SourcePlace(file: directory), "holds \(dropIns.count) drop-ins",
+          expected: "at most \(Self.maximumDropIns)"))
+    }
+    return dropIns.prefix(Self.maximumDropIns).map { "\(directory)/\($0)" }
   }
 
   private func addBoardProfile(_ draft: ConfigurationReading, to sources: inout Sources) {
@@ -91,14 +122,14 @@ package struct ConfigurationFolder: Sendable {
     let place: SourcePlace =
       if case .file(let place) = draft.origins["device.board"] { place } else { SourcePlace(file: mainFile) }
     let known: [String]
-    do throws(FileProblem) {
-      known = try listDirectory(directory, maximumNames: 1000).filter { $0.hasSuffix(".toml") }.map {
+    do throws(FileError) {
+      known = try Folder.names(in: directory, maximumNames: 1000).filter { $0.hasSuffix(".toml") }.map {
         String($0.dropLast(5))
       }
     } catch {
       sources.faults.append(
         ConfigurationFault(
-          at: place, "device.board is \"\(board)\" and \(directory) \(error.what)",
+          at: place, "device.board is \"\(board)\" and \(directory) \(error.short)",
           expected: "paths.hardware_directory to hold the board profiles"))
       return
     }
@@ -118,8 +149,8 @@ extension ConfigurationFolder {
     for (key, path) in reading.settings.privateFiles {
       let place: SourcePlace =
         if case .file(let place) = reading.origins[key] { place } else { SourcePlace(file: mainFile) }
-      do throws(FileProblem) {
-        let mode = try permissions(of: path)
+      do throws(FileError) {
+        let mode = try Folder.permissions(of: path)
         if mode & 0o077 != 0 {
           reading.faults.append(
             ConfigurationFault(
@@ -129,9 +160,18 @@ extension ConfigurationFolder {
       } catch {
         if !error.isMissing {
           reading.notices.append(
-            ConfigurationFault(at: place, "\(key): the mode of \(path) \(error.what)", expected: "root to check it"))
+            ConfigurationFault(at: place, "\(key): \(path) \(error.short)", expected: "root to check it"))
         }
       }
     }
+  }
+}
+
+extension FileError {
+  /// What is wrong, without the advice: a fault of the configuration gives one that fits the file's purpose.
+  fileprivate var short: String {
+    if isMissing { return "does not exist" }
+    if isForbidden { return "may not be read by this user" }
+    return String(reason.prefix { $0 != ";" })
   }
 }

@@ -36,11 +36,43 @@ struct TOMLText {
   /// rest parsed again.
   private mutating func parse() {
     while faults.count < Self.maximumFaults {
-      let text = Array(lines.joined(separator: CollectionOfOne(UInt8(ascii: "\n"))))
-      guard let fault = parseOnce(text) else { return }
+      guard var fault = parseOnce(joined(lines[...])) else { return }
+      if fault.line == 0 { fault.line = firstLineThatFailsAlike() }
+      if hasBareText(atLine: fault.line) {
+        fault.what = "not TOML: a text without quotes"
+        fault.expected = "it in double quotes"
+      }
       report(fault.line, fault.column, fault.what, expected: fault.expected)
       guard emptyStatement(around: fault.line) else { return }
     }
+  }
+
+  private func joined(_ lines: ArraySlice<[UInt8]>) -> [UInt8] {
+    Array(lines.joined(separator: CollectionOfOne(UInt8(ascii: "\n"))))
+  }
+
+  /// For a fault without a place: the fewest lines from the start that show it, by halving. The parser reads forwards
+  /// and stops at its first fault, so more lines than those show it too.
+  private func firstLineThatFailsAlike() -> Int {
+    var low = 1
+    var high = lines.count
+    while low < high {
+      let middle = (low + high) / 2
+      var trial = self
+      if trial.parseOnce(joined(lines[..<middle]))?.line == 0 { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+
+  /// `kind = rdm6300`: the parser calls that a bad number, date or boolean, according to its first letter.
+  private func hasBareText(atLine line: Int) -> Bool {
+    guard lines.indices.contains(line - 1), let sign = lines[line - 1].firstIndex(of: UInt8(ascii: "=")) else {
+      return false
+    }
+    let value = lines[line - 1][(sign + 1)...].drop(while: isBlank)
+    let word = String(decoding: value.prefix { !isBlank($0) && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
+    guard let first = word.unicodeScalars.first else { return false }
+    return (first.properties.isAlphabetic || first == "/") && !["true", "false", "inf", "nan"].contains(word)
   }
 
   private mutating func report(_ line: Int, _ column: Int, _ what: String, expected: String?) {

@@ -15,6 +15,8 @@ package final class SimulatedMLX90640: I2CBus {
   /// The part's oscillator relative to the nominal one: 1.05 gives sub-pages 5 % faster.
   package var oscillatorRatio = 1.0
   package var faults: [ScriptedFault] = []
+  /// Pixels whose noise is so many times that of the others.
+  package var noisyPixels: [Int: Double] = [:]
   /// What happened, for tests.
   package private(set) var transactionCount = 0
   package private(set) var writes: [(address: UInt16, value: UInt16)] = []
@@ -24,7 +26,7 @@ package final class SimulatedMLX90640: I2CBus {
   private let address: UInt8
   private let clock: any SensorClock
   private var eeprom: [UInt16]
-  private let calibration: Calibration
+  private var calibration: Calibration
   private var ram = Array(repeating: UInt16(0x7FFF), count: SubPage.wordCount)
   private var status = StatusRegister(rawValue: 0x0010)
   private var control = ControlRegister.powerUpDefault
@@ -52,6 +54,13 @@ package final class SimulatedMLX90640: I2CBus {
     self.address = address
     generator = SeededGenerator(seed: seed)
     conversionStart = clock.nowMicroseconds
+  }
+
+  /// Another part on the same wires.
+  package func replacePart(eeprom: EEPROMImage) {
+    self.eeprom = eeprom.words
+    calibration = Calibration(eeprom)
+    synthesis = nil
   }
 
   // MARK: - The bus
@@ -165,7 +174,7 @@ package final class SimulatedMLX90640: I2CBus {
     let deviation = noiseCelsiusAtOneHertz * control.refreshRate.subPagesPerSecond.squareRoot()
     for pixel in 0..<SensorGeometry.pixelCount where control.pattern.subPage(ofPixel: pixel) == subPage {
       ram[pixel] = SubPageSynthesis.word(
-        counts[pixel] + countsPerCelsius[pixel] * deviation * generator.normal())
+        counts[pixel] + countsPerCelsius[pixel] * deviation * (noisyPixels[pixel] ?? 1) * generator.normal())
     }
     guard let synthesis else { return }
     for (index, word) in synthesis.auxiliaryRAM.enumerated() { ram[SensorGeometry.pixelCount + index] = word }

@@ -11,6 +11,9 @@ package actor SimulatedRFIDReader {
   package nonisolated let kind: ReaderKind
 
   private var terminal: PseudoTerminal?
+  /// What answers on the line when `kind` is a PN532.
+  private var chip = SimulatedPN532()
+  private var responder: Task<Void, Never>?
   private var tags: [[UInt8]] = []
   private var nextTag = 0
   private var player: Task<Void, Never>?
@@ -19,12 +22,9 @@ package actor SimulatedRFIDReader {
   /// Plugs in a reader at `path`, which must not exist, or be a link that an earlier simulation left.
   ///
   /// - Parameters:
-  ///   - kind: `.rdm6300`, `.id12la` or `.line`.
+  ///   - kind: what it plays; a PN532 answers commands, with type A tags.
   ///   - repeatMilliseconds: the RDM6300's repeat interval, 1...10_000.
   package init(kind: ReaderKind = .rdm6300, path: String, repeatMilliseconds: Int = 65) throws(SimulationError) {
-    guard kind != .pn532HSU else {
-      throw SimulationError("\(path): the simulated reader plays rdm6300, id12la and line, not \(kind.rawValue)")
-    }
     self.kind = kind
     self.path = path
     repeatInterval = .milliseconds(min(max(repeatMilliseconds, 1), 10_000))
@@ -36,16 +36,20 @@ package actor SimulatedRFIDReader {
   /// - Parameter uid: five bytes for the EM4100 readers, 2...16 for a line reader.
   package func present(_ uid: [UInt8]) {
     tags.append(uid)
-    guard kind == .rdm6300 else {
+    switch kind {
+    case .rdm6300:
+      if player == nil { player = Task { await self.playWhilePresent() } }
+    case .id12la, .line:
       terminal?.send(frame(uid))
-      return
+    case .pn532HSU:
+      chip.identities = tags
     }
-    if player == nil { player = Task { await self.playWhilePresent() } }
   }
 
   /// Takes every tag out of the field.
   package func takeAway() {
     tags.removeAll()
+    chip.identities = []
     player?.cancel()
     player = nil
   }
@@ -54,8 +58,30 @@ package actor SimulatedRFIDReader {
   package func tap(_ uid: [UInt8], milliseconds: Int = 600) async {
     present(uid)
     // Cancelled early: the tag is taken away all the same.
-    try? await Task.sleep(for: .milliseconds(milliseconds))
+    await pause(.milliseconds(milliseconds))
     takeAway()
+  }
+
+  /// Makes a PN532 misbehave.
+  package func misbehave(_ faults: SimulatedPN532.Faults) {
+    chip.faults = faults
+  }
+
+  /// Lets a PN532 answer from now on, until it is unplugged. Other readers need no prompting.
+  package func answerCommands() {
+    guard kind == .pn532HSU, responder == nil else { return }
+    responder = Task {
+      while !Task.isCancelled {
+        self.answerPending()
+        await pause(.milliseconds(5))
+      }
+    }
+  }
+
+  private func answerPending() {
+    guard let bytes = terminal?.receive(), !bytes.isEmpty else { return }
+    let answer = chip.respond(to: bytes)
+    if !answer.isEmpty { terminal?.send(answer) }
   }
 
   /// Puts any bytes on the line: noise, stumps of frames, frames glued together.
@@ -66,14 +92,23 @@ package actor SimulatedRFIDReader {
   /// Pulls the reader out: the device's side hangs up and the path vanishes.
   package func unplug() {
     takeAway()
+    responder?.cancel()
+    responder = nil
+    chip = SimulatedPN532()
     terminal = nil
     unlink(path)
   }
+
+  package var isPlugged: Bool { terminal != nil }
+
+  /// How often the reader was plugged in, the first time included.
+  package private(set) var timesPlugged = 1
 
   /// Plugs the reader in again, at the same path.
   package func plugIn() throws(SimulationError) {
     guard terminal == nil else { return }
     terminal = try Self.plugIn(at: path)
+    timesPlugged += 1
   }
 
   private static func plugIn(at path: String) throws(SimulationError) -> PseudoTerminal {
@@ -96,8 +131,16 @@ package actor SimulatedRFIDReader {
     while !Task.isCancelled, !tags.isEmpty {
       nextTag = (nextTag + 1) % tags.count
       terminal?.send(frame(tags[nextTag]))
-      // Cancelled: the loop's condition ends it.
-      try? await Task.sleep(for: repeatInterval)
+      await pause(repeatInterval)
     }
+  }
+}
+
+/// Waits, or returns early when the task is cancelled, which its loop looks at itself.
+private func pause(_ duration: Duration) async {
+  do {
+    try await Task.sleep(for: duration)
+  } catch {
+    return
   }
 }

@@ -15,6 +15,8 @@ package enum SerialPortError: Error, Sendable, Equatable, CustomStringConvertibl
   case unsupportedSpeed(path: String, baud: Int)
   /// The device went away while in use.
   case unplugged(path: String)
+  /// The port works, but what is at its other end does not answer as the reader should.
+  case silent(path: String, baud: Int)
   /// The device did not take the bytes in time.
   case writeTimeout(path: String, milliseconds: Int)
   case failed(SystemCallError)
@@ -28,6 +30,8 @@ package enum SerialPortError: Error, Sendable, Equatable, CustomStringConvertibl
     case .unsupportedSpeed(let path, let baud):
       "\(path): does not run at \(baud) baud, 8 data bits, no parity, 1 stop bit"
     case .unplugged(let path): "\(path): the device went away"
+    case .silent(let path, let baud):
+      "\(path): no reader answers at \(baud) baud; check its supply, TX and RX crossed over, its mode switches, the baud rate"
     case .writeTimeout(let path, let milliseconds): "\(path): did not take the bytes within \(milliseconds) ms"
     case .failed(let error): error.description
     }
@@ -109,14 +113,16 @@ package struct SerialPort: ~Copyable {
   }
 
   /// Sends all of `bytes`.
-  package mutating func write(_ bytes: UnsafeRawBufferPointer, timeoutMilliseconds: Int) throws(SerialPortError) {
+  package mutating func write(_ bytes: [UInt8], timeoutMilliseconds: Int) throws(SerialPortError) {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     let number = descriptor.number
-    var rest = bytes
+    var rest = bytes[...]
     while !rest.isEmpty {
       do throws(SerialPortError) {
-        let count = try Self.attempt("write", path) { Glibc.write(number, rest.baseAddress, rest.count) }
-        rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+        let count = try Self.attempt("write", path) {
+          rest.withUnsafeBytes { Glibc.write(number, $0.baseAddress, $0.count) }
+        }
+        rest = rest.dropFirst(count)
       } catch .failed(let error) where error.errorNumber == EAGAIN {
         var line = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
         let readyCount = try Self.attempt("poll", path) { poll(&line, 1, deadline.remainingMilliseconds) }

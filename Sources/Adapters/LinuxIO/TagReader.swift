@@ -4,7 +4,7 @@ import Synchronization
 
 /// What a tag reader tells the device.
 package enum TagReaderEvent: Sendable, Equatable {
-  /// The serial port is open. No reader has proved itself by this: EM4100 readers are silent until a tag comes.
+  /// The serial port is open and, for a PN532, the chip has answered. Other readers are silent until a tag comes.
   case connected
   /// The port cannot be used; the reader tries again after `retryMilliseconds`.
   case disconnected(SerialPortError, retryMilliseconds: Int)
@@ -43,18 +43,20 @@ package final class TagReader: Sendable {
     package var baud: Int
     package var policy: PresentationConfirmer.Policy
     package var linePattern: LinePattern
+    package var pn532: PN532Rules
     /// Report every checksum-valid frame and every reject too, not just presentations: for tools.
     package var reportsEveryReading: Bool
 
     package init(
       path: String, kind: ReaderKind, baud: Int? = nil, policy: PresentationConfirmer.Policy? = nil,
-      linePattern: LinePattern = LinePattern(), reportsEveryReading: Bool = false
+      linePattern: LinePattern = LinePattern(), pn532: PN532Rules = PN532Rules(), reportsEveryReading: Bool = false
     ) {
       self.path = path
       self.kind = kind
       self.baud = baud ?? kind.baud
       self.policy = policy ?? PresentationConfirmer.Policy(for: kind)
       self.linePattern = linePattern
+      self.pn532 = pn532
       self.reportsEveryReading = reportsEveryReading
     }
   }

@@ -14,6 +14,9 @@ struct TagReaderLoop {
   /// A frame pauses for no longer than this: 15 characters at 1200 baud take 125 ms.
   private static let burstEndMilliseconds = 150
 
+  /// The longest PN532 frame takes 24 ms at 115200 baud.
+  private static let writeMilliseconds = 1000
+
   init(settings: TagReader.Settings, clock: any TimeSource, shared: TagReaderShared) {
     self.settings = settings
     self.clock = clock
@@ -26,8 +29,12 @@ struct TagReaderLoop {
       do throws(SerialPortError) {
         var port = try SerialPort(path: settings.path, baud: settings.baud)
         shared.counters.withLock { $0.openings += 1 }
-        shared.continuation.yield(.connected)
-        try serve(&port)
+        if settings.kind == .pn532HSU {
+          try converse(&port)
+        } else {
+          shared.continuation.yield(.connected)
+          try listen(&port)
+        }
       } catch {
         let wait = backoff.nextMilliseconds()
         shared.continuation.yield(.disconnected(error, retryMilliseconds: wait))
@@ -39,8 +46,8 @@ struct TagReaderLoop {
     shared.continuation.finish()
   }
 
-  /// Reads until the port fails or the reader is stopped.
-  private mutating func serve(_ port: inout SerialPort) throws(SerialPortError) {
+  /// Reads what an unprompted reader sends, until the port fails or the reader is stopped.
+  private mutating func listen(_ port: inout SerialPort) throws(SerialPortError) {
     var decoder = makeTagDecoder(for: settings.kind, linePattern: settings.linePattern)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
     defer { buffer.deallocate() }
@@ -59,6 +66,51 @@ struct TagReaderLoop {
         shared.wake.reset()
       }
     }
+  }
+
+  /// Holds the dialogue with a PN532, until the port fails, the chip falls silent or the reader is stopped.
+  private mutating func converse(_ port: inout SerialPort) throws(SerialPortError) {
+    var dialogue = PN532Dialogue(rules: settings.pn532)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+    defer { buffer.deallocate() }
+    try act(on: dialogue.begin(atNanoseconds: clock.now().monotonicNanoseconds), &port)
+    while !shared.mustStop {
+      let outcome = try port.read(
+        into: buffer, timeoutMilliseconds: millisecondsLeft(dialogue.nextDeadlineNanoseconds), wake: shared.wake)
+      let now = clock.now().monotonicNanoseconds
+      switch outcome {
+      case .bytes(let count):
+        shared.counters.withLock { $0.bytes += count }
+        try act(on: dialogue.receive(UnsafeRawBufferPointer(rebasing: buffer[..<count]), atNanoseconds: now), &port)
+      case .timedOut:
+        break
+      case .woken:
+        shared.wake.reset()
+      }
+      try act(on: dialogue.advance(toNanoseconds: now), &port)
+      report(confirmer.advance(toNanoseconds: now))
+    }
+  }
+
+  private mutating func act(on events: [PN532Dialogue.Event], _ port: inout SerialPort) throws(SerialPortError) {
+    for event in events {
+      switch event {
+      case .send(let bytes): try port.write(bytes, timeoutMilliseconds: Self.writeMilliseconds)
+      case .found:
+        backoff.reset()
+        shared.continuation.yield(.connected)
+      case .reading(let reading): take(.reading(reading), clock.now().monotonicNanoseconds)
+      case .reject(let reject): take(.reject(reject), clock.now().monotonicNanoseconds)
+      case .silent: throw .silent(path: settings.path, baud: settings.baud)
+      }
+    }
+  }
+
+  /// Until the dialogue's deadline, or the end of the confirmer's patience if that is sooner.
+  private func millisecondsLeft(_ deadline: UInt64?) -> Int {
+    let now = clock.now().monotonicNanoseconds
+    guard let deadline else { return Self.burstEndMilliseconds }
+    return deadline <= now ? 0 : min(Int((deadline - now + 999_999) / 1_000_000), Self.burstEndMilliseconds)
   }
 
   private mutating func take(_ event: DecoderEvent, _ now: UInt64) {

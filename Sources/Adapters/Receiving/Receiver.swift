@@ -28,6 +28,8 @@ package final class Receiver {
     package var completed: CompletedCapture?
     /// For a person: what was not stored, and why; what is missing.
     package var notes: [String] = []
+
+    package init() {}
   }
 
   /// A capture of which everything is on the disk.

@@ -41,8 +41,8 @@ struct RecordEnvelope: Decodable, Equatable {
     } catch {
       throw Rejection("not a capture record: \(Self.words(error))")
     }
-    guard envelope.schema.hasPrefix("thermograph.capture/") else {
-      throw Rejection("schema '\(envelope.schema.prefix(64))'; expected thermograph.capture/1")
+    guard envelope.schema == "thermograph.capture.v1" else {
+      throw Rejection("schema '\(envelope.schema.prefix(64))'; expected thermograph.capture.v1")
     }
     guard envelope.site == topic.site.text, envelope.device == topic.device.text else {
       throw Rejection("the record speaks of another site or device than its topic")
@@ -67,8 +67,13 @@ struct RecordEnvelope: Decodable, Equatable {
 
   /// A name of the topic schema that is none of the receiver's own files.
   static func isImageName(_ name: String) -> Bool {
-    !CaptureFolder.ownNames.contains(name)
-      && (try? TopicSchema.imageSuffix(captureID: RandomIdentifier.zero, name: name)) != nil
+    guard !CaptureFolder.ownNames.contains(name) else { return false }
+    do throws(TopicError) {
+      _ = try TopicSchema.imageSuffix(captureID: RandomIdentifier.zero, name: name)
+      return true
+    } catch {
+      return false
+    }
   }
 
   private static func words(_ error: any Error) -> String {

@@ -162,6 +162,8 @@ package struct KeyFileError: Error, Sendable, Equatable, CustomStringConvertible
 
   package var description: String {
     switch problem {
+    case .open(ENOENT):
+      "key file \(path): does not exist; make it with: (umask 077; head -c 32 /dev/urandom > \(path))"
     case .open(let code): "key file \(path): \(systemErrorText(code)); expected a readable file with a 32-byte key"
     case .create(let code): "key file \(path): cannot be written: \(systemErrorText(code))"
     case .notAFile: "key file \(path): is not a regular file"

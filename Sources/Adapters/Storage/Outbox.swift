@@ -1,6 +1,33 @@
 import Forwarding
 import Provenance
 
+/// What the outbox wants a person to know; for the log, the lights and the status.
+package enum OutboxNotice: Sendable, Equatable, CustomStringConvertible {
+  /// The database was damaged or its log was lost. Delivery should look at the outbox from the beginning.
+  case recovered(RecoveryReport)
+  /// A watermark of the quota was passed; an alert is on its way too.
+  case filling(percent: Int)
+  /// A capture was not stored.
+  case refused(QuotaRefusal)
+  /// The file system is full although the quota is not; the ballast was given up.
+  case noSpace
+  /// There is room again.
+  case spaceRecovered
+  /// The orderly end could not be written.
+  case closeFailed(String)
+
+  package var description: String {
+    switch self {
+    case .recovered(let report): "\(report)"
+    case .filling(let percent): "outbox: \(percent) % full"
+    case .refused(let refusal): "outbox: a capture was refused: \(refusal)"
+    case .noSpace: "outbox: the file system is full; captures are refused until there is room"
+    case .closeFailed(let error): "outbox: not ended in order: \(error)"
+    case .spaceRecovered: "outbox: the file system has room again"
+    }
+  }
+}
+
 /// The sealed, durable store of everything that must reach the clinic. One per device; its thread does all the I/O.
 ///
 /// Stores that wait at the same time share one commit. A call returns only after the commit: what it returned for
@@ -15,13 +42,26 @@ package actor Outbox {
   package nonisolated let outboxID: RandomIdentifier
   /// The highest message id that was stored before this process began; 0 in a new outbox.
   package nonisolated let highestStoredAtStart: Int64
+  /// What had to be done before the database could be used; nil when it was in order.
+  package nonisolated let recoveryAtStart: RecoveryReport?
   /// The highest message id, each time something was stored. Only the newest is kept for a slow reader.
   package nonisolated let stored: AsyncStream<Int64>
+  /// Things to be told; the oldest give way to a slow reader.
+  package nonisolated let notices: AsyncStream<OutboxNotice>
   private nonisolated let storedContinuation: AsyncStream<Int64>.Continuation
+  private nonisolated let noticeContinuation: AsyncStream<OutboxNotice>.Continuation
 
+  let configuration: OutboxConfiguration
+  private let time: any TimeSource
+  private let generator: any RandomNumberGenerator & Sendable
   private var database: OutboxDatabase?
+  private var ballast: Ballast
+  private var isOutOfSpace = false
+  private var watermarks = QuotaWatermarks()
   private var waiting: [Request] = []
   private var commitIsScheduled = false
+  /// Commits since the outbox was opened, of whatever kind.
+  package private(set) var commits = 0
 
   /// One piece of work for the next commit.
   private enum Request {
@@ -30,6 +70,8 @@ package actor Outbox {
     case settle(Settlement, CheckedContinuation<Result<Void, OutboxError>, Never>)
   }
 
+  /// Opens the outbox whatever state its files are in: damage is mended, and told by `recoveryAtStart`.
+  ///
   /// - Parameters:
   ///   - time: dates settlements; `created` times come with the messages.
   ///   - generator: ids and nonces; cryptographic outside tests.
@@ -38,11 +80,25 @@ package actor Outbox {
     generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
   ) throws(OutboxError) {
     thread = try StorageThread()
-    let database = try OutboxDatabase(configuration, time: time, generator: generator)
-    outboxID = database.outboxID
-    highestStoredAtStart = database.nextMessage - 1
+    var ballast = Ballast(databasePath: configuration.path, bytes: configuration.quota.ballastBytes)
+    var opened: (database: OutboxDatabase, report: RecoveryReport?)
+    do throws(OutboxError) {
+      opened = try OutboxRecovery.open(configuration, time: time, generator: generator)
+    } catch .noSpace {
+      guard try ballast.release() else { throw .noSpace(path: configuration.path) }
+      opened = try OutboxRecovery.open(configuration, time: time, generator: generator)
+    }
+    try ballast.take()
+    outboxID = opened.database.outboxID
+    highestStoredAtStart = opened.database.nextMessage - 1
+    recoveryAtStart = opened.report
     (stored, storedContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-    self.database = database
+    (notices, noticeContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
+    self.configuration = configuration
+    self.time = time
+    self.generator = generator
+    self.ballast = ballast
+    database = opened.database
   }
 
   // MARK: - Storing
@@ -58,77 +114,85 @@ package actor Outbox {
     try await withCheckedContinuation { submit(.message(message, $0)) }.get()
   }
 
-  // MARK: - Delivery
-
-  /// Waiting messages of a class in their order, from behind `id` on.
-  package func pending(_ deliveryClass: DeliveryClass, after id: Int64, limit: Int) throws(OutboxError) -> [OutboxItem]
-  {
-    try open().pending(deliveryClass, after: id, limit: limit)
-  }
-
-  /// The payload in the clear; `.sealing` when it cannot be opened (then quarantine it), `.missing` when it is gone.
-  package func payload(of id: Int64) throws(OutboxError) -> [UInt8] {
-    let database = try open()
-    return try database.payload(of: database.find(id))
-  }
-
   /// Notes what became of published messages, together with whatever else is to be committed.
   package func settle(_ settlement: Settlement) async throws(OutboxError) {
     try await withCheckedContinuation { submit(.settle(settlement, $0)) }.get()
   }
 
-  /// Frees what a receiver has.
-  package func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
-    let database = try open()
-    return try database.transaction { () throws(OutboxError) in try database.apply(receipt) }
-  }
-
-  /// Makes messages wait again whose receipt has not come; returns how many.
-  package func requeueUnreceipted(olderThanSeconds seconds: Int) throws(OutboxError) -> Int {
-    let database = try open()
-    return try database.transaction { () throws(OutboxError) in
-      try database.requeueUnreceipted(olderThanSeconds: seconds)
-    }
-  }
-
-  // MARK: - Looking and mending
-
-  package func accounts() throws(OutboxError) -> OutboxAccounts { try open().accounts }
-
-  /// Messages of any state in order of arrival.
-  package func list(after id: Int64 = 0, limit: Int = 1000) throws(OutboxError) -> [StoredItem] {
-    try open().list(after: id, limit: limit)
-  }
-
-  package func items(ofCapture id: RandomIdentifier) throws(OutboxError) -> [StoredItem] {
-    try open().find(captureID: id)
-  }
-
-  package func item(_ id: Int64) throws(OutboxError) -> StoredItem { try open().find(id) }
-
-  /// Makes quarantined or unreceipted messages wait again.
-  package func retry(_ ids: [Int64]) throws(OutboxError) {
-    let database = try open()
-    try database.transaction { () throws(OutboxError) in
-      for id in ids { try database.retry(id) }
-    }
-  }
-
-  /// Ends use. Requests that still wait are refused; what was committed stays.
+  /// Ends use in order. Requests that still wait are refused; what was committed stays. When the end itself cannot be
+  /// written, a notice says so and the next start takes the run for interrupted, which costs nothing.
   package func close() {
     let requests = waiting
     waiting = []
     for request in requests { Self.fail(request, .closed) }
+    do throws(OutboxError) {
+      try database?.close()
+    } catch {
+      noticeContinuation.yield(.closeFailed("\(error)"))
+    }
     database = nil
     storedContinuation.finish()
+    noticeContinuation.finish()
+  }
+
+  // MARK: - Access
+
+  /// Runs `body` on the database; when that finds damage, mends the database and runs it once more.
+  func withDatabase<R>(_ body: (OutboxDatabase) throws(OutboxError) -> R) throws(OutboxError) -> R {
+    guard let database else { throw .closed }
+    do throws(OutboxError) {
+      return try body(database)
+    } catch {
+      guard let cause = error.damage else { throw error }
+      return try body(recover(cause))
+    }
+  }
+
+  /// The same for work in a transaction of its own. When the file system is full the ballast is given up, unless the
+  /// work would only take more room.
+  func withTransaction<R>(
+    mayUseBallast: Bool = true, _ body: (OutboxDatabase) throws(OutboxError) -> R
+  ) throws(OutboxError) -> R {
+    do throws(OutboxError) {
+      let result = try withDatabase { database throws(OutboxError) in
+        try database.transaction { () throws(OutboxError) in try body(database) }
+      }
+      commits += 1
+      return result
+    } catch .noSpace(let path) {
+      if !isOutOfSpace {
+        isOutOfSpace = true
+        noticeContinuation.yield(.noSpace)
+      }
+      guard mayUseBallast, try ballast.release() else { throw .noSpace(path: path) }
+      try withDatabase { database throws(OutboxError) in try database.emptyLog() }
+      let result = try withDatabase { database throws(OutboxError) in
+        try database.transaction { () throws(OutboxError) in try body(database) }
+      }
+      commits += 1
+      return result
+    }
+  }
+
+  private func recover(_ cause: String) throws(OutboxError) -> OutboxDatabase {
+    // The old connection must be gone before its files are.
+    database = nil
+    let (mended, report) = try OutboxRecovery.rebuild(configuration, time: time, generator: generator, cause: cause)
+    database = mended
+    if let report { noticeContinuation.yield(.recovered(report)) }
+    return mended
+  }
+
+  /// Takes the ballast again once there is room.
+  func restoreBallast() throws(OutboxError) {
+    try ballast.take()
+    if isOutOfSpace && (ballast.isHeld || configuration.quota.ballastBytes == 0) {
+      isOutOfSpace = false
+      noticeContinuation.yield(.spaceRecovered)
+    }
   }
 
   // MARK: - Group commit
-
-  private func open() throws(OutboxError) -> OutboxDatabase {
-    guard let database else { throw .closed }
-    return database
-  }
 
   private func submit(_ request: Request) {
     waiting.append(request)
@@ -151,33 +215,65 @@ package actor Outbox {
       for request in group { Self.fail(request, .closed) }
       return
     }
-    var answers: [() -> Void] = []
     let before = database.nextMessage
+    let outcome: Outcome
     do throws(OutboxError) {
-      try database.transaction { () throws(OutboxError) in
-        for request in group { answers.append(try Self.perform(request, on: database)) }
+      let mayUseBallast = group.allSatisfy { if case .capture = $0 { false } else { true } }
+      outcome = try withTransaction(mayUseBallast: mayUseBallast) { database throws(OutboxError) in
+        try perform(group, on: database)
       }
     } catch {
       for request in group { Self.fail(request, error) }
       return
     }
-    for answer in answers { answer() }
-    if database.nextMessage > before { storedContinuation.yield(database.nextMessage - 1) }
+    watermarks = outcome.watermarks
+    for notice in outcome.notices { noticeContinuation.yield(notice) }
+    for answer in outcome.answers { answer() }
+    if let now = self.database?.nextMessage, now > before { storedContinuation.yield(now - 1) }
   }
 
-  /// Does one request inside the group's transaction and returns what to tell its caller after the commit. A request
+  /// What a group's transaction leaves to be told after the commit.
+  private struct Outcome {
+    var answers: [() -> Void] = []
+    var notices: [OutboxNotice] = []
+    var watermarks: QuotaWatermarks
+  }
+
+  private func perform(_ group: [Request], on database: OutboxDatabase) throws(OutboxError) -> Outcome {
+    var outcome = Outcome(watermarks: watermarks)
+    for request in group { try Self.perform(request, on: database, &outcome) }
+    let total = configuration.quota.totalBytes
+    if let percent = outcome.watermarks.crossed(used: database.accounts.total.bytes, total: total) {
+      outcome.notices.append(.filling(percent: percent))
+      let detail = "the outbox holds \(percent) % of its \(total) bytes; at 95 % captures are refused"
+      try database.insertAlert(
+        code: "outbox-filling", severity: percent >= 95 ? .critical : .warning, detail: detail)
+    }
+    return outcome
+  }
+
+  /// Does one request inside the group's transaction and says what to tell its caller after the commit. A request
   /// that is refused for its own sake has changed nothing and does not harm its neighbours.
-  private static func perform(_ request: Request, on database: OutboxDatabase) throws(OutboxError) -> () -> Void {
+  private static func perform(
+    _ request: Request, on database: OutboxDatabase, _ outcome: inout Outcome
+  ) throws(OutboxError) {
     switch request {
     case .capture(let capture, let continuation):
       let result = try ownFault { () throws(OutboxError) in try database.insert(capture) }
-      return { continuation.resume(returning: result) }
+      if case .failure(.refused(let refusal)) = result {
+        outcome.notices.append(.refused(refusal))
+        try database.insertGap(.refused, item: nil, detail: "\(refusal)") { gap in
+          gap.deliveryClass = DeliveryClass.capture.name
+          gap.captureID = capture.captureID
+        }
+      }
+      outcome.answers.append { continuation.resume(returning: result) }
     case .message(let message, let continuation):
       let result = try ownFault { () throws(OutboxError) in try database.insert(message) }
-      return { continuation.resume(returning: result) }
+      outcome.answers.append { continuation.resume(returning: result) }
     case .settle(let settlement, let continuation):
       try database.settle(settlement)
-      return { continuation.resume(returning: .success(())) }
+      outcome.answers.append { continuation.resume(returning: .success(())) }
     }
   }
 

@@ -42,6 +42,18 @@ extension OutboxDatabase {
     return items
   }
 
+  /// Messages under one key, quarantined ones excepted.
+  func list(keyID: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
+    var items: [StoredItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE key_id = ? AND state <> 3 ORDER BY id LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, keyID)
+        try statement.bind(2, max(0, limit))
+      }, row: { row throws(OutboxError) in items.append(try self.stored(row)) })
+    return items
+  }
+
   func find(_ id: Int64) throws(OutboxError) -> StoredItem {
     var found: StoredItem?
     try query(
@@ -62,31 +74,27 @@ extension OutboxDatabase {
     return items
   }
 
-  /// The payload in the clear. Throws `.sealing(.notAuthentic)` when a bit of it or of its description changed.
+  /// The payload in the clear. Throws `.sealing(.notAuthentic)` when a bit of it or of its description changed, or when
+  /// the index describes another message than the payload does.
   func payload(of stored: StoredItem) throws(OutboxError) -> [UInt8] {
     let item = stored.item
-    let key: SealingKey
-    do throws(SealingError) {
-      key = try configuration.keys.key(id: stored.keyID)
-    } catch {
-      throw .sealing(error, id: item.id)
-    }
-    let description = SealedDescription.bytes(outboxID: outboxID, keyID: stored.keyID, item: item)
-    var payload: [UInt8]?
+    var opened: (envelope: SealedEnvelope, payload: [UInt8])?
     try query(
       "SELECT sealed FROM payload WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, item.id) }
     ) { row throws(OutboxError) in
       do throws(SealingError) {
-        payload = try row.withBlob(0) { blob throws(SealingError) in
-          try self.cipher.open(blob, associatedData: description, key: key)
+        opened = try row.withBlob(0) { blob throws(SealingError) in
+          try SealedEnvelope.open(blob, cipher: self.cipher, keys: self.configuration.keys)
         }
       } catch {
         throw .sealing(error, id: item.id)
       }
     }
-    guard let payload, payload.count == item.byteCount else { throw .sealing(.notAuthentic, id: item.id) }
-    return payload
+    guard let opened, opened.envelope.outboxID == outboxID, opened.envelope.describes(item) else {
+      throw .sealing(.notAuthentic, id: item.id)
+    }
+    return opened.payload
   }
 
   private func stored(_ row: SQLiteStatement) throws(OutboxError) -> StoredItem {

@@ -14,11 +14,11 @@ package struct ReceiptOutcome: Sendable, Equatable {
 }
 
 extension OutboxDatabase {
-  /// The messages reached their goal: they are removed, or kept for the retention time. Unknown ids are passed over,
+  /// The messages reached their goal: they are removed, or, when they belong to a capture, kept for the retention time. Unknown ids are passed over,
   /// because an acknowledgement may meet a message that a receipt has freed. Only inside `transaction`.
   func deliver(_ ids: [Int64]) throws(OutboxError) {
     for id in ids {
-      if configuration.retentionSeconds > 0 {
+      if configuration.retentionSeconds > 0, try belongsToCapture(id) {
         try move(id, to: .delivered, reason: nil)
       } else {
         try remove(id)
@@ -75,9 +75,15 @@ extension OutboxDatabase {
     return ids.count
   }
 
-  /// Sets a message aside for a person. Only inside `transaction`.
+  /// Sets a message aside for a person, and tells the clinic. Only inside `transaction`.
   func quarantine(_ id: Int64, reason: String) throws(OutboxError) {
+    guard try place(of: id) != nil else { return }
+    let item = try find(id).item
     try move(id, to: .quarantined, reason: reason)
+    // A gap record about a gap record would beget the next.
+    if item.deliveryClass == .capture || item.deliveryClass == .image || item.deliveryClass == .alert {
+      try insertGap(.quarantined, item: item, detail: reason)
+    }
   }
 
   /// Makes a quarantined or acknowledged message wait again. Only inside `transaction`.
@@ -92,23 +98,34 @@ extension OutboxDatabase {
     }
   }
 
-  /// Removes delivered messages whose retention time is over, at most `limit`; returns how many.
+  /// Removes delivered messages whose retention time is over, at most `limit`; returns how many. Within a boot the
+  /// monotonic clock decides, beyond it the wall clock, once it is synchronised. Only inside `transaction`.
   func expire(limit: Int) throws(OutboxError) -> Int {
     let now = time.now()
-    let age = UInt64(max(0, configuration.retentionSeconds)).multipliedReportingOverflow(by: 1_000_000_000)
-    let limitNanoseconds =
-      age.overflow || age.partialValue > now.monotonicNanoseconds
-      ? nil : Int64(bitPattern: now.monotonicNanoseconds - age.partialValue)
+    let age = Int64(max(0, min(configuration.retentionSeconds, 1 << 32))) * 1_000_000_000
     var ids: [Int64] = []
     try query(
-      "SELECT id FROM message WHERE state = 2 AND settled_boot IS ? AND settled_monotonic <= ? ORDER BY id LIMIT ?",
+      """
+      SELECT id FROM message WHERE state = 2 AND CASE WHEN settled_boot IS ?1 THEN settled_monotonic <= ?2
+        ELSE ?3 AND created_utc <= ?4 END ORDER BY id LIMIT ?5
+      """,
       { statement throws(SQLiteError) in
         try statement.bind(1, now.bootID)
-        try statement.bind(2, limitNanoseconds)
-        try statement.bind(3, limit)
+        try statement.bind(2, Int64(clamping: now.monotonicNanoseconds) - age)
+        try statement.bind(3, now.synchronised ? 1 : 0)
+        try statement.bind(4, now.utcNanoseconds - age)
+        try statement.bind(5, limit)
       }, row: { ids.append($0.integer(0)) })
     for id in ids { try remove(id) }
     return ids.count
+  }
+
+  private func belongsToCapture(_ id: Int64) throws(OutboxError) -> Bool {
+    var belongs = false
+    try query(
+      "SELECT capture_id IS NOT NULL FROM message WHERE id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, id) }, row: { belongs = $0.integer(0) != 0 })
+    return belongs
   }
 
   private func move(_ id: Int64, to state: DeliveryState, reason: String?) throws(OutboxError) {
@@ -128,10 +145,14 @@ extension OutboxDatabase {
   }
 
   func remove(_ id: Int64) throws(OutboxError) {
+    try removeIndex(id)
+    try run("DELETE FROM payload WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
+  }
+
+  /// Removes the index's row alone; the payload must follow or get a new one.
+  func removeIndex(_ id: Int64) throws(OutboxError) {
     guard let before = try place(of: id) else { return }
-    for sql in ["DELETE FROM message WHERE id = ?", "DELETE FROM payload WHERE id = ?"] {
-      try run(sql) { statement throws(SQLiteError) in try statement.bind(1, id) }
-    }
+    try run("DELETE FROM message WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
     accounts.remove(before.bytes, from: before.deliveryClass, before.state)
   }
 
@@ -140,13 +161,13 @@ extension OutboxDatabase {
   ) throws(OutboxError) -> (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)? {
     var found: (DeliveryClass, DeliveryState, Int)?
     try query(
-      "SELECT class, state, length FROM message WHERE id = ?",
+      "SELECT class, state, stored FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
     ) { row in
       guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
         let state = DeliveryState(rawValue: Int(row.integer(1)))
       else { return }
-      found = (deliveryClass, state, Int(row.integer(2)) + PayloadCipher.overheadBytes)
+      found = (deliveryClass, state, Int(row.integer(2)))
     }
     return found
   }

@@ -30,6 +30,7 @@ extension OutboxDatabase {
     guard Set(suffixes).count == suffixes.count else {
       throw .record(captureID: capture.captureID, reason: "two images have the same name")
     }
+    try admit(capture, recordBytes: record.count)
     let identity = (id: capture.captureID, sequence: number.sequence)
     var ids = [
       try insert(
@@ -50,6 +51,7 @@ extension OutboxDatabase {
   func insert(_ message: NewMessage) throws(OutboxError) -> Int64 {
     try refuseTooLarge(message.payload, name: message.topicSuffix)
     if message.deliveryClass == .health { try removeWaitingHealth() }
+    try admit(message)
     return try insert(
       message.deliveryClass, topic: message.topicSuffix, contentType: message.contentType, capture: nil, name: nil,
       payload: message.payload, created: message.created)
@@ -85,50 +87,65 @@ extension OutboxDatabase {
       id: nextMessage, deliveryClass: deliveryClass, topicSuffix: topic, contentType: contentType,
       captureID: capture?.id, sequence: capture?.sequence, name: name, byteCount: payload.count,
       sha256: digests.sha256(payload), created: created, attempts: 0)
-    try insert(item, payload: payload, state: .pending, reason: nil)
+    try insert(item, payload: payload)
     nextMessage += 1
     return item.id
   }
 
   /// Writes a message under the id it carries, sealed with the current key.
-  func insert(_ item: OutboxItem, payload: [UInt8], state: DeliveryState, reason: String?) throws(OutboxError) {
+  private func insert(_ item: OutboxItem, payload: [UInt8]) throws(OutboxError) {
     let key = configuration.keys.current
-    let sealed: [UInt8]
+    let envelope = SealedEnvelope(outboxID: outboxID, keyID: key.id, item: item)
+    let stored: [UInt8]
     do throws(SealingError) {
-      sealed = try cipher.seal(
-        payload, associatedData: SealedDescription.bytes(outboxID: outboxID, keyID: key.id, item: item), key: key)
+      stored = try envelope.sealed(payload, cipher: cipher, key: key)
     } catch {
       throw .sealing(error, id: item.id)
     }
+    try insert(envelope, stored: stored, state: .pending, attempts: 0)
+  }
+
+  /// Writes a sealed payload and its place in the index.
+  func insert(
+    _ envelope: SealedEnvelope, stored: [UInt8], state: DeliveryState, attempts: Int
+  ) throws(OutboxError) {
+    try insertIndex(envelope, storedBytes: stored.count, state: state, attempts: attempts)
+    try run("INSERT INTO payload VALUES (?, ?)") { insert throws(SQLiteError) in
+      try insert.bind(1, envelope.item.id)
+      try insert.bind(2, stored)
+    }
+  }
+
+  /// Writes the index's row of a payload that is stored already, or about to be.
+  func insertIndex(
+    _ envelope: SealedEnvelope, storedBytes: Int, state: DeliveryState, attempts: Int
+  ) throws(OutboxError) {
+    let item = envelope.item
     try run(
       """
-      INSERT INTO message (id, class, state, attempts, length, key_id, capture_id, sequence, name, topic, content_type,
-        sha256, created_utc, created_boot, created_monotonic, created_synchronised, reason)
+      INSERT INTO message (id, class, state, attempts, length, stored, key_id, capture_id, sequence, name, topic,
+        content_type, sha256, created_utc, created_boot, created_monotonic, created_synchronised)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """
     ) { insert throws(SQLiteError) in
       try insert.bind(1, item.id)
       try insert.bind(2, item.deliveryClass.rawValue)
       try insert.bind(3, state.rawValue)
-      try insert.bind(4, item.attempts)
+      try insert.bind(4, attempts)
       try insert.bind(5, item.byteCount)
-      try insert.bind(6, key.id)
-      try insert.bind(7, item.captureID?.bytes)
-      try insert.bind(8, item.sequence)
-      try insert.bind(9, item.name)
-      try insert.bind(10, item.topicSuffix)
-      try insert.bind(11, item.contentType)
-      try insert.bind(12, item.sha256)
-      try insert.bind(13, item.created.utcNanoseconds)
-      try insert.bind(14, item.created.bootID)
-      try insert.bind(15, Int64(bitPattern: item.created.monotonicNanoseconds))
-      try insert.bind(16, item.created.synchronised ? 1 : 0)
-      try insert.bind(17, reason)
+      try insert.bind(6, storedBytes)
+      try insert.bind(7, envelope.keyID)
+      try insert.bind(8, item.captureID?.bytes)
+      try insert.bind(9, item.sequence)
+      try insert.bind(10, item.name)
+      try insert.bind(11, item.topicSuffix)
+      try insert.bind(12, item.contentType)
+      try insert.bind(13, item.sha256)
+      try insert.bind(14, item.created.utcNanoseconds)
+      try insert.bind(15, item.created.bootID)
+      try insert.bind(16, Int64(bitPattern: item.created.monotonicNanoseconds))
+      try insert.bind(17, item.created.synchronised ? 1 : 0)
     }
-    try run("INSERT INTO payload VALUES (?, ?)") { insert throws(SQLiteError) in
-      try insert.bind(1, item.id)
-      try insert.bind(2, sealed)
-    }
-    accounts.add(sealed.count, to: item.deliveryClass, state)
+    accounts.add(storedBytes, to: item.deliveryClass, state)
   }
 }

@@ -25,12 +25,26 @@ final class OutboxDatabase {
   var nextMessage: Int64
   var nextSequence: Int64
   var accounts = OutboxAccounts()
+  /// Gap records and alerts of the outbox's own for which there was no room.
+  var gapsNotWritten = 0
   private var dataVersion: Int64 = 0
   private var statements: [String: SQLiteStatement] = [:]
 
+  /// An upper bound of what a payload takes on disk beside itself.
+  static let envelopeBytes = SealedEnvelope.maximumDescriptionBytes + PayloadCipher.overheadBytes
+
+  /// Who opens the database.
+  enum Role {
+    /// The device: makes it when there is none, and ends it in order.
+    case device
+    /// A tool that may run beside the device: changes nothing but what it is asked to.
+    case tool
+  }
+
   /// Opens the database of the configuration, or makes it.
   init(
-    _ configuration: OutboxConfiguration, time: any TimeSource, generator: any RandomNumberGenerator
+    _ configuration: OutboxConfiguration, time: any TimeSource, generator: any RandomNumberGenerator,
+    role: Role = .device
   ) throws(OutboxError) {
     self.configuration = configuration
     self.time = time
@@ -40,8 +54,11 @@ final class OutboxDatabase {
     } catch {
       throw .sealing(error, id: 0)
     }
+    if role == .device, !FileSystem.exists(configuration.path) { try FileSystem.createPrivate(configuration.path) }
     do throws(SQLiteError) {
-      connection = try SQLiteConnection(path: configuration.path)
+      connection = try SQLiteConnection(path: configuration.path, creates: role == .device)
+      // The log ends by `close` alone: SQLite would delete it by name, be it that of the database's successor.
+      connection.keepLogOnClose()
       // Another process (a command-line tool) may hold the write lock for a moment.
       try connection.execute("PRAGMA busy_timeout = 5000")
     } catch {
@@ -63,6 +80,9 @@ final class OutboxDatabase {
     guard application == OutboxSchema.applicationID || (application == 0 && tables == 0) else {
       throw .foreign(path: connection.path, applicationID: application)
     }
+    guard (0...OutboxSchema.plausibleVersion).contains(version) else {
+      throw damage("open", "schema version \(version) does not exist")
+    }
     guard version <= OutboxSchema.version else { throw .newerSchema(path: connection.path, version: version) }
     try sqlite { () throws(SQLiteError) in
       for pragma in [
@@ -83,6 +103,51 @@ final class OutboxDatabase {
     } catch {
       throw OutboxError(error)
     }
+  }
+
+  // MARK: - Beginning and end of a run
+
+  /// Checks the tables that delivery goes by, and their indices. Payloads prove themselves when they are opened.
+  func checkIndex() throws(OutboxError) {
+    for table in ["outbox", "message"] {
+      var verdict = "no answer"
+      try query("PRAGMA integrity_check(\(table))", { _ in }, row: { verdict = $0.text(0) })
+      guard verdict == "ok" else { throw damage("check of \(table)", verdict) }
+    }
+  }
+
+  /// Marks the database as being in use, in the main file and not only in the log, so that a lost log is noticed.
+  /// True when the run before did not end in order.
+  func beginRun() throws(OutboxError) -> Bool {
+    var wasRunning: Int64 = 0
+    try query("SELECT running FROM outbox", { _ in }, row: { wasRunning = $0.integer(0) })
+    try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
+    try emptyLog()
+    // From here on the log is never empty while the run lasts.
+    try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
+    return wasRunning != 0
+  }
+
+  /// Ends the run in order: everything is in the main file and the log is empty.
+  func close() throws(OutboxError) {
+    try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 0") }
+    try emptyLog()
+  }
+
+  /// Moves everything from the log to the main file and cuts the log to nothing. When a tool is just reading, the log
+  /// keeps its length.
+  func emptyLog() throws(OutboxError) {
+    try query("PRAGMA wal_checkpoint(TRUNCATE)", { _ in }, row: { _ in })
+  }
+
+  /// Takes over the id of the outbox whose messages are being recovered.
+  func adopt(_ identifier: RandomIdentifier) throws(OutboxError) {
+    try run("UPDATE outbox SET outbox_id = ?") { update throws(SQLiteError) in try update.bind(1, identifier.bytes) }
+    outboxID = identifier
+  }
+
+  private func damage(_ operation: String, _ message: String) -> OutboxError {
+    .database(SQLiteError(code: SQLITE_CORRUPT, path: connection.path, operation: operation, message: message))
   }
 
   private func migrate(from version: Int64) throws(SQLiteError) {
@@ -177,19 +242,15 @@ final class OutboxDatabase {
       nextSequence = row.integer(2)
     }
     guard let identifier else {
-      throw OutboxError.database(
-        SQLiteError(
-          code: SQLITE_CORRUPT, path: connection.path, operation: "open", message: "the outbox has no identity"))
+      throw damage("open", "the outbox has no identity")
     }
     outboxID = identifier
     accounts = OutboxAccounts()
-    try query("SELECT class, state, count(*), sum(length) FROM message GROUP BY class, state", { _ in }) { row in
+    try query("SELECT class, state, count(*), sum(stored) FROM message GROUP BY class, state", { _ in }) { row in
       guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
         let state = DeliveryState(rawValue: Int(row.integer(1)))
       else { return }
-      let rows = Int(row.integer(2))
-      accounts[deliveryClass, state] = OutboxUsage(
-        rows: rows, bytes: Int(row.integer(3)) + rows * PayloadCipher.overheadBytes)
+      accounts[deliveryClass, state] = OutboxUsage(rows: Int(row.integer(2)), bytes: Int(row.integer(3)))
     }
   }
 }

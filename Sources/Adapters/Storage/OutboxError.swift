@@ -19,8 +19,12 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
   case newerSchema(path: String, version: Int64)
   /// A valid database of another program.
   case foreign(path: String, applicationID: Int64)
+  /// A tool found nothing to work on.
+  case noDatabase(path: String)
   /// No such message (any more).
   case missing(id: Int64)
+  /// A message of the outbox's own could not be written.
+  case message(String)
   case closed
   case file(path: String, operation: String, code: Int32)
 
@@ -39,7 +43,9 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
       "outbox \(path): schema version \(version) is newer than this program's \(OutboxSchema.version); install the program that wrote it"
     case .foreign(let path, let id):
       "outbox \(path): is a database of another program (application id \(id)); move it away"
+    case .noDatabase(let path): "outbox \(path): does not exist; the device makes it at its first start"
     case .missing(let id): "outbox: there is no message \(id)"
+    case .message(let what): "outbox: \(what)"
     case .closed: "outbox: is closed"
     case .file(let path, let operation, let code): "outbox \(path): \(operation): \(systemErrorText(code))"
     }

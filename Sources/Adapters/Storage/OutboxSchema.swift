@@ -3,7 +3,14 @@ enum OutboxSchema {
   /// "TGOB": tells our databases from others'.
   static let applicationID: Int64 = 0x5447_4F42
 
+  /// Columns of `message`, by which recovery knows its rows.
+  static let messageColumns = 20
+  static let sequenceColumn = 8
+
   static var version: Int64 { Int64(migrations.count) }
+
+  /// No program will ever write a later version; a greater number is damage.
+  static let plausibleVersion: Int64 = 999
 
   struct Migration {
     let name: String
@@ -20,7 +27,7 @@ enum OutboxSchema {
           outbox_id BLOB NOT NULL,
           next_message INTEGER NOT NULL,
           next_sequence INTEGER NOT NULL,
-          open INTEGER NOT NULL
+          running INTEGER NOT NULL
         );
         CREATE TABLE message (
           id INTEGER PRIMARY KEY,
@@ -28,6 +35,7 @@ enum OutboxSchema {
           state INTEGER NOT NULL,
           attempts INTEGER NOT NULL,
           length INTEGER NOT NULL,
+          stored INTEGER NOT NULL,
           key_id INTEGER NOT NULL,
           capture_id BLOB,
           sequence INTEGER,

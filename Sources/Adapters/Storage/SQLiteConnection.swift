@@ -26,10 +26,10 @@ final class SQLiteConnection {
   let path: String
   fileprivate let handle: OpaquePointer
 
-  /// Opens or creates the database file.
-  init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+  /// Opens the database file, and makes it when it is missing and `creates` says so.
+  init(path: String, creates: Bool) throws(SQLiteError) {
     var handle: OpaquePointer?
-    let access = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+    let access = SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0)
     let code = sqlite3_open_v2(path, &handle, access | SQLITE_OPEN_NOMUTEX, nil)
     guard code == SQLITE_OK, let handle else {
       let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
@@ -44,6 +44,11 @@ final class SQLiteConnection {
   deinit {
     // Statements are finalised by their owners; v2 waits for the last of them.
     sqlite3_close_v2(handle)
+  }
+
+  /// Leaves the write-ahead log as it is when this connection closes as the last one.
+  func keepLogOnClose() {
+    _ = csqlite_keep_log_on_close(handle)
   }
 
   /// Runs statements that return nothing of interest.
@@ -63,17 +68,8 @@ final class SQLiteConnection {
     return try statement.step() ? statement.integer(0) : nil
   }
 
-  func text(_ sql: String) throws(SQLiteError) -> String? {
-    let statement = try prepare(sql)
-    defer { statement.reset() }
-    return try statement.step() ? statement.text(0) : nil
-  }
-
   /// Whether a transaction is open; SQLite itself rolls back after some errors.
   var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
-
-  /// Rows changed by the last statement.
-  var changedRows: Int { Int(sqlite3_changes64(handle)) }
 
   fileprivate func error(_ code: Int32, _ operation: String) -> SQLiteError {
     SQLiteError(

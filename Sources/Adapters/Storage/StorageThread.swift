@@ -1,5 +1,5 @@
+import CLinux
 import Glibc
-import Synchronization
 
 /// A thread of its own for an actor: fsync may take seconds on a worn card, and the shared pool of a four-core board
 /// has no thread to spare for that. First in, first out, so jobs that wait together can share one commit.
@@ -88,6 +88,8 @@ final class StorageThread: SerialExecutor {
   /// The thread's body. A job keeps its actor alive, and the actor this executor, for as long as the job runs.
   fileprivate static func run(_ argument: UnsafeMutableRawPointer) {
     let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+    // The name is for `top`; a kernel that refuses it changes nothing.
+    _ = clinux_name_current_thread("storage")
     while let jobs = start.queue.next() {
       for job in jobs { job.runSynchronously(on: start.executor) }
     }

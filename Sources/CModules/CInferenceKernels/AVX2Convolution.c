@@ -5,22 +5,27 @@
 #include <string.h>
 
 #include "Arithmetic.h"
+#include "Rows.h"
 #include "X86Dense.h"
 #include "X86Elements.h"
+#include "X86Interleave.h"
 #include "X86Kernels.h"
 #include "X86Packing.h"
-#include "X86Rows.h"
 #include "X86Vector256.h"
+#include "X86Winograd.h"
 
 #define KERNEL(name) tgk_qs8_##name##_avx2
 #define TARGET TGK_TARGET_AVX2
 #define activation int16_t
 #define weight int16_t
+#define ADD_ROW tgk_add_avx2
 #define vector __m256i
-enum { group_size = 2, lanes = 8, activation_bias = 0 };
+enum { group_size = 2, lanes = 8, channel_step = 8, activation_bias = 0 };
 enum { tile_pixels = 6, tile_vectors = 2, tile_accumulators = 12, pooled_pixels = 4, depthwise_pixels = 6, dense_chains = 8 };
 
 TGK_INLINE TARGET __m256i KERNEL(load)(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+TGK_INLINE TARGET __m256i KERNEL(load_bias)(const int32_t *p) { return KERNEL(load)(p); }
 
 TGK_INLINE TARGET __m256i KERNEL(load_weights)(const int8_t *p) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
@@ -60,21 +65,47 @@ TGK_INLINE TARGET void KERNEL(widen)(int16_t *row, const int8_t *input, size_t c
   for (; i < count; i++) row[i] = input[i];
 }
 
+TGK_INLINE TARGET int KERNEL(finish)(int pixels, int vectors, __m256i *sum) {
+  (void)pixels;
+  (void)sum;
+  return vectors;
+}
+
 TGK_INLINE TARGET void KERNEL(store_tile)(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how,
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how,
     int32_t channel_count, int8_t *output, int32_t output_step) {
   tgk_store_tile_256(pixels, vectors, sum, channels, how, channel_count, output, output_step);
 }
 
 #include "X86Tiles256.inc"
 
-#include "X86Convolution.inc"
+#include "Convolution.inc"
 #include "X86Dense.inc"
 #include "X86Depthwise.inc"
 
-const tgk_conv_kernels tgk_conv_avx2 = {
-    KERNEL(conv_packed_size), KERNEL(conv_scratch_size), KERNEL(conv_pack), KERNEL(conv_run)};
+// A 3x3 layer of stride 1 takes the Winograd transform where it fits.
 
+static size_t packed_size(const tgk_conv_geometry *g) {
+  return tgk_winograd_fits(g) ? tgk_winograd_avx2.packed_size(g) : KERNEL(conv_packed_size)(g);
+}
+
+static size_t scratch_size(const tgk_conv_geometry *g) {
+  return tgk_winograd_fits(g) ? tgk_winograd_avx2.scratch_size(g) : KERNEL(conv_scratch_size)(g);
+}
+
+static void pack(
+    const tgk_conv_geometry *g, const int8_t *weights, const int32_t *bias, const int32_t *multiplier,
+    const int32_t *shift, void *packed) {
+  (tgk_winograd_fits(g) ? tgk_winograd_avx2.pack : KERNEL(conv_pack))(g, weights, bias, multiplier, shift, packed);
+}
+
+static void run(
+    const tgk_conv_geometry *g, const void *packed, const int8_t *input, int8_t *output, const tgk_add_epilogue *add,
+    void *scratch) {
+  (tgk_winograd_fits(g) ? tgk_winograd_avx2.run : KERNEL(conv_run))(g, packed, input, output, add, scratch);
+}
+
+const tgk_conv_kernels tgk_conv_avx2 = {packed_size, scratch_size, pack, run};
 const tgk_conv_kernels tgk_depthwise_avx2 = {
     KERNEL(depthwise_packed_size), KERNEL(depthwise_scratch_size), KERNEL(depthwise_pack), KERNEL(depthwise_run)};
 

@@ -9,6 +9,18 @@ TGK_INLINE TARGET __m256i load_8(const int8_t *p) {
   return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
 }
 
+/// A short row of b is repeated to whole vectors.
+enum { repeated_max = 64 * 16 };
+
+TGK_INLINE size_t repeat_row(const int8_t **b, size_t period, size_t count, int8_t repeated[repeated_max]) {
+  if (period > 64 || period % 16 == 0 || count == period) return period;
+  size_t whole = period;
+  while (whole % 16 != 0) whole *= 2;
+  for (size_t at = 0; at < whole; at += period) memcpy(repeated + at, *b, period);
+  *b = repeated;
+  return whole;
+}
+
 // MARK: ADD and SUB
 
 /// Constants of one operand. SRDHM((x - z) << 20, m) with m = high * 2^11 + low is exactly
@@ -68,17 +80,111 @@ TGK_INLINE TARGET void add_rows(
   }
 }
 
+/// The common case in fewer instructions: both operands added, no multiplier extreme.
+///
+/// An operand's term RDBP(SRDHM(d << 20, m), n) is floor((d * m + 2^10 + 2^(10 + n) - [d < 0] * 2^11) / 2^(11 + n)), for nested
+/// floors are one (n = 0: without the last two terms). With m = high * 2^16 + low, both signed 16 bits, vpmaddwd multiplies d by
+/// each; the upper half of a lane is d's sign, so the second weight of its pair subtracts the 2^11. The sum is then scaled as
+/// X86Packing.h describes.
+/// The plan holds the constants (X86Elements.h); the vectors here are they, broadcast.
+typedef struct {
+  __m256i zero_point, high, low, constant;
+  __m128i up, down;
+} add_term;
+
+TGK_INLINE TARGET add_term broadcast_term(const tgk_add_term *t) {
+  return (add_term){
+      _mm256_set1_epi32(t->zero_point), _mm256_set1_epi32(t->high), _mm256_set1_epi32(t->low),
+      _mm256_set1_epi32(t->constant), _mm_cvtsi32_si128(t->up), _mm_cvtsi32_si128(t->down)};
+}
+
+TGK_INLINE TARGET __m256i fast_term(__m256i x, const add_term *t) {
+  const __m256i d = _mm256_sub_epi32(x, t->zero_point);
+  // The weight of d's upper half is zero here: high is not negative.
+  const __m256i high = _mm256_sll_epi32(_mm256_madd_epi16(d, t->high), t->up);
+  const __m256i low = _mm256_add_epi32(_mm256_madd_epi16(d, t->low), t->constant);
+  return _mm256_add_epi32(high, _mm256_sra_epi32(low, t->down));
+}
+
+static tgk_add_term plan_term(int32_t zero_point, int32_t multiplier, int32_t shift) {
+  const int32_t n = -shift, high = (int32_t)(((int64_t)multiplier + 0x8000) >> 16);
+  const int32_t low = (int32_t)(multiplier - (int64_t)high * 0x10000), sign = n > 0 ? 2048 : 0;
+  return (tgk_add_term){
+      .zero_point = zero_point, .high = high, .low = (int32_t)(((uint32_t)sign << 16) | ((uint32_t)low & 0xffff)),
+      .constant = 1024 + (n > 0 ? 1 << (10 + n) : 0), .up = 5 - n, .down = 11 + n,
+      .is_half = multiplier == 1 << 30 && n == 0};
+}
+
+bool tgk_plan_add(const tgk_add_parameters *p, tgk_add_plan *plan) {
+  const int32_t multiplier_max = INT32_MAX - 0x8000;  // high stays below 2^15
+  if (p->a_sign != 1 || p->b_sign != 1 || p->a_shift > 0 || p->a_shift < -5 || p->b_shift > 0 || p->b_shift < -5 ||
+      p->a_multiplier > multiplier_max || p->b_multiplier > multiplier_max || p->a_multiplier < 1 << 30 ||
+      p->b_multiplier < 1 << 30 || p->output_shift > -1 || p->output_shift < -22)
+    return false;
+  plan->a = plan_term(p->a_zero_point, p->a_multiplier, p->a_shift);
+  plan->b = plan_term(p->b_zero_point, p->b_multiplier, p->b_shift);
+  plan->is_rectified = p->activation_min >= p->output_zero_point;
+  plan->n = -p->output_shift;
+  plan->start = (int32_t)(
+      0x80000000u - (plan->a.is_half ? (uint32_t)p->a_zero_point << 19 : 0) -
+      (plan->b.is_half ? (uint32_t)p->b_zero_point << 19 : 0));
+  plan->doubled_multiplier = (int64_t)p->output_multiplier * 2;
+  const int64_t offset = ((int64_t)1 << (plan->n - 1)) - (plan->is_rectified ? 0 : 1) +
+      (int64_t)p->output_zero_point * ((int64_t)1 << plan->n) - p->output_multiplier;
+  plan->constant = (int64_t)(((uint64_t)offset << 32) + ((uint64_t)1 << 31));
+  return true;
+}
+
+TGK_INLINE TARGET void add_common(
+    const bool a_is_half, const bool b_is_half, const tgk_add_plan *plan, const tgk_add_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count) {
+  const add_term ta = broadcast_term(&plan->a), tb = broadcast_term(&plan->b);
+  const __m256i start_value = _mm256_set1_epi32(plan->start);
+  const __m256i multiplier = _mm256_set1_epi64x(plan->doubled_multiplier);
+  const __m256i constant = _mm256_set1_epi64x(plan->constant);
+  const __m128i down = _mm_cvtsi32_si128(plan->n);
+  const __m128i low = _mm_set1_epi8((char)p->activation_min), high = _mm_set1_epi8((char)p->activation_max);
+  for (size_t start = 0; start < count; start += b_period) {
+    const size_t end = count - start < b_period ? count - start : b_period;
+    size_t i = 0;
+    for (; i + 16 <= end; i += 16) {
+      __m256i y[2];
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; h++) {
+        const __m256i xa = load_8(a + start + i + 8 * h), xb = load_8(b + i + 8 * h);
+        const __m256i u = a_is_half ? _mm256_slli_epi32(xa, 19) : fast_term(xa, &ta);
+        const __m256i v = b_is_half ? _mm256_slli_epi32(xb, 19) : fast_term(xb, &tb);
+        const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(u, v), start_value);
+        const __m256i even = _mm256_add_epi64(_mm256_mul_epu32(sum, multiplier), constant);
+        const __m256i odd =
+            _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64(sum, 32), multiplier), constant);
+        __m256i z = _mm256_blend_epi32(_mm256_shuffle_epi32(even, _MM_SHUFFLE(3, 3, 1, 1)), odd, 0xAA);
+        if (!plan->is_rectified) z = _mm256_sub_epi32(z, _mm256_srai_epi32(sum, 31));
+        y[h] = _mm256_sra_epi32(z, down);
+      }
+      _mm_storeu_si128(
+          (__m128i *)(output + start + i), tgk_narrow_16_256(y[0], y[1], _mm256_setzero_si256(), low, high));
+    }
+    for (; i < end; i++) output[start + i] = tgk_add_element(p, a[start + i], b[i]);
+  }
+}
+
 TARGET void tgk_add_avx2(
     const tgk_add_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count) {
   const bool a_is_half = p->a_multiplier == 1 << 30 && p->a_shift == 0;
   const bool b_is_half = p->b_multiplier == 1 << 30 && p->b_shift == 0;
-  // A scalar or a short row is repeated to a length that vectors like.
-  int8_t repeated[64];
-  if (b_period < 16 && count > b_period) {
-    const size_t whole = sizeof repeated / b_period * b_period;
-    for (size_t i = 0; i < whole; i++) repeated[i] = b[i % b_period];
-    b = repeated;
-    b_period = whole;
+  int8_t repeated[repeated_max];
+  b_period = repeat_row(&b, b_period, count, repeated);
+  tgk_add_plan plan;
+  if (tgk_plan_add(p, &plan)) {
+    if (a_is_half && b_is_half)
+      add_common(true, true, &plan, p, a, b, b_period, output, count);
+    else if (a_is_half)
+      add_common(true, false, &plan, p, a, b, b_period, output, count);
+    else if (b_is_half)
+      add_common(false, true, &plan, p, a, b, b_period, output, count);
+    else
+      add_common(false, false, &plan, p, a, b, b_period, output, count);
+    return;
   }
   if (p->a_shift > 0 || p->b_shift > 0 || p->output_shift > 0)
     tgk_add_portable(p, a, b, b_period, output, count);
@@ -103,13 +209,8 @@ TARGET void tgk_multiply_avx2(
   const __m256i right = _mm256_set1_epi32(p->shift > 0 ? 0 : -p->shift);
   const __m256i zero_point = _mm256_set1_epi16((short)p->output_zero_point);
   const __m128i low = _mm_set1_epi8((char)p->activation_min), high = _mm_set1_epi8((char)p->activation_max);
-  int8_t repeated[64];
-  if (b_period < 16 && count > b_period) {
-    const size_t whole = sizeof repeated / b_period * b_period;
-    for (size_t i = 0; i < whole; i++) repeated[i] = b[i % b_period];
-    b = repeated;
-    b_period = whole;
-  }
+  int8_t repeated[repeated_max];
+  b_period = repeat_row(&b, b_period, count, repeated);
   for (size_t start = 0; start < count; start += b_period) {
     const size_t end = count - start < b_period ? count - start : b_period;
     size_t i = 0;

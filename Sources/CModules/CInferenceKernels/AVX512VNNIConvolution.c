@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "Arithmetic.h"
+#include "Rows.h"
 #include "X86Activations.h"
 #include "X86Dense.h"
 #include "X86Elements.h"
+#include "X86Interleave.h"
 #include "X86Kernels.h"
 #include "X86Packing.h"
-#include "X86Rows.h"
 
 #ifndef TGK_TARGET_AVX512VNNI
 #define TGK_TARGET_AVX512VNNI __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
@@ -19,12 +20,15 @@
 #define TARGET TGK_TARGET_AVX512VNNI
 #define activation uint8_t
 #define weight int8_t
+#define ADD_ROW tgk_add_avx512vnni
 #define vector __m512i
-enum { group_size = 4, lanes = 16, activation_bias = 128 };
+enum { group_size = 4, lanes = 16, channel_step = 16, activation_bias = 128 };
 enum { tile_pixels = 12, tile_vectors = 2, tile_accumulators = 24, pooled_pixels = 12, depthwise_pixels = 8 };
 enum { dense_chains = 8 };
 
 TGK_INLINE TARGET __m512i KERNEL(load)(const void *p) { return _mm512_loadu_si512(p); }
+
+TGK_INLINE TARGET __m512i KERNEL(load_bias)(const int32_t *p) { return KERNEL(load)(p); }
 
 TGK_INLINE TARGET __m512i KERNEL(load_weights)(const int8_t *p) { return KERNEL(load)(p); }
 
@@ -75,7 +79,7 @@ TGK_INLINE TARGET __m512i tgk_mbqm_512(__m512i x, __m512i multiplier, __m512i le
 
 /// As tgk_requantise_256, sixteen channels a vector.
 TGK_INLINE TARGET void tgk_requantise_512(
-    const int pixels, const int vectors, __m512i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how) {
+    const int pixels, const int vectors, __m512i *sum, const tgk_channels *channels, const tgk_output *how) {
   const __m512i one_half = _mm512_set1_epi64((int64_t)1 << 31);
 #pragma GCC unroll 32
   for (int v = 0; v < vectors; v++) {
@@ -111,7 +115,7 @@ TGK_INLINE TARGET void tgk_requantise_512(
 }
 
 /// int32 of two vectors to thirty-two int8, clamped. The packing works in quarters; the permutation undoes it.
-TGK_INLINE TARGET __m256i tgk_narrow_32_512(__m512i x0, __m512i x1, const tgk_x86_output *how) {
+TGK_INLINE TARGET __m256i tgk_narrow_32_512(__m512i x0, __m512i x1, const tgk_output *how) {
   const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
   const __m256i y =
       _mm256_permutevar8x32_epi32(_mm512_cvtsepi16_epi8(_mm512_packs_epi32(x0, x1)), order);
@@ -119,8 +123,14 @@ TGK_INLINE TARGET __m256i tgk_narrow_32_512(__m512i x0, __m512i x1, const tgk_x8
   return _mm256_min_epi8(_mm256_max_epi8(y, low), high);
 }
 
+TGK_INLINE TARGET int KERNEL(finish)(int pixels, int vectors, __m512i *sum) {
+  (void)pixels;
+  (void)sum;
+  return vectors;
+}
+
 TGK_INLINE TARGET void KERNEL(store_tile)(
-    const int pixels, const int vectors, __m512i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how,
+    const int pixels, const int vectors, __m512i *sum, const tgk_channels *channels, const tgk_output *how,
     int32_t channel_count, int8_t *output, int32_t output_step) {
   tgk_requantise_512(pixels, vectors, sum, channels, how);
   if (vectors == 2) {
@@ -141,7 +151,7 @@ TGK_INLINE TARGET void KERNEL(store_tile)(
 
 #include "X86Tiles512.inc"
 
-#include "X86Convolution.inc"
+#include "Convolution.inc"
 #include "X86Dense.inc"
 #include "X86Depthwise.inc"
 

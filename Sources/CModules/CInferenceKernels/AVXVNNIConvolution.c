@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "Arithmetic.h"
+#include "Rows.h"
 #include "X86Activations.h"
 #include "X86Dense.h"
 #include "X86Elements.h"
+#include "X86Interleave.h"
 #include "X86Kernels.h"
 #include "X86Packing.h"
-#include "X86Rows.h"
 
 #ifndef TGK_TARGET_AVXVNNI
 #define TGK_TARGET_AVXVNNI __attribute__((target("avx2,avxvnni")))
@@ -19,12 +20,15 @@
 #define TARGET TGK_TARGET_AVXVNNI
 #define activation uint8_t
 #define weight int8_t
+#define ADD_ROW tgk_add_avx2
 #define vector __m256i
-enum { group_size = 4, lanes = 8, activation_bias = 128 };
+enum { group_size = 4, lanes = 8, channel_step = 8, activation_bias = 128 };
 enum { tile_pixels = 6, tile_vectors = 2, tile_accumulators = 12, pooled_pixels = 4, depthwise_pixels = 6 };
 enum { dense_chains = 8 };
 
 TGK_INLINE TARGET __m256i KERNEL(load)(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+TGK_INLINE TARGET __m256i KERNEL(load_bias)(const int32_t *p) { return KERNEL(load)(p); }
 
 TGK_INLINE TARGET __m256i KERNEL(load_weights)(const int8_t *p) { return KERNEL(load)(p); }
 
@@ -58,15 +62,21 @@ TGK_INLINE TARGET void KERNEL(widen)(uint8_t *row, const int8_t *input, size_t c
   tgk_widen_biased(row, input, count);
 }
 
+TGK_INLINE TARGET int KERNEL(finish)(int pixels, int vectors, __m256i *sum) {
+  (void)pixels;
+  (void)sum;
+  return vectors;
+}
+
 TGK_INLINE TARGET void KERNEL(store_tile)(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how,
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how,
     int32_t channel_count, int8_t *output, int32_t output_step) {
   tgk_store_tile_256(pixels, vectors, sum, channels, how, channel_count, output, output_step);
 }
 
 #include "X86Tiles256.inc"
 
-#include "X86Convolution.inc"
+#include "Convolution.inc"
 #include "X86Dense.inc"
 #include "X86Depthwise.inc"
 

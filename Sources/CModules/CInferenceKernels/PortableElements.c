@@ -188,22 +188,51 @@ void tgk_softmax_prepare(int32_t multiplier, int32_t shift, int32_t diff_min, tg
         -i < diff_min ? 0 : exponential_on_negative(tgk_srdhm(tgk_wrapping_shift_left(-i, shift), multiplier));
 }
 
+/// `rows` copies of `size` bytes each, without a call a row for the sizes that pixels have.
+static void copy_rows(
+    size_t size, int32_t rows, const char *source, ptrdiff_t from, char *destination, ptrdiff_t to) {
+#define ROWS(body) \
+  for (int32_t i = 0; i < rows; i++, source += from, destination += to) { \
+    body; \
+  }
+  if (size == 1)
+    ROWS(*destination = *source)
+  else if (size == 2)
+    ROWS(memcpy(destination, source, 2))
+  else if (size == 4)
+    ROWS(memcpy(destination, source, 4))
+  else if (size == 8)
+    ROWS(memcpy(destination, source, 8))
+  else if (size == 16)
+    ROWS(memcpy(destination, source, 16))
+  else if (size > 8 && size < 16)
+    ROWS(memcpy(destination, source, 8); memcpy(destination + size - 8, source + size - 8, 8))
+  else if (size > 16 && size <= 32)
+    ROWS(memcpy(destination, source, 16); memcpy(destination + size - 16, source + size - 16, 16))
+  else
+    ROWS(memcpy(destination, source, size))
+#undef ROWS
+}
+
 static void copy_level(const tgk_copy_box *box, int32_t level, const char *source, char *destination) {
   const ptrdiff_t from = box->source_stride[level], to = box->destination_stride[level];
-  const int32_t count = box->count[level];
-  if (level + 1 < box->rank) {
-    for (int32_t i = 0; i < count; i++) copy_level(box, level + 1, source + i * from, destination + i * to);
-  } else if (from == box->element_size && to == box->element_size) {
-    memcpy(destination, source, (size_t)count * (size_t)box->element_size);
-  } else if (box->element_size == 1) {
-    for (int32_t i = 0; i < count; i++) destination[i * to] = source[i * from];
+  const int32_t count = box->count[level], last = box->rank - 1;
+  if (level == last) {
+    copy_rows((size_t)box->element_size, count, source, from, destination, to);
+  } else if (
+      level + 1 == last && box->source_stride[last] == box->element_size &&
+      box->destination_stride[last] == box->element_size) {
+    copy_rows((size_t)box->count[last] * (size_t)box->element_size, count, source, from, destination, to);
   } else {
-    for (int32_t i = 0; i < count; i++) memcpy(destination + i * to, source + i * from, 4);
+    for (int32_t i = 0; i < count; i++) copy_level(box, level + 1, source + i * from, destination + i * to);
   }
 }
 
 void tgk_copy(const tgk_copy_box *box, const void *source, void *destination) {
-  copy_level(box, 0, source, destination);
+  if (box->rank == 1 && box->source_stride[0] == box->element_size && box->destination_stride[0] == box->element_size)
+    memcpy(destination, source, (size_t)box->count[0] * (size_t)box->element_size);
+  else
+    copy_level(box, 0, source, destination);
 }
 
 void tgk_fill(int8_t value, int8_t *output, size_t count) { memset(output, value, count); }

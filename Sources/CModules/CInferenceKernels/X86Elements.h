@@ -13,3 +13,25 @@ void tgk_multiply_avx2(
     const tgk_multiply_parameters *, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count);
 void tgk_quantize_avx2(float scale, int32_t zero_point, const float *input, int8_t *output, size_t count);
 void tgk_dequantize_avx2(float scale, int32_t zero_point, const int8_t *input, float *output, size_t count);
+
+/// Constants of the common ADD, one operand. The term is RDBP(SRDHM(d << 20, m), n) with d = x - zero_point: see AVX2Elements.c.
+typedef struct {
+  int32_t zero_point, high, low, constant;
+  int32_t up, down;
+  bool is_half;  ///< multiplier one half, no shift: the term is d << 19
+} tgk_add_term;
+
+typedef struct {
+  tgk_add_term a, b;
+  int32_t start;               ///< 2^31, less the zero points of operands that are only shifted
+  int64_t doubled_multiplier;  ///< of the sum
+  int64_t constant;            ///< added to the product, as in X86Packing.h
+  int32_t n;                   ///< final shift
+  bool is_rectified;           ///< no sign correction is needed
+} tgk_add_plan;
+
+/// False for the rare parameters that the common ADD does not cover.
+bool tgk_plan_add(const tgk_add_parameters *p, tgk_add_plan *plan);
+
+void tgk_add_avx512vnni(
+    const tgk_add_parameters *, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count);

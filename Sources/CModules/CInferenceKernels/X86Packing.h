@@ -32,28 +32,28 @@ typedef struct {
 
 typedef struct {
   const int32_t *bias, *doubled_multiplier, *left, *right, *offset;
-} tgk_x86_channels;
+} tgk_channels;
 
-enum { tgk_x86_channel_arrays = 5 };
+enum { tgk_channel_arrays = 5 };
 
-static inline size_t tgk_x86_weights_offset(size_t channels) {
-  return sizeof(tgk_x86_header) + tgk_round_up(tgk_x86_channel_arrays * sizeof(int32_t) * channels, TGK_ALIGNMENT);
+static inline size_t tgk_weights_offset(size_t channels) {
+  return sizeof(tgk_x86_header) + tgk_round_up(tgk_channel_arrays * sizeof(int32_t) * channels, TGK_ALIGNMENT);
 }
 
-static inline tgk_x86_channels tgk_x86_channels_at(const void *packed, size_t channels, size_t first) {
+static inline tgk_channels tgk_channels_at(const void *packed, size_t channels, size_t first) {
   const int32_t *values = (const int32_t *)((const char *)packed + sizeof(tgk_x86_header)) + first;
-  return (tgk_x86_channels){values, values + channels, values + 2 * channels, values + 3 * channels,
+  return (tgk_channels){values, values + channels, values + 2 * channels, values + 3 * channels,
                             values + 4 * channels};
 }
 
-static inline void tgk_x86_pack_header(const tgk_conv_geometry *g, void *packed) {
+static inline void tgk_pack_header(const tgk_conv_geometry *g, void *packed) {
   tgk_x86_header *header = packed;
   header->rounding = g->activation_min >= g->output_zero_point ? tgk_x86_rectified : tgk_x86_signed;
 }
 
-/// Writes one channel's constants at index `at`, behind tgk_x86_pack_header. folded: the bias with all that the
+/// Writes one channel's constants at index `at`, behind tgk_pack_header. folded: the bias with all that the
 /// activations' offset contributes. magnitude: a bound on |accumulator|.
-static inline void tgk_x86_pack_channel(
+static inline void tgk_pack_channel(
     const tgk_conv_geometry *g, void *packed, size_t channels, size_t at, int32_t folded, int64_t magnitude,
     int32_t multiplier, int32_t shift) {
   tgk_x86_header *header = packed;

@@ -72,16 +72,16 @@ TGK_INLINE TGK_TARGET_AVX2 void tgk_store_bytes(int8_t *output, __m128i x, int32
 typedef struct {
   int32_t rounding;  ///< tgk_x86_rounding
   int32_t zero_point, low, high;
-} tgk_x86_output;
+} tgk_output;
 
-static inline tgk_x86_output tgk_x86_output_of(const void *packed, const tgk_conv_geometry *g) {
-  return (tgk_x86_output){
+static inline tgk_output tgk_output_of(const void *packed, const tgk_conv_geometry *g) {
+  return (tgk_output){
       ((const tgk_x86_header *)packed)->rounding, g->output_zero_point, g->activation_min, g->activation_max};
 }
 
 /// Requantises pixels x vectors accumulators (held as x + 2^31) in place to int32 with the zero point added. See X86Packing.h.
 TGK_INLINE TGK_TARGET_AVX2 void tgk_requantise_256(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how) {
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how) {
   const __m256i one_half = _mm256_set1_epi64x((int64_t)1 << 31);
 #pragma GCC unroll 32
   for (int v = 0; v < vectors; v++) {
@@ -119,24 +119,28 @@ TGK_INLINE TGK_TARGET_AVX2 void tgk_requantise_256(
   }
 }
 
+/// Narrows one pixel's requantised vectors (one or two), clamps and writes channel_count int8.
+TGK_INLINE TGK_TARGET_AVX2 void tgk_narrow_and_store_256(
+    const int vectors, const __m256i *x, const tgk_output *how, int32_t channel_count, int8_t *output) {
+  const __m128i low = _mm_set1_epi8((char)how->low), high = _mm_set1_epi8((char)how->high);
+  __m128i y;
+  if (vectors == 2) {
+    const __m256i z = _mm256_packs_epi32(x[0], x[1]);
+    y = _mm_packs_epi16(_mm256_castsi256_si128(z), _mm256_extracti128_si256(z, 1));
+    y = _mm_shuffle_epi32(y, _MM_SHUFFLE(3, 1, 2, 0));
+  } else {
+    y = _mm_packs_epi32(_mm256_castsi256_si128(x[0]), _mm256_extracti128_si256(x[0], 1));
+    y = _mm_packs_epi16(y, y);
+  }
+  tgk_store_bytes(output, _mm_min_epi8(_mm_max_epi8(y, low), high), channel_count);
+}
+
 /// Requantises pixels x vectors accumulators (one or two vectors) and writes channel_count int8 a pixel.
 TGK_INLINE TGK_TARGET_AVX2 void tgk_store_tile_256(
-    const int pixels, const int vectors, __m256i *sum, const tgk_x86_channels *channels, const tgk_x86_output *how,
+    const int pixels, const int vectors, __m256i *sum, const tgk_channels *channels, const tgk_output *how,
     int32_t channel_count, int8_t *output, int32_t output_step) {
   tgk_requantise_256(pixels, vectors, sum, channels, how);
-  const __m128i low = _mm_set1_epi8((char)how->low), high = _mm_set1_epi8((char)how->high);
 #pragma GCC unroll 32
-  for (int p = 0; p < pixels; p++, output += output_step) {
-    const __m256i x = sum[p * vectors];
-    __m128i y;
-    if (vectors == 2) {
-      const __m256i z = _mm256_packs_epi32(x, sum[p * vectors + 1]);
-      y = _mm_packs_epi16(_mm256_castsi256_si128(z), _mm256_extracti128_si256(z, 1));
-      y = _mm_shuffle_epi32(y, _MM_SHUFFLE(3, 1, 2, 0));
-    } else {
-      y = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-      y = _mm_packs_epi16(y, y);
-    }
-    tgk_store_bytes(output, _mm_min_epi8(_mm_max_epi8(y, low), high), channel_count);
-  }
+  for (int p = 0; p < pixels; p++, output += output_step)
+    tgk_narrow_and_store_256(vectors, sum + p * vectors, how, channel_count, output);
 }

@@ -30,12 +30,15 @@ extension ConfigurationReading {
     self.init(faults: syntaxFaults)
     files = layers.map(\.file)
     for key in SettingKey.all { origins[key.path] = .builtIn }
-    for layer in layers { read(layer, mainFile: mainFile) }
+    var faulty: Set<String> = []
+    for layer in layers { faulty.formUnion(read(layer, mainFile: mainFile)) }
     deriveDefaults()
     let isPartial = layers.contains(where: \.isPartial)
-    if !isPartial { requireKeys(mainFile: mainFile, layers: layers) }
-    for rule in SettingsRule.all { faults += rule.faults(in: settings, origins) }
-    if !isPartial { notices += SettingsRule.notices(in: settings, origins, mainFile: mainFile) }
+    if !isPartial {
+      requireKeys(mainFile: mainFile, layers: layers, faulty: faulty)
+      for rule in SettingsRule.all { faults += rule.faults(in: settings, origins, faulty: faulty) }
+      notices += SettingsRule.notices(in: settings, origins, faulty: faulty, mainFile: mainFile)
+    }
     // As a person reads the files: by layer, then by line. Rules and missing keys thereby join their lines.
     let order = Dictionary(files.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     faults = faults.enumerated().sorted { left, right in
@@ -46,8 +49,9 @@ extension ConfigurationReading {
     }.map(\.element)
   }
 
-  private mutating func read(_ layer: ConfigurationLayer, mainFile: String) {
-    guard case .table(let entries) = layer.root.content else { return }
+  /// - Returns: The known keys whose value is wrong.
+  private mutating func read(_ layer: ConfigurationLayer, mainFile: String) -> Set<String> {
+    guard case .table(let entries) = layer.root.content else { return [] }
     var reader = LayerReader(role: layer.role)
     for entry in entries { reader.readTopLevel(entry, into: &self) }
     // Without a version a later program could not tell what an old file meant.
@@ -57,6 +61,7 @@ extension ConfigurationReading {
           at: SourcePlace(file: layer.file), "schema is missing",
           expected: "schema = \(Settings.schemaVersion) above the first table"))
     }
+    return reader.faulty
   }
 
   /// Keys that follow the state directory unless a file sets them.
@@ -66,10 +71,8 @@ extension ConfigurationReading {
     if origins["outbox.key_file"] == .builtIn { settings.outbox.keyFile = .file(keys + "outbox.key") }
   }
 
-  private mutating func requireKeys(mainFile: String, layers: [ConfigurationLayer]) {
-    for key in SettingKey.all where key.isRequired && origins[key.path] == .builtIn {
-      // A key that was given with a wrong value has its fault already.
-      guard !faults.contains(where: { $0.what.hasPrefix(key.path + " ") }) else { continue }
+  private mutating func requireKeys(mainFile: String, layers: [ConfigurationLayer], faulty: Set<String>) {
+    for key in SettingKey.all where key.isRequired && origins[key.path] == .builtIn && !faulty.contains(key.path) {
       let table = layers.filter { $0.role == .settings }.compactMap { $0.root.place(ofTable: key.table) }.first
       faults.append(
         ConfigurationFault(
@@ -90,6 +93,7 @@ extension LocatedValue {
 private struct LayerReader {
   let role: ConfigurationLayer.Role
   var hasSchema = false
+  var faulty: Set<String> = []
 
   static let byPath = Dictionary(uniqueKeysWithValues: SettingKey.all.map { ($0.path, $0) })
   static let tables = SettingKey.all.reduce(into: [String]()) { names, key in
@@ -127,7 +131,7 @@ private struct LayerReader {
     }
   }
 
-  private func readKey(_ entry: LocatedValue.Entry, table: String, into reading: inout ConfigurationReading) {
+  private mutating func readKey(_ entry: LocatedValue.Entry, table: String, into reading: inout ConfigurationReading) {
     let path = table + "." + entry.key
     guard let key = Self.byPath[path] else {
       reading.faults.append(unknown(entry, table: table))
@@ -143,6 +147,7 @@ private struct LayerReader {
       try key.assign(entry.value, &reading.settings)
       reading.origins[path] = role == .settings ? .file(entry.keyPlace) : .boardProfile(entry.keyPlace)
     } catch {
+      faulty.insert(path)
       reading.faults.append(
         ConfigurationFault(
           at: error.place, "\(path) \(error.what)", expected: error.expected, suggestion: error.suggestion))

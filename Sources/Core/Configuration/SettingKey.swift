@@ -14,6 +14,8 @@ package struct SettingKey: Sendable {
 
   /// Sets the property, or says why the value does not fit and leaves it.
   let assign: @Sendable (LocatedValue, inout Settings) throws(Mismatch) -> Void
+  /// Takes the property over from the first settings to the second.
+  let copy: @Sendable (Settings, inout Settings) -> Void
   /// The effective value as TOML; `nil` when the key has neither a value nor a default.
   package let effectiveText: @Sendable (Settings) -> String?
 
@@ -38,6 +40,7 @@ extension SettingKey {
     SettingKey(
       path: path, shape: format.shape, summary: summary, traits: traits,
       assign: { (value, settings) throws(Mismatch) in settings[keyPath: property] = try format.parse(value) },
+      copy: { $1[keyPath: property] = $0[keyPath: property] },
       effectiveText: { format.render($0[keyPath: property]) })
   }
 
@@ -49,12 +52,14 @@ extension SettingKey {
     SettingKey(
       path: path, shape: format.shape, summary: summary, traits: traits,
       assign: { (value, settings) throws(Mismatch) in settings[keyPath: property] = try format.parse(value) },
+      copy: { $1[keyPath: property] = $0[keyPath: property] },
       effectiveText: { $0[keyPath: property].map(format.render) })
   }
 
   init(
     path: String, shape: ValueShape, summary: String, traits: SettingTraits,
     assign: @escaping @Sendable (LocatedValue, inout Settings) throws(Mismatch) -> Void,
+    copy: @escaping @Sendable (Settings, inout Settings) -> Void,
     effectiveText: @escaping @Sendable (Settings) -> String?
   ) {
     self.path = path
@@ -64,6 +69,7 @@ extension SettingKey {
     self.isLive = traits.contains(.live)
     self.isOfBoard = traits.contains(.ofBoard)
     self.assign = assign
+    self.copy = copy
     self.effectiveText = effectiveText
   }
 }

@@ -63,7 +63,7 @@ extension Settings {
 
   /// The MLX90640 and how it is read.
   package struct Camera: Sendable, Equatable {
-    /// Field of view of the lens: the D55 part has 55 x 35 degrees, the D110 part 110 x 75 (datasheet section 13).
+    /// Field of view in degrees: MLX90640-ESF-BAB has 55 x 35, -BAA 110 x 75.
     package enum Lens: String, Sendable, CaseIterable {
       case narrow = "55x35"
       case wide = "110x75"
@@ -72,14 +72,13 @@ extension Settings {
     package var bus = "/dev/i2c-1"
     /// 7-bit I2C address, 0x08...0x77.
     package var address = 0x33
-    /// Sub-pages a second, 1, 2, 4, 8, 16 or 32; a whole frame takes two of them (datasheet section 10.4).
+    /// Sub-pages a second, 1, 2, 4, 8, 16 or 32; a whole frame takes two of them.
     package var refreshRateHz = 16
-    /// SCL as the board is set up, 100...1000. Information for the rate plan: the driver does not change the bus.
+    /// SCL as the board is set up, 100...1000; the driver does not change the bus. Bounds the refresh rate.
     package var busSpeedKHz = 400
     /// Of the observed surface, 0.5...1.0. Human skin is 0.98.
     package var emissivity = 0.98
-    /// Temperature that the surface reflects, -40...85. `nil`: sensor temperature minus 8, the datasheet's rule
-    /// (section 11.2.2.9).
+    /// Temperature that the surface reflects, -40...85. `nil`: sensor temperature minus 8, the datasheet's rule.
     package var reflectedTemperatureCelsius: Double?
     /// Whole frames averaged into one thermogram, 1...128.
     package var framesAveraged = 16
@@ -173,7 +172,7 @@ extension Settings {
     package var ambientMaximumCelsius = 25.0
     /// Change of the sensor's own temperature that still counts as settled, per minute.
     package var ambientDriftMaximumCelsiusPerMinute = 0.2
-    /// The sensor settles for this long after power-up (datasheet section 12.2), 0...1200.
+    /// The sensor settles for this long after power-up, 0...1200.
     package var settlingSeconds = 240
     /// Share of the frame that the subject covers, 0...1.
     package var subjectMinimumShare = 0.35
@@ -304,7 +303,7 @@ extension Settings {
 
   /// What `--simulate` plays; without that option the table is checked and not used.
   package struct Simulation: Sendable, Equatable {
-    /// 832 words, decimal or 0x-hex. `nil`: `{hardware_directory}/recordings/mlx90640-eeprom.txt`.
+    /// 832 words, decimal or 0x-hex. `nil`: the recorded part, `{hardware_directory}/sensors/melexis-example/eeprom.txt`.
     package var eepromFile: String?
     package var seed = 1
     package var ambientCelsius = 22.0

@@ -1,14 +1,15 @@
 /// A condition on several keys together.
 struct SettingsRule: Sendable {
-  /// The fault stands at the first of them that a file sets.
+  /// All that the condition reads. The fault stands at the first of them that a file sets; when one of them has a fault
+  /// of its own the condition is not looked at, because it would only repeat that one in other words.
   let keys: [String]
   /// `nil`: fulfilled.
   let violation: @Sendable (Settings) -> (what: String, expected: String)?
 
   func faults(
-    in settings: Settings, _ origins: [String: SettingOrigin]
+    in settings: Settings, _ origins: [String: SettingOrigin], faulty: Set<String>
   ) -> [ConfigurationFault] {
-    guard let (what, expected) = violation(settings) else { return [] }
+    guard keys.allSatisfy({ !faulty.contains($0) }), let (what, expected) = violation(settings) else { return [] }
     for key in keys {
       switch origins[key] {
       case .file(let place), .boardProfile(let place):
@@ -20,6 +21,17 @@ struct SettingsRule: Sendable {
   }
 
   static let all: [SettingsRule] = [
+    SettingsRule(keys: ["camera.refresh_rate_hz", "camera.bus_speed_khz"]) { settings in
+      // A sub-page is 832 words, each byte takes nine clocks; a tenth of the time is left for everything else.
+      let bitsPerSubPage = 832 * 2 * 9
+      let needed = settings.camera.refreshRateHz * bitsPerSubPage * 10 / 9 / 1000 + 1
+      guard settings.camera.busSpeedKHz < needed else { return nil }
+      return (
+        "camera.refresh_rate_hz \(settings.camera.refreshRateHz) is more than a bus of "
+          + "\(settings.camera.busSpeedKHz) kHz carries",
+        "a lower rate, or bus_speed_khz of \(needed) or more, set on the board too"
+      )
+    },
     SettingsRule(keys: ["gates.ambient_minimum_celsius", "gates.ambient_maximum_celsius"]) { settings in
       let gates = settings.gates
       guard gates.ambientMinimumCelsius >= gates.ambientMaximumCelsius else { return nil }
@@ -44,7 +56,7 @@ struct SettingsRule: Sendable {
           + "\(broker.retryMaximumSeconds)", "a range"
       )
     },
-    SettingsRule(keys: ["broker.host"]) { settings in
+    SettingsRule(keys: ["broker.host", "broker.ca_file", "broker.allow_plaintext"]) { settings in
       let broker = settings.broker
       guard let host = broker.host, !broker.usesTLS, !broker.allowPlaintext, !isLoopback(host) else { return nil }
       return (
@@ -52,7 +64,7 @@ struct SettingsRule: Sendable {
         "ca_file, certificate_file and key_file in [broker], or allow_plaintext = true"
       )
     },
-    SettingsRule(keys: ["broker.ca_file"]) { settings in
+    SettingsRule(keys: ["broker.ca_file", "broker.certificate_file", "broker.key_file", "broker.host"]) { settings in
       let broker = settings.broker
       guard let host = broker.host, broker.usesTLS, broker.certificateFile == nil || broker.keyFile == nil,
         !isLoopback(host)
@@ -67,7 +79,7 @@ struct SettingsRule: Sendable {
       guard (broker.certificateFile == nil) != (broker.keyFile == nil) else { return nil }
       return ("broker.certificate_file and broker.key_file go together and one is missing", "both or neither")
     },
-    SettingsRule(keys: ["broker.certificate_file"]) { settings in
+    SettingsRule(keys: ["broker.certificate_file", "broker.ca_file"]) { settings in
       let broker = settings.broker
       guard broker.certificateFile != nil, !broker.usesTLS else { return nil }
       return ("broker.certificate_file is not used without TLS", "ca_file in [broker]")
@@ -75,7 +87,7 @@ struct SettingsRule: Sendable {
   ]
 
   static func notices(
-    in settings: Settings, _ origins: [String: SettingOrigin], mainFile: String
+    in settings: Settings, _ origins: [String: SettingOrigin], faulty: Set<String>, mainFile: String
   ) -> [ConfigurationFault] {
     var notices: [ConfigurationFault] = []
     let note = { (key: String, text: String) in
@@ -91,10 +103,10 @@ struct SettingsRule: Sendable {
     } else if settings.broker.allowPlaintext, let host = settings.broker.host, !isLoopback(host) {
       note("broker.allow_plaintext", "broker.allow_plaintext: records and images cross the network readable")
     }
-    if settings.broker.host == nil {
+    if settings.broker.host == nil, !faulty.contains("broker.host") {
       note("broker.host", "broker.host is not set: captures stay in the outbox")
     }
-    if settings.screening.model == nil {
+    if settings.screening.model == nil, !faulty.contains("screening.model") {
       note("screening.model", "screening.model is not set: captures carry no verdict")
     }
     return notices

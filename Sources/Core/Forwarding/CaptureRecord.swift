@@ -4,7 +4,7 @@ import Screening
 /// The record of one capture, as it is sealed, sent and stored: JSON, versioned. Its schema is
 /// `Docs/schemas/capture-record-1.schema.json`.
 package struct CaptureRecord: Sendable, Hashable, Codable {
-  package static let schema = "thermograph.capture/1"
+  package static let schema = "thermograph.capture.v1"
   /// The media type of the record's message.
   package static let mediaType = "application/json"
 

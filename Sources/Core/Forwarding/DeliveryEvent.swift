@@ -12,7 +12,10 @@ package enum DeliveryEvent: Sendable, Equatable {
   case requeued(Int)
   /// A person or a tool made messages wait again, or the database was exchanged: look from the beginning.
   case outboxChanged
-  /// The payload of a publish could not be opened.
+  /// The payload of a publish cannot be had at present: the disk fails, or its key is not loaded. Its class waits a
+  /// while; nothing is set aside.
+  case unavailable(PublishToken)
+  /// The payload of a publish is damaged.
   case unreadable(PublishToken, reason: String)
   /// The message of a publish is gone: a receipt freed it in the meantime.
   case vanished(PublishToken)

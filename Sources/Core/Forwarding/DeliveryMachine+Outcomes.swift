@@ -66,14 +66,19 @@ extension DeliveryMachine {
       .report(.refused(item.deliveryClass, reason: reason, nextAttemptSeconds: (milliseconds + 999) / 1000)))
   }
 
+  /// Puts a message back that cannot be read at present.
+  mutating func postpone(_ id: Int64, now: UInt64) {
+    guard let message = progress[id] else { return }
+    putBack(
+      message.item, attempts: message.item.attempts, heldMilliseconds: configuration.backoff.maximumMilliseconds,
+      now: now)
+  }
+
   /// Puts a message back to its place in the queue and holds its class.
   private mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
     forget(item.id)
     let index = item.deliveryClass.rawValue
-    let again = OutboxItem(
-      id: item.id, deliveryClass: item.deliveryClass, topicSuffix: item.topicSuffix, contentType: item.contentType,
-      captureID: item.captureID, sequence: item.sequence, name: item.name, byteCount: item.byteCount,
-      sha256: item.sha256, created: item.created, attempts: attempts)
+    let again = item.with(attempts: attempts)
     let place = lanes[index].ready.firstIndex { $0.id > item.id } ?? lanes[index].ready.endIndex
     lanes[index].ready.insert(again, at: place)
     lanes[index].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000

@@ -123,6 +123,8 @@ package struct DeliveryMachine: Sendable {
       rewind()
     case .unreadable(let token, let reason):
       if let flight = flights[token] { quarantine(flight.id, reason: reason, now: now, &actions) }
+    case .unavailable(let token):
+      if let flight = flights[token] { postpone(flight.id, now: now) }
     case .vanished(let token):
       if let flight = flights[token] { forget(flight.id) }
     case .networkCameUp:

@@ -22,6 +22,8 @@ package struct GapRecord: Sendable, Equatable {
   package var deliveryClass: String?
   package var captureID: RandomIdentifier?
   package var sequence: Int64?
+  /// With `sequence`, the last of a range of numbers that will not be used.
+  package var throughSequence: Int64?
   /// The image's name or `OutboxItem.recordName`.
   package var name: String?
   /// Messages this record stands for, at least 1; 0 when nobody knows.
@@ -56,6 +58,7 @@ extension GapRecord: Codable {
   private enum CodingKeys: String, CodingKey {
     case schema, reason, sequence, name, count, detail, at
     case deliveryClass = "class"
+    case throughSequence = "through_sequence"
     case captureID = "capture_id"
     case outboxID = "outbox_id"
   }
@@ -71,6 +74,7 @@ extension GapRecord: Codable {
     deliveryClass = try container.decodeIfPresent(String.self, forKey: .deliveryClass)
     captureID = try container.decodeIfPresent(RandomIdentifier.self, forKey: .captureID)
     sequence = try container.decodeIfPresent(Int64.self, forKey: .sequence)
+    throughSequence = try container.decodeIfPresent(Int64.self, forKey: .throughSequence)
     name = try container.decodeIfPresent(String.self, forKey: .name)
     count = try container.decode(Int.self, forKey: .count)
     detail = try container.decode(String.self, forKey: .detail)
@@ -85,6 +89,7 @@ extension GapRecord: Codable {
     try container.encodeIfPresent(deliveryClass, forKey: .deliveryClass)
     try container.encodeIfPresent(captureID, forKey: .captureID)
     try container.encodeIfPresent(sequence, forKey: .sequence)
+    try container.encodeIfPresent(throughSequence, forKey: .throughSequence)
     try container.encodeIfPresent(name, forKey: .name)
     try container.encode(count, forKey: .count)
     try container.encode(detail, forKey: .detail)

@@ -41,4 +41,11 @@ package struct OutboxItem: Sendable, Equatable, Identifiable {
     self.created = created
     self.attempts = attempts
   }
+
+  /// The same message after another number of attempts.
+  package func with(attempts: Int) -> OutboxItem {
+    OutboxItem(
+      id: id, deliveryClass: deliveryClass, topicSuffix: topicSuffix, contentType: contentType, captureID: captureID,
+      sequence: sequence, name: name, byteCount: byteCount, sha256: sha256, created: created, attempts: attempts)
+  }
 }

@@ -11,7 +11,7 @@
 /// Time is a parameter: monotonic nanoseconds that never decrease. State is bounded to `candidateLimit` UIDs.
 package struct PresentationConfirmer: Sendable {
   package struct Policy: Sendable, Equatable {
-    /// Identical frames that make a presentation, 1...8. Readers that send once an entry need 1.
+    /// Identical frames that make a presentation, 1...10. Readers that send once an entry need 1.
     package var requiredFrames: Int
     /// The time in which they must arrive, 1...10_000.
     package var windowMilliseconds: Int
@@ -60,26 +60,26 @@ package struct PresentationConfirmer: Sendable {
   /// Frames that never gathered the proof in time, since the start.
   package private(set) var unconfirmedFrameCount = 0
 
-  static let proofLimit = 8
+  static let proofLimit = 10
   private static let candidateLimit = 4
 
   /// A UID on its way to being believed: the times of its latest frames, newest last.
   private struct Candidate: Sendable {
     var reading: TagReading
     var frameCount = 0
-    var times = SIMD8<UInt64>(repeating: 0)
+    var times = SIMD16<UInt64>(repeating: 0)
 
-    var newest: UInt64 { times[7] }
+    var newest: UInt64 { times[15] }
 
     mutating func add(_ time: UInt64) {
-      for index in 0..<7 { times[index] = times[index + 1] }
-      times[7] = time
+      for index in 0..<15 { times[index] = times[index + 1] }
+      times[15] = time
       frameCount = min(frameCount + 1, PresentationConfirmer.proofLimit)
     }
 
     /// How many of the frames arrived at `earliest` or later.
     func frames(since earliest: UInt64) -> Int {
-      (8 - frameCount..<8).count { times[$0] >= earliest }
+      (16 - frameCount..<16).count { times[$0] >= earliest }
     }
   }
 

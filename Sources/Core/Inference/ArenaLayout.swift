@@ -30,10 +30,24 @@ struct ArenaLayout: Equatable, Sendable {
     byteCount = Int.max
     for order in orders where byteCount > bound {
       let (candidate, size) = Self.place(requests.sorted(by: order))
-      if size < byteCount {
-        offsets = candidate
-        byteCount = size
-      }
+      keep(candidate, size)
+    }
+    // Still above it: whatever sticks out goes first, again and again.
+    var order = requests.sorted(by: orders[0])
+    for _ in 0..<min(64, 4_000_000 / max(requests.count * requests.count, 1)) where byteCount > bound {
+      let (candidate, size) = Self.place(order)
+      keep(candidate, size)
+      guard
+        let highest = order.firstIndex(where: { (candidate[$0.tensor] ?? 0) + Self.rounded($0.bytes) == size })
+      else { break }
+      order.insert(order.remove(at: highest), at: 0)
+    }
+  }
+
+  private mutating func keep(_ candidate: [Int: Int], _ size: Int) {
+    if size < byteCount {
+      offsets = candidate
+      byteCount = size
     }
   }
 

@@ -66,6 +66,13 @@ enum FixedPoint {
     return roundingShiftRight(doublingHighMultiply(value << left, multiplier.mantissa), right)
   }
 
+  /// A requantised value with its zero point added, clamped. The sum is taken in 64 bits: a multiplier far above one
+  /// may have brought the value to the end of the int32 range, and the sign must survive.
+  @inline(__always)
+  static func clamp(_ value: Int32, plus zeroPoint: Int32, _ range: ClampRange = .int8) -> Int8 {
+    Int8(truncatingIfNeeded: min(max(Int64(value) + Int64(zeroPoint), Int64(range.lower)), Int64(range.upper)))
+  }
+
   @inline(__always)
   static func clamp(_ value: Int32, _ lower: Int32, _ upper: Int32) -> Int8 {
     Int8(truncatingIfNeeded: min(max(value, lower), upper))

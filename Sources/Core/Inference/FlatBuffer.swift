@@ -76,7 +76,7 @@ struct FlatTable: Sendable {
   }
 
   /// The absolute position of a field of `size` bytes, or nil when the table leaves it at its default.
-  private func field(_ id: Int, size: Int) throws(ModelError) -> Int? {
+  func field(_ id: Int, size: Int) throws(ModelError) -> Int? {
     let slot = 4 + 2 * id
     guard slot + 2 <= vtableLength else { return nil }
     let offset = Int(try buffer.uint16(at: vtable + slot))
@@ -122,9 +122,10 @@ struct FlatTable: Sendable {
     return try buffer.table(at: try buffer.target(at: at))
   }
 
-  func string(_ id: Int) throws(ModelError) -> String {
+  /// At most `limit` bytes of a string; what is longer is cut.
+  func string(_ id: Int, atMost limit: Int) throws(ModelError) -> String {
     guard let vector = try vector(id, elementSize: 1) else { return "" }
-    return String(decoding: buffer.bytes[vector.range], as: UTF8.self)
+    return String(decoding: buffer.bytes[vector.range].prefix(limit), as: UTF8.self)
   }
 
   func vector(_ id: Int, elementSize: Int) throws(ModelError) -> FlatVector? {
@@ -132,8 +133,12 @@ struct FlatTable: Sendable {
     return try FlatVector(buffer: buffer, position: try buffer.target(at: at), elementSize: elementSize)
   }
 
-  func int32s(_ id: Int) throws(ModelError) -> [Int] {
+  /// A vector of int32; many tables may point at one vector, so its length is bounded before it is copied.
+  func int32s(_ id: Int, atMost limit: Int) throws(ModelError) -> [Int] {
     guard let vector = try vector(id, elementSize: 4) else { return [] }
+    guard vector.count <= limit else {
+      throw ModelError(.tooLarge, "a vector of \(vector.count) numbers", expected: "at most \(limit)")
+    }
     return try vector.int32s()
   }
 }
@@ -141,7 +146,7 @@ struct FlatTable: Sendable {
 /// A vector whose whole extent lies inside the file.
 struct FlatVector: Sendable {
   private let buffer: FlatBuffer
-  private let start: Int
+  let start: Int
   private let elementSize: Int
   let count: Int
 

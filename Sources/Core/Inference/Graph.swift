@@ -6,6 +6,8 @@ struct Graph: Sendable {
   var inputs: [Int]
   var outputs: [Int]
   var nodes: [Node]
+  /// Elementary steps of one invocation, as `Model.Limits.work` counts them.
+  var work: Int
 }
 
 /// One operator left after folding.

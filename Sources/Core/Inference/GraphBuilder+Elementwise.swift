@@ -82,7 +82,7 @@ extension GraphBuilder {
     let multiplier = FixedPoint.Multiplier(Double(inputScale / outputScale))
     try addTable(site, input: tensor) { value in
       FixedPoint.clamp(
-        outputZeroPoint &+ FixedPoint.multiply(value - inputZeroPoint, by: multiplier), range.lower, range.upper)
+        FixedPoint.multiply(value - inputZeroPoint, by: multiplier), plus: outputZeroPoint, range)
     }
   }
 
@@ -100,7 +100,7 @@ extension GraphBuilder {
     try addTable(site, input: tensor) { value in
       let difference = value - inputZeroPoint
       return FixedPoint.clamp(
-        outputZeroPoint &+ FixedPoint.multiply(difference, by: difference >= 0 ? identity : leak), -128, 127)
+        FixedPoint.multiply(difference, by: difference >= 0 ? identity : leak), plus: outputZeroPoint)
     }
   }
 
@@ -121,8 +121,8 @@ extension GraphBuilder {
     try addTable(site, input: tensor) { value in
       let real = inputScale * Float(value - inputZeroPoint)
       let result = isLogistic ? Transcendental.logistic(real) : Transcendental.tanh(real)
-      let steps = (result * inverseScale).rounded(.toNearestOrAwayFromZero)
-      return FixedPoint.clamp(Int32(steps) + outputZeroPoint, -128, 127)
+      let steps = Int32((result * inverseScale).rounded(.toNearestOrAwayFromZero))
+      return FixedPoint.clamp(steps, plus: outputZeroPoint)
     }
   }
 
@@ -140,7 +140,7 @@ extension GraphBuilder {
     let (inputScale, inputZeroPoint) = try quantization(tensor)
     let multiplier = FixedPoint.Multiplier(Double(inputScale) / Double(outputScale))
     try addTable(site, input: tensor) { value in
-      FixedPoint.clamp(FixedPoint.multiply(value - inputZeroPoint, by: multiplier) &+ outputZeroPoint, -128, 127)
+      FixedPoint.clamp(FixedPoint.multiply(value - inputZeroPoint, by: multiplier), plus: outputZeroPoint)
     }
   }
 

@@ -37,9 +37,9 @@ extension GraphBuilder {
     let tensor = try input(site, 0, types: Self.movableTypes)
     let requested: [Int]
     if site.inputs.count == 2, site.inputs[1] != -1 {
-      requested = try integers(try input(site, 1, types: [.int32]))
+      requested = try integers(try input(site, 1, types: [.int32]), atMost: limits.rank)
     } else {
-      let values = try site.options?.int32s(0) ?? []
+      let values = try site.options?.int32s(0, atMost: limits.rank) ?? []
       // Old converters write [0] for a scalar.
       requested = values == [0] ? [] : values
     }
@@ -72,7 +72,7 @@ extension GraphBuilder {
   mutating func addExpandDimensions(_ site: Site) throws(ModelError) {
     try require(site, inputs: 2...2)
     let tensor = try input(site, 0, types: Self.movableTypes)
-    let axes = try integers(try input(site, 1, types: [.int32, .int64]))
+    let axes = try integers(try input(site, 1, types: [.int32, .int64]), atMost: 1)
     let rank = tensors[tensor].shape.count
     guard axes.count == 1, (-rank - 1...rank).contains(axes[0]) else {
       throw ModelError(.invalidOption, "axis \(axes)", expected: "one of \(-rank - 1) to \(rank)")
@@ -86,7 +86,7 @@ extension GraphBuilder {
     try require(site, inputs: 1...1)
     let tensor = try input(site, 0, types: Self.movableTypes)
     let source = tensors[tensor].shape
-    let axes = try site.options?.int32s(0) ?? []
+    let axes = try site.options?.int32s(0, atMost: limits.rank) ?? []
     var isDropped = source.map { axes.isEmpty && $0 == 1 }
     for axis in axes {
       let resolved = axis < 0 ? axis + source.count : axis
@@ -211,7 +211,7 @@ extension GraphBuilder {
 
   /// A constant [rank, 2] tensor of amounts before and after each axis, none negative.
   private func amounts(_ tensor: Int, rank: Int) throws(ModelError) -> [(before: Int, after: Int)] {
-    let values = try integers(tensor)
+    let values = try integers(tensor, atMost: 2 * rank)
     guard tensors[tensor].shape == [rank, 2] else {
       throw ModelError(
         .invalidShape, "amounts of shape \(tensors[tensor].shape)", expected: "[\(rank), 2]",
@@ -255,7 +255,9 @@ extension GraphBuilder {
     try require(site, inputs: 2...2)
     let tensor = try input(site, 0, types: Self.movableTypes)
     let source = tensors[tensor].shape
-    let permutation = try integers(try input(site, 1, types: [.int32, .int64])).map { $0 < 0 ? $0 + source.count : $0 }
+    let permutation = try integers(try input(site, 1, types: [.int32, .int64]), atMost: limits.rank).map {
+      $0 < 0 ? $0 + source.count : $0
+    }
     guard permutation.sorted() == Array(source.indices) else {
       throw ModelError(
         .invalidOption, "permutation \(permutation) of \(source.count) axes", expected: "each axis once")
@@ -278,7 +280,7 @@ extension GraphBuilder {
   /// Block sizes and paddings or crops of the M spatial axes after the batch.
   private func blocks(_ site: Site, shape: [Int]) throws(ModelError) -> Blocks {
     try require(site, inputs: 3...3)
-    let sizes = try integers(try input(site, 1, types: [.int32]))
+    let sizes = try integers(try input(site, 1, types: [.int32]), atMost: limits.rank)
     // The reference takes [batch, width, channels] and [batch, height, width, channels].
     guard (3...4).contains(shape.count), sizes.count == shape.count - 2 else {
       throw ModelError(

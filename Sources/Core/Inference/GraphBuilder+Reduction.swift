@@ -49,7 +49,7 @@ extension GraphBuilder {
     let tensor = try input(site, 0)
     let shape = tensors[tensor].shape
     var isReduced = [Bool](repeating: false, count: shape.count)
-    for axis in try integers(try input(site, 1, types: [.int32, .int64])) {
+    for axis in try integers(try input(site, 1, types: [.int32, .int64]), atMost: 2 * limits.rank) {
       guard (-shape.count..<shape.count).contains(axis) else {
         throw ModelError(.invalidOption, "axis \(axis) of \(shape)", expected: "\(-shape.count) to \(shape.count - 1)")
       }

@@ -29,9 +29,9 @@ extension GraphBuilder {
     let options = SliceOptions(
       begin: try table.int32(0), end: try table.int32(1), ellipsis: try table.int32(2), newAxis: try table.int32(3),
       shrink: try table.int32(4), isOffset: try table.bool(5))
-    let begin = try integers(try input(site, 1, types: [.int32]))
-    let end = try integers(try input(site, 2, types: [.int32]))
-    let strides = try integers(try input(site, 3, types: [.int32]))
+    let begin = try integers(try input(site, 1, types: [.int32]), atMost: 2 * limits.rank)
+    let end = try integers(try input(site, 2, types: [.int32]), atMost: 2 * limits.rank)
+    let strides = try integers(try input(site, 3, types: [.int32]), atMost: 2 * limits.rank)
     guard begin.count == end.count, begin.count == strides.count, begin.count <= 2 * limits.rank else {
       throw ModelError(
         .invalidShape, "\(begin.count) begins, \(end.count) ends and \(strides.count) strides",

@@ -138,7 +138,7 @@ extension GraphBuilder {
       }
     }
     let reach = Int(max(inputZeroPoint + 128, 127 - inputZeroPoint))
-    let offsets = try bias.map { tensor throws(ModelError) in try integers(tensor) }
+    let offsets = try bias.map { tensor throws(ModelError) in try integers(tensor, atMost: channels) }
     for channel in 0..<channels {
       let bound = magnitudes[channel] * reach + abs(offsets?[channel] ?? 0)
       guard bound <= Int(Int32.max) else {

@@ -17,6 +17,8 @@ struct GraphBuilder {
   private var isWritten: [Bool]
   private var activationBytes = 0
   private var work = 0
+  private var foldedWork = 0
+  private var weightBytes = 0
 
   init(file: ModelFile, limits: Model.Limits) throws(ModelError) {
     self.file = file
@@ -38,6 +40,7 @@ struct GraphBuilder {
     for (index, entry) in file.operators.enumerated() {
       try add(entry, index: index)
     }
+    var outputBytes = 0
     for tensor in file.outputs {
       try checkIndex(tensor, of: "a model output")
       guard isWritten[tensor] else {
@@ -45,12 +48,23 @@ struct GraphBuilder {
           .malformed, "a model output that nothing computes", expected: "an operator's output",
           at: .init(tensorIndex: tensor))
       }
+      // One tensor may be listed more than once, and each mention needs a buffer.
+      outputBytes += tensors[tensor].byteCount
+      guard outputBytes <= limits.activationBytes else {
+        throw ModelError(
+          .tooLarge, "outputs of more than \(outputBytes) bytes", expected: "at most \(limits.activationBytes)")
+      }
+      if tensors[tensor].isConstant {
+        _ = try constantBytes(tensor)
+      }
     }
     guard !file.inputs.isEmpty, !file.outputs.isEmpty else {
       throw ModelError(
         .malformed, "\(file.inputs.count) inputs and \(file.outputs.count) outputs", expected: "at least one of each")
     }
-    return Graph(bytes: file.bytes, tensors: tensors, inputs: file.inputs, outputs: file.outputs, nodes: nodes)
+    return Graph(
+      bytes: file.bytes, tensors: tensors, inputs: file.inputs, outputs: file.outputs, nodes: nodes,
+      work: work)
   }
 
   private mutating func add(_ entry: ModelFile.Operator, index: Int) throws(ModelError) {
@@ -154,6 +168,9 @@ extension GraphBuilder {
 
   /// The tensor index of input `position`, which must be present and of one of `types`.
   func input(_ site: Site, _ position: Int, types: [ElementType] = [.int8]) throws(ModelError) -> Int {
+    guard site.inputs.indices.contains(position) else {
+      throw ModelError(.malformed, "\(site.inputs.count) inputs", expected: "at least \(position + 1)")
+    }
     let index = site.inputs[position]
     guard index >= 0 else {
       throw ModelError(.malformed, "input \(position) left out", expected: "a tensor")
@@ -189,8 +206,13 @@ extension GraphBuilder {
   }
 
   /// The values of a constant int32 or int64 tensor, in the int32 range.
-  func integers(_ tensor: Int) throws(ModelError) -> [Int] {
+  func integers(_ tensor: Int, atMost limit: Int) throws(ModelError) -> [Int] {
     try checkType(tensor, [.int32, .int64])
+    guard tensors[tensor].elementCount <= limit else {
+      throw ModelError(
+        .invalidShape, "\(tensors[tensor].elementCount) values", expected: "at most \(limit)",
+        at: .init(tensorIndex: tensor))
+    }
     let bytes = try constantBytes(tensor)
     let size = tensors[tensor].type?.size ?? 4
     var values: [Int] = []
@@ -202,7 +224,7 @@ extension GraphBuilder {
         pattern |= UInt64(bytes[position + byte]) << UInt64(8 * byte)
       }
       let value = size == 4 ? Int(Int32(truncatingIfNeeded: pattern)) : Int(Int64(bitPattern: pattern))
-      guard Int32.min...Int32.max ~= Int32(clamping: value), value == Int(Int32(clamping: value)) else {
+      guard value == Int(Int32(clamping: value)) else {
         throw ModelError(.invalidOption, "the value \(value)", expected: "32 bits", at: .init(tensorIndex: tensor))
       }
       values.append(value)
@@ -271,7 +293,17 @@ extension GraphBuilder {
     for tensor in inputs where tensors[tensor].isConstant {
       _ = try constantBytes(tensor)
     }
-    if inputs.allSatisfy({ tensors[$0].isConstant }) {
+    for tensor in [operation.constants.weights, operation.constants.bias].compactMap({ $0 }) {
+      weightBytes += tensors[tensor].byteCount
+    }
+    guard weightBytes <= limits.weightBytes else {
+      throw ModelError(
+        .tooLarge, "more than \(limits.weightBytes) bytes of weights", expected: "a smaller model")
+    }
+    if operation.constants.weights == nil, foldedWork + steps <= limits.foldedWork,
+      inputs.allSatisfy({ tensors[$0].isConstant })
+    {
+      foldedWork += steps
       tensors[site.output].source = .folded(try fold(operation, inputs: inputs, output: site.output))
     } else {
       nodes.append(

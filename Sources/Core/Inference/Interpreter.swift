@@ -19,7 +19,8 @@ package final class Interpreter {
   package init(
     model: Model, kernels choice: KernelChoice = .automatic, fusesOperators: Bool = true
   ) throws(ModelError) {
-    let plan = try Plan(graph: model.graph, choice: choice, fusesOperators: fusesOperators)
+    let plan = try Plan(
+      graph: model.graph, choice: choice, fusesOperators: fusesOperators, byteLimit: model.limits.planBytes)
     memory = plan.memory
     steps = plan.steps
     kernels = plan.kernels

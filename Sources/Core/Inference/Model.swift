@@ -13,7 +13,21 @@ package struct Model: Sendable {
     /// Bytes of all computed tensors together.
     package var activationBytes = 24 << 20
     /// Elementary steps of one invocation: multiply-accumulates, pooled taps, moved elements.
-    package var work = 4 << 30
+    package var work = 1 << 30
+    /// Operators on constants alone are computed at load up to this many steps, later ones at every invocation.
+    package var foldedWork = 1 << 20
+    /// Inputs or outputs of the model.
+    package var ports = 64
+    /// Inputs or outputs of one operator.
+    package var operands = 256
+    /// Quantisation scales of all tensors together.
+    package var scales = 1 << 20
+    /// Weights and biases of all operators, shared ones counted each time: every operator packs its own.
+    package var weightBytes = 16 << 20
+    /// Packed weights, constants, arena and scratch of one interpreter.
+    package var planBytes = 48 << 20
+    /// Of a tensor's name; the rest is cut.
+    package var nameBytes = 256
 
     package init() {}
   }

@@ -42,8 +42,8 @@ struct ModelFile {
 
     self.bytes = bytes
     tensors = try Self.tensors(of: subgraph, buffers: ranges, limits: limits)
-    inputs = try subgraph.int32s(1)
-    outputs = try subgraph.int32s(2)
+    inputs = try subgraph.int32s(1, atMost: limits.ports)
+    outputs = try subgraph.int32s(2, atMost: limits.ports)
     operators = try Self.operators(of: subgraph, codes: codes, limits: limits)
   }
 
@@ -93,9 +93,16 @@ struct ModelFile {
     guard let vector = try bounded(subgraph, 0, "tensors", atMost: limits.tensors) else { return [] }
     var tensors: [Tensor] = []
     tensors.reserveCapacity(vector.count)
+    var scaleCount = 0
     for index in 0..<vector.count {
       do throws(ModelError) {
-        tensors.append(try tensor(from: try vector.table(at: index), buffers: buffers, limits: limits))
+        let tensor = try tensor(from: try vector.table(at: index), buffers: buffers, limits: limits)
+        scaleCount += tensor.quantization?.scales.count ?? 0
+        // Many tensors may point at one vector of scales, and each keeps its own copy.
+        guard scaleCount <= limits.scales else {
+          throw ModelError(.tooLarge, "more than \(limits.scales) scales", expected: "a smaller model")
+        }
+        tensors.append(tensor)
       } catch {
         var located = error
         located.place.tensorIndex = index
@@ -108,8 +115,8 @@ struct ModelFile {
   private static func tensor(
     from table: FlatTable, buffers: [Range<Int>], limits: Model.Limits
   ) throws(ModelError) -> Tensor {
-    let shape = try table.int32s(0)
-    let signature = try table.int32s(7)
+    let shape = try table.int32s(0, atMost: limits.rank)
+    let signature = try table.int32s(7, atMost: limits.rank)
     guard shape.count <= limits.rank else {
       throw ModelError(.tooLarge, "rank \(shape.count)", expected: "at most \(limits.rank) dimensions")
     }
@@ -132,13 +139,15 @@ struct ModelFile {
       throw ModelError(.malformed, "buffer \(bufferIndex) of \(buffers.count)", expected: "a buffer of the file")
     }
     let range = buffers.isEmpty ? 0..<0 : buffers[bufferIndex]
-    let quantization = try table.table(4).map { table throws(ModelError) in try self.quantization(from: table) } ?? nil
+    let quantization = try table.table(4).map { table throws(ModelError) in
+      try self.quantization(from: table, limits: limits)
+    }
     guard try table.has(6) == false else {
       throw ModelError(.unsupportedType, "a sparse tensor", expected: "dense tensors")
     }
     return Tensor(
-      name: try table.string(3), shape: dimensions, isDimensionUnknown: unknown,
-      hasDeclaredShape: !shape.isEmpty, type: type, typeCode: typeCode, quantization: quantization,
+      name: try table.string(3, atMost: limits.nameBytes), shape: dimensions, isDimensionUnknown: unknown,
+      hasDeclaredShape: !shape.isEmpty, type: type, typeCode: typeCode, quantization: quantization ?? nil,
       source: range.isEmpty ? .computed : .file(range))
   }
 
@@ -159,14 +168,17 @@ struct ModelFile {
     }
   }
 
-  private static func quantization(from table: FlatTable) throws(ModelError) -> Quantization? {
-    guard let scales = try table.vector(2, elementSize: 4)?.floats(), !scales.isEmpty else { return nil }
-    let zeroPoints = try table.vector(3, elementSize: 8)?.int64s() ?? []
-    guard zeroPoints.isEmpty || zeroPoints.count == 1 || zeroPoints.count == scales.count else {
+  private static func quantization(from table: FlatTable, limits: Model.Limits) throws(ModelError) -> Quantization? {
+    guard let scaleVector = try table.vector(2, elementSize: 4), scaleVector.count > 0 else { return nil }
+    let zeroPointVector = try table.vector(3, elementSize: 8)
+    let zeroPointCount = zeroPointVector?.count ?? 0
+    guard scaleVector.count <= limits.scales, zeroPointCount <= 1 || zeroPointCount == scaleVector.count else {
       throw ModelError(
-        .invalidQuantization, "\(zeroPoints.count) zero points for \(scales.count) scales", expected: "one each, or one"
-      )
+        .invalidQuantization, "\(zeroPointCount) zero points for \(scaleVector.count) scales",
+        expected: "one each, or one")
     }
+    let scales = try scaleVector.floats()
+    let zeroPoints = try zeroPointVector?.int64s() ?? []
     guard try table.uint8(4) == 0 else {
       throw ModelError(.invalidQuantization, "custom quantisation details", expected: "an affine quantisation")
     }
@@ -190,7 +202,8 @@ struct ModelFile {
       }
       operators.append(
         Operator(
-          code: codes[code], inputs: try table.int32s(1), outputs: try table.int32s(2),
+          code: codes[code], inputs: try table.int32s(1, atMost: limits.operands),
+          outputs: try table.int32s(2, atMost: limits.operands),
           optionsType: try table.uint8(3), options: try table.table(4)))
     }
     return operators

@@ -6,7 +6,7 @@ struct Plan {
   let steps: [Step]
   let kernels: String
 
-  init(graph: Graph, choice: KernelChoice, fusesOperators: Bool) throws(ModelError) {
+  init(graph: Graph, choice: KernelChoice, fusesOperators: Bool, byteLimit: Int) throws(ModelError) {
     let set = try choice.resolve()
     let roots = Self.sharedRoots(graph)
     var nodes = graph.nodes.filter { !$0.operation.isReshape }.map(FusedNode.init)
@@ -22,9 +22,16 @@ struct Plan {
         constants += [weights.weights, weights.bias].compactMap { $0 }
       }
     }
+    let layout = ArenaLayout(Self.requests(graph, nodes: nodes, roots: roots))
+    let needs = set.map { set in nodes.map { $0.kernelByteCounts(set.level) } } ?? []
+    let scratch = needs.reduce(0) { max($0, $1.scratch) }
+    let constantBytes = Set(constants).reduce(0) { $0 + graph.tensors[$1].byteCount }
+    let total = needs.reduce(layout.byteCount + scratch + constantBytes) { $0 + $1.packed }
+    guard total <= byteLimit else {
+      throw ModelError(.tooLarge, "a plan of \(total) bytes", expected: "at most \(byteLimit)")
+    }
     let memory = PlanMemory(
-      graph: graph, requests: Self.requests(graph, nodes: nodes, roots: roots), roots: roots, constants: constants,
-      scratchByteCount: set.map { set in nodes.map { $0.scratchByteCount(set.level) }.max() ?? 0 } ?? 0)
+      graph: graph, layout: layout, roots: roots, constants: constants, scratchByteCount: scratch)
     self.memory = memory
     kernels = set?.name ?? "reference"
     steps = nodes.map { node in
@@ -88,18 +95,22 @@ struct Plan {
 }
 
 extension FusedNode {
-  fileprivate func scratchByteCount(_ level: tgk_level) -> Int {
+  /// Bytes the C kernels want for this node's weights and, while it runs, for scratch.
+  fileprivate func kernelByteCounts(_ level: tgk_level) -> (packed: Int, scratch: Int) {
+    if operation.hasMinimumWeight {
+      return (0, 0)
+    }
     switch operation {
     case .convolution(let p):
       var geometry = tgk_conv_geometry(p, hasPool: hasPool)
       if case .depthwise = p.kind {
-        return tgk_depthwise_scratch_size(level, &geometry)
+        return (tgk_depthwise_packed_size(level, &geometry), tgk_depthwise_scratch_size(level, &geometry))
       }
-      return tgk_conv_scratch_size(level, &geometry)
+      return (tgk_conv_packed_size(level, &geometry), tgk_conv_scratch_size(level, &geometry))
     case .dense(let p):
       var geometry = tgk_dense_geometry(p)
-      return tgk_dense_scratch_size(level, &geometry)
-    default: return 0
+      return (tgk_dense_packed_size(level, &geometry), tgk_dense_scratch_size(level, &geometry))
+    default: return (0, 0)
     }
   }
 }

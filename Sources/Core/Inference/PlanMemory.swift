@@ -12,12 +12,12 @@ final class PlanMemory {
   private let roots: [Int]
 
   /// - Parameters:
-  ///   - requests: lives of the root tensors.
+  ///   - layout: where the root tensors live.
   ///   - roots: for each tensor the one whose memory it shares (itself for most).
   ///   - constants: tensors to copy out of the graph.
   ///   - scratchByteCount: the most any step needs.
-  init(graph: Graph, requests: [ArenaLayout.Request], roots: [Int], constants needed: [Int], scratchByteCount: Int) {
-    layout = ArenaLayout(requests)
+  init(graph: Graph, layout: ArenaLayout, roots: [Int], constants needed: [Int], scratchByteCount: Int) {
+    self.layout = layout
     self.roots = roots
     var offsets: [Int: Int] = [:]
     var size = 0

@@ -9,8 +9,8 @@ extension ReferenceKernels {
       let first = FixedPoint.multiply((x &- p.zeroPoints[0]) << 20, by: p.multipliers[0])
       let second = FixedPoint.multiply((y &- p.zeroPoints[1]) << 20, by: p.multipliers[1])
       let total = first &+ p.secondSign &* second
-      let scaled = FixedPoint.multiply(total, by: p.outputMultiplier) &+ p.outputZeroPoint
-      output[index] = FixedPoint.clamp(scaled, p.clamp.lower, p.clamp.upper)
+      output[index] = FixedPoint.clamp(
+        FixedPoint.multiply(total, by: p.outputMultiplier), plus: p.outputZeroPoint, p.clamp)
     }
   }
 
@@ -19,8 +19,8 @@ extension ReferenceKernels {
   ) {
     forEachPair(p.broadcast, a, b) { index, x, y in
       let value = (x &- p.zeroPoints[0]) &* (y &- p.zeroPoints[1])
-      let scaled = FixedPoint.multiply(value, by: p.multiplier) &+ p.outputZeroPoint
-      output[index] = FixedPoint.clamp(scaled, p.clamp.lower, p.clamp.upper)
+      output[index] = FixedPoint.clamp(
+        FixedPoint.multiply(value, by: p.multiplier), plus: p.outputZeroPoint, p.clamp)
     }
   }
 
@@ -58,7 +58,7 @@ extension ReferenceKernels {
   static func quantized(_ value: Float, scale: Float, zeroPoint: Int32) -> Int8 {
     let steps = (value / scale).rounded(.toNearestOrAwayFromZero)
     let bounded = steps.isNaN ? 0 : Int32(min(max(steps, -65536), 65536))
-    return FixedPoint.clamp(bounded + zeroPoint, -128, 127)
+    return FixedPoint.clamp(bounded, plus: zeroPoint)
   }
 
   static func dequantize(

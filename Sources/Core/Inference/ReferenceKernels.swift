@@ -118,8 +118,7 @@ extension ReferenceKernels {
 
   @inline(__always)
   private static func requantize(_ sum: Int32, _ channel: Int, _ p: Convolution) -> Int8 {
-    let scaled = FixedPoint.multiply(sum, by: p.multipliers[channel]) &+ p.outputZeroPoint
-    return FixedPoint.clamp(scaled, p.clamp.lower, p.clamp.upper)
+    FixedPoint.clamp(FixedPoint.multiply(sum, by: p.multipliers[channel]), plus: p.outputZeroPoint, p.clamp)
   }
 
   /// FULLY_CONNECTED. The reference requantises in float64 here, not in fixed point.
@@ -137,8 +136,8 @@ extension ReferenceKernels {
         }
         let scaled = (Double(sum) * p.scales[channel]).rounded(.toNearestOrAwayFromZero)
         // Anything beyond the int8 range clamps, so the conversion may saturate early.
-        let steps = Int32(min(max(scaled, -1_000_000), 1_000_000)) + p.outputZeroPoint
-        output[batch * p.outputCount + channel] = FixedPoint.clamp(steps, p.clamp.lower, p.clamp.upper)
+        let steps = Int32(min(max(scaled, -1_000_000), 1_000_000))
+        output[batch * p.outputCount + channel] = FixedPoint.clamp(steps, plus: p.outputZeroPoint, p.clamp)
       }
     }
   }
@@ -207,8 +206,7 @@ extension ReferenceKernels {
         sum &+= Int32(origin[offset(of: term, shape: p.reducedShape, strides: p.reducedStrides)])
       }
       sum = sum &- Int32(truncatingIfNeeded: count) &* p.inputZeroPoint
-      let scaled = FixedPoint.multiply(sum, by: p.multiplier) &+ p.outputZeroPoint
-      output[index] = FixedPoint.clamp(scaled, -128, 127)
+      output[index] = FixedPoint.clamp(FixedPoint.multiply(sum, by: p.multiplier), plus: p.outputZeroPoint)
     }
   }
 

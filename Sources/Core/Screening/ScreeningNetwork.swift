@@ -27,18 +27,12 @@ package struct ScreeningNetwork {
       throw .model(id: manifest.id, reason: "\(error)")
     }
     guard interpreter.inputs.count == 1,
-      Self.fits(interpreter.inputs[0], manifest.input.tensor), interpreter.outputs.count == manifest.outputs.count,
-      zip(interpreter.outputs, manifest.outputs).allSatisfy({ Self.fits($0, $1.tensor) })
+      interpreter.inputs[0].agrees(with: manifest.input.tensor), interpreter.outputs.count == manifest.outputs.count,
+      zip(interpreter.outputs, manifest.outputs).allSatisfy({ $0.agrees(with: $1.tensor) })
     else {
       throw .model(
         id: manifest.id, reason: "the tensors of its file are not those of its manifest; expected equal shapes, int8")
     }
-  }
-
-  private static func fits(_ tensor: TensorInfo, _ expected: ModelManifest.Tensor) -> Bool {
-    tensor.type == .int8 && Array(tensor.shape.dropFirst()) == expected.shape
-      && abs(Double(tensor.scale) - expected.scale) <= 1e-6 * expected.scale
-      && tensor.zeroPoint == expected.zeroPoint
   }
 
   /// The probabilities at the two ends of the uncertain band.
@@ -83,5 +77,14 @@ package enum ScreeningError: Error, Sendable, Equatable, CustomStringConvertible
     case .model(let id, let reason): "model \(id): \(reason)"
     case .thermogram(let reason): reason
     }
+  }
+}
+
+extension TensorInfo {
+  /// Whether the file's tensor is the one that a manifest describes: int8, its shape behind the batch axis, its scale
+  /// (to the precision of float32) and its zero point.
+  func agrees(with expected: ModelManifest.Tensor) -> Bool {
+    type == .int8 && Array(shape.dropFirst()) == expected.shape
+      && abs(Double(scale) - expected.scale) <= 1e-6 * expected.scale && zeroPoint == expected.zeroPoint
   }
 }

@@ -50,12 +50,26 @@ extension MLX90640 {
       } else {
         for _ in 0..<4 {
           if let status = try pollOnePeriod() { return status }
+          // A brown-out leaves the sensor at 2 Hz: no data come when they should.
+          let found = try transport.readWord(MLX90640Address.control, counters: &counters)
+          if found != control.rawValue { return try restart(afterBrownOut: found) }
         }
       }
       counters.dataReadyStuckLow += 1
       if attempt == 0 { try configure() }
     }
     throw .noData(periods: 8)
+  }
+
+  private mutating func restart(afterBrownOut found: UInt16) throws(SensorError) -> StatusRegister {
+    counters.count(.controlChanged(found))
+    note(.brownOut(control: found))
+    try configure()
+    guard let status = try acquirePhase() else {
+      counters.dataReadyStuckLow += 1
+      throw .noData(periods: 3)
+    }
+    return status
   }
 
   private mutating func pollOnePeriod() throws(SensorError) -> StatusRegister? {
@@ -136,9 +150,14 @@ extension MLX90640 {
 struct SubPageHistory: Sendable {
   private(set) var number: Int?
   private var readyMicroseconds: UInt64 = 0
-  private var digest: UInt64 = 0
+  private var digest: UInt64?
+  /// The number did not change when it should have: nothing is believed before it does.
+  private var isStuck = false
 
-  mutating func forget() { number = nil }
+  /// After a new configuration any number may come first. What the RAM held is still known.
+  mutating func restart() {
+    if !isStuck { number = nil }
+  }
 
   mutating func judge(_ subPage: SubPage, periodMicroseconds: UInt64) -> SubPageFault? {
     let newDigest = Self.digest(subPage.words)
@@ -147,11 +166,11 @@ struct SubPageHistory: Sendable {
       readyMicroseconds = subPage.readyMicroseconds
       digest = newDigest
     }
-    guard let number else { return nil }
     if newDigest == digest { return .stale }
     // A host that came two periods late also sees the same number again, which is a miss, not a fault.
     let elapsed = subPage.readyMicroseconds &- readyMicroseconds
-    return number == subPage.number && elapsed < periodMicroseconds * 3 / 2 ? .repeatedSubPage : nil
+    isStuck = number == subPage.number && (isStuck || elapsed < periodMicroseconds * 3 / 2)
+    return isStuck ? .repeatedSubPage : nil
   }
 
   /// FNV-1a over the pixel words, a word a step.

@@ -30,6 +30,10 @@ package struct MLX90640 {
     case brownOut(control: UInt16)
     case lost
     case returned
+    /// The live EEPROM differs from its backup, which is used in its place: an alarm.
+    case calibrationFromBackup(differingWords: Int)
+    /// The sensor's archive could not be read or written.
+    case archiveFailed(reason: String)
   }
 
   package let settings: Settings
@@ -76,11 +80,7 @@ package struct MLX90640 {
     serialNumber = eeprom.serialNumber
     refreshRate = settings.refreshRate
     try configure()
-    if nextAttemptMicroseconds != nil {
-      nextAttemptMicroseconds = nil
-      counters.returns += 1
-      note(.returned)
-    }
+    noteReturn()
     consecutiveFailures = 0
     return eeprom
   }
@@ -95,13 +95,13 @@ package struct MLX90640 {
     if let attempt = nextAttemptMicroseconds { try findAgain(notBefore: attempt) }
     do {
       try readGoodSubPage(into: &subPage)
-      consecutiveFailures = 0
     } catch {
       consecutiveFailures += 1
-      history.forget()
-      if consecutiveFailures >= Self.failuresUntilLost { declareLost() }
+      if nextAttemptMicroseconds != nil || consecutiveFailures >= Self.failuresUntilLost { declareLost() }
       throw error
     }
+    consecutiveFailures = 0
+    noteReturn()
   }
 
   /// Events since the last call, oldest first; at most 32 are kept.
@@ -140,7 +140,7 @@ package struct MLX90640 {
     }
     guard found == wanted else { throw .controlRejected(written: wanted, read: found) }
     phase = DataReadyPhase(nominalPeriodMicroseconds: refreshRate.periodMicroseconds)
-    history.forget()
+    history.restart()
     try clearDataReady()
     phase.begin(nowMicroseconds: clock.nowMicroseconds)
   }
@@ -184,8 +184,12 @@ package struct MLX90640 {
       declareLost()
       throw error
     }
+  }
+
+  /// A lost sensor is back only when it has delivered.
+  private mutating func noteReturn() {
+    guard nextAttemptMicroseconds != nil else { return }
     nextAttemptMicroseconds = nil
-    consecutiveFailures = 0
     counters.returns += 1
     note(.returned)
   }

@@ -61,93 +61,81 @@ package enum CameraError: Error, Equatable, Sendable, CustomStringConvertible {
 package struct ThermalCamera {
   /// The driver, for its counters and events.
   package private(set) var sensor: MLX90640
-  /// The latest temperatures, at the emissivity of the capture under way or last begun.
-  package private(set) var live = TemperatureImage()
-  /// The EEPROM in use; nil before `start`.
+  /// The EEPROM in use, which may be the backup; nil before `start`.
   package private(set) var eeprom: EEPROMImage?
+  /// Where the EEPROM in use comes from; nil before `start`.
+  package private(set) var calibrationSource: CalibrationSource?
+  /// The flat field in use, if there is one for this sensor.
+  package private(set) var flatField: FlatField?
+  /// The words of the last step, for tools that keep them.
+  package private(set) var lastSubPage = SubPage.unread
 
   private let clock: any SensorClock
-  private var converter: TemperatureConverter?
-  private var subPage = SubPage.unread
-  private var filter = AuxiliaryFilter()
-  private var motion = MotionScore()
-  private var warmUp = WarmUp()
-  private var request = CaptureRequest()
-  private var averager: FrameAverager?
-  private var finished: Thermogram?
-  private var defects = DefectivePixels()
+  private var pipeline: CapturePipeline?
 
   package init(bus: any I2CBus, clock: any SensorClock, settings: MLX90640.Settings = MLX90640.Settings()) {
     self.clock = clock
     sensor = MLX90640(bus: bus, clock: clock, settings: settings)
   }
 
+  /// The latest temperatures, at the emissivity of the capture under way or last begun.
+  package var live: TemperatureImage { pipeline?.live ?? TemperatureImage() }
+  /// Pixels that are interpolated: the maker's and those found while running.
+  package var defects: DefectivePixels { pipeline?.defects ?? DefectivePixels() }
+
   /// Finds the sensor, reads and judges its EEPROM, and configures it.
-  package mutating func start() throws(CameraError) {
+  ///
+  /// - Parameter archive: with one, the EEPROM is compared with its backup, which is used (with the event
+  ///   `calibrationFromBackup`) when the live copy has changed; the first copy seen is kept; a flat field is applied.
+  ///   An archive that fails is an event, not an error.
+  package mutating func start(archive: (any SensorArchive)? = nil) throws(CameraError) {
     let found: EEPROMImage
     do { found = try sensor.connect() } catch { throw .sensor(error) }
-    let faults = found.faults
-    guard faults.isEmpty else { throw .eeprom(faults) }
-    let calibration = Calibration(found)
+    let source = decideSource(found, archive)
+    let used: EEPROMImage
+    switch source {
+    case .refused(let faults): throw .eeprom(faults)
+    case .live, .liveFirstSeen: used = found
+    case .backup(let backup, let differing):
+      used = backup
+      sensor.note(.calibrationFromBackup(differingWords: differing))
+    }
+    let calibration = Calibration(used)
     sensor.use(calibration)
-    converter = TemperatureConverter(calibration)
-    defects = found.defectivePixels
-    eeprom = found
-    filter.forget()
-    motion.forget()
-    warmUp = WarmUp()
+    flatField = storedFlatField(used.serialNumber, archive)
+    pipeline = CapturePipeline(
+      converter: TemperatureConverter(calibration), defects: used.defectivePixels, flatField: flatField)
+    eeprom = used
+    calibrationSource = source
   }
 
   /// Reads and converts the next sub-page. Call `start` before.
   package mutating func step() throws(SensorError) -> CameraStep {
     do {
-      try sensor.readSubPage(into: &subPage)
+      try sensor.readSubPage(into: &lastSubPage)
     } catch {
-      filter.forget()
-      motion.forget()
+      pipeline?.interrupt()
       throw error
     }
-    guard let converter else { preconditionFailure("start() comes before step()") }
-    let auxiliary = filter.add(AuxiliaryWords(subPage))
-    let point = OperatingPoint(
-      calibration: converter.calibration, auxiliary: auxiliary, control: subPage.control)
-    converter.convert(
-      subPage, at: point, emissivity: request.emissivity, reflectedCelsius: request.reflectedCelsius, into: &live)
-    let pattern = subPage.control.pattern
-    let moved = motion.add(live, pattern: pattern, subPage: subPage.number)
-    let settling = warmUp.isSettling(ambientCelsius: point.taCelsius, nowMicroseconds: clock.nowMicroseconds)
-    averager?.add(live, pattern: pattern, subPage: subPage.number, point: point, motionCelsius: moved)
-    var complete = false
-    if let averager, averager.isComplete {
-      finished = averager.thermogram(refreshRate: sensor.refreshRate, settling: settling)?.interpolated(over: defects)
-      complete = finished != nil
+    let (rate, now) = (sensor.refreshRate, clock.nowMicroseconds)
+    guard let step = pipeline?.add(lastSubPage, refreshRate: rate, nowMicroseconds: now) else {
+      preconditionFailure("start() comes before step()")
     }
-    let frames = averager?.frames
-    if complete { averager = nil }
-    return CameraStep(
-      subPage: subPage.number, ambientCelsius: point.taCelsius, supplyVolts: point.vddVolts, motionCelsius: moved,
-      settling: settling, framesAveraged: frames, captureComplete: complete)
+    return step
   }
 
   /// Starts averaging; a capture under way is given up.
-  package mutating func begin(_ request: CaptureRequest) {
-    self.request = request
-    averager = FrameAverager(request)
-    finished = nil
-  }
+  package mutating func begin(_ request: CaptureRequest) { pipeline?.begin(request) }
 
   /// Gives up the capture under way, if any.
-  package mutating func cancel() { averager = nil }
+  package mutating func cancel() { pipeline?.cancel() }
 
   /// The thermogram that the last step completed, once.
-  package mutating func takeThermogram() -> Thermogram? {
-    defer { finished = nil }
-    return finished
-  }
+  package mutating func takeThermogram() -> Thermogram? { pipeline?.takeThermogram() }
 
-  /// One capture from begin to end, for tools: at most `maximumSteps` sub-pages.
+  /// One capture from begin to end, for tools.
   ///
-  /// - Returns: nil when motion or dropped sub-pages used them up.
+  /// - Returns: nil when motion used up all the sub-pages that its restarts allow.
   package mutating func capture(_ request: CaptureRequest) throws(SensorError) -> Thermogram? {
     begin(request)
     let maximumSteps = request.frames * 2 * (request.maximumRestarts + 2)
@@ -158,5 +146,37 @@ package struct ThermalCamera {
     return nil
   }
 
+  /// Events since the last call, oldest first.
   package mutating func takeEvents() -> [MLX90640.Event] { sensor.takeEvents() }
+
+  private mutating func decideSource(_ live: EEPROMImage, _ archive: (any SensorArchive)?) -> CalibrationSource {
+    guard let archive else {
+      let faults = live.faults
+      return faults.isEmpty ? .liveFirstSeen : .refused(faults)
+    }
+    do throws(SensorArchiveError) {
+      let backup = try archive.eeprom(serialNumber: live.serialNumber)
+      let source = try CalibrationSource.decide(live: live, backup: backup, others: try archive.allEEPROMs())
+      if source == .liveFirstSeen { try archive.keep(live) }
+      return source
+    } catch {
+      sensor.note(.archiveFailed(reason: error.description))
+      let faults = live.faults
+      return faults.isEmpty ? .liveFirstSeen : .refused(faults)
+    }
+  }
+
+  private mutating func storedFlatField(_ serialNumber: String, _ archive: (any SensorArchive)?) -> FlatField? {
+    guard let archive else { return nil }
+    do throws(SensorArchiveError) {
+      guard let stored = try archive.flatField(serialNumber: serialNumber) else { return nil }
+      guard stored.isUsable(withSensor: serialNumber) else {
+        throw SensorArchiveError("the flat field of sensor \(serialNumber) is damaged; make it again")
+      }
+      return stored
+    } catch {
+      sensor.note(.archiveFailed(reason: error.description))
+      return nil
+    }
+  }
 }

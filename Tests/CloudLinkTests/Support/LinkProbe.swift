@@ -59,6 +59,19 @@ final class LinkProbe: Sendable {
     return limits
   }
 
+  /// Connects; a failure is not the last word, because mosquitto 2.0 drops the connection after a broken handshake.
+  func connectAtLast(_ settings: LinkSettings) async throws {
+    for _ in 0..<4 {
+      do {
+        try await connect(settings)
+        return
+      } catch is LinkFailure {
+        continue
+      }
+    }
+    try await connect(settings)
+  }
+
   /// Tries to connect and returns the failure.
   func failure(of settings: LinkSettings) async throws -> LinkFailure {
     do {

@@ -38,6 +38,7 @@ final class MosquittoBroker: Sendable {
   /// Starts the broker and returns when it listens.
   func start() async throws {
     guard let executable = Self.executable else { throw Fault(description: "mosquitto is not installed") }
+    try? FileManager.default.removeItem(at: directory.appending(path: "mosquitto.log"))
     let started = Process()
     started.executableURL = URL(filePath: executable)
     started.arguments = ["-c", directory.appending(path: "mosquitto.conf").path]
@@ -47,7 +48,8 @@ final class MosquittoBroker: Sendable {
     process.withLock { $0 = started }
     try await eventually("mosquitto listens on \(port)") {
       guard started.isRunning else { throw Fault(description: "mosquitto ended at once:\n\(self.log)") }
-      return FreePort.answers(self.port)
+      // Not by connecting: under TLS mosquitto 2.0 takes the rest of a broken handshake for a fault of the next one.
+      return self.log.contains(" running\n")
     }
   }
 

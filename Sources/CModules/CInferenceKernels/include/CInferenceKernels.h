@@ -83,7 +83,7 @@ typedef struct {
 } tgk_add_parameters;
 
 /// An ADD or SUB fused behind a convolution: operand `a` is the convolution's int8 result after its clamp (and pool),
-/// operand `b` a tensor of the same shape. The output may be `b` itself.
+/// operand `b` a tensor of the same shape, which the output must not overlap.
 typedef struct {
   tgk_add_parameters parameters;
   const int8_t *operand;

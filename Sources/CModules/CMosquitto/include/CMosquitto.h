@@ -6,5 +6,6 @@
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 
+#include "LibraryGuard.h"
 #include "SocketState.h"
 #include "TLSContext.h"

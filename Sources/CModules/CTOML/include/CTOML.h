@@ -47,7 +47,8 @@ typedef struct ctoml_node {
 ctoml_document *ctoml_parse(const char *text, size_t length);
 void ctoml_free(ctoml_document *document);
 
-/// The first fault of the text, or an empty text. A document with a fault has no nodes.
+/// The first fault of the text, or an empty text. A document with a fault has no nodes. Line 0: the parser could not say
+/// where.
 ctoml_text ctoml_fault(const ctoml_document *document, uint32_t *line, uint32_t *column);
 
 size_t ctoml_count(const ctoml_document *document);

@@ -1,0 +1,151 @@
+import Forwarding
+import Glibc
+import Provenance
+import Storage
+
+/// Measures the outbox: syncs and bytes written (under `sync_model.so`), latency, cost with a backlog.
+///
+/// Ratios are of interleaved rounds, so that a busy machine slows both sides alike.
+@main
+struct DeliveryBenchmark {
+  static let rounds = 5
+
+  static func main() async throws {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 3 else {
+      print("usage: DeliveryBenchmark syncs|writes|latency FOLDER")
+      exit(64)
+    }
+    switch arguments[1] {
+    case "syncs": try await syncs(in: arguments[2])
+    case "writes": try await writes(in: arguments[2])
+    case "latency": try await latency(in: arguments[2])
+    default: exit(64)
+    }
+  }
+
+  // MARK: - Syncs and time with a modelled card
+
+  static func syncs(in folder: String) async throws {
+    let outbox = try Bench(folder + "/syncs.sqlite")
+    var files = FilePerMessage(folder: folder + "/files")
+    print("\nwith a modelled sync of 10 ms, medians of \(rounds) interleaved rounds")
+    for burst in [1, 10, 50] {
+      let repeats = burst == 1 ? 20 : 2
+      var outboxTimes: [Double] = []
+      var fileTimes: [Double] = []
+      let before = Counters.now()
+      for _ in 0..<rounds {
+        outboxTimes.append(
+          try await measure {
+            for _ in 0..<repeats { try await outbox.store(count: burst, bytes: 6144) }
+          })
+        let pause = Counters.now()
+        fileTimes.append(
+          try await measure {
+            for _ in 0..<(repeats * burst) { try files.store(bytes: 6144) }
+          })
+        outbox.fileSyncs += Counters.now().syncs - pause.syncs
+      }
+      let messages = rounds * repeats * burst
+      let syncs = Counters.now().syncs - before.syncs - outbox.fileSyncs
+      outbox.fileSyncs = 0
+      let ratio = median(fileTimes) / median(outboxTimes)
+      print(
+        "bursts of \(burst): \(fixed(Double(syncs) / Double(messages))) syncs a message, "
+          + "\(fixed(ratio)) times as fast as a file per message")
+    }
+    let captures = 40
+    let before = Counters.now()
+    for _ in 0..<captures { try await outbox.storeCapture() }
+    print("captures of 4 messages: \(fixed(Double(Counters.now().syncs - before.syncs) / Double(captures))) syncs each")
+    await outbox.outbox.close()
+  }
+
+  // MARK: - Bytes written
+
+  static func writes(in folder: String) async throws {
+    print("\nbytes written for a byte of payload, acknowledgement and checkpoint included")
+    for (bytes, count) in [(6144, 2000), (61_440, 400)] {
+      let outbox = try Bench(folder + "/writes-\(bytes).sqlite")
+      let before = Counters.now()
+      for _ in 0..<count { try await outbox.store(count: 1, bytes: bytes) }
+      try await outbox.drain(batch: 64)
+      await outbox.outbox.close()
+      let written = Counters.now().bytes - before.bytes
+      print("\(bytes) bytes: \(fixed(Double(written) / Double(bytes * count)))")
+    }
+  }
+
+  // MARK: - Latency and backlog
+
+  static func latency(in folder: String) async throws {
+    let outbox = try Bench(folder + "/latency.sqlite")
+    var idle: [Double] = []
+    var draining: [Double] = []
+    for _ in 0..<rounds {
+      for _ in 0..<200 { idle.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+      try await outbox.store(count: 500, bytes: 6144)
+      let drain = Task { try await outbox.drain(batch: 64, atMost: 600) }
+      for _ in 0..<200 { draining.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+      try await drain.value
+    }
+    print("\nenqueue of 6 KB, 99th percentile: idle \(fixed(percentile(idle, 0.99) * 1e6)) us, ", terminator: "")
+    print(
+      "while draining \(fixed(percentile(draining, 0.99) * 1e6)) us, "
+        + "ratio \(fixed(percentile(draining, 0.99) / percentile(idle, 0.99)))")
+    try await outbox.drain(batch: 64)
+
+    var costs: [Int: [Double]] = [:]
+    var held = 0
+    for waiting in [1000, 50_000] {
+      while held < waiting {
+        try await outbox.store(count: 250, bytes: 6144)
+        held += 250
+      }
+      for _ in 0..<rounds {
+        costs[waiting, default: []].append(
+          try await measure {
+            try await outbox.drain(batch: 64, atMost: 512)
+            try await outbox.store(count: 512, bytes: 6144)
+          } / 512)
+      }
+    }
+    let (few, many) = (median(costs[1000] ?? []), median(costs[50_000] ?? []))
+    print(
+      "a message through the outbox: \(fixed(few * 1e6)) us at 1,000 waiting, \(fixed(many * 1e6)) us at 50,000, "
+        + "ratio \(fixed(many / few))")
+    await outbox.outbox.close()
+    let open = try await measure { await (try Bench(folder + "/latency.sqlite")).outbox.close() }
+    print("open with 50,000 waiting: \(fixed(open * 1e3)) ms; peak resident memory \(peakResidentKilobytes()) KiB")
+  }
+
+  // MARK: - Small things
+
+  static func measure(_ body: () async throws -> Void) async rethrows -> Double {
+    let start = seconds()
+    try await body()
+    return seconds() - start
+  }
+
+  static func seconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
+  static func median(_ values: [Double]) -> Double { percentile(values, 0.5) }
+
+  static func percentile(_ values: [Double], _ share: Double) -> Double {
+    let sorted = values.sorted()
+    return sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
+  }
+
+  static func fixed(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
+
+  static func peakResidentKilobytes() -> Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss
+  }
+}

@@ -1,0 +1,55 @@
+import Glibc
+
+/// A database file and its write-ahead log as pages, read without SQLite: for the case that SQLite gave up.
+/// Format: sqlite.org/fileformat2.html.
+///
+/// The log's running checksum is not asked: behind one damaged frame it condemns all that follow, and every record
+/// proves itself by its own tag. A sector that cannot be read counts as zeros: what lies in it is lost, the rest is not.
+struct DatabasePages: ~Copyable {
+  static let pageBytes = 4096
+  /// 64 GiB: beyond any outbox, so that a page number from damaged bytes is bounded.
+  static let maximumPages = 1 << 24
+
+  private let file: Int32
+  private let log: Int32
+  private let filePages: Int
+  /// Where the versions of a page lie in the log, oldest first.
+  private var logged: [Int: [Int]] = [:]
+  /// The highest page number of file and log.
+  private(set) var pageCount: Int
+
+  /// Opens both files for reading; one that is absent is an empty one.
+  init(path: String) throws(OutboxError) {
+    file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 || errno == ENOENT else { throw .file(path: path, operation: "open for recovery", code: errno) }
+    log = open(path + "-wal", O_RDONLY | O_CLOEXEC)
+    let size = file >= 0 ? lseek(file, 0, SEEK_END) : 0
+    filePages = min(Self.maximumPages, (Int(size) + Self.pageBytes - 1) / Self.pageBytes)
+    pageCount = filePages
+    for frame in log >= 0 ? WriteAheadLog(descriptor: log)?.frames ?? [] : [] {
+      logged[frame.page, default: []].append(frame.offset)
+      pageCount = max(pageCount, frame.page)
+    }
+  }
+
+  deinit {
+    if file >= 0 { close(file) }
+    if log >= 0 { close(log) }
+  }
+
+  /// All versions of a page (from 1), newest first.
+  func versions(of page: Int) -> [[UInt8]] {
+    guard page >= 1 else { return [] }
+    var versions = (logged[page] ?? []).reversed().compactMap { readBytes(log, at: $0, count: Self.pageBytes) }
+    if page <= filePages, let content = readBytes(file, at: (page - 1) * Self.pageBytes, count: Self.pageBytes) {
+      versions.append(content)
+    }
+    return versions
+  }
+
+  func newest(_ page: Int) -> [UInt8]? {
+    if let offset = logged[page]?.last { return readBytes(log, at: offset, count: Self.pageBytes) }
+    guard page >= 1, page <= filePages else { return nil }
+    return readBytes(file, at: (page - 1) * Self.pageBytes, count: Self.pageBytes)
+  }
+}

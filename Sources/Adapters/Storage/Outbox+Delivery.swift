@@ -1,0 +1,87 @@
+import Forwarding
+import Provenance
+
+extension Outbox {
+  /// Waiting messages of a class in their order, from behind `id` on.
+  package func pending(_ deliveryClass: DeliveryClass, after id: Int64, limit: Int) throws(OutboxError) -> [OutboxItem]
+  {
+    try withDatabase { database throws(OutboxError) in try database.pending(deliveryClass, after: id, limit: limit) }
+  }
+
+  /// The payload in the clear; `.sealing` when it cannot be opened (then quarantine it), `.missing` when it is gone.
+  package func payload(of id: Int64) throws(OutboxError) -> [UInt8] {
+    try withDatabase { database throws(OutboxError) in try database.payload(of: database.find(id)) }
+  }
+
+  /// Frees what a receiver has.
+  package func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
+    try withTransaction { database throws(OutboxError) in try database.apply(receipt) }
+  }
+
+  /// Makes messages wait again whose receipt has not come; returns how many.
+  package func requeueUnreceipted(olderThanSeconds seconds: Int) throws(OutboxError) -> Int {
+    try withTransaction { database throws(OutboxError) in
+      try database.requeueUnreceipted(olderThanSeconds: seconds)
+    }
+  }
+}
+
+extension Outbox {
+  package func accounts() throws(OutboxError) -> OutboxAccounts {
+    try withDatabase { database in database.accounts }
+  }
+
+  /// Messages of any state in order of arrival.
+  package func list(after id: Int64 = 0, limit: Int = 1000) throws(OutboxError) -> [StoredItem] {
+    try withDatabase { database throws(OutboxError) in try database.list(after: id, limit: limit) }
+  }
+
+  package func items(ofCapture id: RandomIdentifier) throws(OutboxError) -> [StoredItem] {
+    try withDatabase { database throws(OutboxError) in try database.find(captureID: id) }
+  }
+
+  package func item(_ id: Int64) throws(OutboxError) -> StoredItem {
+    try withDatabase { database throws(OutboxError) in try database.find(id) }
+  }
+
+  /// When the oldest undelivered message of each class was stored.
+  package func oldest() throws(OutboxError) -> [DeliveryClass: Timestamp] {
+    try withDatabase { database throws(OutboxError) in
+      var oldest: [DeliveryClass: Timestamp] = [:]
+      for deliveryClass in DeliveryClass.allCases {
+        oldest[deliveryClass] = try database.pending(deliveryClass, after: 0, limit: 1).first?.created
+      }
+      return oldest
+    }
+  }
+}
+
+/// Work for quiet moments and for tools.
+extension Outbox {
+  /// Frees delivered messages whose retention time is over and takes the ballast again when there is room. To be called
+  /// about once a minute; returns how many messages were freed.
+  @discardableResult
+  package func maintain() throws(OutboxError) -> Int {
+    try restoreBallast()
+    guard configuration.retentionSeconds > 0 else { return 0 }
+    return try withTransaction { database throws(OutboxError) in try database.expire(limit: 500) }
+  }
+
+  /// Makes quarantined or unreceipted messages wait again.
+  package func retry(_ ids: [Int64]) throws(OutboxError) {
+    try withTransaction { database throws(OutboxError) in
+      for id in ids { try database.retry(id) }
+    }
+  }
+
+  /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and mends the index.
+  package func verify(after id: Int64 = 0, limit: Int = 256) throws(OutboxError) -> VerificationReport {
+    try withTransaction { database throws(OutboxError) in try database.verify(after: id, limit: limit) }
+  }
+
+  /// Seals messages anew that lie under an older key, at most `limit`; returns how many are left. At 0 the older key's
+  /// file may be erased.
+  package func reseal(limit: Int = 64) throws(OutboxError) -> Int {
+    try withTransaction { database throws(OutboxError) in try database.reseal(limit: limit) }
+  }
+}

@@ -1,0 +1,50 @@
+import Forwarding
+import Provenance
+
+/// The outbox as a command-line tool sees it: it may run beside the device, which holds the same database open. It
+/// never makes, mends or ends a database; that is the device's.
+package final class OutboxTool {
+  private let database: OutboxDatabase
+
+  /// - Throws: `.database` when there is no database, `.foreign` or `.newerSchema` when it is not ours to read.
+  package init(_ configuration: OutboxConfiguration, time: any TimeSource) throws(OutboxError) {
+    guard FileSystem.exists(configuration.path) else { throw .noDatabase(path: configuration.path) }
+    database = try OutboxDatabase(configuration, time: time, generator: SystemRandomNumberGenerator(), role: .tool)
+  }
+
+  package var outboxID: RandomIdentifier { database.outboxID }
+  package var accounts: OutboxAccounts { database.accounts }
+
+  /// Messages of any state in order of arrival, from behind `id` on.
+  package func list(after id: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
+    try database.list(after: id, limit: limit)
+  }
+
+  package func item(_ id: Int64) throws(OutboxError) -> StoredItem { try database.find(id) }
+
+  package func items(ofCapture id: RandomIdentifier) throws(OutboxError) -> [StoredItem] {
+    try database.find(captureID: id)
+  }
+
+  package func payload(of stored: StoredItem) throws(OutboxError) -> [UInt8] { try database.payload(of: stored) }
+
+  /// Makes messages wait again.
+  package func retry(_ ids: [Int64]) throws(OutboxError) {
+    try database.transaction { () throws(OutboxError) in
+      for id in ids {
+        _ = try database.find(id)
+        try database.retry(id)
+      }
+    }
+  }
+
+  /// Frees what a receiver has.
+  package func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
+    try database.transaction { () throws(OutboxError) in try database.apply(receipt) }
+  }
+
+  /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and mends the index.
+  package func verify(after id: Int64, limit: Int) throws(OutboxError) -> VerificationReport {
+    try database.transaction { () throws(OutboxError) in try database.verify(after: id, limit: limit) }
+  }
+}

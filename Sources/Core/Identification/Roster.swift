@@ -1,0 +1,58 @@
+import Provenance
+
+/// The site's list of tags: which pseudonym stands for whom, and in which role. Read only; the file is the clinic's.
+///
+/// It names tags by their fingerprint, which is `PatientReference(tag:siteKey:digests:)`, so that the file holds no UID
+/// either. See `RosterReader` for its form.
+package struct Roster: Sendable, Equatable {
+  /// What a bearer agreed to.
+  package enum Consent: String, Sendable, CaseIterable {
+    case capture
+    case upload
+    case research
+  }
+
+  package struct Entry: Sendable, Equatable {
+    /// The id that records carry instead of the fingerprint.
+    package var reference: PatientReference
+    package var role: TagRole
+    package var consent: Set<Consent>
+    /// Free text for the clinic; it goes nowhere.
+    package var note: String
+  }
+
+  private var entries: [String: Entry] = [:]
+
+  package init() {}
+
+  package var count: Int { entries.count }
+
+  /// The entry of the tag with this fingerprint.
+  package func entry(fingerprint: PatientReference) -> Entry? { entries[fingerprint.text] }
+
+  /// What the session is told of a presented tag. A tag outside the roster is a patient under its fingerprint.
+  package func tag(fingerprint: PatientReference) -> KnownTag {
+    guard let entry = entries[fingerprint.text] else {
+      return KnownTag(reference: fingerprint, role: .patient, isEnrolled: false)
+    }
+    return KnownTag(reference: entry.reference, role: entry.role, isEnrolled: true)
+  }
+
+  /// Adds an entry; false when the fingerprint is already there.
+  mutating func add(_ entry: Entry, fingerprint: String) -> Bool {
+    guard entries[fingerprint] == nil else { return false }
+    entries[fingerprint] = entry
+    return true
+  }
+}
+
+/// A fault of one row of the roster. It quotes nothing of the row: notes have names in them.
+package struct RosterFault: Sendable, Equatable, CustomStringConvertible {
+  /// From 1, as an editor counts.
+  package var line: Int
+  /// From 1, in bytes; where the faulty field begins.
+  package var column: Int
+  package var what: String
+
+  package var description: String { "\(line):\(column): \(what)" }
+}

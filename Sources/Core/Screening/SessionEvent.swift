@@ -1,0 +1,195 @@
+import Identification
+import Provenance
+
+/// What happens to a guided session. Times are given beside the event: monotonic nanoseconds that never decrease.
+package enum SessionEvent: Sendable {
+  /// A confirmed presentation; see `PresentationConfirmer`.
+  case tagPresented(KnownTag)
+  /// The tag that was presented is no longer heard.
+  case tagRemoved
+  /// More than one tag is in the field.
+  case tagsAmbiguous
+  /// A presentation that names nobody: blank, random, or a lone suspect frame.
+  case tagUnreadable
+  /// The button, short or held (cancel).
+  case button(ButtonDebouncer.Press)
+  /// An answer to the pending question, or the go-ahead for an unknown tag, given at the terminal.
+  case answer(Bool)
+  /// The operator ends the rest at the terminal. The record says how much of it was missing.
+  case skipRest
+  /// The subject's skin temperature changes so fast, degC a minute.
+  case skinDrift(celsiusPerMinute: Double)
+  /// The camera delivered the thermogram that was asked for under this id.
+  case averaged(captureID: RandomIdentifier)
+  /// The gates of that thermogram.
+  case assessed(captureID: RandomIdentifier, gates: [QualityGate])
+  /// The capture is durable.
+  case saved(captureID: RandomIdentifier)
+  case saveFailed(captureID: RandomIdentifier, storageFull: Bool)
+  case cameraLost
+  case cameraReturned
+  case storageFull
+  case storageFree
+  /// Found at the start: a session that a restart interrupted. `ageSeconds` is nil when the clocks do not tell.
+  case interruptedSessionFound(SessionCheckpoint, ageSeconds: Int?)
+  /// The device is shutting down.
+  case stopping
+  /// Nothing but time; due at `nextDeadlineNanoseconds`.
+  case timePassed
+}
+
+/// What the owner of the machine does next, in this order.
+package enum SessionAction: Sendable, Equatable {
+  /// Lights, sound, and at a terminal the sentence.
+  case show(SessionInstruction)
+  /// Make this durable before anything that follows; `close` makes it void.
+  case checkpoint(SessionCheckpoint)
+  case startAveraging(captureID: RandomIdentifier, view: CaptureView, attempt: Int)
+  case cancelAveraging(captureID: RandomIdentifier)
+  /// Work out gates and verdict. `restMissingSeconds` is the acclimatisation gate's value.
+  case assess(captureID: RandomIdentifier, restMissingSeconds: Int)
+  /// Store record and images for this patient and nobody else.
+  case save(CaptureAttribution)
+  /// The session is over.
+  case close(SessionSummary)
+  /// A tag changed nothing, and why; for the audit trail.
+  case refuse(SessionRefusal)
+  case openMaintenance(technician: PatientReference)
+  case closeMaintenance
+}
+
+/// Whose capture it is: everything in a record that says so.
+package struct CaptureAttribution: Sendable, Hashable {
+  package var captureID: RandomIdentifier
+  package var sessionID: RandomIdentifier
+  package var patient: PatientReference
+  package var signedBy: PatientReference?
+  package var view: CaptureView
+  /// From 1, within the session and view.
+  package var attempt: Int
+}
+
+/// What is written down while a session is open, so that a power cut closes it honestly.
+package struct SessionCheckpoint: Sendable, Hashable, Codable {
+  package var sessionID: RandomIdentifier
+  /// The pseudonym's text.
+  package var patient: String
+  package var signedBy: String?
+  package var views: [CaptureView]
+  package var savedViews: [CaptureView]
+  /// The view under way and the attempts begun at it.
+  package var viewIndex: Int
+  package var attempt: Int
+
+  package init(
+    sessionID: RandomIdentifier, patient: String, signedBy: String?, views: [CaptureView], savedViews: [CaptureView],
+    viewIndex: Int, attempt: Int
+  ) {
+    self.sessionID = sessionID
+    self.patient = patient
+    self.signedBy = signedBy
+    self.views = views
+    self.savedViews = savedViews
+    self.viewIndex = viewIndex
+    self.attempt = attempt
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case sessionID = "session_id"
+    case patient = "patient_ref"
+    case signedBy = "signed_by"
+    case views
+    case savedViews = "saved_views"
+    case viewIndex = "view_index"
+    case attempt
+  }
+}
+
+/// How a session ended.
+package struct SessionSummary: Sendable, Hashable {
+  package enum Outcome: Sendable, Hashable {
+    /// Every view has a saved capture, assessable or not.
+    case complete
+    case incomplete(IncompleteReason)
+  }
+
+  package enum IncompleteReason: String, Sendable, Hashable, CaseIterable {
+    case cancelled
+    /// Nobody did what was asked in time.
+    case abandoned
+    case anotherPatient = "another-patient"
+    case cameraLost = "camera-lost"
+    case captureTimeout = "capture-timeout"
+    case storageFull = "storage-full"
+    case saveFailed = "save-failed"
+    /// A restart in the midst of it, and the patient's tag did not come again in time.
+    case interrupted
+    case shutdown
+  }
+
+  package var sessionID: RandomIdentifier
+  package var patient: PatientReference
+  package var signedBy: PatientReference?
+  package var outcome: Outcome
+  package var savedViews: [CaptureView]
+  /// Answers to the questions by their codes, in order.
+  package var answers: [SessionAnswer]
+}
+
+package struct SessionAnswer: Sendable, Hashable, Codable {
+  package var code: String
+  package var yes: Bool
+}
+
+/// Why a tag, or the device, did not begin or go on with a session.
+package enum SessionRefusal: String, Sendable, Hashable, CaseIterable {
+  case unreadableTag = "unreadable-tag"
+  case ambiguousTags = "ambiguous-tags"
+  case unknownTag = "unknown-tag"
+  /// Another patient's tag in mid-session: that session is closed, and this patient begins by tapping again.
+  case sessionOfAnotherPatient = "session-of-another-patient"
+  case sessionUnderWay = "session-under-way"
+  case maintenance
+  case cameraLost = "camera-lost"
+  case storageFull = "storage-full"
+}
+
+/// What the device tells the person before it.
+package enum SessionInstruction: Sendable, Hashable {
+  case ready
+  case maintenance
+  case refused(SessionRefusal)
+  case presentOperatorTag
+  case confirmUnknownTag
+  case question(SessionRules.Question)
+  case rest(seconds: Int)
+  case takePosition(CaptureView)
+  case holdStill(CaptureView)
+  /// With the sentences of the gates that failed.
+  case retake(CaptureView, reasons: [String])
+  case working
+  case saved(CaptureView)
+  case complete
+  case incomplete(SessionSummary.IncompleteReason)
+  /// The session goes on when its own patient's tag is presented again.
+  case presentOwnTag
+  case waitForCamera
+
+  /// The light and sound that say it.
+  package var signal: PanelSignal {
+    switch self {
+    case .ready: .ready
+    case .maintenance: .degraded
+    case .refused(.cameraLost), .refused(.storageFull), .waitForCamera: .unable
+    case .refused: .tagRefused
+    case .presentOperatorTag, .confirmUnknownTag, .question: .tagAccepted
+    case .rest: .acclimatising
+    case .takePosition, .presentOwnTag: .position
+    case .holdStill: .capturing
+    case .retake: .retake
+    case .working: .working
+    case .saved, .complete: .saved
+    case .incomplete: .incomplete
+    }
+  }
+}

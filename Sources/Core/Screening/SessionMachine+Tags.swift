@@ -1,0 +1,156 @@
+import Identification
+import Provenance
+
+// Who it is: tags, operators, technicians, and everything that casts doubt.
+extension SessionMachine {
+  mutating func present(
+    _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
+  ) {
+    switch tag.role {
+    case .patient: presentPatient(tag, &step, using: &generator)
+    case .operator: presentOperator(tag, &step, using: &generator)
+    case .technician: presentTechnician(tag, &step)
+    }
+  }
+
+  private mutating func presentPatient(
+    _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
+  ) {
+    if case .maintenance = phase { return step.refuse(.maintenance) }
+    guard let session else { return open(tag, &step, using: &generator) }
+    guard session.patient == tag.reference else { return anotherPatient(&step) }
+    if case .awaitingPatient = phase {
+      self.session?.wasInterrupted = false
+      self.session?.needsOwnTagBeforeView = false
+      // After an interruption nobody knows how long the patient was dressed: the rest begins anew.
+      return session.wasInterrupted ? rest(&step, using: &generator) : takePosition(&step, using: &generator)
+    }
+    signGiven(yes: true, &step, using: &generator)
+  }
+
+  private mutating func open(
+    _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
+  ) {
+    if cameraIsLost { return step.refuse(.cameraLost) }
+    if storageIsFull { return step.refuse(.storageFull) }
+    if !tag.isEnrolled, rules.unknownTags == .refuse { return step.refuse(.unknownTag) }
+    var opened = OpenSession(id: RandomIdentifier(using: &generator), patient: tag.reference, rules: rules)
+    if let waiting = waitingOperator, waiting.untilNanoseconds >= step.now { opened.signedBy = waiting.reference }
+    waitingOperator = nil
+    session = opened
+    step.actions.append(.checkpoint(opened.checkpoint))
+    if !tag.isEnrolled, rules.unknownTags == .ask, opened.signedBy == nil {
+      phase = .confirming(until: idleDeadline(step))
+      step.show(.confirmUnknownTag)
+    } else {
+      admit(&step, using: &generator)
+    }
+  }
+
+  /// The patient is accepted; now the operator, if one has to sign, then the questions.
+  mutating func admit(_ step: inout SessionStep, using generator: inout some RandomNumberGenerator) {
+    guard let session else { return }
+    if session.rules.requiresOperator, session.signedBy == nil {
+      phase = .awaitingOperator(until: idleDeadline(step))
+      step.show(.presentOperatorTag)
+    } else {
+      ask(0, &step, using: &generator)
+    }
+  }
+
+  /// Another patient's tag while a session is open. What was measured before it came is still the first patient's;
+  /// what is being measured is nobody's. The newcomer taps again once the first session is closed.
+  private mutating func anotherPatient(_ step: inout SessionStep) {
+    step.refuse(.sessionOfAnotherPatient)
+    end(.anotherPatient, &step)
+  }
+
+  private mutating func presentOperator(
+    _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
+  ) {
+    if case .maintenance = phase { return step.refuse(.maintenance) }
+    guard session != nil else {
+      waitingOperator = (tag.reference, step.now.after(seconds: rules.idleTimeoutSeconds))
+      return
+    }
+    session?.signedBy = tag.reference
+    switch phase {
+    case .awaitingOperator: ask(0, &step, using: &generator)
+    case .confirming: admit(&step, using: &generator)
+    default: break
+    }
+  }
+
+  private mutating func presentTechnician(_ tag: KnownTag, _ step: inout SessionStep) {
+    if case .maintenance = phase { return endMaintenance(&step) }
+    guard session == nil else { return step.refuse(.sessionUnderWay) }
+    phase = .maintenance(until: step.now.after(seconds: rules.maintenanceSeconds))
+    step.actions.append(.openMaintenance(technician: tag.reference))
+    step.show(.maintenance)
+  }
+
+  mutating func endMaintenance(_ step: inout SessionStep) {
+    phase = .idle
+    step.actions.append(.closeMaintenance)
+    step.show(.ready)
+  }
+
+  mutating func tagRemoved(_ step: inout SessionStep) {
+    guard let session, session.rules.tagMustStay else { return }
+    doubtThePatient(&step)
+  }
+
+  /// With two tags in the field the device cannot tell who stands before it.
+  mutating func tagsAmbiguous(_ step: inout SessionStep) {
+    step.refuse(.ambiguousTags)
+    if session != nil { doubtThePatient(&step) }
+  }
+
+  /// Stops measuring until the session's own tag is presented again. A thermogram that is already complete is the
+  /// patient's, and is saved first.
+  private mutating func doubtThePatient(_ step: inout SessionStep) {
+    switch phase {
+    case .averaging(let captureID, _):
+      step.actions.append(.cancelAveraging(captureID: captureID))
+      session?.forgivenAttempts += 1
+      awaitPatient(&step)
+    case .positioning, .awaitingCamera:
+      awaitPatient(&step)
+    case .idle, .maintenance, .awaitingOperator, .confirming, .asking, .acclimatising, .awaitingPatient, .assessing,
+      .saving:
+      // Nothing is being measured. Before the next view begins, the session waits for its own tag all the same.
+      session?.needsOwnTagBeforeView = true
+    }
+  }
+
+  mutating func awaitPatient(_ step: inout SessionStep) {
+    phase = .awaitingPatient(until: idleDeadline(step))
+    step.show(.presentOwnTag)
+  }
+
+  /// Takes up a session that a restart interrupted: it waits for its own patient's tag, and for no longer than the
+  /// rules say.
+  mutating func resume(_ checkpoint: SessionCheckpoint, ageSeconds: Int?, _ step: inout SessionStep) {
+    guard session == nil, phase == .idle else { return }
+    guard let patient = PatientReference(checkpoint.patient) else { return }
+    var resumed = OpenSession(id: checkpoint.sessionID, patient: patient, rules: rules)
+    resumed.rules.views = checkpoint.views
+    resumed.signedBy = checkpoint.signedBy.flatMap { PatientReference($0) }
+    resumed.savedViews = checkpoint.savedViews
+    resumed.viewIndex = checkpoint.viewIndex
+    resumed.attempt = checkpoint.attempt
+    resumed.forgivenAttempts = checkpoint.attempt
+    resumed.wasInterrupted = true
+    session = resumed
+    let remaining = rules.resumeSeconds - (ageSeconds ?? 0)
+    guard remaining > 0, resumed.view != nil else {
+      return close(resumed.view == nil ? .complete : .incomplete(.interrupted), &step)
+    }
+    phase = .awaitingPatient(until: step.now.after(seconds: remaining))
+    step.show(.presentOwnTag)
+  }
+
+  func idleDeadline(_ step: SessionStep) -> UInt64 {
+    step.now.after(seconds: (session?.rules ?? rules).idleTimeoutSeconds)
+  }
+}

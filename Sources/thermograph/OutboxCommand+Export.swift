@@ -1,0 +1,91 @@
+import ArgumentParser
+import Forwarding
+import Glibc
+import LocalFiles
+import Provenance
+import Storage
+
+extension OutboxCommand {
+  struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Writes records and images in the clear to a folder or stick.",
+      discussion: """
+        For the clinic that has no line: one folder a capture, named by its id, with record.json and the images; other \
+        messages under messages/. Nothing leaves the outbox before a receipt is imported. What is written is patient \
+        data in the clear: keep the stick as you keep the patients' files.
+        """)
+
+    @OptionGroup var options: OutboxOptions
+
+    @Argument(help: "An existing folder.")
+    var folder: String
+
+    @Flag(name: .long, help: "Also what was delivered and is kept for the retention time.")
+    var delivered = false
+
+    func run() throws {
+      let outbox = try options.open()
+      var written = 0
+      var damaged = 0
+      var folders: Set<String> = []
+      try outbox.forEach { stored in
+        guard delivered || stored.state != .delivered else { return }
+        let payload: [UInt8]
+        do throws(OutboxError) {
+          payload = try outbox.payload(of: stored)
+        } catch {
+          guard case .sealing = error else { throw error }
+          printToStandardError("\(error)")
+          damaged += 1
+          return
+        }
+        let item = stored.item
+        let place = folder + "/" + (item.captureID.map { "\($0)" } ?? "messages")
+        if folders.insert(place).inserted { try makeFolder(place) }
+        let name = item.name ?? "\(item.id)-\(item.deliveryClass.name).json"
+        try BoundedFile.replace(place + "/" + name, with: payload, mode: 0o600)
+        written += 1
+      }
+      if options.json {
+        try printJSON(["written": written, "damaged": damaged])
+      } else {
+        printToStandardError("\(written) messages written to \(folder), \(damaged) damaged")
+      }
+      if damaged > 0 { throw ExitCode.failure }
+    }
+
+    private func makeFolder(_ path: String) throws {
+      guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+        throw FileError(path: path, reason: "cannot be made: \(String(cString: strerror(errno)))")
+      }
+    }
+  }
+
+  struct Import: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Reads a receiver's receipt from a file and frees what it proves.",
+      discussion: "A receipt names captures, files and their SHA-256. What does not agree with our copy stays.")
+
+    @OptionGroup var options: OutboxOptions
+
+    @Argument(help: "The receipt's JSON file.")
+    var file: String
+
+    func run() throws {
+      let outbox = try options.open()
+      let receipt = try Receipt(decoding: try BoundedFile.read(file, maximumBytes: Receipt.maximumBytes))
+      let outcome = try outbox.apply(receipt)
+      if options.json {
+        try printJSON(
+          ["freed": outcome.delivered.count, "mismatched": outcome.mismatched.count, "unknown": outcome.unknown])
+      } else {
+        for entry in outcome.mismatched {
+          printToStandardError("\(entry.captureID) \(entry.name): the receipt's SHA-256 is not that of our copy; kept")
+        }
+        printToStandardError(
+          "\(outcome.delivered.count) freed, \(outcome.mismatched.count) kept, \(outcome.unknown) not waiting")
+      }
+      if !outcome.mismatched.isEmpty { throw ExitCode.failure }
+    }
+  }
+}

@@ -1,0 +1,216 @@
+import CloudLink
+import Forwarding
+import Foundation
+import LinuxIO
+import Logging
+import Provenance
+import Receiving
+import Storage
+import Synchronization
+
+@testable import Device
+
+/// A device's outbox and delivery, as the daemon runs them, with captures made up by the test.
+final class DeviceBench: Sendable {
+  let directory: URL
+  let outbox: Outbox
+  let topics: TopicSchema
+  private let time: SystemClock
+  private let task = Mutex<Task<Void, any Error>?>(nil)
+
+  init() throws {
+    directory = FileManager.default.temporaryDirectory.appending(path: "device-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    time = try SystemClock()
+    topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
+    let bytes = (0..<SealingKey.byteCount).map { _ in UInt8.random(in: 0...255) }
+    guard let key = SealingKey(bytes: bytes, digests: OpenSSLDigests()) else {
+      throw MosquittoBroker.Fault(description: "no key")
+    }
+    outbox = try Outbox(
+      OutboxConfiguration(path: directory.appending(path: "outbox.sqlite").path, keys: KeyRing(current: key)),
+      time: time)
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: directory)
+  }
+
+  /// Starts delivery to `port`, with pauses short enough for a test.
+  func start(_ port: UInt16, version: ProtocolVersion = .mqtt5, confirm: ConfirmationMode = .receipt) throws {
+    var link = LinkSettings(
+      host: "127.0.0.1", port: port, security: .plaintext(beyondLoopback: false), clientIdentifier: "unit-1")
+    link.protocolVersion = version
+    link.keepAliveSeconds = 5
+    link.connectTimeoutMilliseconds = 3000
+    let configuration = DeliveryConfiguration(
+      confirm: confirm, window: 20, messagesPerSecond: 100_000, acknowledgementTimeoutSeconds: 3,
+      receiptTimeoutSeconds: 3, settlementDelayMilliseconds: 20,
+      backoff: ReconnectBackoff.Configuration(
+        minimumMilliseconds: 20, maximumMilliseconds: 300, lossSpreadMilliseconds: 100, steadySeconds: 1,
+        refusedFloorMilliseconds: 50))
+    var logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
+    logger.logLevel = .critical
+    let service = try DeliveryService(
+      outbox: outbox, topics: topics, configuration: configuration, link: link,
+      identity: DeliveryService.Identity(
+        firmware: "test", models: [], configurationSHA256: "", certificatePath: nil,
+        plaintextAllowed: false),
+      time: time, generator: SystemRandomNumberGenerator(), logger: logger)
+    let started = Task { try await service.run() }
+    task.withLock { $0 = started }
+  }
+
+  /// Stops delivery, as SIGTERM does.
+  func stop() async throws {
+    let running = task.withLock { task in
+      defer { task = nil }
+      return task
+    }
+    running?.cancel()
+    try await running?.value
+  }
+
+  /// Stores one capture with images of these sizes and returns its id.
+  @discardableResult
+  func store(images sizes: [Int]) async throws -> RandomIdentifier {
+    var generator = SystemRandomNumberGenerator()
+    let id = RandomIdentifier(using: &generator)
+    let images = sizes.enumerated().map { index, size in
+      // Cheap to make and never the same twice; what is in them does not matter.
+      let seed = generator.next()
+      var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: seed), count: size)
+      withUnsafeBytes(of: seed) { bytes.replaceSubrange(0..<8, with: $0) }
+      return CaptureImage(name: "image\(index).png", contentType: "image/png", bytes: bytes)
+    }
+    let list = images.map { image in
+      #"{"name":"\#(image.name)","bytes":\#(image.bytes.count),"#
+        + #""sha256":"\#(Hexadecimal.text(of: OpenSSLDigests().sha256(image.bytes)))"}"#
+    }.joined(separator: ",")
+    let topics = topics
+    _ = try await outbox.enqueue(
+      NewCapture(captureID: id, created: time.now(), images: images) { number in
+        Array(
+          (#"{"schema":"thermograph.capture.v1","capture_id":"\#(id)","outbox_id":"\#(number.outboxID)","#
+            + #""sequence":\#(number.sequence),"site":"\#(topics.site)","device":"\#(topics.device)","#
+            + #""images":[\#(list)]}"#).utf8)
+      })
+    return id
+  }
+
+  func backlog() async throws -> Int {
+    let accounts = try await outbox.accounts()
+    return DeliveryClass.allCases.reduce(0) { $0 + accounts.backlog($1).rows }
+  }
+}
+
+/// The reference receiver on a connection of its own, which comes back after every loss.
+final class ReceiverEnd: Sendable {
+  private struct State: ~Copyable {
+    var receiver: Receiver?
+    var completed = 0
+    var token: UInt64 = 0
+    /// Messages to be forgotten as if the receiver had been killed after the broker's PUBACK.
+    var toForget = 0
+    var isStopped = false
+    var notes: [String] = []
+  }
+
+  private final class Holder: Sendable {
+    let state = Mutex(State())
+    let client = Mutex<MQTTClient?>(nil)
+  }
+
+  let root: URL
+  private let holder = Holder()
+
+  init(_ port: UInt16, forget: Int = 0) async throws {
+    root = FileManager.default.temporaryDirectory.appending(path: "received-\(UUID().uuidString)")
+    let path = root.path
+    let time = try SystemClock()
+    try holder.state.withLock { state in
+      state.receiver = try Receiver(folder: path, name: "archive", digests: OpenSSLDigests(), time: time)
+      state.toForget = forget
+    }
+    var settings = LinkSettings(
+      host: "127.0.0.1", port: port, security: .plaintext(beyondLoopback: false), clientIdentifier: "archive")
+    settings.subscriptions = ["tg/v1/+/+/up/#"]
+    settings.sessionExpirySeconds = 3600
+    settings.incomingPacketBytesMaximum = 4 << 20
+    let holder = holder
+    let isReady = ReadyFlag()
+    let client = try MQTTClient(
+      time: try SystemClock(), events: { [settings] in Self.hear($0, holder, settings) },
+      notices: { if case .subscribed = $0 { isReady.set() } })
+    holder.client.withLock { $0 = client }
+    client.connect(settings)
+    try await eventually("the receiver is subscribed") { isReady.isSet }
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: root)
+  }
+
+  var completed: Int { holder.state.withLock { $0.completed } }
+  var notes: [String] { holder.state.withLock { $0.notes } }
+
+  func stop() async {
+    holder.state.withLock { $0.isStopped = true }
+    await holder.client.withLock { $0 }?.stop()
+  }
+
+  private static func hear(_ event: LinkEvent, _ holder: Holder, _ settings: LinkSettings) {
+    switch event {
+    case .connectionFailed, .disconnected:
+      guard !holder.state.withLock({ $0.isStopped }) else { return }
+      Task {
+        try await Task.sleep(for: .milliseconds(50))
+        holder.client.withLock { $0 }?.connect(settings)
+      }
+    case .received(let message):
+      let receipts = holder.state.withLock { state -> [(OutgoingMessage, PublishToken)] in
+        if state.toForget > 0 {
+          state.toForget -= 1
+          return []
+        }
+        do {
+          guard let reaction = try state.receiver?.take(message) else { return [] }
+          if reaction.completed != nil { state.completed += 1 }
+          state.notes += reaction.notes
+          return reaction.receipts.map { receipt in
+            state.token += 1
+            return (receipt, PublishToken(rawValue: state.token))
+          }
+        } catch {
+          state.notes.append("\(error)")
+          return []
+        }
+      }
+      for (receipt, token) in receipts { holder.client.withLock { $0 }?.publish(receipt, token: token) }
+    case .connected, .published: break
+    }
+  }
+
+  /// Of every record and image: how often it was stored. Of the records: the order of their first arrival.
+  func ledger() throws -> (stored: [String: Int], recordOrder: [Int64]) {
+    var stored: [String: Int] = [:]
+    var order: [Int64] = []
+    let text = try String(contentsOf: root.appending(path: "arrivals.jsonl"), encoding: .utf8)
+    for line in text.split(separator: "\n") {
+      guard let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+        fields["outcome"] as? String == "stored", let id = fields["capture_id"] as? String,
+        let name = fields["name"] as? String
+      else { continue }
+      stored["\(id)/\(name)", default: 0] += 1
+      if name == OutboxItem.recordName, let number = fields["sequence"] as? Int64 { order.append(number) }
+    }
+    return (stored, order)
+  }
+}
+
+private final class ReadyFlag: Sendable {
+  private let value = Mutex(false)
+
+  var isSet: Bool { value.withLock { $0 } }
+  func set() { value.withLock { $0 = true } }
+}

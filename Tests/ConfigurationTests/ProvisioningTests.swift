@@ -1,0 +1,129 @@
+import Configuration
+import ConfigurationFiles
+import Foundation
+import LocalFiles
+import Synchronization
+import Testing
+
+@Suite struct ProvisioningTests {
+  /// A prepared folder `stick`, an empty `etc`, and a state folder.
+  private static func prepare() throws -> Scratch {
+    let scratch = try Scratch()
+    for folder in ["etc", "state"] {
+      try FileManager.default.createDirectory(atPath: scratch.folder + "/" + folder, withIntermediateDirectories: true)
+    }
+    try scratch.write(
+      identity + "[paths]\nstate_directory = \"\(scratch.folder)/state\"\n"
+        + "[patients]\nroster_file = \"\(scratch.folder)/state/roster.csv\"\n", to: "stick/thermograph.toml")
+    try scratch.write("[log]\nlevel = \"debug\"\n", to: "stick/conf.d/10-log.toml")
+    try scratch.write("-----BEGIN CERTIFICATE-----\n", to: "stick/ca.pem")
+    try scratch.write([UInt8](repeating: 7, count: 32), to: "stick/site.key")
+    try scratch.write("tag,id\n", to: "stick/roster.csv")
+    try scratch.write("", to: "stick/.DS_Store")
+    return scratch
+  }
+
+  private static func install(_ scratch: Scratch) throws -> ProvisioningFolder.Report {
+    try ProvisioningFolder(source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc").install()
+  }
+
+  private static func content(_ scratch: Scratch, _ name: String) -> Data? {
+    FileManager.default.contents(atPath: scratch.folder + "/" + name)
+  }
+
+  private static func names(_ report: ProvisioningFolder.Report, _ result: ProvisioningFolder.Outcome.Result)
+    -> [String]
+  {
+    report.outcomes.filter { $0.result == result }.map(\.name)
+  }
+
+  @Test func everythingArrivesOnce() throws {
+    let scratch = try Self.prepare()
+    let first = try Self.install(scratch)
+    let all = ["ca.pem", "conf.d/10-log.toml", "roster.csv", "site.key", "thermograph.toml"]
+    #expect(first.isSuccess && Self.names(first, .installed) == all, "\(first.text)")
+    for (source, destination) in [
+      ("thermograph.toml", "etc/thermograph.toml"), ("conf.d/10-log.toml", "etc/conf.d/10-log.toml"),
+      ("ca.pem", "etc/ca.pem"), ("site.key", "state/keys/site.key"), ("roster.csv", "state/roster.csv"),
+    ] {
+      let arrived = try #require(Self.content(scratch, destination))
+      #expect(arrived == Self.content(scratch, "stick/" + source))
+    }
+    for secret in ["keys/site.key", "roster.csv"] {
+      let attributes = try FileManager.default.attributesOfItem(atPath: scratch.folder + "/state/" + secret)
+      #expect(attributes[.posixPermissions] as? Int == 0o600)
+    }
+    #expect(ConfigurationFolder(mainFile: scratch.folder + "/etc/thermograph.toml").read().settings.log.level == .debug)
+
+    let second = try Self.install(scratch)
+    #expect(second.isSuccess && Self.names(second, .unchanged) == all, "\(second.text)")
+  }
+
+  @Test func aMistakeInstallsNothing() throws {
+    let scratch = try Self.prepare()
+    try scratch.write("[log]\nlevel = \"loud\"\n", to: "stick/conf.d/10-log.toml")
+    let report = try Self.install(scratch)
+    #expect(!report.isSuccess)
+    #expect(report.faults.map(\.description).first?.hasPrefix("conf.d/10-log.toml:2:9: log.level is \"loud\"") == true)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.folder + "/etc") == [])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.folder + "/state") == [])
+    #expect(report.text.contains("NOT everything") && report.text.hasSuffix("\r\n"))
+  }
+
+  /// The folder is judged together with what is installed already.
+  @Test func aDropInAloneIsCheckedAgainstTheInstalledFile() throws {
+    let scratch = try Self.prepare()
+    _ = try Self.install(scratch)
+    for name in ["thermograph.toml", "site.key", "roster.csv", "ca.pem"] {
+      try FileManager.default.removeItem(atPath: scratch.folder + "/stick/" + name)
+    }
+    try scratch.write("[broker]\nhost = \"cloud.example\"\n", to: "stick/conf.d/10-log.toml")
+    #expect(try Self.install(scratch).faults.first?.place.file == "conf.d/10-log.toml")
+    try scratch.write("[broker]\nhost = \"localhost\"\n", to: "stick/conf.d/10-log.toml")
+    #expect(try Self.install(scratch).isSuccess)
+    #expect(
+      ConfigurationFolder(mainFile: scratch.folder + "/etc/thermograph.toml").read().settings.broker.host == "localhost"
+    )
+  }
+
+  @Test func anotherSiteKeyIsRefused() throws {
+    let scratch = try Self.prepare()
+    _ = try Self.install(scratch)
+    try scratch.write([UInt8](repeating: 8, count: 32), to: "stick/site.key")
+    let report = try Self.install(scratch)
+    #expect(!report.isSuccess)
+    #expect(report.text.contains("site.key: REFUSED, another key is in use and every pseudonym would change"))
+    #expect(Self.content(scratch, "state/keys/site.key") == Data(repeating: 7, count: 32))
+  }
+
+  @Test func privateKeysAndUnknownFilesAreRefusedByName() throws {
+    let scratch = try Self.prepare()
+    try scratch.write("-----BEGIN PRIVATE KEY-----\n", to: "stick/device.pem")
+    try scratch.write("", to: "stick/thermograph.toml.txt")
+    let report = try Self.install(scratch)
+    let refused = report.outcomes.filter { if case .refused = $0.result { true } else { false } }.map(\.name)
+    #expect(refused == ["device.pem", "thermograph.toml.txt"])
+    #expect(Self.content(scratch, "etc/device.pem") == nil)
+    // The rest is in place: a stray file must not keep a device from its configuration.
+    #expect(Self.content(scratch, "etc/thermograph.toml") != nil)
+  }
+
+  /// Only files of the service's own are written as the service.
+  @Test func privateFilesAreWrittenAsTheirOwner() throws {
+    let scratch = try Self.prepare()
+    let count = Mutex(0)
+    let folder = ProvisioningFolder(
+      source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc",
+      asOwner: { (body) throws(FileError) in
+        count.withLock { $0 += 1 }
+        try body()
+      })
+    #expect(try folder.install().isSuccess)
+    #expect(count.withLock { $0 } == 2)
+  }
+
+  @Test func aMissingFolderIsAnError() throws {
+    let scratch = try Scratch()
+    #expect(throws: FileError.self) { _ = try Self.install(scratch) }
+  }
+}

@@ -1,0 +1,54 @@
+import Forwarding
+import Foundation
+import Provenance
+import Storage
+import Testing
+import Thermography
+
+@testable import Device
+
+@Suite struct CaptureImagesTests {
+  private func thermogram(_ change: (inout [Float]) -> Void = { _ in }) -> Thermogram {
+    var celsius = (0..<768).map { 20 + Float($0) / 50 }
+    change(&celsius)
+    return Thermogram(celsius: celsius, ambientCelsius: 25)
+  }
+
+  @Test func centikelvinAreRoundedAndAMissingPixelIsZero() {
+    let thermogram = thermogram { celsius in
+      celsius[0] = 0
+      celsius[1] = 36.994
+      celsius[2] = 36.996
+      celsius[3] = .nan
+      celsius[4] = 10_000
+      celsius[5] = -300
+    }
+    // 273.15 K, 310.144 K, 310.146 K in hundredths; out-of-range values stop at the ends, 0 means no value.
+    #expect(thermogram.centikelvin.prefix(6).elementsEqual([27_315, 31_014, 31_015, 0, 65_535, 1]))
+  }
+
+  @Test func standardErrorsAreMillikelvin() {
+    var thermogram = thermogram()
+    thermogram.standardErrorCelsius[0] = 0.0834
+    thermogram.standardErrorCelsius[1] = .infinity
+    thermogram.standardErrorCelsius[2] = 100
+    #expect(thermogram.standardErrorMillikelvin.prefix(3).elementsEqual([83, 0, 65_535]))
+  }
+
+  @Test func everyFileIsNamedSizedAndHashedAsItIs() throws {
+    var generator = SystemRandomNumberGenerator()
+    let images = try CaptureImages(
+      of: thermogram(), captureID: RandomIdentifier(using: &generator),
+      capturedAt: Timestamp(utcNanoseconds: 0, bootID: "b", monotonicNanoseconds: 0, synchronised: false),
+      manifest: "{}", digests: OpenSSLDigests())
+    #expect(images.files.map(\.reference.name) == ["master.png", "view.png", "mask.png", "standard-error.png"])
+    #expect(images.files.map(\.reference.kind) == [.master, .view, .mask, .standardError])
+    for file in images.files {
+      #expect(file.reference.bytes == file.bytes.count)
+      #expect(file.reference.sha256 == Hexadecimal.text(of: OpenSSLDigests().sha256(file.bytes)))
+      #expect(file.bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]))
+    }
+    // Nothing is drawn into the measurement, and the hashes tell the files apart.
+    #expect(Set(images.files.map(\.reference.sha256)).count == 4)
+  }
+}

@@ -1,0 +1,102 @@
+import Identification
+import Testing
+
+@Suite("Roster")
+struct RosterTests {
+  private static let one = "mzxw6ytboiaaaaaaaaaaaaaaaa"
+  private static let two = "ghijklmnopqrstuvwxyz234564"
+
+  private func read(_ text: String) -> (roster: Roster, faults: [RosterFault]) { RosterReader.read(Array(text.utf8)) }
+
+  private func reference(_ text: String) throws -> PatientReference { try #require(PatientReference(text)) }
+
+  @Test func rowsNameTagsAndTheirBearers() throws {
+    let (roster, faults) = read(
+      """
+      fingerprint,id,role,consent,note
+      \(Self.one),ward-7-0042,patient,capture upload,"left, the ""old"" ward"
+      \(Self.two),,operator,,
+
+      """)
+    #expect(faults == [])
+    #expect(roster.count == 2)
+    let entry = try #require(roster.entry(fingerprint: try reference(Self.one)))
+    #expect(entry.reference.text == "ward-7-0042" && entry.consent == [.capture, .upload])
+    #expect(entry.note == "left, the \"old\" ward")
+    let second = roster.tag(fingerprint: try reference(Self.two))
+    #expect(second == KnownTag(reference: try reference(Self.two), role: .operator, isEnrolled: true))
+  }
+
+  @Test func aTagOutsideTheRosterIsAPatientUnderItsFingerprint() throws {
+    let tag = Roster().tag(fingerprint: try reference(Self.one))
+    #expect(tag == KnownTag(reference: try reference(Self.one), role: .patient, isEnrolled: false))
+  }
+
+  @Test func columnsComeInAnyOrderAndLineEndsVary() throws {
+    let (roster, faults) = read("\u{FEFF}role,fingerprint\r\ntechnician,\(Self.one)\r\n\r\n,\(Self.two)")
+    #expect(faults == [])
+    #expect(roster.tag(fingerprint: try reference(Self.one)).role == .technician)
+    #expect(roster.tag(fingerprint: try reference(Self.two)).role == .patient)
+  }
+
+  @Test func eachFaultyRowIsNamedAndTheOthersCount() throws {
+    let (roster, faults) = read(
+      """
+      fingerprint,id,role,consent
+      short,a,,
+      \(Self.one),Upper,,
+      \(Self.one),a,doctor,
+      \(Self.one),a,,captur
+      \(Self.one),a,
+      \(Self.one),"a,,
+      \(Self.one),"a"b,,
+      \(Self.one),a"b,,
+      \(Self.two),a,,research
+      \(Self.two),b,,
+      \(Self.one),a,,
+      """)
+    #expect(
+      faults.map(\.description) == [
+        "2:1: expected a fingerprint: 26 characters of a-z and 2-7",
+        "3:28: expected an id of 1 to 36 characters of a-z, 0-9 and -",
+        "4:30: expected the role patient, operator or technician",
+        "5:31: expected words of capture, upload and research, separated by blanks",
+        "6:1: 3 fields; expected 4, as the header has",
+        "7:28: a quoted field does not end on its line",
+        "8:31: expected a comma after the closing quote",
+        "9:29: a quote inside an unquoted field; quote the whole field",
+        "11:1: the tag is already on line 10",
+        "12:28: the id is already on line 10, for another tag",
+      ])
+    #expect(roster.count == 1)
+    #expect(roster.tag(fingerprint: try reference(Self.two)).isEnrolled)
+  }
+
+  @Test func withoutAUsableHeaderNothingCounts() {
+    for (text, fault) in [
+      ("", "1:1: no header; expected fingerprint,id,role,consent,note"),
+      ("id,role\na,patient", "1:1: no column fingerprint; expected some of fingerprint,id,role,consent,note"),
+      ("fingerprint,name", "1:13: unknown column \"name\"; expected some of fingerprint,id,role,consent,note"),
+      ("id,fingerprint,id", "1:16: the column id is there twice"),
+    ] {
+      let (roster, faults) = read(text)
+      #expect(faults.map(\.description) == [fault])
+      #expect(roster.count == 0)
+    }
+  }
+
+  @Test func everythingIsBounded() {
+    #expect(RosterReader.read([UInt8](repeating: 0x0A, count: RosterReader.largestByteCount + 1)).faults.count == 1)
+    #expect(read("fingerprint\n" + String(repeating: "x\n", count: 9000)).faults.count == 100)
+    #expect(
+      read("fingerprint,note\n\(Self.one),\(String(repeating: "n", count: 513))").faults.map(\.description)
+        == ["2:28: a field of 513 bytes; expected at most 512"])
+    #expect(RosterReader.read(Array("fingerprint,note\n\(Self.one),".utf8) + [0xFF, 0xFE]).faults.count == 1)
+  }
+
+  @Test func faultsQuoteNothingOfARow() {
+    let (_, faults) = read("fingerprint,id,role,consent,note\nMrs Smith,Mrs Smith,Mrs Smith,Mrs Smith,Mrs Smith")
+    #expect(faults.count == 1)
+    #expect(!"\(faults)".contains("Smith"))
+  }
+}

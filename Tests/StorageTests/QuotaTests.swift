@@ -1,0 +1,172 @@
+import Forwarding
+import Foundation
+import Provenance
+import Testing
+
+@testable import Storage
+
+@Suite struct QuotaTests {
+  private let clock = HandClock()
+
+  private func configuration(
+    _ scratch: ScratchDirectory, onFull: OutboxQuota.OnFull = .refuse, rows: Int = 100_000, retention: Int = 0
+  ) throws -> OutboxConfiguration {
+    OutboxConfiguration(
+      path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), retentionSeconds: retention,
+      quota: OutboxQuota(
+        totalBytes: 1 << 20, rowsPerClass: rows, freeSpaceFloorBytes: 0, onFull: onFull, ballastBytes: 0))
+  }
+
+  private func gaps(_ outbox: Outbox) async throws -> [GapRecord] {
+    var records: [GapRecord] = []
+    for item in try await outbox.pending(.event, after: 0, limit: 10_000) {
+      records.append(try JSONDecoder().decode(GapRecord.self, from: Data(await outbox.payload(of: item.id))))
+    }
+    return records
+  }
+
+  @Test func aFullOutboxRefusesVisiblyAndKeepsRoomForAlerts() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch), time: clock)
+    var stored = 0
+    var refusals = 0
+    for index in 1...40 {
+      let refusal = try await quotaRefusal(
+        of: makeCapture(UInt64(index), at: clock.now(), imageBytes: [50_000]), by: outbox)
+      guard let refusal else {
+        stored += 1
+        continue
+      }
+      refusals += 1
+      #expect(refusal.limit == .bytes)
+      #expect(refusal.deliveryClass == .capture)
+    }
+    #expect(stored == 19)
+    #expect(refusals == 21)
+    let told = try await gaps(outbox).filter { $0.reason == .refused }
+    #expect(told.count == refusals)
+    #expect(told.allSatisfy { $0.captureID != nil })
+    // 80, 90 and 95 percent, each once, and alerts still go in.
+    #expect(try await outbox.pending(.alert, after: 0, limit: 10).count >= 2)
+    _ = try await outbox.enqueue(.alert([UInt8](repeating: 1, count: 10_000), created: clock.now()))
+    #expect(try await outbox.accounts().total.bytes <= 1 << 20)
+    // Delivery makes room again.
+    var settlement = Settlement()
+    settlement.delivered = try await outbox.pending(.image, after: 0, limit: 3).map(\.id)
+    try await outbox.settle(settlement)
+    let after = try await outbox.enqueue(makeCapture(99, at: clock.now(), imageBytes: [50_000]))
+    #expect(after.number.sequence == Int64(stored + 1), "refusals use no number")
+    await outbox.close()
+  }
+
+  @Test func theOldestImageGivesWayAndItsRecordStays() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch, onFull: .dropOldestImage), time: clock)
+    for index in 1...40 {
+      _ = try await outbox.enqueue(makeCapture(UInt64(index), at: clock.now(), imageBytes: [50_000]))
+    }
+    let records = try await outbox.pending(.capture, after: 0, limit: 100)
+    let images = try await outbox.pending(.image, after: 0, limit: 100)
+    #expect(records.compactMap(\.sequence) == Array(1...40))
+    #expect(images.compactMap(\.sequence) == Array((41 - Int64(images.count))...40), "not the oldest went")
+    let told = try await gaps(outbox)
+    #expect(told.filter { $0.reason == .dropped }.compactMap(\.sequence) == Array(1...(40 - Int64(images.count))))
+    #expect(told.allSatisfy { $0.name == "master.png" })
+    await outbox.close()
+  }
+
+  @Test func healthAndRetainedMessagesGoFirst() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch, retention: 1000), time: clock)
+    for index in 1...10 {
+      let stored = try await outbox.enqueue(makeCapture(UInt64(index), at: clock.now(), imageBytes: [80_000]))
+      var settlement = Settlement()
+      settlement.delivered = stored.itemIDs
+      try await outbox.settle(settlement)
+    }
+    try await outbox.enqueue(.health([UInt8](repeating: 2, count: 100_000), created: clock.now()))
+    for index in 11...22 {
+      _ = try await outbox.enqueue(makeCapture(UInt64(index), at: clock.now(), imageBytes: [80_000]))
+    }
+    #expect(try await outbox.accounts()[.health, .pending].rows == 0)
+    #expect(try await outbox.accounts()[.image, .pending].rows == 12)
+    #expect(try await gaps(outbox).isEmpty, "nothing undelivered was dropped")
+    await outbox.close()
+  }
+
+  @Test func rowsAreBoundedPerClass() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch, rows: 3), time: clock)
+    for index in 1...3 { try await outbox.enqueue(.event([UInt8(index)], created: clock.now())) }
+    await #expect(throws: OutboxError.self) { try await outbox.enqueue(.event([4], created: clock.now())) }
+    _ = try await outbox.enqueue(makeCapture(1, at: clock.now(), imageBytes: [10]))
+    await outbox.close()
+  }
+
+  @Test func deliveredCapturesAreKeptForTheRetentionTimeAndNoLonger() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch, retention: 100), time: clock)
+    let stored = try await outbox.enqueue(makeCapture(1, at: clock.now()))
+    let event = try await outbox.enqueue(.event([1], created: clock.now()))
+    var settlement = Settlement()
+    settlement.delivered = stored.itemIDs + [event]
+    try await outbox.settle(settlement)
+    #expect(try await outbox.accounts()[.image, .delivered].rows == 2)
+    #expect(try await outbox.accounts()[.event, .delivered].rows == 0)
+    clock.advance(seconds: 99)
+    #expect(try await outbox.maintain() == 0)
+    clock.advance(seconds: 2)
+    #expect(try await outbox.maintain() == 3)
+    let second = try await outbox.enqueue(makeCapture(2, at: clock.now()))
+    settlement.delivered = second.itemIDs
+    try await outbox.settle(settlement)
+    // Another boot: only the wall clock can tell, when it is right.
+    clock.reboot("boot-b")
+    #expect(try await outbox.maintain() == 0)
+    clock.advance(seconds: 101)
+    #expect(try await outbox.maintain() == 3)
+    #expect(try await outbox.accounts() == OutboxAccounts())
+    await outbox.close()
+  }
+
+  @Test func watermarksSpeakOnceOnTheWayUp() {
+    var marks = QuotaWatermarks()
+    let course = [10, 79, 80, 85, 89, 91, 96, 99, 96, 88, 91, 96, 70, 81, 99]
+    #expect(
+      course.map { marks.crossed(used: $0 * 10, total: 1000) }
+        == [nil, nil, 80, nil, nil, 90, 95, nil, nil, nil, nil, 95, nil, 80, 95])
+  }
+}
+
+@Suite struct KeyRotationTests {
+  @Test func resealingMovesEverythingAndTheOldKeyOpensNothing() async throws {
+    let scratch = try ScratchDirectory()
+    let clock = HandClock()
+    let (old, new) = (try makeKey(1), try makeKey(2))
+    var configuration = OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: old))
+    let first = try Outbox(configuration, time: clock)
+    for index in 1...7 { _ = try await first.enqueue(makeCapture(UInt64(index), at: clock.now())) }
+    await first.close()
+    configuration.keys = KeyRing(current: new, older: [old])
+    let second = try Outbox(configuration, time: clock)
+    _ = try await second.enqueue(makeCapture(8, at: clock.now()))
+    var rounds = 0
+    while try await second.reseal(limit: 5) > 0 { rounds += 1 }
+    #expect(rounds == 4)
+    await second.close()
+    configuration.keys = KeyRing(current: new)
+    let third = try Outbox(configuration, time: clock)
+    for index in 1...8 {
+      let capture = makeCapture(UInt64(index), at: clock.now())
+      let items = try await third.items(ofCapture: capture.captureID)
+      #expect(items.count == 3)
+      for stored in items { #expect(try await third.payload(of: stored.item.id).count == stored.item.byteCount) }
+    }
+    await third.close()
+    configuration.keys = KeyRing(current: old)
+    let fourth = try Outbox(configuration, time: clock)
+    await #expect(throws: OutboxError.self) { try await fourth.payload(of: 1) }
+    #expect(try await fourth.verify(limit: 100).locked.count == 24, "without the key nothing is thrown away")
+    await fourth.close()
+  }
+}
