@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
+.PHONY: help demo test models-check test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ test-faults: ## the long fault matrix of the line: FAULT_CAPTURES=250 FAULT_ROUN
 	@Scripts/install-packages build test
 	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) $(SWIFT) test -c release \
 	  -Xswiftc -enable-testing --scratch-path .build-tests --filter DeliveryFaultTests
+
+models-check: build ## each model's hash, manifest and golden outputs on the device's engine
+	.build/release/thermograph model verify --directory Models
 
 deb: build ## the Debian package, in out/
 	@Scripts/install-packages package
