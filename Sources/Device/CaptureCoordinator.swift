@@ -14,6 +14,13 @@ import Thermography
 /// One capture at a time, and each belongs to exactly the tag that began it: another tag in mid-capture ends the
 /// capture without a record.
 actor CaptureCoordinator: Service {
+  /// What happened to the one capture that there can be.
+  enum CaptureChange: Sendable {
+    case started
+    /// Saved, or given up.
+    case ended
+  }
+
   /// What every record of this run has in common.
   struct Constants: Sendable {
     var site: String
@@ -42,18 +49,17 @@ actor CaptureCoordinator: Service {
   private let digests: any MessageDigests
   private let time: any TimeSource
   private let logger: Logger
-  private let capturesDone: @Sendable (Int) -> Void
+  private let captureChanged: @Sendable (CaptureChange) -> Void
   private var assessor: Assessor
   private var generator: any RandomNumberGenerator & Sendable
   private var underWay: CaptureUnderWay?
-  private var saved = 0
 
   init(
     constants: Constants, events: AsyncStream<DeviceEvent>, camera: Mailbox<CameraCommand>, outbox: Outbox,
     patientReference: @escaping @Sendable (TagUID) -> PatientReference, assessor: Assessor, digests: any MessageDigests,
     time: any TimeSource,
     generator: any RandomNumberGenerator & Sendable, logger: Logger,
-    capturesDone: @escaping @Sendable (Int) -> Void = { _ in }
+    captureChanged: @escaping @Sendable (CaptureChange) -> Void = { _ in }
   ) {
     self.constants = constants
     self.events = events
@@ -65,7 +71,7 @@ actor CaptureCoordinator: Service {
     self.time = time
     self.generator = generator
     self.logger = logger
-    self.capturesDone = capturesDone
+    self.captureChanged = captureChanged
   }
 
   nonisolated func run() async throws {
@@ -142,6 +148,7 @@ actor CaptureCoordinator: Service {
       return
     }
     underWay = capture
+    captureChanged(.started)
     logger.notice(
       "capture started", metadata: ["capture": "\(capture.captureID)", "view": "\(capture.view.rawValue)"])
   }
@@ -149,6 +156,7 @@ actor CaptureCoordinator: Service {
   private func abandon(because reason: String) {
     guard let capture = underWay else { return }
     underWay = nil
+    defer { captureChanged(.ended) }
     if !camera.put(.cancel) { logger.error("the camera does not take a cancellation") }
     logger.warning("capture abandoned", metadata: ["capture": "\(capture.captureID)", "reason": "\(reason)"])
   }
@@ -157,16 +165,15 @@ actor CaptureCoordinator: Service {
     // Without a capture under way the thermogram belongs to one that was abandoned.
     guard let capture = underWay else { return }
     underWay = nil
+    defer { captureChanged(.ended) }
     let assessment = assessor.assess(captured.thermogram, conditions: conditions(of: captured))
     let edge = time.now()
     announce(assessment)
     do {
       let stored = try await store(capture, captured, assessment, assessed: edge)
-      saved += 1
       logger.notice(
         "capture saved",
         metadata: ["capture": "\(capture.captureID)", "sequence": "\(stored.number.sequence)"])
-      capturesDone(saved)
     } catch {
       logger.critical("capture NOT saved", metadata: ["capture": "\(capture.captureID)", "reason": "\(error)"])
     }

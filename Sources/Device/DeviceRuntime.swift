@@ -86,7 +86,8 @@ package struct DeviceRuntime {
       events: events.stream, camera: commands, outbox: outbox,
       patientReference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
       assessor: Assessor(network: network, limits: GateLimits(settings.gates)), digests: digests, time: time,
-      generator: SystemRandomNumberGenerator(), logger: logger)
+      generator: SystemRandomNumberGenerator(), logger: logger,
+      captureChanged: { simulation?.captureChanged($0) })
 
     var delivery: DeliveryService?
     if let host = settings.broker.host {

@@ -4,6 +4,7 @@ import LinuxIO
 import LocalFiles
 import Logging
 import ServiceLifecycle
+import Synchronization
 import Thermography
 
 /// What `--simulate` opens in place of the field's bus and serial device: a sensor at register level before a drawn
@@ -15,6 +16,7 @@ package struct Simulation: Service {
   private let settings: Settings
   private let eeprom: EEPROMImage
   private let reader: SimulatedRFIDReader
+  private let captures = CaptureCount()
   private let logger: Logger
 
   /// - Parameter readerPath: where the simulated serial device appears.
@@ -46,7 +48,16 @@ package struct Simulation: Service {
       busHertz: Double(settings.camera.busSpeedKHz) * 1000)
   }
 
-  /// Holds a tag to the reader as often as the configuration says.
+  /// Told by the capture coordinator.
+  func captureChanged(_ change: CaptureCoordinator.CaptureChange) {
+    switch change {
+    case .started: captures.started.add(1, ordering: .relaxed)
+    case .ended: captures.ended.add(1, ordering: .relaxed)
+    }
+  }
+
+  /// Holds a tag to the reader as often as the configuration says: the next one when the capture before has ended and
+  /// the interval has passed, and again when a tap was too short for a busy machine.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
       do {
@@ -54,7 +65,12 @@ package struct Simulation: Service {
         for capture in 0..<settings.simulation.captures {
           if capture > 0 { try await Task.sleep(for: .milliseconds(settings.simulation.tagIntervalMilliseconds)) }
           // Another made-up tag each time: a tag must be away for the hold-off before it counts again.
-          await reader.tap([0x0D, 0xE0, 0, 0, UInt8(truncatingIfNeeded: capture + 1)])
+          let tag: [UInt8] = [0x0D, 0xE0, 0, 0, UInt8(truncatingIfNeeded: capture + 1)]
+          for _ in 0..<Self.maximumTaps where captures.started.load(ordering: .relaxed) <= capture {
+            await reader.tap(tag)
+            try await wait(seconds: 5) { captures.started.load(ordering: .relaxed) > capture }
+          }
+          try await wait(seconds: 300) { captures.ended.load(ordering: .relaxed) > capture }
         }
         try await Task.sleep(for: .seconds(86_400 * 365))
       } catch {
@@ -63,4 +79,17 @@ package struct Simulation: Service {
     }
     await reader.unplug()
   }
+
+  private static let maximumTaps = 20
+
+  /// Polls until `condition` holds, or until the time is over.
+  private func wait(seconds: Int, until condition: () -> Bool) async throws {
+    for _ in 0..<(seconds * 50) where !condition() { try await Task.sleep(for: .milliseconds(20)) }
+  }
+}
+
+/// How many captures of this run have begun and ended.
+private final class CaptureCount: Sendable {
+  let started = Atomic<Int>(0)
+  let ended = Atomic<Int>(0)
 }

@@ -36,20 +36,22 @@ import Testing
 
   @Test func aDumpThroughI2CDevHoldsTheSensorsWords() async throws {
     let dump = try await run(
-      ["camera", "dump", "--bus", "/dev/i2c-1", "--output", workspace.folder, "--frames", "4", "--rate", "16"])
+      ["camera", "dump", "--bus", "/dev/i2c-1", "--output", workspace.folder, "--frames", "8", "--rate", "16"])
     #expect(dump.status == 0, "\(dump.errors)")
     #expect(try words(workspace.folder + "/eeprom.txt") == words(sensor + "/eeprom.txt"))
-    let frames = try (0..<4).map { try words(workspace.folder + "/frame-\($0).txt") }
+    let frames = try (0..<8).map { try words(workspace.folder + "/frame-\($0).txt") }
     #expect(frames.allSatisfy { $0.count == 834 && $0[832] == 0x1E81 })  // chess, 19 bit, 16 Hz
-    #expect(zip(frames, frames.dropFirst()).allSatisfy { $0[833] != $1[833] })
+    // A busy machine may miss a sub-page, so they need not alternate; both must be there.
+    let even = try #require(frames.firstIndex { $0[833] == 0 })
+    let odd = try #require(frames.firstIndex { $0[833] == 1 })
     // Nothing but the status and control registers was written, no message carried an unusual flag.
     let complaints = FileManager.default.contents(atPath: log).map { String(decoding: $0, as: UTF8.self) }
     #expect(complaints == nil)
 
     let decode = try await run(
       [
-        "camera", "decode", "--eeprom", workspace.folder + "/eeprom.txt", "--frame", workspace.folder + "/frame-0.txt",
-        "--frame", workspace.folder + "/frame-1.txt", "--json",
+        "camera", "decode", "--eeprom", workspace.folder + "/eeprom.txt",
+        "--frame", workspace.folder + "/frame-\(even).txt", "--frame", workspace.folder + "/frame-\(odd).txt", "--json",
       ])
     let result = try #require(
       try JSONSerialization.jsonObject(with: Data(decode.output.utf8)) as? [String: Any])
