@@ -165,7 +165,8 @@ package struct KeyFileError: Error, Sendable, Equatable, CustomStringConvertible
     switch problem {
     case .open(ENOENT):
       "key file \(path): does not exist; make it with: (umask 077; head -c 32 /dev/urandom > \(path))"
-    case .open(let code): "key file \(path): \(SystemCallError.text(of: code)); expected a readable file with a 32-byte key"
+    case .open(let code):
+      "key file \(path): \(SystemCallError.text(of: code)); expected a readable file with a 32-byte key"
     case .create(let code): "key file \(path): cannot be written: \(SystemCallError.text(of: code))"
     case .notAFile: "key file \(path): is not a regular file"
     case .mode(let mode): "key file \(path): mode 0\(String(mode, radix: 8)) lets others read it; run chmod 600 \(path)"
