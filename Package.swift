@@ -95,6 +95,7 @@ let adapters: [Target] = [
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CMosquitto"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
+  module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
@@ -140,11 +141,15 @@ let testTargets: [Target] = [
   tests(
     of: "CloudLink",
     uses: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", logging]),
+  tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["Device", "DeviceSimulation", "Storage", logging] + core.map { .byName(name: $0.name) }),
+    uses: [
+      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", "SystemCalls", logging,
+    ]
+      + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 

@@ -17,7 +17,8 @@ struct CameraLoop: Sendable {
   let time: any TimeSource
   let clock: any SensorClock
   let logger: Logger
-  /// Called once a sub-page, for the watchdog.
+  let board: StatusBoard
+  /// Called at each turn of the loop, lost camera or not, for the watchdog.
   let progress: @Sendable () -> Void
 
   /// Runs until `stop` is raised. `camera` has been started.
@@ -28,7 +29,9 @@ struct CameraLoop: Sendable {
     var framesWanted = 0
     var framesReported = -1
     var isLost = false
+    board.cameraStarted(camera)
     while !stop.isRaised {
+      progress()
       while let command = commands.take() {
         switch command {
         case .capture(let frames):
@@ -54,11 +57,12 @@ struct CameraLoop: Sendable {
           began = nil
           drift.forget()
           events.send(.cameraLost(reason: "\(error)"))
+          board.cameraLost("\(error)")
         }
         try recover(&camera, from: error)
         continue
       }
-      progress()
+      board.cameraDelivered(step, subPagesPerSecond: camera.sensor.refreshRate.subPagesPerSecond)
       if isLost {
         isLost = false
         events.send(.cameraReturned)
@@ -95,6 +99,7 @@ struct CameraLoop: Sendable {
       logger.warning("another sensor was plugged in; reading its calibration")
       do {
         try camera.start()
+        board.cameraStarted(camera)
       } catch {
         logger.error("camera", metadata: ["reason": "\(error)"])
         clock.sleep(untilMicroseconds: clock.nowMicroseconds + 250_000)

@@ -96,6 +96,7 @@ actor CaptureCoordinator: Service {
     case .camera(let event): await report(event)
     case .readerLost(let reason): logger.error("reader lost", metadata: ["reason": "\(reason)"])
     case .readerReturned: logger.notice("reader returned")
+    case .question(let answer): answer()
     }
   }
 

@@ -21,6 +21,8 @@ enum DeviceEvent: Sendable {
   case camera(MLX90640.Event)
   case readerLost(reason: String)
   case readerReturned
+  /// The watchdog asks whether events are still taken.
+  case question(answer: @Sendable () -> Void)
 }
 
 /// A finished capture of the camera with its times.

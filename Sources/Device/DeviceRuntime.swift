@@ -26,23 +26,25 @@ package struct DeviceRuntime {
   /// The release of this program, as records state it.
   package static let firmware = "0.1.0"
 
-  private let settings: Settings
+  let settings: Settings
+  let live: LiveSettings
   private let configurationText: String
   private let credentialsDirectory: String?
-  private let notifier: ServiceNotifier?
-  private let logger: Logger
+  let notifier: ServiceNotifier?
+  let logger: Logger
 
   /// - Parameters:
-  ///   - settings: checked.
+  ///   - live: the settings, checked, and the files they come from.
   ///   - configurationText: the effective configuration, of which records carry the hash.
   ///   - credentialsDirectory: systemd's `$CREDENTIALS_DIRECTORY`.
   ///   - notifier: nil when systemd did not start this process.
   package init(
-    settings: Settings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
+    live: LiveSettings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
     logger: Logger
   ) {
     self.notifier = notifier
-    self.settings = settings
+    self.live = live
+    settings = live.settings
     self.configurationText = configurationText
     self.credentialsDirectory = credentialsDirectory
     self.logger = logger
@@ -54,7 +56,7 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let time = try SystemClock()
     let digests = OpenSSLDigests()
-    let siteKey = try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
+    let siteKey = try secretBytes(settings.patients.siteKeyFile)
     let outbox = try openOutbox(time: time, digests: digests)
     let network = try loadScreeningNetwork(digests: digests)
     let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
@@ -64,14 +66,20 @@ package struct DeviceRuntime {
 
     let events = DeviceEvents(logger: logger)
     let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
-    let reader = ReaderService(settings: try readerSettings(path: readerPath), events: events, time: time)
+    let readerSettings = try readerSettings(path: readerPath)
+    let board = StatusBoard(bus: settings.camera.bus, reader: readerSettings)
+    let reader = ReaderService(settings: readerSettings, events: events, time: time, board: board)
+    let heartbeats = Heartbeats(
+      watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus())
+    let camera = try startCamera(
+      on: simulation?.bus() ?? openBus(), archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
+      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: board,
+      progress: { heartbeats.beat(.camera) })
     let cameraBox = Handover(camera)
     let cameraService = ThreadService(name: "camera") { stop in
       guard let camera = cameraBox.take() else { return }
@@ -109,7 +117,10 @@ package struct DeviceRuntime {
     if let delivery { services.append(delivery) }
     services += [cameraService, reader, coordinator]
     if let simulation { services.append(simulation) }
-    services.append(ReadinessService(logger: logger, notifier: notifier))
+    services += supervision(
+      .init(
+        heartbeats: heartbeats, board: board, events: events, outbox: outbox, delivery: delivery, models: models,
+        configurationSHA256: configurationSHA256, time: time, topics: topics))
     let group = ServiceGroup(
       configuration: .init(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -122,12 +133,16 @@ package struct DeviceRuntime {
 
   // MARK: - Opening
 
-  private func path(of secret: SecretReference) throws -> String {
+  func path(of secret: SecretReference) throws -> String {
     guard let path = secret.path(credentialsDirectory: credentialsDirectory) else {
       throw DeviceStartError(
         "\(secret.configurationText): systemd passed no credentials; add LoadCredential= to the unit or name a file")
     }
     return path
+  }
+
+  func secretBytes(_ secret: SecretReference) throws -> [UInt8] {
+    try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
   }
 
   private func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
@@ -161,11 +176,11 @@ package struct DeviceRuntime {
         holdOffMilliseconds: settings.reader.holdOffMilliseconds))
   }
 
-  private func openBus() throws -> any I2CBus {
+  func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
   }
 
-  private func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
+  func startCamera(on bus: any I2CBus, archive: some SensorArchive) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
@@ -175,14 +190,14 @@ package struct DeviceRuntime {
     var camera = ThermalCamera(
       bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate))
     do {
-      try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
+      try camera.start(archive: archive)
     } catch {
       throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
     }
     return camera
   }
 
-  private func linkSettings(host: String) throws -> LinkSettings {
+  func linkSettings(host: String) throws -> LinkSettings {
     let broker = settings.broker
     var identity: ClientIdentity?
     if let certificate = broker.certificateFile, let key = broker.keyFile {

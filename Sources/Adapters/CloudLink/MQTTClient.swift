@@ -57,6 +57,11 @@ package final class MQTTClient: Sendable {
     commands.add(.publish(message, token))
   }
 
+  /// Calls `answer` on the link's thread, for a watchdog: a thread that hangs never does.
+  package func ask(_ answer: @escaping @Sendable () -> Void) {
+    commands.add(.answer(answer))
+  }
+
   /// Closes as `disconnect` does and ends the thread, within 2 s. The handlers are not called afterwards.
   package func stop() async {
     commands.add(.stop)
@@ -69,6 +74,7 @@ enum LinkCommand: Sendable {
   case connect(LinkSettings)
   case publish(OutgoingMessage, PublishToken)
   case disconnect
+  case answer(@Sendable () -> Void)
   case stop
 }
 
