@@ -1,6 +1,7 @@
 import DeviceSimulation
 import Foundation
 import LinuxIO
+import SystemCalls
 import Testing
 
 @Suite("Serial port")

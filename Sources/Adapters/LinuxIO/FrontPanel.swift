@@ -1,6 +1,7 @@
 import Identification
 import Provenance
 import Synchronization
+import SystemCalls
 
 /// What the front panel tells the device.
 package enum PanelEvent: Sendable, Hashable {

@@ -2,6 +2,7 @@ import CGPIO
 import Glibc
 import Identification
 import Synchronization
+import SystemCalls
 
 /// Where a panel line is: a chip by label or name (`pinctrl-rp1`, `gpiochip0`), a line by name or offset.
 package struct GPIOLineAddress: Sendable, Hashable, CustomStringConvertible {

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SystemCalls
 
 /// Why a serial port cannot be used, on which a reader's loop decides and of which a technician reads one line.
 package enum SerialPortError: Error, Sendable, Equatable, CustomStringConvertible {
