@@ -43,6 +43,15 @@ package struct ModelFolder: Sendable {
       throw ModelFolderError(path: path + "/" + manifest.model.path, reason: "\(error)")
     }
   }
+
+  /// The network of a quality model, ready to run.
+  package func qualityNetwork() throws(ModelFolderError) -> QualityNetwork {
+    do throws(ScreeningError) {
+      return try QualityNetwork(manifest: manifest, modelFile: modelFile)
+    } catch {
+      throw ModelFolderError(path: path + "/" + manifest.model.path, reason: "\(error)")
+    }
+  }
 }
 
 /// Why a model cannot be used, with the file at fault.

@@ -21,18 +21,7 @@ package struct ScreeningNetwork {
     self.manifest = manifest
     self.preprocessing = preprocessing
     self.decision = decision
-    do throws(ModelError) {
-      interpreter = try Interpreter(model: Model(bytes: modelFile), kernels: kernels)
-    } catch {
-      throw .model(id: manifest.id, reason: "\(error)")
-    }
-    guard interpreter.inputs.count == 1,
-      interpreter.inputs[0].agrees(with: manifest.input.tensor), interpreter.outputs.count == manifest.outputs.count,
-      zip(interpreter.outputs, manifest.outputs).allSatisfy({ $0.agrees(with: $1.tensor) })
-    else {
-      throw .model(
-        id: manifest.id, reason: "the tensors of its file are not those of its manifest; expected equal shapes, int8")
-    }
+    interpreter = try manifest.interpreter(modelFile: modelFile, kernels: kernels)
   }
 
   /// The probabilities at the two ends of the uncertain band.
