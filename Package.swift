@@ -76,7 +76,7 @@ let core: [Target] = [
   module("Identification", in: .core, uses: ["Provenance"]),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
-  module("Forwarding", in: .core, uses: ["Provenance", "Screening"]),
+  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
 ]
 

@@ -1,6 +1,7 @@
 import Configuration
 import Forwarding
 import Glibc
+import Identification
 import LinuxIO
 import Logging
 import Provenance
@@ -17,6 +18,7 @@ extension DeviceRuntime {
     var heartbeats: Heartbeats
     var board: StatusBoard
     var events: DeviceEvents
+    var session: SessionControl
     var outbox: Outbox
     var delivery: DeliveryService?
     var models: [StatusMessage.Model]
@@ -37,7 +39,7 @@ extension DeviceRuntime {
         reload: { [live, notifier, logger] () throws(ControlRefusal) in
           try Self.reload(live, notifier: notifier, logger: logger)
         },
-        capture: { _, _ in throw ControlRefusal("capture: hold a tag to the reader") }),
+        capture: { patient, progress in try await Self.capture(patient, parts.session, progress: progress) }),
       logger: logger)
     return [
       watchdog(parts), control,
@@ -47,9 +49,42 @@ extension DeviceRuntime {
     ]
   }
 
+  /// How often a watcher is told of a change.
+  private static let progressPeriod = Duration.milliseconds(200)
+
+  /// Begins a session and tells of its changes until it is over.
+  ///
+  /// - Parameter progress: false when nobody listens any more; the session goes on.
+  private static func capture(
+    _ patient: String, _ session: SessionControl, progress: @Sendable (CaptureProgress) -> Bool
+  ) async throws {
+    guard let reference = PatientReference(patient) else {
+      throw ControlRefusal("'\(patient)' is no pseudonym and no roster's id; a name is never one")
+    }
+    let opened: RandomIdentifier
+    switch await session.requestCapture(of: reference) {
+    case .refused(let reason): throw ControlRefusal(reason)
+    case .accepted(let sessionID): opened = sessionID
+    }
+    var told: CaptureProgress?
+    var saved: [String] = []
+    while true {
+      let snapshot = session.snapshot
+      let isOver = snapshot.sessionID != opened
+      if !isOver { saved = snapshot.savedViews.map(\.rawValue) }
+      let present = CaptureProgress(
+        state: snapshot.state.rawValue, sentence: snapshot.sentence, framesAveraged: snapshot.framesAveraged,
+        framesWanted: snapshot.framesWanted, savedViews: saved, isOver: isOver)
+      if present != told, !progress(present) { return }
+      told = present
+      if isOver { return }
+      try await Task.sleep(for: progressPeriod)
+    }
+  }
+
   private func watchdog(_ parts: Supervised) -> WatchdogService {
     var questions: [LivePart: WatchdogService.Question] = [
-      .capture: { answer in parts.events.send(.question(answer: answer)) },
+      .capture: { answer in _ = parts.events.send(.question(answer: answer)) },
       .outbox: { answer in
         Task {
           // The thread that writes has to come to this.
@@ -115,12 +150,19 @@ struct DeviceReporter: Sendable {
     report.configuration.needRestart = live.needRestart
     report.camera = parts.board.camera
     report.reader = parts.board.reader
+    report.session = Self.session(parts.session.snapshot)
     report.models = parts.models.map { .init(id: $0.id, sha256: $0.sha256) }
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }
     await addDelivery(to: &report)
     return report
+  }
+
+  private static func session(_ snapshot: SessionSnapshot) -> DeviceReport.Session {
+    .init(
+      state: snapshot.state.rawValue, sentence: snapshot.sentence, patientRef: snapshot.patientRef,
+      view: snapshot.view?.rawValue, storageIsFull: snapshot.storageIsFull)
   }
 
   private func addDelivery(to report: inout DeviceReport) async {

@@ -151,29 +151,16 @@ extension Doctor {
   }
 
   func linesFinding() -> DoctorFinding {
-    let lines = settings.lines
-    guard let chip = lines.chip, lines.button != nil || lines.led != nil || lines.buzzer != nil else {
-      return .skip(.lines, "no button, light or buzzer is configured")
-    }
-    func address(_ line: LineReference?, isActiveLow: Bool = false) -> GPIOLineAddress? {
-      switch line {
-      case .name(let name): GPIOLineAddress(chip: chip, line: .named(name), isActiveLow: isActiveLow)
-      case .offset(let offset):
-        GPIOLineAddress(chip: chip, line: .offset(UInt32(clamping: offset)), isActiveLow: isActiveLow)
-      case nil: nil
-      }
-    }
+    let wiring = GPIOLines.Wiring(settings.lines)
+    guard wiring != GPIOLines.Wiring() else { return .skip(.lines, "no button, light or buzzer is configured") }
     do throws(SystemCallError) {
-      let opened = try GPIOLines(
-        .init(
-          button: address(lines.button, isActiveLow: lines.buttonActiveLow), green: address(lines.led),
-          buzzer: address(lines.buzzer)))
+      let opened = try GPIOLines(wiring)
       guard opened.problems.isEmpty else {
         return .fail(
           .lines, opened.problems.map(\.description).joined(separator: "; "),
           mend: "gpioinfo shows chips and lines; a Pi 5 has other chips than a Pi 4: device.board")
       }
-      return .pass(.lines, "every configured line of \(chip) is to be had")
+      return .pass(.lines, "every configured line is to be had")
     } catch {
       return .fail(.lines, "\(error)", mend: "see the part devices")
     }

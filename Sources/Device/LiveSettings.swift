@@ -12,7 +12,7 @@ package final class LiveSettings: Sendable {
   private struct State {
     var settings: Settings
     var needRestart: [String] = []
-    var observers: [Observer] = []
+    var observers: [(tables: Set<String>, observer: Observer)] = []
   }
 
   private let folder: ConfigurationFolder
@@ -30,8 +30,10 @@ package final class LiveSettings: Sendable {
   /// Changes that wait for a restart, one line each.
   package var needRestart: [String] { state.withLock { $0.needRestart } }
 
-  package func onChange(_ observer: @escaping Observer) {
-    state.withLock { $0.observers.append(observer) }
+  /// - Parameter tables: of the configuration, of which `observer` takes over every live key. A live key of a table that
+  ///   nobody takes over counts as needing a restart.
+  package func onChange(of tables: Set<String>, _ observer: @escaping Observer) {
+    state.withLock { $0.observers.append((tables, observer)) }
   }
 
   /// Reads the files again. With one mistake in them nothing changes, and the error holds every mistake.
@@ -44,15 +46,16 @@ package final class LiveSettings: Sendable {
         "not reloaded, the device runs on as it was:\n" + reading.faults.map(\.description).joined(separator: "\n"))
     }
     let (report, observers, settings) = state.withLock { state in
-      let (settings, changes) = state.settings.reloaded(with: reading.settings)
+      let taken = state.observers.reduce(into: Set<String>()) { $0.formUnion($1.tables) }
+      let (settings, changes) = state.settings.reloaded(with: reading.settings) { taken.contains($0.table) }
       state.settings = settings
       state.needRestart = changes.filter { !$0.isLive }.map(\.short)
       let report = ReloadReport(applied: changes.filter(\.isLive).map(\.short), needRestart: state.needRestart)
-      return (report, state.observers, settings)
+      let changed = Set(changes.filter(\.isLive).map(\.table))
+      let observers = state.observers.filter { !$0.tables.isDisjoint(with: changed) }.map(\.observer)
+      return (report, observers, settings)
     }
-    if !report.applied.isEmpty {
-      for observer in observers { observer(settings) }
-    }
+    for observer in observers { observer(settings) }
     logger.notice("\(report.summary)")
     return report
   }

@@ -58,7 +58,7 @@ struct RunCommand: AsyncParsableCommand {
       return
     }
     let live = LiveSettings(settings, folder: folder, logger: logger)
-    live.onChange { level.value = Logger.Level(rawValue: $0.log.level.rawValue) ?? .info }
+    live.onChange(of: ["log"]) { level.value = Logger.Level(rawValue: $0.log.level.rawValue) ?? .info }
     let reloads = Task { await reload(live, notifier: notifier, logger: logger) }
     defer { reloads.cancel() }
     do {

@@ -17,7 +17,7 @@ import Testing
     func openssl(_ arguments: String...) throws -> String {
       let process = Process()
       let output = path + "/openssl-\(UUID().uuidString).txt"
-      FileManager.default.createFile(atPath: output, contents: nil)
+      try Data().write(to: URL(filePath: output))
       process.executableURL = URL(filePath: "/usr/bin/openssl")
       process.arguments = arguments
       process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))

@@ -102,6 +102,16 @@ package enum BoundedFile {
     try synchroniseFolder(of: path)
   }
 
+  /// Removes `path`, durably. A file that is not there is no error.
+  package static func remove(_ path: String) throws(FileError) {
+    guard unlink(path) == 0 else {
+      let error = FileError(path: path, call: "unlink")
+      if error.isMissing { return }
+      throw error
+    }
+    try synchroniseFolder(of: path)
+  }
+
   /// Makes a rename durable.
   static func synchroniseFolder(of path: String) throws(FileError) {
     let folder = Folder.holding(path)
