@@ -25,7 +25,7 @@ final class NotifyReceiver {
   /// All lines so far.
   var messages: [String] {
     var buffer = [UInt8](repeating: 0, count: 4096)
-    while case let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue)), count > 0 {
+    while case let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT)), count > 0 {
       lines += String(decoding: buffer.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
     }
     return lines
