@@ -14,7 +14,7 @@ package struct Assessment: Sendable, Equatable {
 /// Assesses thermograms with one screening model, or with none. `run`, `capture` and `assess` all go through here.
 package struct Assessor {
   private let network: ScreeningNetwork?
-  private let limits: GateLimits
+  package var limits: GateLimits
 
   /// - Parameter network: nil when none is configured; every verdict is then not-assessable and says so.
   package init(network: ScreeningNetwork?, limits: GateLimits = GateLimits()) {
