@@ -144,7 +144,7 @@ let testTargets: [Target] = [
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["Device", "DeviceSimulation", "Storage", logging] + core.map { .byName(name: $0.name) }),
+    uses: ["Device", "DeviceSimulation", "LinuxIO", "Storage", logging] + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 

@@ -142,9 +142,9 @@ extension DeviceRuntime {
       commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
     switch source {
     case .sensor:
-      return (Self.thread(loop, try startCamera(on: openBus())), .max)
+      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive)), .max)
     case .simulated:
-      return (Self.thread(loop, try startCamera(on: Simulation.bus(settings))), .max)
+      return (Self.thread(loop, try startCamera(on: Simulation.bus(settings), archive: nil)), .max)
     case .recorded(let folder):
       let camera = try RecordedCamera(folder: folder, clock: SystemSensorClock())
       return (Self.thread(loop, camera), camera.frameCount)

@@ -66,7 +66,7 @@ package struct DeviceRuntime {
     let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
     let reader = ReaderService(settings: try readerSettings(path: readerPath), events: events, time: time)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus())
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
@@ -143,6 +143,8 @@ package struct DeviceRuntime {
       path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key),
       retentionSeconds: settings.outbox.retentionDays * 86_400)
     configuration.quota = OutboxQuota(settings.outbox)
+    // The table of alerts says whether and how urgently.
+    configuration.alertsWhenFilling = false
     return try Outbox(configuration, time: time)
   }
 
@@ -158,11 +160,14 @@ package struct DeviceRuntime {
     return TagReader.Settings(settings.reader, path: path)
   }
 
+  var sensorArchive: SensorFolder { SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+
   func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
   }
 
-  func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
+  /// - Parameter archive: nil keeps nothing of the sensor.
+  func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
@@ -173,7 +178,7 @@ package struct DeviceRuntime {
       bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
       settlingSeconds: Double(settings.gates.settlingSeconds))
     do {
-      try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
+      try camera.start(archive: archive)
     } catch {
       throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
     }

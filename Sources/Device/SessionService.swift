@@ -138,7 +138,7 @@ actor SessionService: Service {
     }
     await feed(.stopping)
     alarm?.cancel()
-    control.change { $0.state = .starting }
+    control.change { ($0.state, $0.sentence) = (.stopping, "") }
   }
 
   // MARK: - Events
