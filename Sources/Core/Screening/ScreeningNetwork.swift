@@ -7,31 +7,38 @@ package struct ScreeningNetwork {
   private let preprocessing: PreprocessingChain
   private let decision: ModelManifest.Decision
   private let interpreter: Interpreter
+  private let subspaces: SubspaceClassifier?
 
   /// - Parameters:
-  ///   - manifest: of purpose `screening`.
+  ///   - manifest: of purpose `screening`, or of `comparison` with a decision.
   ///   - modelFile: the bytes of its `.tflite`; the caller has compared their SHA-256 with the manifest's.
+  ///   - bases: the bytes of the manifest's `subspaces.bases`, compared likewise; required when it names them.
   ///   - kernels: which kernels to run; `automatic` in the field.
   package init(
-    manifest: ModelManifest, modelFile: [UInt8], kernels: KernelChoice = .automatic
+    manifest: ModelManifest, modelFile: [UInt8], bases: [UInt8]? = nil, kernels: KernelChoice = .automatic
   ) throws(ScreeningError) {
     guard let preprocessing = manifest.preprocessing, let decision = manifest.decision else {
       throw .model(id: manifest.id, reason: "its manifest has no preprocessing or no decision; expected both")
     }
+    subspaces = try Self.classifier(of: manifest, bases: bases)
     self.manifest = manifest
     self.preprocessing = preprocessing
     self.decision = decision
-    do throws(ModelError) {
-      interpreter = try Interpreter(model: Model(bytes: modelFile), kernels: kernels)
+    interpreter = try manifest.interpreter(modelFile: modelFile, kernels: kernels)
+  }
+
+  private static func classifier(
+    of manifest: ModelManifest, bases: [UInt8]?
+  ) throws(ScreeningError) -> SubspaceClassifier? {
+    guard let entry = manifest.subspaces else { return nil }
+    guard let bases, entry.labels.count == 2 else {
+      throw .model(id: manifest.id, reason: "its manifest names subspaces; expected two classes and the file of bases")
+    }
+    do {
+      return try SubspaceClassifier(
+        entry, bases: NumPyArray(file: bases), features: manifest.outputs[entry.output].tensor)
     } catch {
       throw .model(id: manifest.id, reason: "\(error)")
-    }
-    guard interpreter.inputs.count == 1,
-      interpreter.inputs[0].agrees(with: manifest.input.tensor), interpreter.outputs.count == manifest.outputs.count,
-      zip(interpreter.outputs, manifest.outputs).allSatisfy({ $0.agrees(with: $1.tensor) })
-    else {
-      throw .model(
-        id: manifest.id, reason: "the tensors of its file are not those of its manifest; expected equal shapes, int8")
     }
   }
 
@@ -63,6 +70,13 @@ package struct ScreeningNetwork {
     case .uncertain:
       verdict.outcome = .uncertain
       verdict.reasons = ["the score lies in the band in which the model does not decide"]
+    }
+    guard let subspaces, verdict.outcome != .uncertain else { return }
+    // The second of the two classes is the one that a high score speaks for.
+    let second = subspaces.label(of: outputs[subspaces.output].map(Int8.init(bitPattern:))) == 1
+    if second != (verdict.outcome == .aboveThreshold) {
+      verdict.outcome = .uncertain
+      verdict.reasons = ["the network and the subspace classifier disagree"]
     }
   }
 }
