@@ -118,7 +118,7 @@ let testTargets: [Target] = [
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
-  tests(of: "Identification", uses: ["Identification", "Provenance"]),
+  tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
@@ -131,7 +131,7 @@ let testTargets: [Target] = [
   .executableTarget(
     name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
     swiftSettings: strict),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite", "OutboxWriter"]),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
