@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models-check test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
+.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,17 @@ test-faults: ## the long fault matrix of the line: FAULT_CAPTURES=250 FAULT_ROUN
 	@Scripts/install-packages build test
 	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) $(SWIFT) test -c release \
 	  -Xswiftc -enable-testing --scratch-path .build-tests --filter DeliveryFaultTests
+
+models: ## every model from nothing, its card and the report (Python registry only)
+	$(MAKE) -C Models/training all
+
+NAME ?= screening-fold
+
+model: ## one model from nothing: NAME=screening-fold
+	$(MAKE) -C Models/training $(NAME)
+
+models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts
+	$(MAKE) -C Models/training statistics
 
 models-check: build ## each model's hash, manifest and golden outputs on the device's engine
 	.build/release/thermograph model verify --directory Models

@@ -22,6 +22,8 @@ from thermograms.generator import FAULTS, VIEWS
 
 THREADS = int(os.environ.get("TRAINING_THREADS", "2"))
 VERSION = "1.0.0"
+TRAINING_CAPTURES = 24000
+BEGAN = time.time()
 OUT = data.CACHE
 CLEAN = [{"step": "suppress-outliers", "limit": 250}, {"step": "mask-body"},
          {"step": "subtract-mean", "region": "body"}]
@@ -91,24 +93,25 @@ def disturbed(celsius, kind, seed=4):
     return (celsius + noise * (rng.uniform(size=celsius.shape) < 0.3)).astype(np.float32)
 
 
-def make_screening(name, build, chain, epochs, purpose, train_count=12000, test_count=3000, rate=1e-3):
-    """One score on frontal thermograms; `test_count` captures of the test set, because the reference kernels are slow
-    on wide networks."""
+def make_screening(name, build, chain, epochs, purpose, train_count, test_count=3000, rate=1e-3):
+    """One score on frontal thermograms, trained on rough captures and measured on plain ones; `test_count` captures of
+    the test set, because the reference kernels are slow on wide networks."""
     keras = prepare()
-    sets = {s: data.screening(s, n, k) for s, n, k in (
-        ("train", 12000, 1), ("validation", 2000, 1), ("test", 1500, 2))}
+    sets = {s: data.screening(s, n, k) for s, n, k in (("validation", 2000, 1), ("test", 1500, 2))}
     limit(sets["test"], test_count)
     limit(sets["validation"], min(2000, test_count))
-    limit(sets["train"], train_count)
+    celsius, target = (v[:train_count] for v in data.screening_rough("train", TRAINING_CAPTURES))
     q = {s: preprocessing.apply(chain, v.celsius) for s, v in sets.items()}
+    q["train"] = preprocessing.apply(chain, celsius)
     model = build()
     two = isinstance(model.outputs, list) and len(model.outputs) == 1 and model.outputs[0].shape[-1] == 2
     features = len(model.outputs) == 2
-    label = lambda s: sets[s].lesion.astype(np.int32 if two else np.float32)
+    shaped = lambda y: np.stack([1 - y, y], axis=-1) if two else y.astype(np.float32)
     trained = keras.Model(model.input, model.outputs[0]) if features else model
     start = time.time()
-    history = train(trained, real(q["train"]), label("train"), (real(q["validation"]), label("validation")),
-                    "sparse_categorical_crossentropy" if two else "binary_crossentropy", epochs, rate)
+    history = train(trained, real(q["train"]), shaped(target),
+                    (real(q["validation"]), shaped(sets["validation"].lesion.astype(np.float32))),
+                    "categorical_crossentropy" if two else "binary_crossentropy", epochs, rate)
     seconds = time.time() - start
     content = quantisation.convert(model, q["train"])
     reference = quantisation.Reference(content)
@@ -166,8 +169,8 @@ def make_screening(name, build, chain, epochs, purpose, train_count=12000, test_
                "training": {"captures": len(q["train"]), "epochs": len(history), "validation_loss": min(history)}}
     if features:
         zero = quantisation.Reference.tensor(reference.outputs[order[1]], "features")["zero_point"]
-        sample = run(q["train"][:4000])[0][1]
-        bases = hosvd.integer_bases(sample, zero, truth["train"][:4000])
+        sample = run(q["train"][:4000][target[:4000] != 0.5])[0][1]
+        bases = hosvd.integer_bases(sample, zero, target[:4000][target[:4000] != 0.5] == 1)
         spread = hosvd.residuals(test[1], zero, bases)
         says = spread[:, 1] < spread[:, 0]
         network = raw["test"] >= evaluation.balanced(raw["validation"], truth["validation"])
@@ -189,6 +192,8 @@ def make_screening(name, build, chain, epochs, purpose, train_count=12000, test_
 
 
 def finish(name, metrics, seconds):
+    metrics["training"]["fit_seconds"] = round(seconds)
+    metrics["training"]["all_seconds"] = round(time.time() - BEGAN)
     print(json.dumps({k: v for k, v in metrics.items() if k != "reliability"}), flush=True)
     (shipping.MODELS / name / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     print(f"{name}: trained in {seconds:.0f} s", flush=True)
@@ -224,13 +229,13 @@ def make_quality():
     prepare()
     import architectures
     chain = [*WHOLE, {"step": "quantise", "divisor": 12, "zero_point": 0}]
-    sets = {s: data.faulty(s, n) for s, n in (("train", 3000), ("validation", 400), ("test", 500))}
+    sets = {s: data.faulty(s, n) for s, n in (("train", 2000), ("validation", 300), ("test", 400))}
     q = {s: preprocessing.apply(chain, v[0]) for s, v in sets.items()}
     model = architectures.quality(len(FAULTS), len(VIEWS))
     start = time.time()
     targets = lambda s: [sets[s][1], sets[s][2]]
     history = train(model, real(q["train"]), targets("train"), (real(q["validation"]), targets("validation")),
-                    ["sparse_categorical_crossentropy"] * 2, 14)
+                    ["sparse_categorical_crossentropy"] * 2, 10)
     seconds = time.time() - start
     content = quantisation.convert(model, q["train"][::7])
     reference = quantisation.Reference(content)
@@ -268,7 +273,7 @@ def make_digiscope():
     def target(faults, views):
         return np.where(faults == 0, views, np.where(faults == FAULTS.index("no-torso"), 5, 6))
 
-    sets = {s: data.faulty(s, n) for s, n in (("train", 3000), ("validation", 400), ("test", 500))}
+    sets = {s: data.faulty(s, n) for s, n in (("train", 2000), ("validation", 300), ("test", 400))}
     q = {s: preprocessing.apply(chain, v[0]) for s, v in sets.items()}
     y = {s: target(v[1], v[2]) for s, v in sets.items()}
     model = architectures.digiscope_cnn()
@@ -335,11 +340,11 @@ def screening_makers():
     salvi = [*whole, {"step": "resize", "rows": 32, "columns": 32}, {"step": "replicate-channels", "count": 3},
              {"step": "quantise", "divisor": 5, "zero_point": 0}]
     return {
-        "screening-fold": lambda: make_screening("screening-fold", a.screening_fold, FOLD, 5, "screening"),
-        "salvi-cnn": lambda: make_screening("salvi-cnn", a.salvi_cnn, salvi, 3, "comparison", 4000, 1000),
+        "screening-fold": lambda: make_screening("screening-fold", a.screening_fold, FOLD, 10, "screening", TRAINING_CAPTURES),
+        "salvi-cnn": lambda: make_screening("salvi-cnn", a.salvi_cnn, salvi, 4, "comparison", 8000, 1000),
         "kalva-resnet": lambda: make_screening(
-            "kalva-resnet", a.kalva_resnet, kalva_chain("z-score"), 2, "comparison", 3000, 1000),
-        "bagheri-hosvd": lambda: make_screening("bagheri-hosvd", a.bagheri_features, FOLD, 4, "comparison"),
+            "kalva-resnet", a.kalva_resnet, kalva_chain("z-score"), 4, "comparison", 8000, 1000),
+        "bagheri-hosvd": lambda: make_screening("bagheri-hosvd", a.bagheri_features, FOLD, 6, "comparison", 16000),
     }
 
 
@@ -352,4 +357,5 @@ if __name__ == "__main__":
     for name in NAMES if wanted == ["all"] else wanted:
         if name not in NAMES:
             sys.exit(f"{name}: no such model; expected one of {', '.join(NAMES)}")
+        BEGAN = time.time()
         MAKERS[name]() if name in MAKERS else screening_makers()[name]()

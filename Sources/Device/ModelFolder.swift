@@ -1,4 +1,3 @@
-import Inference
 import LocalFiles
 import Provenance
 import Screening
@@ -12,8 +11,8 @@ package struct ModelFolder: Sendable {
   package let path: String
   package let manifest: ModelManifest
   package let modelFile: [UInt8]
-  /// What the manifest's `subspaces.bases` names.
-  private let bases: NumPyArray?
+  /// The bases of a subspace classifier, where the manifest names them.
+  package let bases: [UInt8]?
 
   /// Reads the folder and checks that the network is the one that its manifest describes.
   package init(path: String, digests: some MessageDigests) throws(ModelFolderError) {
@@ -22,45 +21,38 @@ package struct ModelFolder: Sendable {
     do {
       manifest = try ModelManifest(
         json: BoundedFile.read(manifestPath, maximumBytes: ModelManifest.sizeLimitBytes))
-      modelFile = try BoundedFile.read(path + "/" + manifest.model.path, maximumBytes: Self.maximumModelBytes)
     } catch let error as FileError {
       throw ModelFolderError(path: error.path, reason: error.reason)
     } catch {
       throw ModelFolderError(path: manifestPath, reason: "\(error)")
     }
-    try Self.compare(modelFile, with: manifest.model, in: path, digests)
-    bases = try Self.bases(of: manifest, in: path, digests)
+    modelFile = try Self.read(manifest.model, in: path, digests: digests)
+    if let subspaces = manifest.subspaces {
+      bases = try Self.read(subspaces.bases, in: path, digests: digests)
+    } else {
+      bases = nil
+    }
   }
 
-  private static func bases(
-    of manifest: ModelManifest, in path: String, _ digests: some MessageDigests
-  ) throws(ModelFolderError) -> NumPyArray? {
-    guard let file = manifest.subspaces?.bases else { return nil }
-    let basesPath = path + "/" + file.path
+  /// A file of the folder, the one that the manifest describes.
+  private static func read(
+    _ file: ModelManifest.File, in folder: String, digests: some MessageDigests
+  ) throws(ModelFolderError) -> [UInt8] {
+    let path = folder + "/" + file.path
     let bytes: [UInt8]
     do throws(FileError) {
-      bytes = try BoundedFile.read(basesPath, maximumBytes: maximumModelBytes)
+      bytes = try BoundedFile.read(path, maximumBytes: maximumModelBytes)
     } catch {
       throw ModelFolderError(path: error.path, reason: error.reason)
     }
-    try compare(bytes, with: file, in: path, digests)
-    do throws(NumPyArray.FormatError) {
-      return try NumPyArray(file: bytes)
-    } catch {
-      throw ModelFolderError(path: basesPath, reason: "\(error)")
-    }
-  }
-
-  private static func compare(
-    _ bytes: [UInt8], with file: ModelManifest.File, in path: String, _ digests: some MessageDigests
-  ) throws(ModelFolderError) {
     let sum = Hexadecimal.text(of: digests.sha256(bytes))
     guard sum == file.sha256 else {
       throw ModelFolderError(
-        path: path + "/" + file.path,
+        path: path,
         reason: "is not the file of its manifest (SHA-256 \(sum.prefix(12))..., expected "
           + "\(file.sha256.prefix(12))...); install the model again")
     }
+    return bytes
   }
 
   /// The network of a screening model, ready to run.

@@ -8,7 +8,7 @@ import Thermography
 @Suite struct VerdictTests {
   private static let name = "screening-fold"
 
-  private func network(_ change: (inout [String: Any]) -> Void = { _ in }, bases: NumPyArray? = nil) throws
+  private func network(_ change: (inout [String: Any]) -> Void = { _ in }, bases: [UInt8]? = nil) throws
     -> ScreeningNetwork
   {
     let file = ShippedModels.directory.appending(path: Self.name).appending(path: "manifest.json")
@@ -166,7 +166,7 @@ import Thermography
         var decision = object["decision"] as? [String: Any] ?? [:]
         decision["thresholds"] = ["lower": thresholds.0, "upper": thresholds.1]
         object["decision"] = decision
-      }, bases: array)
+      }, bases: array.file)
   }
 
   /// With one feature, a basis of 1 leaves no residual and a basis of 0 leaves all of it.

@@ -10,12 +10,12 @@ package struct ScreeningNetwork {
   private let secondHead: SubspaceClassifier?
 
   /// - Parameters:
-  ///   - manifest: of purpose `screening`.
+  ///   - manifest: of purpose `screening`, or of `comparison` with a decision.
   ///   - modelFile: the bytes of its `.tflite`; the caller has compared their SHA-256 with the manifest's.
-  ///   - bases: what the manifest's `subspaces.bases` names, compared likewise; required where it names something.
+  ///   - bases: the bytes of the manifest's `subspaces.bases`, compared likewise; required when it names them.
   ///   - kernels: which kernels to run; `automatic` in the field.
   package init(
-    manifest: ModelManifest, modelFile: [UInt8], bases: NumPyArray? = nil, kernels: KernelChoice = .automatic
+    manifest: ModelManifest, modelFile: [UInt8], bases: [UInt8]? = nil, kernels: KernelChoice = .automatic
   ) throws(ScreeningError) {
     guard let preprocessing = manifest.preprocessing, let decision = manifest.decision else {
       throw .model(id: manifest.id, reason: "its manifest has no preprocessing or no decision; expected both")
@@ -81,7 +81,7 @@ extension ModelManifest {
   fileprivate func label(of decision: Decision) -> String { outputs[decision.output].labels[decision.element] }
 
   /// The second head, if the model has one: one of its classes must be what the decision scores.
-  fileprivate func secondHead(bases: NumPyArray?, of label: String) throws(ScreeningError) -> SubspaceClassifier? {
+  fileprivate func secondHead(bases: [UInt8]?, of label: String) throws(ScreeningError) -> SubspaceClassifier? {
     guard let subspaces else { return nil }
     guard let bases else {
       throw .model(id: id, reason: "the bases of its second head are missing; expected \(subspaces.bases.path)")
@@ -90,8 +90,9 @@ extension ModelManifest {
       throw .model(
         id: id, reason: "its second head knows \(subspaces.labels); expected one of them to be \"\(label)\"")
     }
-    do throws(ModelManifestError) {
-      return try SubspaceClassifier(subspaces, bases: bases, features: outputs[subspaces.output].tensor)
+    do {
+      return try SubspaceClassifier(
+        subspaces, bases: NumPyArray(file: bases), features: outputs[subspaces.output].tensor)
     } catch {
       throw .model(id: id, reason: "\(error)")
     }
