@@ -84,8 +84,9 @@ package struct DeviceRuntime {
         journal: SessionJournal(path: settings.paths.stateDirectory + "/session.json"),
         recorder: CaptureRecorder(
           constants: .init(settings, configurationSHA256: configurationSHA256), digests: digests),
-        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }),
-      assessor: Assessor(network: network, limits: policy.limits), events: events, time: time,
+        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap),
+      assessor: try loadAssessor(network: network, limits: policy.limits, digests: digests), events: events, time: time,
       generator: SystemRandomNumberGenerator(), logger: logger)
 
     var delivery: DeliveryService?

@@ -28,6 +28,10 @@ extension OutboxQuota {
 extension GateLimits {
   init(_ gates: Settings.Gates) {
     self.init()
+    // The two enumerations have the same raw values; a test holds them together.
+    hardGates = Set(gates.hard.compactMap { QualityGate.Code(rawValue: $0.rawValue) })
+    contrastMinimumCelsius = gates.contrastMinimumCelsius
+    pictureNoiseMaximumCelsius = gates.pictureNoiseMaximumCelsius
     ambientMinimumCelsius = gates.ambientMinimumCelsius
     ambientMaximumCelsius = gates.ambientMaximumCelsius
     ambientDriftMaximumCelsiusPerMinute = gates.ambientDriftMaximumCelsiusPerMinute

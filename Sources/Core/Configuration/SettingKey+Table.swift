@@ -21,6 +21,7 @@ extension SettingKey {
     key(t + "state_directory", \.paths.stateDirectory, .text(.absolutePath), "outbox, keys and received models")
     key(t + "runtime_directory", \.paths.runtimeDirectory, .text(.absolutePath), "control socket")
     key(t + "models_directory", \.paths.modelsDirectory, .text(.absolutePath), "installed models, a folder each")
+    key(t + "languages_directory", \.paths.languagesDirectory, .text(.absolutePath), "sentences, a file a language")
     key(t + "hardware_directory", \.paths.hardwareDirectory, .text(.absolutePath), "board profiles")
   }
 
@@ -94,6 +95,7 @@ extension SettingKey {
     key(t + "maintenance_seconds", \.session.maintenanceSeconds, .integer(60...86_400), "technician's tag", .live)
     key(t + "require_operator", \.session.requireOperator, .flag, "an operator's tag signs each session", .live)
     key(t + "tag_must_stay", \.session.tagMustStay, .flag, "at the reader, all the time", .live)
+    key(t + "language", \.session.language, .text(.label), "of what patients are told")
   }
 
   private static let questions = ValueFormat<[Settings.Session.Question]>.items(
@@ -103,6 +105,8 @@ extension SettingKey {
     ])
 
   private static let gateKeys = table("gates") { t in
+    key(t + "hard", \.gates.hard, .choices(Settings.Gates.Gate.self), "withhold the verdict when they fail", .live)
+    key(t + "contrast_minimum_celsius", \.gates.contrastMinimumCelsius, .number(0.5...10), "or nobody is there", .live)
     key(t + "ambient_minimum_celsius", \.gates.ambientMinimumCelsius, .number(0...40), "room", .live)
     key(t + "ambient_maximum_celsius", \.gates.ambientMaximumCelsius, .number(0...40), "room", .live)
     key(
@@ -124,12 +128,16 @@ extension SettingKey {
       t + "checkerboard_maximum_celsius", \.gates.checkerboardMaximumCelsius, .number(0.01...5),
       "between the two sub-pages", .live)
     key(t + "noise_maximum_celsius", \.gates.noiseMaximumCelsius, .number(0.01...5), "standard error", .live)
+    key(
+      t + "picture_noise_maximum_celsius", \.gates.pictureNoiseMaximumCelsius, .number(0.01...5),
+      "as a picture shows it, with the skin's fine structure", .live)
     key(t + "outline_minimum_celsius", \.gates.outlineMinimumCelsius, .number(0...20), "less is a foggy lens", .live)
   }
 
   private static let screeningKeys =
     table("screening") { t in
       key(t + "model", \.screening.model, .text(.label), "folder of models_directory; unset: no verdict")
+      key(t + "occlusion_map", \.screening.occlusionMap, .flag, "a picture for the doctor of what the model reacted to")
     }
     + table("quality") { t in
       key(t + "model", \.quality.model, .text(.label), "folder of models_directory; unset: the other gates alone")

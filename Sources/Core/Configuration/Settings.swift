@@ -57,6 +57,7 @@ extension Settings {
     /// Gone after a restart: control socket.
     package var runtimeDirectory = "/run/thermograph"
     package var modelsDirectory = "/usr/share/thermograph/models"
+    package var languagesDirectory = "/usr/share/thermograph/languages"
     /// Board profiles are below it, in `boards`.
     package var hardwareDirectory = "/usr/share/thermograph/hardware"
 
@@ -94,6 +95,8 @@ extension Settings {
   package struct Screening: Sendable, Equatable {
     /// A folder in `paths.modelsDirectory`. `nil`: images and record are made without a verdict.
     package var model: String?
+    /// A picture for the doctor with each verdict: where the model reacted, not where disease is.
+    package var occlusionMap = false
 
     package init() {}
   }
