@@ -3,6 +3,7 @@ import Configuration
 import Forwarding
 import Identification
 import LinuxIO
+import LocalFiles
 import Logging
 import Provenance
 import Screening
@@ -21,7 +22,7 @@ package struct DeviceStartError: Error, Sendable, CustomStringConvertible {
 
 /// The running device: opens everything in the order of dependence, starts the services, and ends them in reverse.
 ///
-///     keys -> outbox -> model -> reader, camera -> delivery -> capture -> READY
+///     keys -> outbox -> model -> reader, camera, panel -> delivery -> session -> READY
 package struct DeviceRuntime {
   /// The release of this program, as records state it.
   package static let firmware = "0.1.0"
@@ -78,16 +79,20 @@ package struct DeviceRuntime {
       try cameraLoop.run(camera, until: stop)
     }
 
-    let coordinator = CaptureCoordinator(
-      constants: .init(
-        site: settings.device.site, device: settings.device.id, lens: settings.camera.lens.rawValue,
-        distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
-        firmware: Self.firmware, configurationSHA256: configurationSHA256),
-      events: events.stream, camera: commands, outbox: outbox,
-      patientReference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
-      assessor: Assessor(network: network, limits: GateLimits(settings.gates)), digests: digests, time: time,
-      generator: SystemRandomNumberGenerator(), logger: logger,
-      captureChanged: { simulation?.captureChanged($0) })
+    let panel = PanelService.panel(settings, on: simulation?.panel, time: time, logger: logger)
+    let limits = GateLimits(settings.gates)
+    let session = SessionService(
+      rules: SessionRules(settings),
+      parts: .init(
+        camera: commands, store: OutboxStore(outbox: outbox),
+        tags: TagDirectory(
+          reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) }, roster: try loadRoster()),
+        journal: SessionJournal(path: settings.paths.stateDirectory + "/session.json"),
+        recorder: CaptureRecorder(
+          constants: .init(settings, configurationSHA256: configurationSHA256), digests: digests),
+        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }),
+      assessor: Assessor(network: network, limits: limits), limits: limits, alerts: AlertTable(settings.alerts),
+      events: events, time: time, generator: SystemRandomNumberGenerator(), logger: logger)
 
     var delivery: DeliveryService?
     if let host = settings.broker.host {
@@ -104,10 +109,13 @@ package struct DeviceRuntime {
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services: [any Service] = [
-      OutboxService(outbox: outbox, logger: logger, recovered: { [delivery] in delivery?.outboxChanged() })
+      OutboxService(
+        outbox: outbox, logger: logger, recovered: { [delivery] in delivery?.outboxChanged() },
+        noticed: { events.send(.outbox($0)) })
     ]
     if let delivery { services.append(delivery) }
-    services += [cameraService, reader, coordinator]
+    services += [cameraService, reader, session]
+    if let panel { services.append(PanelService(panel: panel, events: events)) }
     if let simulation { services.append(simulation) }
     services.append(ReadinessService(logger: logger, notifier: notifier))
     let group = ServiceGroup(
@@ -147,18 +155,20 @@ package struct DeviceRuntime {
   }
 
   private func readerSettings(path: String) throws -> TagReader.Settings {
-    guard let kind = ReaderKind(rawValue: settings.reader.kind.rawValue) else {
-      throw DeviceStartError("reader.kind: '\(settings.reader.kind.rawValue)' is no kind of reader")
-    }
-    let baud = settings.reader.effectiveBaud
     // Later the reader may come and go; at the start a wrong path is a mistake that somebody is there to see.
-    _ = try SerialPort(path: path, baud: baud)
-    return TagReader.Settings(
-      path: path, kind: kind, baud: baud,
-      policy: .init(
-        requiredFrames: settings.reader.effectiveConfirmationFrames,
-        windowMilliseconds: settings.reader.confirmationWindowMilliseconds,
-        holdOffMilliseconds: settings.reader.holdOffMilliseconds))
+    _ = try SerialPort(path: path, baud: settings.reader.effectiveBaud)
+    return TagReader.Settings(settings.reader, path: path)
+  }
+
+  /// The roster of the configuration. Its faulty rows are named and left out; a roster that cannot be read at all ends
+  /// the start, because every patient would be a stranger.
+  private func loadRoster() throws -> Roster? {
+    guard let path = settings.patients.rosterFile else { return nil }
+    let (roster, faults) = RosterReader.read(
+      try BoundedFile.read(path, maximumBytes: RosterReader.largestByteCount))
+    for fault in faults { logger.warning("roster", metadata: ["fault": "\(path):\(fault)"]) }
+    logger.notice("roster", metadata: ["tags": "\(roster.count)", "faults": "\(faults.count)"])
+    return roster
   }
 
   private func openBus() throws -> any I2CBus {
@@ -173,7 +183,8 @@ package struct DeviceRuntime {
         "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
     }
     var camera = ThermalCamera(
-      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate))
+      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
+      settlingSeconds: Double(settings.gates.settlingSeconds))
     do {
       try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
     } catch {
@@ -200,6 +211,15 @@ package struct DeviceRuntime {
     link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
     link.inFlightMaximum = broker.windowMessages + 2
     return link
+  }
+}
+
+extension CaptureRecorder.Constants {
+  init(_ settings: Settings, configurationSHA256: String) {
+    self.init(
+      site: settings.device.site, device: settings.device.id, lens: settings.camera.lens.rawValue,
+      distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
+      firmware: DeviceRuntime.firmware, configurationSHA256: configurationSHA256)
   }
 }
 

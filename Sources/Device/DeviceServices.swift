@@ -14,6 +14,8 @@ struct OutboxService: Service {
   let logger: Logger
   /// The database was exchanged for a mended one: delivery looks at it from the beginning.
   let recovered: @Sendable () -> Void
+  /// Everything the outbox tells, for the session.
+  let noticed: @Sendable (OutboxNotice) -> Void
 
   func run() async throws {
     if let report = outbox.recoveryAtStart {
@@ -23,6 +25,7 @@ struct OutboxService: Service {
       for await notice in outbox.notices {
         logger.warning("outbox", metadata: ["notice": "\(notice)"])
         if case .recovered = notice { recovered() }
+        noticed(notice)
       }
     }
     defer { listener.cancel() }
@@ -42,7 +45,7 @@ struct OutboxService: Service {
   }
 }
 
-/// Passes what the tag reader says to the coordinator.
+/// Passes what the tag reader says to the session.
 struct ReaderService: Service {
   let settings: TagReader.Settings
   let events: DeviceEvents
@@ -63,7 +66,8 @@ struct ReaderService: Service {
       case .presentation(.presented(let reading)): events.send(.presented(reading))
       case .presentation(.removed): events.send(.removed)
       case .presentation(.ambiguous): events.send(.ambiguousTags)
-      case .presentation(.refused), .reading, .reject: break
+      case .presentation(.refused): events.send(.unreadableTag)
+      case .reading, .reject: break
       }
     }
   }

@@ -1,5 +1,6 @@
 import Configuration
 import DeviceSimulation
+import Identification
 import LinuxIO
 import LocalFiles
 import Logging
@@ -29,6 +30,9 @@ package struct Simulation: Service {
     reader = try SimulatedRFIDReader(kind: .rdm6300, path: readerPath)
   }
 
+  /// The simulation has no front panel; nil leaves the configuration's lines alone.
+  var panel: (any PanelLines)? { nil }
+
   func plugInReader() async throws -> String { reader.path }
 
   /// The scene that a capture shows, for whoever compares.
@@ -48,11 +52,11 @@ package struct Simulation: Service {
       busHertz: Double(settings.camera.busSpeedKHz) * 1000)
   }
 
-  /// Told by the capture coordinator.
-  func captureChanged(_ change: CaptureCoordinator.CaptureChange) {
+  /// Told by the session.
+  func sessionChanged(_ change: SessionService.Change) {
     switch change {
-    case .started: captures.started.add(1, ordering: .relaxed)
-    case .ended: captures.ended.add(1, ordering: .relaxed)
+    case .opened: captures.started.add(1, ordering: .relaxed)
+    case .closed: captures.ended.add(1, ordering: .relaxed)
     }
   }
 
@@ -88,7 +92,7 @@ package struct Simulation: Service {
   }
 }
 
-/// How many captures of this run have begun and ended.
+/// How many sessions of this run have begun and ended.
 private final class CaptureCount: Sendable {
   let started = Atomic<Int>(0)
   let ended = Atomic<Int>(0)

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import LocalFiles
+import SystemCalls
 import Thermography
 
 /// A folder with what is kept about sensors: `<serial>.eeprom` (a word file, written once) and

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import Provenance
+import SystemCalls
 
 /// The kernel's clocks as one `Timestamp`.
 package struct SystemClock: TimeSource {

@@ -1,5 +1,6 @@
 import Glibc
 import Provenance
+import SystemCalls
 
 /// A key in a file of mode 0600: 32 raw bytes, 64 hexadecimal digits or 44 characters of base64 (a newline may follow).
 package enum KeyFile {
@@ -164,8 +165,9 @@ package struct KeyFileError: Error, Sendable, Equatable, CustomStringConvertible
     switch problem {
     case .open(ENOENT):
       "key file \(path): does not exist; make it with: (umask 077; head -c 32 /dev/urandom > \(path))"
-    case .open(let code): "key file \(path): \(systemErrorText(code)); expected a readable file with a 32-byte key"
-    case .create(let code): "key file \(path): cannot be written: \(systemErrorText(code))"
+    case .open(let code):
+      "key file \(path): \(SystemCallError.text(of: code)); expected a readable file with a 32-byte key"
+    case .create(let code): "key file \(path): cannot be written: \(SystemCallError.text(of: code))"
     case .notAFile: "key file \(path): is not a regular file"
     case .mode(let mode): "key file \(path): mode 0\(String(mode, radix: 8)) lets others read it; run chmod 600 \(path)"
     case .owner(let uid): "key file \(path): belongs to uid \(uid); expected our own user or root"
@@ -173,11 +175,4 @@ package struct KeyFileError: Error, Sendable, Equatable, CustomStringConvertible
       "key file \(path): \(count) bytes are no key; expected 32 raw bytes, 64 hexadecimal digits or base64 of 32 bytes"
     }
   }
-}
-
-/// The system's words for an errno.
-func systemErrorText(_ code: Int32) -> String {
-  var buffer = [CChar](repeating: 0, count: 128)
-  guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
-  return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -88,6 +88,8 @@ int clinux_terminal_make_raw(int descriptor, uint32_t baud) {
 
 int clinux_terminal_take_exclusively(int descriptor) { return ioctl(descriptor, TIOCEXCL); }
 
+void clinux_terminal_give_back(int descriptor) { (void)ioctl(descriptor, TIOCNXCL); }
+
 int clinux_terminal_flush_input(int descriptor) { return tcflush(descriptor, TCIFLUSH); }
 
 int clinux_open_terminal(const char *path) {

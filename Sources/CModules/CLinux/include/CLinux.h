@@ -24,6 +24,9 @@ int clinux_terminal_make_raw(int descriptor, uint32_t baud);
 /// Takes a terminal exclusively: another open of it fails with EBUSY (root excepted).
 int clinux_terminal_take_exclusively(int descriptor);
 
+/// Ends that. A terminal that has gone away has nothing to give back, so that there is nothing to report.
+void clinux_terminal_give_back(int descriptor);
+
 /// Drops everything received and not yet read. 0 or -1.
 int clinux_terminal_flush_input(int descriptor);
 

@@ -1,0 +1,20 @@
+import Identification
+
+/// Who a presented tag is to the session: its pseudonym and what the roster says of it. The UID goes no further.
+struct TagDirectory: Sendable {
+  /// By the site's key.
+  let reference: @Sendable (TagUID) -> PatientReference
+  /// nil: every tag is a patient's, and known.
+  let roster: Roster?
+
+  func tag(_ reading: TagReading) -> KnownTag {
+    let fingerprint = reference(reading.uid)
+    return roster?.tag(fingerprint: fingerprint) ?? KnownTag(reference: fingerprint)
+  }
+
+  /// A patient who is named at a terminal; nil when the roster knows the id as an operator's or a technician's.
+  func patient(_ reference: PatientReference) -> KnownTag? {
+    guard let tag = roster?.tag(reference: reference) else { return KnownTag(reference: reference) }
+    return tag.role == .patient ? tag : nil
+  }
+}
