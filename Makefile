@@ -49,7 +49,7 @@ GRAPH_SEED ?= 1
 compare-inference: ## fresh random graphs against LiteRT's reference kernels: GRAPHS=500 GRAPH_SEED=1
 	@Scripts/compare-inference $(GRAPHS) $(GRAPH_SEED)
 
-bench: ## the camera's maths beside a scalar peer, in the same run
+bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder
 	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
 
 bench-readers: build ## the tag decoders on 1 MB of reader bytes: READER_RUNS=21

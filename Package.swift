@@ -154,8 +154,8 @@ let benchmarks: [Target] =
   ? []
   : [
     .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography"], path: "Benchmarks/ThermographBenchmarks",
-      swiftSettings: strict),
+      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Screening"],
+      path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
       name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),

@@ -21,7 +21,7 @@ struct CameraLoop: Sendable {
   let progress: @Sendable () -> Void
 
   /// Runs until `stop` is raised. `camera` has been started.
-  func run(_ camera: consuming ThermalCamera, until stop: StopFlag) throws {
+  func run(_ camera: consuming some CameraSource, until stop: StopFlag) throws {
     var camera = camera
     var drift = TemperatureDrift()
     var underWay: CaptureUnderWay?
@@ -87,7 +87,7 @@ struct CameraLoop: Sendable {
           .thermogram(
             CapturedThermogram(
               captureID: capture.captureID, thermogram: thermogram,
-              cameraSerial: camera.eeprom?.serialNumber ?? "",
+              cameraSerial: camera.serialNumber,
               ambientDriftCelsiusPerMinute: drift.celsiusPerMinute, began: capture.began, ended: now)))
       }
     }
@@ -117,7 +117,7 @@ struct CameraLoop: Sendable {
   }
 
   /// Waits before the next try; the driver itself retries, backs off and opens the bus again.
-  private func recover(_ camera: inout ThermalCamera, from error: SensorError) throws {
+  private func recover(_ camera: inout some CameraSource, from error: SensorError) throws {
     switch error {
     case .lost(let nextAttempt):
       // In slices, so that a stop is never kept waiting.
@@ -125,7 +125,7 @@ struct CameraLoop: Sendable {
     case .otherSensor:
       logger.warning("another sensor was plugged in; reading its calibration")
       do {
-        try camera.start()
+        try camera.startAnew()
       } catch {
         logger.error("camera", metadata: ["reason": "\(error)"])
         clock.sleep(untilMicroseconds: clock.nowMicroseconds + 250_000)

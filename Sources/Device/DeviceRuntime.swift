@@ -3,7 +3,6 @@ import Configuration
 import Forwarding
 import Identification
 import LinuxIO
-import LocalFiles
 import Logging
 import Provenance
 import Screening
@@ -27,11 +26,11 @@ package struct DeviceRuntime {
   /// The release of this program, as records state it.
   package static let firmware = "0.1.0"
 
-  private let settings: Settings
-  private let configurationText: String
+  let settings: Settings
+  let configurationText: String
   private let credentialsDirectory: String?
   private let notifier: ServiceNotifier?
-  private let logger: Logger
+  let logger: Logger
 
   /// - Parameters:
   ///   - settings: checked.
@@ -55,7 +54,7 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let time = try SystemClock()
     let digests = OpenSSLDigests()
-    let siteKey = try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
+    let siteKey = try loadSiteKey()
     let outbox = try openOutbox(time: time, digests: digests)
     let network = try loadScreeningNetwork(digests: digests)
     let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
@@ -73,26 +72,21 @@ package struct DeviceRuntime {
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
       commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
-    let cameraBox = Handover(camera)
-    let cameraService = ThreadService(name: "camera") { stop in
-      guard let camera = cameraBox.take() else { return }
-      try cameraLoop.run(camera, until: stop)
-    }
+    let cameraService = Self.thread(cameraLoop, camera)
 
     let panel = PanelService.panel(settings, on: simulation?.panel, time: time, logger: logger)
-    let limits = GateLimits(settings.gates)
+    let policy = try SessionService.Policy(settings, logger: logger)
     let session = SessionService(
-      rules: SessionRules(settings),
+      policy: policy,
       parts: .init(
         camera: commands, store: OutboxStore(outbox: outbox),
-        tags: TagDirectory(
-          reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) }, roster: try loadRoster()),
+        reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
         journal: SessionJournal(path: settings.paths.stateDirectory + "/session.json"),
         recorder: CaptureRecorder(
           constants: .init(settings, configurationSHA256: configurationSHA256), digests: digests),
         show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }),
-      assessor: Assessor(network: network, limits: limits), limits: limits, alerts: AlertTable(settings.alerts),
-      events: events, time: time, generator: SystemRandomNumberGenerator(), logger: logger)
+      assessor: Assessor(network: network, limits: policy.limits), events: events, time: time,
+      generator: SystemRandomNumberGenerator(), logger: logger)
 
     var delivery: DeliveryService?
     if let host = settings.broker.host {
@@ -138,7 +132,11 @@ package struct DeviceRuntime {
     return path
   }
 
-  private func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
+  func loadSiteKey() throws -> [UInt8] {
+    try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
+  }
+
+  func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
     let key = try KeyFile.load(
       path: path(of: settings.outbox.keyFile), digests: digests, requirePrivate: settings.outbox.keyFile.isFile)
     var configuration = OutboxConfiguration(
@@ -148,34 +146,23 @@ package struct DeviceRuntime {
     return try Outbox(configuration, time: time)
   }
 
-  private func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
+  func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
     guard let name = settings.screening.model else { return nil }
     let folder = try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests)
     return try folder.screeningNetwork()
   }
 
-  private func readerSettings(path: String) throws -> TagReader.Settings {
+  func readerSettings(path: String) throws -> TagReader.Settings {
     // Later the reader may come and go; at the start a wrong path is a mistake that somebody is there to see.
     _ = try SerialPort(path: path, baud: settings.reader.effectiveBaud)
     return TagReader.Settings(settings.reader, path: path)
   }
 
-  /// The roster of the configuration. Its faulty rows are named and left out; a roster that cannot be read at all ends
-  /// the start, because every patient would be a stranger.
-  private func loadRoster() throws -> Roster? {
-    guard let path = settings.patients.rosterFile else { return nil }
-    let (roster, faults) = RosterReader.read(
-      try BoundedFile.read(path, maximumBytes: RosterReader.largestByteCount))
-    for fault in faults { logger.warning("roster", metadata: ["fault": "\(path):\(fault)"]) }
-    logger.notice("roster", metadata: ["tags": "\(roster.count)", "faults": "\(faults.count)"])
-    return roster
-  }
-
-  private func openBus() throws -> any I2CBus {
+  func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
   }
 
-  private func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
+  func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
@@ -224,7 +211,7 @@ extension CaptureRecorder.Constants {
 }
 
 /// Hands a value that cannot be shared to the one thread that will own it.
-private final class Handover<Value>: @unchecked Sendable {
+final class Handover<Value>: @unchecked Sendable {
   // Written before the thread starts and taken once by it: the start orders the two.
   private var value: Value?
 

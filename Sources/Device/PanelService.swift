@@ -4,6 +4,7 @@ import LinuxIO
 import Logging
 import Provenance
 import ServiceLifecycle
+import SystemCalls
 
 /// Passes the button's presses to the session, and darkens the panel at the end.
 struct PanelService: Service {

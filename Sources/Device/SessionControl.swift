@@ -72,6 +72,7 @@ package final class SessionControl: Sendable {
   enum Request: Sendable {
     case capture(PatientReference)
     case answer(Bool)
+    case goOn
     case skipRest
     case cancel
   }
@@ -93,6 +94,9 @@ package final class SessionControl: Sendable {
 
   /// Answers the pending question, or confirms an unknown tag.
   package func answer(_ yes: Bool) async -> SessionReply { await ask(.answer(yes)) }
+
+  /// What a short press of the button does: begins the view that waits for a sign.
+  package func goOn() async -> SessionReply { await ask(.goOn) }
 
   /// Ends the rest; the record says how much of it was missing.
   package func skipRest() async -> SessionReply { await ask(.skipRest) }

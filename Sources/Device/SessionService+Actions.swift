@@ -90,8 +90,10 @@ extension SessionService {
 
   /// A live picture: its gates for whoever watches, and the skin's drift for the rest.
   func see(_ picture: LivePicture) async {
+    // A pixel without a value must look like the room, not like ice.
+    let coldest = picture.image.extremes?.minimum ?? 0
     let subject = SubjectMeasurements(
-      celsius: picture.image.celsius,
+      celsius: zip(picture.image.celsius, picture.image.valid).map { $1 ? $0 : coldest },
       standardErrorCelsius: [Float](repeating: 0, count: SensorGeometry.pixelCount))
     let gates = QualityGate.evaluate(subject: subject, conditions: AcquisitionConditions(picture), limits: limits)
     control.change { $0.gates = gates }
@@ -160,7 +162,10 @@ extension SessionService {
     case .saved(let sequence):
       logger.notice("capture saved", metadata: ["capture": "\(captureID)", "sequence": "\(sequence)"])
       await feed(.saved(captureID: captureID))
-      if let finished { await alert(about: finished) }
+      if let finished {
+        if let assessment = finished.assessment { parts.changed(.saved(captureID: captureID, assessment)) }
+        await alert(about: finished)
+      }
     case .failed(let isFull, let reason):
       logger.critical("capture NOT saved", metadata: ["capture": "\(captureID)", "reason": "\(reason)"])
       await feed(.saveFailed(captureID: captureID, storageFull: isFull))
