@@ -85,7 +85,7 @@ import Thermography
     let assessor = Assessor(network: try network())
     let assessment = assessor.assess(
       thermogram(), conditions: conditions, context: CaptureContext(view: .leftLateral))
-    #expect(assessment.gates.allSatisfy(\.passed))
+    #expect(assessment.gates.allSatisfy { $0.passed })
     #expect(assessment.verdict.outcome == .notAssessable)
     #expect(assessment.verdict.reasons == ["the model screening-fold was not made for the view left-lateral"])
     #expect(assessment.verdict.leftRightDifference == nil)
