@@ -24,6 +24,9 @@ import Testing
     case .text(.label): (["\"a.B_0-\""], ["\"\"", "\".a\"", "\"a/b\"", "\"ä\""])
     case .text(.absolutePath): (["\"/a b/ä\""], ["\"\"", "\"a\"", "\"/a\\nb\"", "1"])
     case .text(.host): (["\"a.example\"", "\"10.0.0.1\"", "\"fe80::1\""], ["\"\"", "\"a:1\"", "\"mqtt://a\""])
+    case .text(.timeWindow):
+      (["\"22:00-05:30\"", "\"00:00-23:59\""], ["\"\"", "\"24:00-01:00\"", "\"1:00-2:00\"", "\"01:00\"", "1"])
+    case .text(.printable): (["\"hub/d/?a=1&b\""], ["\"\"", "\"a b\"", "\"ä\"", "1"])
     case .choice(let names): (names.map { "\"\($0)\"" }, ["\"nonesuch\"", "1"])
     case .choices(let names):
       (
