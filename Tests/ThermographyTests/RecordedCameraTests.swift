@@ -28,7 +28,8 @@ import Thermography
     #expect(camera.step().captureComplete)
     // Played at the rate of the recording.
     #expect(clock.nowMicroseconds - start == 2 * UInt64(camera.refreshRate.periodMicroseconds))
-    let thermogram = try #require(camera.takeThermogram())
+    let taken = camera.takeThermogram()
+    let thermogram = try #require(taken)
     #expect(thermogram.framesAveraged == 1)
     var compared = 0
     for pixel in 0..<768 where thermogram.states[pixel] == .measured {
