@@ -142,7 +142,7 @@ extension DeviceRuntime {
       commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
     switch source {
     case .sensor:
-      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive)), .max)
+      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive())), .max)
     case .simulated:
       return (Self.thread(loop, try startCamera(on: Simulation.bus(settings), archive: nil)), .max)
     case .recorded(let folder):

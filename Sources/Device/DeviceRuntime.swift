@@ -66,7 +66,7 @@ package struct DeviceRuntime {
     let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
     let reader = ReaderService(settings: try readerSettings(path: readerPath), events: events, time: time)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive())
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
@@ -160,7 +160,9 @@ package struct DeviceRuntime {
     return TagReader.Settings(settings.reader, path: path)
   }
 
-  var sensorArchive: SensorFolder { SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+  func sensorArchive() throws -> SensorFolder {
+    try SensorFolder(path: settings.paths.stateDirectory + "/sensors")
+  }
 
   func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
