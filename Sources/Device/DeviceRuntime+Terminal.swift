@@ -100,9 +100,11 @@ extension DeviceRuntime {
         journal: SessionJournal(path: nil),
         recorder: CaptureRecorder(constants: constants, digests: digests),
         picture: terminal.picture, changed: { changed.yield($0) },
-        livePeriodMilliseconds: terminal.livePeriodMilliseconds),
-      assessor: Assessor(network: try loadScreeningNetwork(digests: digests), limits: policy.limits), events: events,
-      time: time, generator: generator, logger: logger)
+        livePeriodMilliseconds: terminal.livePeriodMilliseconds, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap),
+      assessor: try loadAssessor(
+        network: loadScreeningNetwork(digests: digests), limits: policy.limits, digests: digests),
+      events: events, time: time, generator: generator, logger: logger)
     terminal.began(session.control)
 
     let driver = TerminalDriver(
