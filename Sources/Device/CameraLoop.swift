@@ -17,18 +17,19 @@ struct CameraLoop: Sendable {
   let time: any TimeSource
   let clock: any SensorClock
   let logger: Logger
-  let board: StatusBoard
+  /// Where `status` looks; nil at a terminal, which looks itself.
+  let board: StatusBoard?
   /// Called at each turn of the loop, lost camera or not, for the watchdog.
   let progress: @Sendable () -> Void
 
   /// Runs until `stop` is raised. `camera` has been started.
-  func run(_ camera: consuming ThermalCamera, until stop: StopFlag) throws {
+  func run(_ camera: consuming some CameraSource, until stop: StopFlag) throws {
     var camera = camera
     var drift = TemperatureDrift()
     var underWay: CaptureUnderWay?
     var watch = Watch()
     var isLost = false
-    board.cameraStarted(camera)
+    board?.cameraStarted(camera)
     while !stop.isRaised {
       progress()
       while let command = commands.take() {
@@ -56,12 +57,12 @@ struct CameraLoop: Sendable {
           underWay = nil
           drift.forget()
           events.send(.cameraLost(reason: "\(error)"))
-          board.cameraLost("\(error)")
+          board?.cameraLost("\(error)")
         }
         try recover(&camera, from: error)
         continue
       }
-      board.cameraDelivered(step, subPagesPerSecond: camera.sensor.refreshRate.subPagesPerSecond)
+      board?.cameraDelivered(step, subPagesPerSecond: camera.subPagesPerSecond)
       if isLost {
         isLost = false
         events.send(.cameraReturned)
@@ -91,7 +92,7 @@ struct CameraLoop: Sendable {
           .thermogram(
             CapturedThermogram(
               captureID: capture.captureID, thermogram: thermogram,
-              cameraSerial: camera.eeprom?.serialNumber ?? "",
+              cameraSerial: camera.serialNumber,
               ambientDriftCelsiusPerMinute: drift.celsiusPerMinute, began: capture.began, ended: now)))
       }
     }
@@ -121,7 +122,7 @@ struct CameraLoop: Sendable {
   }
 
   /// Waits before the next try; the driver itself retries, backs off and opens the bus again.
-  private func recover(_ camera: inout ThermalCamera, from error: SensorError) throws {
+  private func recover(_ camera: inout some CameraSource, from error: SensorError) throws {
     switch error {
     case .lost(let nextAttempt):
       // In slices, so that a stop is never kept waiting.
@@ -129,8 +130,8 @@ struct CameraLoop: Sendable {
     case .otherSensor:
       logger.warning("another sensor was plugged in; reading its calibration")
       do {
-        try camera.start()
-        board.cameraStarted(camera)
+        try camera.startAnew()
+        board?.cameraStarted(camera)
       } catch {
         logger.error("camera", metadata: ["reason": "\(error)"])
         clock.sleep(untilMicroseconds: clock.nowMicroseconds + 250_000)

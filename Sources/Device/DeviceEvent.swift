@@ -34,6 +34,8 @@ enum DeviceEvent: Sendable {
   /// What became of a capture that was to be stored.
   case stored(captureID: RandomIdentifier, CaptureStoring)
   case request(SessionControl.Request, answer: @Sendable (SessionReply) -> Void)
+  /// The configuration was read again.
+  case policy(SessionService.Policy)
   /// The alarm that the session had set.
   case timePassed
   /// The watchdog asks whether events are still taken.

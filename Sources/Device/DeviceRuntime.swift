@@ -3,7 +3,6 @@ import Configuration
 import Forwarding
 import Identification
 import LinuxIO
-import LocalFiles
 import Logging
 import Provenance
 import Screening
@@ -29,7 +28,7 @@ package struct DeviceRuntime {
 
   let settings: Settings
   let live: LiveSettings
-  private let configurationText: String
+  let configurationText: String
   private let credentialsDirectory: String?
   let notifier: ServiceNotifier?
   let logger: Logger
@@ -73,35 +72,31 @@ package struct DeviceRuntime {
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(
-      on: simulation?.bus() ?? openBus(), archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive())
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
       commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: board,
       progress: { heartbeats.beat(.camera) })
-    let cameraBox = Handover(camera)
-    let cameraService = ThreadService(name: "camera") { stop in
-      guard let camera = cameraBox.take() else { return }
-      try cameraLoop.run(camera, until: stop)
-    }
+    let cameraService = Self.thread(cameraLoop, camera)
 
     let panel = PanelService.panel(settings, on: simulation?.panel, time: time, logger: logger)
-    let limits = GateLimits(settings.gates)
+    let policy = try SessionService.Policy(settings, logger: logger)
     let session = SessionService(
-      rules: SessionRules(settings),
+      policy: policy,
       parts: .init(
         camera: commands, store: OutboxStore(outbox: outbox),
-        tags: TagDirectory(
-          reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) }, roster: try loadRoster()),
+        reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
         journal: SessionJournal(path: settings.paths.stateDirectory + "/session.json"),
         recorder: CaptureRecorder(
           constants: .init(settings, configurationSHA256: configurationSHA256), digests: digests),
-        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }),
-      assessor: Assessor(network: network, limits: limits), limits: limits, alerts: AlertTable(settings.alerts),
-      events: events, time: time, generator: SystemRandomNumberGenerator(), logger: logger)
+        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap),
+      assessor: try loadAssessor(network: network, limits: policy.limits, digests: digests), events: events, time: time,
+      generator: SystemRandomNumberGenerator(), logger: logger)
 
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
     var delivery: DeliveryService?
     if let host = settings.broker.host {
       delivery = try DeliveryService(
@@ -110,7 +105,7 @@ package struct DeviceRuntime {
         identity: .init(
           firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
           certificatePath: settings.broker.certificateFile, plaintextAllowed: settings.broker.allowPlaintext),
-        time: time, generator: SystemRandomNumberGenerator(), logger: logger)
+        time: time, generator: SystemRandomNumberGenerator(), logger: logger, clockFloor: clockFloor)
     } else {
       logger.notice("no broker is configured; captures stay in the outbox")
     }
@@ -118,10 +113,10 @@ package struct DeviceRuntime {
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services: [any Service] = [
       OutboxService(
-        outbox: outbox, logger: logger, recovered: { [delivery] in delivery?.outboxChanged() },
-        noticed: { events.send(.outbox($0)) })
+        outbox: outbox, logger: logger, reseals: settings.outbox.olderKeyFile != nil,
+        recovered: { [delivery] in delivery?.outboxChanged() }, noticed: { events.send(.outbox($0)) })
     ]
-    if let delivery { services.append(delivery) }
+    services += deliveryServices(outbox: outbox, delivery: delivery, time: time, clockFloor: clockFloor)
     services += [cameraService, reader, session]
     if let panel { services.append(PanelService(panel: panel, events: events)) }
     if let simulation { services.append(simulation) }
@@ -154,44 +149,44 @@ package struct DeviceRuntime {
     try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
   }
 
-  private func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
+  func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
     let key = try KeyFile.load(
       path: path(of: settings.outbox.keyFile), digests: digests, requirePrivate: settings.outbox.keyFile.isFile)
+    var older: [SealingKey] = []
+    if let secret = settings.outbox.olderKeyFile {
+      older = [try KeyFile.load(path: path(of: secret), digests: digests, requirePrivate: secret.isFile)]
+    }
     var configuration = OutboxConfiguration(
-      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key),
+      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
       retentionSeconds: settings.outbox.retentionDays * 86_400)
     configuration.quota = OutboxQuota(settings.outbox)
+    // The table of alerts says whether and how urgently.
+    configuration.alertsWhenFilling = false
     return try Outbox(configuration, time: time)
   }
 
-  private func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
+  func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
     guard let name = settings.screening.model else { return nil }
     let folder = try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests)
     return try folder.screeningNetwork()
   }
 
-  private func readerSettings(path: String) throws -> TagReader.Settings {
+  func readerSettings(path: String) throws -> TagReader.Settings {
     // Later the reader may come and go; at the start a wrong path is a mistake that somebody is there to see.
     _ = try SerialPort(path: path, baud: settings.reader.effectiveBaud)
     return TagReader.Settings(settings.reader, path: path)
   }
 
-  /// The roster of the configuration. Its faulty rows are named and left out; a roster that cannot be read at all ends
-  /// the start, because every patient would be a stranger.
-  private func loadRoster() throws -> Roster? {
-    guard let path = settings.patients.rosterFile else { return nil }
-    let (roster, faults) = RosterReader.read(
-      try BoundedFile.read(path, maximumBytes: RosterReader.largestByteCount))
-    for fault in faults { logger.warning("roster", metadata: ["fault": "\(path):\(fault)"]) }
-    logger.notice("roster", metadata: ["tags": "\(roster.count)", "faults": "\(faults.count)"])
-    return roster
+  var sensorArchive: SensorFolder {
+    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
   }
 
   func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
   }
 
-  func startCamera(on bus: any I2CBus, archive: some SensorArchive) throws -> ThermalCamera {
+  /// - Parameter archive: nil keeps nothing of the sensor.
+  func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
@@ -217,7 +212,8 @@ package struct DeviceRuntime {
     }
     let security: LinkSecurity =
       broker.usesTLS
-      ? .tls(TLSFiles(authority: broker.caFile, identity: identity))
+      ? .tls(
+        TLSFiles(authority: broker.caFile, identity: identity, applicationProtocol: broker.applicationProtocol))
       : .plaintext(beyondLoopback: broker.allowPlaintext)
     var link = LinkSettings(
       host: host, port: UInt16(clamping: broker.effectivePort), security: security,
@@ -226,6 +222,10 @@ package struct DeviceRuntime {
     link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
     link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
     link.inFlightMaximum = broker.windowMessages + 2
+    link.topicTemplate = TopicTemplate(broker.topics)
+    if let userName = broker.userName {
+      link.credentials = LinkCredentials(userName: userName, passwordFile: try broker.passwordFile.map(path(of:)))
+    }
     return link
   }
 }
@@ -240,7 +240,7 @@ extension CaptureRecorder.Constants {
 }
 
 /// Hands a value that cannot be shared to the one thread that will own it.
-private final class Handover<Value>: @unchecked Sendable {
+final class Handover<Value>: @unchecked Sendable {
   // Written before the thread starts and taken once by it: the start orders the two.
   private var value: Value?
 

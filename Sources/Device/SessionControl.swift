@@ -7,8 +7,10 @@ import Synchronization
 /// Where the guided session is, for `status` and for a terminal. It names a patient by the pseudonym alone.
 package struct SessionSnapshot: Sendable, Equatable, Codable {
   package enum State: String, Sendable, Codable, CaseIterable {
-    /// The services are not up yet, or are ending.
+    /// The services are not up yet.
     case starting
+    /// The device is ending, and takes nobody.
+    case stopping
     case idle
     case maintenance
     case awaitingOperator = "awaiting-operator"
@@ -72,6 +74,7 @@ package final class SessionControl: Sendable {
   enum Request: Sendable {
     case capture(PatientReference)
     case answer(Bool)
+    case goOn
     case skipRest
     case cancel
   }
@@ -93,6 +96,9 @@ package final class SessionControl: Sendable {
 
   /// Answers the pending question, or confirms an unknown tag.
   package func answer(_ yes: Bool) async -> SessionReply { await ask(.answer(yes)) }
+
+  /// What a short press of the button does: begins the view that waits for a sign.
+  package func goOn() async -> SessionReply { await ask(.goOn) }
 
   /// Ends the rest; the record says how much of it was missing.
   package func skipRest() async -> SessionReply { await ask(.skipRest) }

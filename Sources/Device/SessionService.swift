@@ -19,14 +19,26 @@ actor SessionService: Service {
   /// What happened to the one session that there can be.
   enum Change: Sendable {
     case opened
+    /// A capture is on disk.
+    case saved(captureID: RandomIdentifier, Assessment)
     case closed(SessionSummary)
+  }
+
+  /// What a change of the configuration may change while the device runs. A session that is open goes on as it began.
+  struct Policy: Sendable {
+    var rules: SessionRules
+    var limits: GateLimits
+    var alerts: AlertTable
+    /// nil: every tag is a patient's, and known.
+    var roster: Roster?
   }
 
   /// Everything the session acts on.
   struct Parts: Sendable {
     var camera: Mailbox<CameraCommand>
     var store: any CaptureStore
-    var tags: TagDirectory
+    /// By the site's key.
+    var reference: @Sendable (TagUID) -> PatientReference
     var journal: SessionJournal
     var recorder: CaptureRecorder
     /// Lights and sound; does nothing where there is no panel.
@@ -34,6 +46,10 @@ actor SessionService: Service {
     /// Every live picture with its gates, for a terminal.
     var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
     var changed: @Sendable (Change) -> Void = { _ in }
+    /// The patient's own earlier captures, as far as they are still there.
+    var past: @Sendable (PatientReference) async -> [EarlierCapture] = { _ in [] }
+    /// An occlusion map, for the doctor, goes with each capture that has a verdict.
+    var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
     var livePeriodMilliseconds = 1000
   }
@@ -47,17 +63,19 @@ actor SessionService: Service {
 
   nonisolated let control: SessionControl
   let parts: Parts
-  let limits: GateLimits
   let events: DeviceEvents
   let time: any TimeSource
   let logger: Logger
   var assessor: Assessor
   var machine: SessionMachine
+  var limits: GateLimits
   var alerts: AlertTable
+  var tags: TagDirectory
   var generator: any RandomNumberGenerator & Sendable
   /// The one capture that was averaged and is not yet stored.
   var capture: Capture?
   var storing: Task<CaptureStoring, Never>?
+  var comparison = SessionComparison()
   var skinDrift = TemperatureDrift()
   var lastRefusal: SessionRefusal?
   private var idleSignalShown: PanelSignal?
@@ -65,15 +83,16 @@ actor SessionService: Service {
   private var watching: Int?
 
   init(
-    rules: SessionRules, parts: Parts, assessor: Assessor, limits: GateLimits, alerts: AlertTable,
-    events: DeviceEvents, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger
+    policy: Policy, parts: Parts, assessor: Assessor, events: DeviceEvents, time: any TimeSource,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger
   ) {
-    machine = SessionMachine(rules: rules)
+    machine = SessionMachine(rules: policy.rules)
+    limits = policy.limits
+    alerts = policy.alerts
+    tags = TagDirectory(reference: parts.reference, roster: policy.roster)
     control = SessionControl(events: events, now: time.now())
     self.parts = parts
     self.assessor = assessor
-    self.limits = limits
-    self.alerts = alerts
     self.events = events
     self.time = time
     self.generator = generator
@@ -124,14 +143,14 @@ actor SessionService: Service {
     }
     await feed(.stopping)
     alarm?.cancel()
-    control.change { $0.state = .starting }
+    control.change { ($0.state, $0.sentence) = (.stopping, "") }
   }
 
   // MARK: - Events
 
   private func handle(_ event: DeviceEvent) async {
     switch event {
-    case .presented(let reading): await present(parts.tags.tag(reading))
+    case .presented(let reading): await present(tags.tag(reading))
     case .removed: await feed(.tagRemoved)
     case .ambiguousTags: await feed(.tagsAmbiguous)
     case .unreadableTag: await feed(.tagUnreadable)
@@ -168,9 +187,20 @@ actor SessionService: Service {
     case .outbox(let notice): await note(notice)
     case .stored(let captureID, let outcome): await stored(captureID, outcome)
     case .request(let request, let answer): answer(await fulfil(request))
+    case .policy(let policy): adopt(policy)
     case .timePassed: await feed(.timePassed)
     case .question(let answer): answer()
     }
+  }
+
+  private func adopt(_ policy: Policy) {
+    machine.rules = policy.rules
+    limits = policy.limits
+    assessor.limits = policy.limits
+    // What was told stays told: a reload is no reason to repeat it.
+    alerts.rules = policy.alerts.rules
+    tags = TagDirectory(reference: parts.reference, roster: policy.roster)
+    logger.notice("the session's settings were changed; they hold from the next session on")
   }
 
   private func present(_ tag: KnownTag) async {
@@ -187,11 +217,12 @@ actor SessionService: Service {
     switch request {
     case .capture(let patient):
       guard machine.patient == nil else { return .refused(reason: SessionRefusal.sessionUnderWay.sentence) }
-      guard let tag = parts.tags.patient(patient) else {
+      guard let tag = tags.patient(patient) else {
         return .refused(reason: "\(patient) is not a patient's id; the roster has it for staff")
       }
       await present(tag)
     case .answer(let yes): await feed(.answer(yes))
+    case .goOn: await feed(.button(.short))
     case .skipRest: await feed(.skipRest)
     case .cancel:
       guard let session = machine.sessionID else { return .refused(reason: "no session is open") }

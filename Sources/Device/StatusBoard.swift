@@ -25,23 +25,13 @@ final class StatusBoard: Sendable {
   var reader: DeviceReport.Reader { state.withLock { $0.reader } }
 
   /// The camera started, or started anew.
-  func cameraStarted(_ camera: borrowing ThermalCamera) {
-    let serial = camera.eeprom?.serialNumber ?? ""
-    let rate = camera.sensor.refreshRate.subPagesPerSecond
-    let defects = camera.defects.all.count
-    let calibration =
-      switch camera.calibrationSource {
-      case .live: "live"
-      case .liveFirstSeen: "first seen"
-      case .backup: "backup"
-      case .refused, nil: ""
-      }
-    state.withLock { state in
-      state.camera.serial = serial
-      state.camera.subPagesPerSecond = rate
-      state.camera.defectivePixels = defects
-      state.camera.calibration = calibration
-    }
+  func cameraStarted(_ camera: borrowing some CameraSource) {
+    var report = self.camera
+    report.serial = camera.serialNumber
+    report.subPagesPerSecond = camera.subPagesPerSecond
+    camera.describe(in: &report)
+    // The camera's thread alone writes this.
+    state.withLock { [report] in $0.camera = report }
   }
 
   /// Once a sub-page; nothing is allocated.

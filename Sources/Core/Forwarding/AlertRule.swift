@@ -75,7 +75,7 @@ extension AlertOccasion {
 /// The first rule that applies decides, so that a particular row stands above a general one. Its hold-off counts for
 /// each occasion apart: a rule for any gate tells `clothed` although it has just told `motion`.
 package struct AlertTable: Sendable {
-  package let rules: [AlertRule]
+  package var rules: [AlertRule]
   private var toldUntil: [AlertOccasion: UInt64] = [:]
 
   package init(rules: [AlertRule]) {

@@ -34,29 +34,30 @@ package struct QualityNetwork {
 
     package var isAccepted: Bool { acceptance >= minimum }
 
-    /// The hard gate `quality`: the probability that the capture can be used, against the model's own minimum.
-    package var gate: QualityGate {
-      QualityGate(
-        code: .quality, value: (acceptance * 1000).rounded() / 1000, limit: minimum, unit: "1", severity: .hard,
-        passed: isAccepted,
-        sentence: isAccepted ? QualityGate.Code.quality.sentenceWhenPassed : Self.sentence(ofFault: fault))
+    /// The gate `quality`: the probability that the capture can be used, against the model's own minimum. Its sentence
+    /// is that of the gate that measures the likeliest fault, where there is one.
+    package func gate(
+      severity: QualityGate.Severity = .hard, in sentences: SentenceBook = .english
+    ) -> QualityGate {
+      let key = isAccepted ? "gate.quality.passed" : "gate.\(Self.code(ofFault: fault).rawValue).failed"
+      return QualityGate(
+        code: .quality, value: (acceptance * 1000).rounded() / 1000, limit: minimum, unit: "1", severity: severity,
+        passed: isAccepted, sentence: sentences.sentence(key))
     }
 
-    /// What a patient is told of the likeliest fault; the sentence of the gate that measures the same, where one does.
-    static func sentence(ofFault label: String) -> String {
-      let code: QualityGate.Code =
-        switch label {
-        case "no-torso": .subjectPresent
-        case "off-centre": .offCentre
-        case "too-far": .tooFar
-        case "too-near": .tooNear
-        case "motion": .motion
-        case "covered": .clothed
-        case "hot-object": .hotObject
-        case "cold-lens": .lens
-        default: .quality
-        }
-      return code.sentenceWhenFailed
+    /// The gate that measures the same as the network's label names.
+    static func code(ofFault label: String) -> QualityGate.Code {
+      switch label {
+      case "no-torso": .subjectPresent
+      case "off-centre": .offCentre
+      case "too-far": .tooFar
+      case "too-near": .tooNear
+      case "motion": .motion
+      case "covered": .clothed
+      case "hot-object": .hotObject
+      case "cold-lens": .lens
+      default: .quality
+      }
     }
   }
 
