@@ -35,7 +35,8 @@ import Testing
     (
       "05-not-toml",
       [
-        "2:8: not TOML: in a table header", "6:8: not TOML: a text without quotes", "7:10: not TOML: a text without quotes",
+        "2:8: not TOML: in a table header", "6:8: not TOML: a text without quotes",
+        "7:10: not TOML: a text without quotes",
         "10:7: not TOML: in a value",
       ]
     ),
@@ -44,7 +45,8 @@ import Testing
       "07-together-wrong",
       [
         "6:1: camera.refresh_rate_hz 32 is more than a bus of 100 kHz carries",
-        "9:1: gates.ambient_minimum_celsius 26.0 is not below", "12:1: broker.host \"broker.example.org\" is another machine",
+        "9:1: gates.ambient_minimum_celsius 26.0 is not below",
+        "12:1: broker.host \"broker.example.org\" is another machine",
         "13:1: broker.retry_minimum_seconds 60 is above",
       ]
     ),
