@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models-check test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
+.PHONY: help demo test models-check test-faults test-package arm64 test-arm64 deb-arm64 bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,18 @@ deb: build ## the Debian package, in out/
 test-package: deb ## install, upgrade, remove and purge it in a clean chroot (root)
 	@Scripts/install-packages package
 	@Scripts/test-package $(lastword $(sort $(wildcard out/thermograph_*_$(shell dpkg --print-architecture).deb)))
+
+arm64: ## the same sources for arm64, in out/arm64: 5 GB and a compiler from the archive, once (root)
+	@Scripts/install-packages build arm64
+	@Scripts/build-arm64
+
+test-arm64: build arm64 ## a capture and the golden vectors on it under emulation, beside this machine's own
+	@Scripts/test-arm64
+
+deb-arm64: arm64 ## the Debian package for arm64, in out/
+	@Scripts/install-packages package arm64
+	@BINARY=out/arm64/thermograph ARCHITECTURE=arm64 SYSROOT=.build-arm64/sysroot \
+	  SWIFT_RELEASE=$$(cat out/arm64/swift-release) RUN='qemu-aarch64-static -L .build-arm64/sysroot' Scripts/build-deb
 
 reference: build ## Docs/configuration-keys.md from the table of keys
 	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
