@@ -76,7 +76,7 @@ let core: [Target] = [
   module("Identification", in: .core, uses: ["Provenance"]),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
-  module("Forwarding", in: .core, uses: ["Provenance", "Screening"]),
+  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
 ]
 
@@ -121,7 +121,7 @@ let testTargets: [Target] = [
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
-  tests(of: "Identification", uses: ["Identification", "Provenance"]),
+  tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "SystemCalls", uses: ["SystemCalls"]),
@@ -135,16 +135,23 @@ let testTargets: [Target] = [
   .executableTarget(
     name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
     swiftSettings: strict),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite", "OutboxWriter"]),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
-    uses: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", logging]),
+    uses: [
+      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", "DeliveryDriver", logging,
+    ]),
+  // A device's outbox and delivery until a test kills it or cuts its line.
+  .executableTarget(
+    name: "DeliveryDriver",
+    dependencies: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging],
+    path: "Tests/DeliveryDriver", swiftSettings: strict),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["Device", "DeviceSimulation", "Storage", logging] + core.map { .byName(name: $0.name) }),
+    uses: ["Device", "DeviceSimulation", "LinuxIO", "Storage", logging] + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
@@ -154,8 +161,8 @@ let benchmarks: [Target] =
   ? []
   : [
     .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography"], path: "Benchmarks/ThermographBenchmarks",
-      swiftSettings: strict),
+      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Screening"],
+      path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
       name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),

@@ -10,7 +10,7 @@ private let importTable: [String: Set<String>] = [
   "Identification": ["Provenance"],
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
-  "Forwarding": ["Provenance", "Screening", "FoundationEssentials"],
+  "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
   "SystemCalls": ["CLinux", "Glibc", "Synchronization"],

@@ -91,6 +91,16 @@ package enum BoundedFile {
     try synchroniseFolder(of: path)
   }
 
+  /// Removes `path`, durably. A file that is not there is no error.
+  package static func remove(_ path: String) throws(FileError) {
+    guard unlink(path) == 0 else {
+      let error = FileError(path: path, call: "unlink")
+      if error.isMissing { return }
+      throw error
+    }
+    try synchroniseFolder(of: path)
+  }
+
   /// Makes a rename durable.
   private static func synchroniseFolder(of path: String) throws(FileError) {
     let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."

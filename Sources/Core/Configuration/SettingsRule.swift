@@ -48,6 +48,36 @@ struct SettingsRule: Sendable {
           + "\(gates.subjectMaximumShare)", "a range"
       )
     },
+    SettingsRule(keys: ["reader.line_digits_minimum", "reader.line_digits_maximum"]) { settings in
+      let reader = settings.reader
+      guard reader.lineDigitsMinimum > reader.lineDigitsMaximum else { return nil }
+      return (
+        "reader.line_digits_minimum \(reader.lineDigitsMinimum) is above line_digits_maximum "
+          + "\(reader.lineDigitsMaximum)", "a range"
+      )
+    },
+    SettingsRule(keys: ["patients.unknown_tag", "patients.roster_file"]) { settings in
+      let patients = settings.patients
+      guard patients.unknownTag != .accept, patients.rosterFile == nil else { return nil }
+      return (
+        "patients.unknown_tag is \(quoted(patients.unknownTag.rawValue)) and no roster says which tags are known",
+        "roster_file in [patients], or \"accept\""
+      )
+    },
+    SettingsRule(keys: ["session.questions"]) { settings in
+      let codes = settings.session.questions.map(\.code)
+      guard Set(codes).count < codes.count else { return nil }
+      return ("session.questions has the same code twice", "a code of its own for each question")
+    },
+    SettingsRule(
+      keys: [
+        "lines.button", "lines.led", "lines.led_red", "lines.led_green", "lines.led_blue", "lines.buzzer", "lines.chip",
+      ]
+    ) { settings in
+      let usesOffset = settings.lines.all.contains { if case .offset = $0 { true } else { false } }
+      guard usesOffset, settings.lines.chip == nil else { return nil }
+      return ("lines has an offset and no chip to count it on", "chip in [lines], or the line's name")
+    },
     SettingsRule(keys: ["broker.retry_minimum_seconds", "broker.retry_maximum_seconds"]) { settings in
       let broker = settings.broker
       guard broker.retryMinimumSeconds > broker.retryMaximumSeconds else { return nil }
@@ -73,6 +103,18 @@ struct SettingsRule: Sendable {
         "broker.ca_file asks for TLS and the device has no certificate of its own",
         "certificate_file and key_file in [broker]"
       )
+    },
+    SettingsRule(keys: ["broker.password_file", "broker.user_name"]) { settings in
+      guard settings.broker.passwordFile != nil, settings.broker.userName == nil else { return nil }
+      return ("broker.password_file is not used without a user name", "user_name in [broker]")
+    },
+    SettingsRule(keys: ["broker.topics", "broker.protocol_version"]) { settings in
+      guard settings.broker.topics == .azureIoTHub, settings.broker.protocolVersion != .mqtt311 else { return nil }
+      return ("broker.topics \"azure-iot-hub\" needs MQTT 3.1.1", "protocol_version = \"3.1.1\" in [broker]")
+    },
+    SettingsRule(keys: ["broker.sync_window"]) { settings in
+      guard let window = settings.broker.syncWindow, window.prefix(5) == window.suffix(5) else { return nil }
+      return ("broker.sync_window \(window) has no length", "two different times, or no sync_window for always")
     },
     SettingsRule(keys: ["broker.certificate_file", "broker.key_file"]) { settings in
       let broker = settings.broker
