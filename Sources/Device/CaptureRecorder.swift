@@ -25,16 +25,17 @@ struct CaptureRecorder: Sendable {
   /// - Parameters:
   ///   - outboxID: of the store that the capture goes to; its sequence is filled in there.
   ///   - assessed: when the verdict was known.
+  ///   - occlusion: what the doctor gets beside it, where the technician asked for it.
   func capture(
     _ attribution: CaptureAttribution, of captured: CapturedThermogram, _ assessment: Assessment, assessed: Timestamp,
-    outboxID: RandomIdentifier
+    occlusion: OcclusionMap? = nil, outboxID: RandomIdentifier
   ) throws -> NewCapture {
     let manifest = MasterManifest(
       captureID: attribution.captureID, capturedAt: captured.ended, view: attribution.view,
       thermogram: captured.thermogram)
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
-      manifest: manifest.json(), digests: digests)
+      manifest: manifest.json(), occlusion: occlusion, digests: digests)
     let thermogram = captured.thermogram
     let record = CaptureRecord(
       captureID: attribution.captureID, outboxID: outboxID, sequence: 0, sessionID: attribution.sessionID,

@@ -100,9 +100,11 @@ extension DeviceRuntime {
         journal: SessionJournal(path: nil),
         recorder: CaptureRecorder(constants: constants, digests: digests),
         picture: terminal.picture, changed: { changed.yield($0) },
-        livePeriodMilliseconds: terminal.livePeriodMilliseconds),
-      assessor: Assessor(network: try loadScreeningNetwork(digests: digests), limits: policy.limits), events: events,
-      time: time, generator: generator, logger: logger)
+        livePeriodMilliseconds: terminal.livePeriodMilliseconds, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap),
+      assessor: try loadAssessor(
+        network: loadScreeningNetwork(digests: digests), limits: policy.limits, digests: digests),
+      events: events, time: time, generator: generator, logger: logger)
     terminal.began(session.control)
 
     let driver = TerminalDriver(
@@ -142,9 +144,9 @@ extension DeviceRuntime {
       commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
     switch source {
     case .sensor:
-      return (Self.thread(loop, try startCamera(on: openBus())), .max)
+      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive)), .max)
     case .simulated:
-      return (Self.thread(loop, try startCamera(on: Simulation.bus(settings))), .max)
+      return (Self.thread(loop, try startCamera(on: Simulation.bus(settings), archive: nil)), .max)
     case .recorded(let folder):
       let camera = try RecordedCamera(folder: folder, clock: SystemSensorClock())
       return (Self.thread(loop, camera), camera.frameCount)

@@ -66,7 +66,7 @@ package struct DeviceRuntime {
     let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
     let reader = ReaderService(settings: try readerSettings(path: readerPath), events: events, time: time)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus())
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
@@ -84,10 +84,12 @@ package struct DeviceRuntime {
         journal: SessionJournal(path: settings.paths.stateDirectory + "/session.json"),
         recorder: CaptureRecorder(
           constants: .init(settings, configurationSHA256: configurationSHA256), digests: digests),
-        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }),
-      assessor: Assessor(network: network, limits: policy.limits), events: events, time: time,
+        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap),
+      assessor: try loadAssessor(network: network, limits: policy.limits, digests: digests), events: events, time: time,
       generator: SystemRandomNumberGenerator(), logger: logger)
 
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
     var delivery: DeliveryService?
     if let host = settings.broker.host {
       delivery = try DeliveryService(
@@ -96,7 +98,7 @@ package struct DeviceRuntime {
         identity: .init(
           firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
           certificatePath: settings.broker.certificateFile, plaintextAllowed: settings.broker.allowPlaintext),
-        time: time, generator: SystemRandomNumberGenerator(), logger: logger)
+        time: time, generator: SystemRandomNumberGenerator(), logger: logger, clockFloor: clockFloor)
     } else {
       logger.notice("no broker is configured; captures stay in the outbox")
     }
@@ -104,10 +106,10 @@ package struct DeviceRuntime {
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services: [any Service] = [
       OutboxService(
-        outbox: outbox, logger: logger, recovered: { [delivery] in delivery?.outboxChanged() },
-        noticed: { events.send(.outbox($0)) })
+        outbox: outbox, logger: logger, reseals: settings.outbox.olderKeyFile != nil,
+        recovered: { [delivery] in delivery?.outboxChanged() }, noticed: { events.send(.outbox($0)) })
     ]
-    if let delivery { services.append(delivery) }
+    services += deliveryServices(outbox: outbox, delivery: delivery, time: time, clockFloor: clockFloor)
     services += [cameraService, reader, session]
     if let panel { services.append(PanelService(panel: panel, events: events)) }
     if let simulation { services.append(simulation) }
@@ -139,10 +141,16 @@ package struct DeviceRuntime {
   func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
     let key = try KeyFile.load(
       path: path(of: settings.outbox.keyFile), digests: digests, requirePrivate: settings.outbox.keyFile.isFile)
+    var older: [SealingKey] = []
+    if let secret = settings.outbox.olderKeyFile {
+      older = [try KeyFile.load(path: path(of: secret), digests: digests, requirePrivate: secret.isFile)]
+    }
     var configuration = OutboxConfiguration(
-      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key),
+      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
       retentionSeconds: settings.outbox.retentionDays * 86_400)
     configuration.quota = OutboxQuota(settings.outbox)
+    // The table of alerts says whether and how urgently.
+    configuration.alertsWhenFilling = false
     return try Outbox(configuration, time: time)
   }
 
@@ -158,11 +166,14 @@ package struct DeviceRuntime {
     return TagReader.Settings(settings.reader, path: path)
   }
 
+  var sensorArchive: SensorFolder { SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+
   func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
   }
 
-  func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
+  /// - Parameter archive: nil keeps nothing of the sensor.
+  func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
@@ -173,7 +184,7 @@ package struct DeviceRuntime {
       bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
       settlingSeconds: Double(settings.gates.settlingSeconds))
     do {
-      try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
+      try camera.start(archive: archive)
     } catch {
       throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
     }
@@ -188,7 +199,8 @@ package struct DeviceRuntime {
     }
     let security: LinkSecurity =
       broker.usesTLS
-      ? .tls(TLSFiles(authority: broker.caFile, identity: identity))
+      ? .tls(
+        TLSFiles(authority: broker.caFile, identity: identity, applicationProtocol: broker.applicationProtocol))
       : .plaintext(beyondLoopback: broker.allowPlaintext)
     var link = LinkSettings(
       host: host, port: UInt16(clamping: broker.effectivePort), security: security,
@@ -197,6 +209,10 @@ package struct DeviceRuntime {
     link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
     link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
     link.inFlightMaximum = broker.windowMessages + 2
+    link.topicTemplate = TopicTemplate(broker.topics)
+    if let userName = broker.userName {
+      link.credentials = LinkCredentials(userName: userName, passwordFile: try broker.passwordFile.map(path(of:)))
+    }
     return link
   }
 }

@@ -20,6 +20,7 @@ extension SessionService {
       }
     case .startAveraging(let captureID, let view, let attempt):
       capture = nil
+      comparison.begin(view, sessionID: machine.sessionID, patient: machine.patient, past: parts.past)
       if !parts.camera.put(.capture(captureID, frames: parts.recorder.constants.framesAveraged)) {
         logger.error("the camera does not take a capture; it is stuck")
       }
@@ -94,11 +95,12 @@ extension SessionService {
     let coldest = picture.image.extremes?.minimum ?? 0
     let subject = SubjectMeasurements(
       celsius: zip(picture.image.celsius, picture.image.valid).map { $1 ? $0 : coldest },
-      standardErrorCelsius: [Float](repeating: 0, count: SensorGeometry.pixelCount))
-    let gates = QualityGate.evaluate(subject: subject, conditions: AcquisitionConditions(picture), limits: limits)
+      measured: picture.image.valid)
+    let gates = QualityGate.evaluate(
+      subject: subject, conditions: AcquisitionConditions(picture), limits: limits, sentences: assessor.sentences)
     control.change { $0.gates = gates }
     parts.picture(picture, gates)
-    guard case .acclimatising = machine.phase, let subject else { return }
+    guard case .acclimatising = machine.phase, let subject, subject.isPresent else { return }
     skinDrift.add(subject.subjectCelsius, at: picture.at)
     if let drift = skinDrift.celsiusPerMinute { await feed(.skinDrift(celsiusPerMinute: drift)) }
   }
@@ -107,7 +109,8 @@ extension SessionService {
   private func assess(_ captureID: RandomIdentifier, restMissingSeconds: Int) async -> [QualityGate]? {
     guard let captured = capture?.captured, captured.captureID == captureID else { return nil }
     let conditions = AcquisitionConditions(captured, restMissingSeconds: restMissingSeconds)
-    let assessment = assessor.assess(captured.thermogram, conditions: conditions)
+    let assessment = assessor.assess(captured.thermogram, conditions: conditions, context: await comparison.context())
+    comparison.add(assessment.verdict)
     capture?.assessment = assessment
     capture?.assessed = time.now()
     control.change { $0.gates = assessment.gates }
@@ -141,17 +144,29 @@ extension SessionService {
       return
     }
     let (recorder, store, events) = (parts.recorder, parts.store, self.events)
+    let occlusion = parts.drawsOcclusionMap ? occlusionMap(of: capture, assessment.verdict) : nil
     storing = Task {
       let outcome: CaptureStoring
       do {
         outcome = await store.store(
           try recorder.capture(
-            attribution, of: capture.captured, assessment, assessed: assessed, outboxID: store.outboxID))
+            attribution, of: capture.captured, assessment, assessed: assessed, occlusion: occlusion,
+            outboxID: store.outboxID))
       } catch {
         outcome = .failed(isFull: false, reason: "\(error)")
       }
       events.send(.stored(captureID: captureID, outcome))
       return outcome
+    }
+  }
+
+  /// nil without a verdict. A capture is not lost for want of its map.
+  private func occlusionMap(of capture: Capture, _ verdict: Verdict) -> OcclusionMap? {
+    do throws(ScreeningError) {
+      return try assessor.occlusionMap(of: capture.captured.thermogram, for: verdict)
+    } catch {
+      logger.error("no occlusion map could be made", metadata: ["reason": "\(error)"])
+      return nil
     }
   }
 

@@ -46,6 +46,10 @@ actor SessionService: Service {
     /// Every live picture with its gates, for a terminal.
     var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
     var changed: @Sendable (Change) -> Void = { _ in }
+    /// The patient's own earlier captures, as far as they are still there.
+    var past: @Sendable (PatientReference) async -> [EarlierCapture] = { _ in [] }
+    /// An occlusion map, for the doctor, goes with each capture that has a verdict.
+    var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
     var livePeriodMilliseconds = 1000
   }
@@ -71,6 +75,7 @@ actor SessionService: Service {
   /// The one capture that was averaged and is not yet stored.
   var capture: Capture?
   var storing: Task<CaptureStoring, Never>?
+  var comparison = SessionComparison()
   var skinDrift = TemperatureDrift()
   var lastRefusal: SessionRefusal?
   private var idleSignalShown: PanelSignal?
@@ -138,7 +143,7 @@ actor SessionService: Service {
     }
     await feed(.stopping)
     alarm?.cancel()
-    control.change { $0.state = .starting }
+    control.change { ($0.state, $0.sentence) = (.stopping, "") }
   }
 
   // MARK: - Events

@@ -1,3 +1,4 @@
+import CloudLink
 import Configuration
 import Forwarding
 import Identification
@@ -14,20 +15,40 @@ extension DeliveryConfiguration {
       backoff: .init(
         minimumMilliseconds: broker.retryMinimumSeconds * 1000,
         maximumMilliseconds: broker.retryMaximumSeconds * 1000))
+    syncWindow = broker.syncWindow.flatMap { SyncWindow($0) }
+    bytesPerDay = broker.bytesPerDay
   }
 }
 
 extension OutboxQuota {
   init(_ outbox: Settings.Outbox) {
     self.init(
-      totalBytes: outbox.maximumBytes, freeSpaceFloorBytes: outbox.freeSpaceFloorBytes,
+      totalBytes: outbox.maximumBytes,
+      bytesByClass: [DeliveryClass: Int](
+        uniqueKeysWithValues: [(.image, outbox.maximumImageBytes), (.event, outbox.maximumEventBytes)]
+          .compactMap { deliveryClass, bytes in bytes.map { (deliveryClass, $0) } }),
+      rowsPerClass: outbox.maximumMessages, freeSpaceFloorBytes: outbox.freeSpaceFloorBytes,
       onFull: outbox.onFull == .refuse ? .refuse : .dropOldestImage)
+  }
+}
+
+extension TopicTemplate {
+  /// The template of the configuration; nil for the house's own topics.
+  init?(_ topics: Settings.Broker.Topics) {
+    switch topics {
+    case .house: return nil
+    case .azureIoTHub: self = .azureIoTHub
+    }
   }
 }
 
 extension GateLimits {
   init(_ gates: Settings.Gates) {
     self.init()
+    // The two enumerations have the same raw values; a test holds them together.
+    hardGates = Set(gates.hard.compactMap { QualityGate.Code(rawValue: $0.rawValue) })
+    contrastMinimumCelsius = gates.contrastMinimumCelsius
+    pictureNoiseMaximumCelsius = gates.pictureNoiseMaximumCelsius
     ambientMinimumCelsius = gates.ambientMinimumCelsius
     ambientMaximumCelsius = gates.ambientMaximumCelsius
     ambientDriftMaximumCelsiusPerMinute = gates.ambientDriftMaximumCelsiusPerMinute

@@ -75,11 +75,11 @@ struct AssessCommand: ParsableCommand {
     }
     let frames = try readFrames()
     let models = try ModelSource(directory: models)
-    let network = try models.folder(model).screeningNetwork()
     let (book, warnings) = SentenceFolder(path: languages).book(language: language)
     for warning in warnings { printToStandardError("warning: \(warning)") }
     let assessor = Assessor(
-      network: network, quality: try quality.map { try models.folder($0).qualityNetwork() }, sentences: book)
+      network: try models.folder(model).screeningNetwork(),
+      quality: try quality.map { try models.folder($0).qualityNetwork() }, sentences: book)
     for (index, frame) in frames.enumerated() {
       let thermogram = Thermogram(celsius: frame, ambientCelsius: ambient ?? 25).interpolated(over: DefectivePixels())
       var conditions = AcquisitionConditions()
@@ -87,20 +87,14 @@ struct AssessCommand: ParsableCommand {
       conditions.deadPixels = thermogram.states.count { $0 != .measured }
       let assessment = assessor.assess(thermogram, conditions: conditions, context: CaptureContext(view: view))
       try report(assessment, sample: index, view: view)
-      if let occlusion { try writeOcclusion(of: thermogram, assessment, network, sample: index, to: occlusion) }
+      if let occlusion {
+        guard let map = try assessor.occlusionMap(of: thermogram, for: assessment.verdict) else {
+          printToStandardError("\(index): no verdict, so there is no occlusion map")
+          continue
+        }
+        try BoundedFile.replace("\(occlusion)/occlusion-\(index).png", with: map.image(modified: nil).encoded())
+      }
     }
-  }
-
-  /// A sample without a verdict has no map.
-  private func writeOcclusion(
-    of thermogram: Thermogram, _ assessment: Assessment, _ network: ScreeningNetwork, sample: Int, to directory: String
-  ) throws {
-    guard assessment.verdict.outcome != .notAssessable else {
-      printToStandardError("\(sample): not assessable, so there is no occlusion map")
-      return
-    }
-    let map = try network.occlusionMap(of: thermogram)
-    try BoundedFile.replace("\(directory)/occlusion-\(sample).png", with: map.image(modified: nil).encoded())
   }
 
   private func readFrames() throws -> [[Float]] {

@@ -57,6 +57,11 @@ package final class MQTTClient: Sendable {
     commands.add(.publish(message, token))
   }
 
+  /// Hands several messages over, in their order.
+  package func publish(_ messages: [(message: OutgoingMessage, token: PublishToken)]) {
+    commands.add(messages.map { .publish($0.message, $0.token) })
+  }
+
   /// Closes as `disconnect` does and ends the thread, within 2 s. The handlers are not called afterwards.
   package func stop() async {
     commands.add(.stop)
@@ -82,10 +87,12 @@ final class CommandQueue: Sendable {
   }
 
   /// The delivery logic's window bounds what waits here.
-  func add(_ command: LinkCommand) {
+  func add(_ command: LinkCommand) { add([command]) }
+
+  func add(_ commands: [LinkCommand]) {
     let wasEmpty = waiting.withLock { waiting in
-      waiting.append(command)
-      return waiting.count == 1
+      defer { waiting += commands }
+      return waiting.isEmpty
     }
     if wasEmpty { wake.signal() }
   }

@@ -21,6 +21,7 @@ extension SettingKey {
     key(t + "state_directory", \.paths.stateDirectory, .text(.absolutePath), "outbox, keys and received models")
     key(t + "runtime_directory", \.paths.runtimeDirectory, .text(.absolutePath), "control socket")
     key(t + "models_directory", \.paths.modelsDirectory, .text(.absolutePath), "installed models, a folder each")
+    key(t + "languages_directory", \.paths.languagesDirectory, .text(.absolutePath), "sentences, a file a language")
     key(t + "hardware_directory", \.paths.hardwareDirectory, .text(.absolutePath), "board profiles")
   }
 
@@ -94,6 +95,7 @@ extension SettingKey {
     key(t + "maintenance_seconds", \.session.maintenanceSeconds, .integer(60...86_400), "technician's tag", .live)
     key(t + "require_operator", \.session.requireOperator, .flag, "an operator's tag signs each session", .live)
     key(t + "tag_must_stay", \.session.tagMustStay, .flag, "at the reader, all the time", .live)
+    key(t + "language", \.session.language, .text(.label), "of what patients are told")
   }
 
   private static let questions = ValueFormat<[Settings.Session.Question]>.items(
@@ -103,6 +105,8 @@ extension SettingKey {
     ])
 
   private static let gateKeys = table("gates") { t in
+    key(t + "hard", \.gates.hard, .choices(Settings.Gates.Gate.self), "withhold the verdict when they fail", .live)
+    key(t + "contrast_minimum_celsius", \.gates.contrastMinimumCelsius, .number(0.5...10), "or nobody is there", .live)
     key(t + "ambient_minimum_celsius", \.gates.ambientMinimumCelsius, .number(0...40), "room", .live)
     key(t + "ambient_maximum_celsius", \.gates.ambientMaximumCelsius, .number(0...40), "room", .live)
     key(
@@ -124,12 +128,16 @@ extension SettingKey {
       t + "checkerboard_maximum_celsius", \.gates.checkerboardMaximumCelsius, .number(0.01...5),
       "between the two sub-pages", .live)
     key(t + "noise_maximum_celsius", \.gates.noiseMaximumCelsius, .number(0.01...5), "standard error", .live)
+    key(
+      t + "picture_noise_maximum_celsius", \.gates.pictureNoiseMaximumCelsius, .number(0.01...5),
+      "as a picture shows it, with the skin's fine structure", .live)
     key(t + "outline_minimum_celsius", \.gates.outlineMinimumCelsius, .number(0...20), "less is a foggy lens", .live)
   }
 
   private static let screeningKeys =
     table("screening") { t in
       key(t + "model", \.screening.model, .text(.label), "folder of models_directory; unset: no verdict")
+      key(t + "occlusion_map", \.screening.occlusionMap, .flag, "a picture for the doctor of what the model reacted to")
     }
     + table("quality") { t in
       key(t + "model", \.quality.model, .text(.label), "folder of models_directory; unset: the other gates alone")
@@ -137,7 +145,15 @@ extension SettingKey {
 
   private static let outboxKeys = table("outbox") { t in
     key(t + "key_file", \.outbox.keyFile, .secret, "key that seals what waits")
+    key(t + "older_key_file", \.outbox.olderKeyFile, .secret, "key before that one; what it sealed is sealed anew")
     key(t + "maximum_bytes", \.outbox.maximumBytes, .integer(16_777_216...1_099_511_627_776), "quota", .live)
+    key(
+      t + "maximum_image_bytes", \.outbox.maximumImageBytes, .integer(1_048_576...1_099_511_627_776),
+      "of images; unset: the quota's")
+    key(
+      t + "maximum_event_bytes", \.outbox.maximumEventBytes, .integer(1_048_576...1_099_511_627_776),
+      "of events; unset: the quota's")
+    key(t + "maximum_messages", \.outbox.maximumMessages, .integer(100...10_000_000), "undelivered, of one class")
     key(
       t + "free_space_floor_bytes", \.outbox.freeSpaceFloorBytes, .integer(0...1_099_511_627_776),
       "left free on the file system", .live)
@@ -155,6 +171,14 @@ extension SettingKey {
     key(t + "ca_file", \.broker.caFile, .text(.absolutePath), "PEM; with it the connection is TLS")
     key(t + "certificate_file", \.broker.certificateFile, .text(.absolutePath), "PEM of this device")
     key(t + "key_file", \.broker.keyFile, .secret, "PEM key of that certificate")
+    key(t + "application_protocol", \.broker.applicationProtocol, .text(.label), "ALPN name")
+    key(t + "user_name", \.broker.userName, .text(.printable), "where the broker asks for one")
+    key(t + "password_file", \.broker.passwordFile, .secret, "one line, read anew for every connection")
+    key(t + "topics", \.broker.topics, .choice, "how topics are called")
+    key(t + "sync_window", \.broker.syncWindow, .text(.timeWindow), "in UTC; outside only alerts are sent")
+    key(
+      t + "bytes_per_day", \.broker.bytesPerDay, .integer(1_048_576...1_099_511_627_776),
+      "of a metered line; alerts are not held")
     key(t + "window_messages", \.broker.windowMessages, .integer(1...100), "in flight")
     key(t + "part_size_bytes", \.broker.partSizeBytes, .integer(1024...16_777_216), "larger payloads are cut")
     key(t + "pacing_messages_per_second", \.broker.pacingMessagesPerSecond, .integer(1...1000), "at most", .live)
@@ -210,6 +234,7 @@ extension SettingKey {
   private static let serviceKeys =
     table("health") { t in
       key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages", .live)
+      key(t + "prometheus_file", \.health.prometheusFile, .text(.absolutePath), "for node_exporter; unset: none")
     }
     + table("log") { t in
       key(t + "level", \.log.level, .choice, "least severe that is written", .live)

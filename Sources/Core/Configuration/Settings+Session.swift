@@ -138,12 +138,45 @@ extension Settings {
     package var requireOperator = false
     /// The patient's tag has to stay at the reader.
     package var tagMustStay = false
+    /// Of what patients are told: `en`, or a file of `paths.languagesDirectory`.
+    package var language = "en"
 
     package init() {}
   }
 
   /// Limits of the quality gates. A gate that fails withholds the verdict, never the image.
   package struct Gates: Sendable, Equatable {
+    /// The gates by their codes.
+    package enum Gate: String, Sendable, CaseIterable {
+      case settling
+      case ambientRange = "ambient-range"
+      case ambientDrift = "ambient-drift"
+      case subjectPresent = "subject-present"
+      case tooNear = "too-near"
+      case tooFar = "too-far"
+      case cutOff = "cut-off"
+      case offCentre = "off-centre"
+      case rotated
+      case motion
+      case hotObject = "hot-object"
+      case coldObject = "cold-object"
+      case clothed
+      case deadPixels = "dead-pixels"
+      case checkerboard
+      case noise
+      case notAcclimatised = "not-acclimatised"
+      case clockUnsynchronised = "clock-unsynchronised"
+      case lens
+      case quality
+    }
+
+    /// Those that withhold the verdict; the others are recorded and shown.
+    package var hard: [Gate] = [
+      .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,
+      .deadPixels, .checkerboard, .noise, .quality,
+    ]
+    /// Mean of the subject above the background, 0.5...10.
+    package var contrastMinimumCelsius = 2.5
     package var ambientMinimumCelsius = 18.0
     package var ambientMaximumCelsius = 25.0
     /// Change of the sensor's own temperature that still counts as settled, per minute.
@@ -161,11 +194,11 @@ extension Settings {
     package var tiltMaximum = 0.2
     /// Largest change of a 4x4 block between sub-pages; noise alone reaches 1 at 16 Hz.
     package var motionMaximumCelsius = 1.5
-    /// Hottest pixel above the subject's 99th percentile, 0.1...50.
+    /// Hottest pixel above the skin's 90th percentile, 0.1...50.
     package var hotObjectMaximumCelsius = 5.0
     /// Coldest pixel below the background, 0.1...50.
     package var coldObjectMaximumCelsius = 6.0
-    /// The subject's 99th percentile reaches it where the skin is bare, 0...45.
+    /// The skin's 90th percentile reaches it where it is bare, 0...45.
     package var skinMinimumCelsius = 29.0
     /// Pixels without a value of their own, of 768.
     package var deadPixelsMaximum = 10
@@ -173,6 +206,8 @@ extension Settings {
     package var checkerboardMaximumCelsius = 0.3
     /// Per-pixel standard error of the thermogram.
     package var noiseMaximumCelsius = 0.2
+    /// The same where only a picture tells it, its fine structure included.
+    package var pictureNoiseMaximumCelsius = 0.6
     /// Step across the outline a pixel, 0...20: a fogged lens smears it.
     package var outlineMinimumCelsius = 0.8
 

@@ -55,17 +55,10 @@ package struct Assessor {
     self.sentences = sentences
   }
 
-  /// The gates of a picture alone, as they change while a patient takes position.
-  ///
-  /// - Parameters:
-  ///   - celsius: 768 values, finite.
-  ///   - measured: 768 flags, or empty when every pixel was measured.
-  package func gates(
-    ofPicture celsius: [Float], measured: [Bool] = [], conditions: AcquisitionConditions
-  ) -> [QualityGate] {
-    QualityGate.evaluate(
-      subject: SubjectMeasurements(celsius: celsius, measured: measured), conditions: conditions, limits: limits,
-      sentences: sentences)
+  /// Where the model reacted, for a doctor; nil where there is no verdict to explain.
+  package func occlusionMap(of thermogram: Thermogram, for verdict: Verdict) throws(ScreeningError) -> OcclusionMap? {
+    guard let network, verdict.probability != nil else { return nil }
+    return try network.occlusionMap(of: thermogram)
   }
 
   /// Measures, gates and screens one thermogram.

@@ -35,3 +35,10 @@ int clinux_open_terminal(const char *_Nonnull path);
 
 /// Sends one datagram to a unix socket, "@name" meaning the abstract name space. Returns 0 or -1.
 int clinux_send_unix_datagram(const char *_Nonnull address, const void *_Nonnull message, size_t size);
+
+/// A netlink socket (NETLINK_ROUTE) that hears of addresses and routes, non-blocking and close-on-exec, or -1.
+int clinux_network_watch_open(void);
+
+/// Reads what a watch has heard: 1 when an address that reaches beyond this host or a default route was added, 0 when
+/// nothing of that kind, -1 on failure.
+int clinux_network_watch_read(int descriptor);

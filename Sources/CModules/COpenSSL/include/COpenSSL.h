@@ -41,3 +41,14 @@ int tg_gcm_open(tg_gcm *context, const uint8_t key[TG_AES_KEY_BYTES], const uint
 
 /// Overwrites a buffer in a way that the compiler keeps.
 void tg_wipe(void *buffer, size_t count);
+
+/// Somebody for whom data is sealed: the public key of a certificate (PEM). NULL when there is none in `pem`.
+typedef struct tg_recipient tg_recipient;
+tg_recipient *tg_recipient_new(const uint8_t *pem, size_t count);
+void tg_recipient_free(tg_recipient *recipient);
+
+/// Seals `plain` as a CMS message in DER (AuthEnvelopedData, RFC 5083, with AES-256-GCM; RSA keys under OAEP with
+/// SHA-256, EC keys by ECDH). `sealed` must be given back with `tg_recipient_release`.
+int tg_recipient_seal(const tg_recipient *recipient, const uint8_t *plain, size_t count, uint8_t **sealed,
+                      size_t *sealed_count);
+void tg_recipient_release(uint8_t *sealed);
