@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
+.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,13 +55,24 @@ bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 M
 bench-readers: build ## the tag decoders on 1 MB of reader bytes: READER_RUNS=21
 	@Scripts/bench-readers $(or $(READER_RUNS),21)
 
+bench-delivery: ## outbox and drain beside their peers, and the daemon's figures: BENCH_ROUNDS=5 BENCH_MESSAGES=8000
+	@Scripts/install-packages build demo test delivery
+	@Scripts/bench-delivery
+
 FAULT_CAPTURES ?= 250
 FAULT_ROUNDS ?= 50
+FAULT_KILLS ?= 200
+FAULT_POWER_CUTS ?= 200
+FAULT_BACKLOG ?= 20000
+FAULT_DEVICES ?= 100
 
-test-faults: ## the long fault matrix of the line: FAULT_CAPTURES=250 FAULT_ROUNDS=50
-	@Scripts/install-packages build test
-	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) $(SWIFT) test -c release \
-	  -Xswiftc -enable-testing --scratch-path .build-tests --filter DeliveryFaultTests
+test-faults: ## the long fault matrix: FAULT_CAPTURES=250 FAULT_ROUNDS=50 FAULT_KILLS=200 FAULT_POWER_CUTS=200 ...
+	@Scripts/install-packages build test delivery
+	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) \
+	  THERMOGRAPH_KILLS=$(FAULT_KILLS) THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) \
+	  THERMOGRAPH_FAULT_BACKLOG=$(FAULT_BACKLOG) THERMOGRAPH_FAULT_DEVICES=$(FAULT_DEVICES) \
+	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
+	  --filter 'FaultTests|KillTests|DamageTests|FullDiskTests'
 
 models: ## every model from nothing, its card and the report (Python registry only)
 	$(MAKE) -C Models/training all
@@ -85,8 +96,23 @@ test-package: deb ## install, upgrade, remove and purge it in a clean chroot (ro
 	@Scripts/install-packages package
 	@Scripts/test-package $(lastword $(sort $(wildcard out/thermograph_*_$(shell dpkg --print-architecture).deb)))
 
+arm64: ## the same sources for arm64, in out/arm64: 5 GB and a compiler from the archive, once (root)
+	@Scripts/install-packages build arm64
+	@Scripts/build-arm64
+
+test-arm64: build arm64 ## a capture and the golden vectors on it under emulation, beside this machine's own
+	@Scripts/test-arm64
+
+deb-arm64: arm64 ## the Debian package for arm64, in out/
+	@Scripts/install-packages package arm64
+	@BINARY=out/arm64/thermograph ARCHITECTURE=arm64 SYSROOT=.build-arm64/sysroot \
+	  SWIFT_RELEASE=$$(cat out/arm64/swift-release) RUN='qemu-aarch64-static -L .build-arm64/sysroot' Scripts/build-deb
+
 reference: build ## Docs/configuration-keys.md from the table of keys
 	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
+
+docs: build ## the reference of every module from the doc comments, in out/docs; a warning of DocC is an error
+	@Scripts/docs
 
 error-catalogue: ## every error message, from the source
 	@Scripts/error-catalogue

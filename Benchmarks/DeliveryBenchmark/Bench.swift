@@ -22,9 +22,9 @@ final class Bench: @unchecked Sendable {
   /// Syncs of the peer, to be left out of the outbox's.
   var fileSyncs: UInt64 = 0
 
-  init(_ path: String) throws {
+  init(_ path: String, keyFile: String? = nil) throws {
     var generator = SystemRandomNumberGenerator()
-    let key = try KeyFile.loadOrCreate(path: path + ".key", digests: OpenSSLDigests(), using: &generator)
+    let key = try KeyFile.loadOrCreate(path: keyFile ?? path + ".key", digests: OpenSSLDigests(), using: &generator)
     outbox = try Outbox(
       OutboxConfiguration(
         path: path, keys: KeyRing(current: key), quota: OutboxQuota(freeSpaceFloorBytes: 0, ballastBytes: 0)),

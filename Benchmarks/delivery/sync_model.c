@@ -43,9 +43,9 @@ int fdatasync(int descriptor) { (void)descriptor; return modelled(); }
   type name parameters {                                                        \
     static type(*real) parameters;                                              \
     if (!real) real = (type(*) parameters)dlsym(RTLD_NEXT, #name);              \
-    type count = real arguments;                                                \
-    if (count > 0) atomic_fetch_add(&written, (unsigned long long)count);       \
-    return count;                                                               \
+    type done = real arguments;                                                 \
+    if (done > 0) atomic_fetch_add(&written, (unsigned long long)done);         \
+    return done;                                                                \
   }
 
 COUNTED(write, ssize_t, (int descriptor, const void *bytes, size_t count), (descriptor, bytes, count))

@@ -86,9 +86,9 @@ def roughened(batch, rng, blank=None):
     keeps = batch.fault not in ("motion", "cold-lens")  # these faults live in the sensor
     frames = np.where((clean & keeps)[:, None, None], batch.scene, batch.celsius)
     body = coarse(batch.body.astype(float)) > 0.5
-    gap = np.minimum(3, np.maximum(batch.mean - batch.background - 2, 0))
-    shift = rng.uniform(-3, 1, n) * (rng.uniform(size=n) < 0.5)
-    shift = np.where(shift > 0, shift * gap, shift)
+    # Never so warm that the body no longer stands out.
+    gap = np.maximum(batch.mean - batch.background - 1.5, 0)
+    shift = np.minimum(rng.uniform(-3.5, 3.5, n) * (rng.uniform(size=n) < 0.5), gap)
     if batch.fault != "no-torso":
         frames = frames + np.where(body, 0, shift[:, None, None])
     if blank is not None:
@@ -125,8 +125,8 @@ def screening_rough(split, count):
 
 @cached
 def faulty(split, count):
-    """(celsius, fault index, view index): about `count` a fault, more of the good and the frontal ones. Half of the
-    covered ones are blanked after the sensor."""
+    """(celsius, fault index, view index): about `count` a fault, more of the good and the frontal ones; as many again of
+    the covered ones, blanked after the sensor."""
     celsius, faults, views = [], [], []
     rng = np.random.default_rng(SEEDS[split] + 9)
 
@@ -142,7 +142,6 @@ def faulty(split, count):
             n = max(count * (3 if fault == "good" else 1) * (2 if view == "frontal" else 1) // 6, 2)
             seed = SEEDS[split] + 7
             if fault == "covered":
-                add(Batch(n // 2, seed + 1, view=view, lesions=0.2), f, v, np.ones(n // 2, bool))
-                n -= n // 2
+                add(Batch(n, seed + 1, view=view, lesions=0.2), f, v, np.ones(n, bool))
             add(Batch(n, seed, view=view, fault=fault, lesions=0.2), f, v)
     return np.concatenate(celsius), np.concatenate(faults), np.concatenate(views)

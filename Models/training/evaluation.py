@@ -52,12 +52,17 @@ def thresholds(raw, truth, false_positive=0.05, false_negative=0.10, ratio=2.0, 
     on at least `captures` captures. A side that never gets there is left out (-128 and 127)."""
     healthy, ill = raw[~truth], raw[truth]
     share = lambda hits: hits.mean()
-    above = [q for q in range(-127, 128) if share(healthy >= q) <= false_positive and (raw >= q).sum() >= captures
+    above = [q for q in range(-127, 127) if share(healthy >= q) <= false_positive and (raw >= q).sum() >= captures
              and share(ill >= q) >= ratio * share(healthy >= q)]
     upper = min(above, default=127)
     below = [q for q in range(-127, upper) if share(ill <= q) <= false_negative and (raw <= q).sum() >= captures
              and share(healthy <= q) >= ratio * share(ill <= q)]
     return int(max(below, default=-128)), int(upper)
+
+
+def band(raw, lower, upper):
+    """0 below, 1 uncertain, 2 above; as DecisionThresholds.band of the device."""
+    return np.where((raw <= lower) & (lower > -128), 0, np.where((raw >= upper) & (upper < 127), 2, 1))
 
 
 def bootstrap(patients, figure, draws=400, seed=3):
@@ -84,7 +89,7 @@ def binary(raw, table, lower, upper, truth, patients):
     """The figures of a screening model, by name."""
     probability = np.array(table)[raw.astype(int) + 128] / 1e6
     ece, mce, rows = calibration_errors(probability, truth)
-    above, below = raw >= upper, raw <= lower
+    above, below = band(raw, lower, upper) == 2, band(raw, lower, upper) == 0
     share = lambda hits, of: lambda i: float(hits[i][of[i]].mean())
     figures = {
         "patients": int(len(np.unique(patients))), "captures": int(len(raw)),

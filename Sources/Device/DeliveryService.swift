@@ -7,18 +7,33 @@ import ServiceLifecycle
 import Storage
 
 /// Moves what waits in the outbox to the broker: it carries out what `DeliveryMachine` decides.
-actor DeliveryService: Service {
+package actor DeliveryService: Service {
   /// What the status message says of this run.
-  struct Identity: Sendable {
+  package struct Identity: Sendable {
     var firmware: String
     var models: [StatusMessage.Model]
     var configurationSHA256: String
     var certificatePath: String?
     var plaintextAllowed: Bool
+
+    package init(
+      firmware: String, models: [StatusMessage.Model], configurationSHA256: String, certificatePath: String?,
+      plaintextAllowed: Bool
+    ) {
+      self.firmware = firmware
+      self.models = models
+      self.configurationSHA256 = configurationSHA256
+      self.certificatePath = certificatePath
+      self.plaintextAllowed = plaintextAllowed
+    }
   }
 
-  /// The link reports at most a window's worth of outcomes at a time; the rest is coalesced.
+  /// The link reports at most a window's worth of outcomes at a time; the rest is little.
   private static let eventCapacity = 4096
+  /// Payloads held in memory at a time on their way to the client, at least one message.
+  private static let batchBytes = 1 << 20
+  /// How often the sync window is looked at.
+  private static let windowPeriod = Duration.seconds(20)
   /// Status messages are not in the outbox; their tokens count down from the top and never meet the machine's.
   private static let firstStatusToken = UInt64.max
 
@@ -30,19 +45,28 @@ actor DeliveryService: Service {
   private let time: any TimeSource
   private let logger: Logger
   private let client: MQTTClient
-  private let events: AsyncStream<DeliveryEvent>
+  private let events: EventQueue<DeliveryEvent>
   private let send: @Sendable (DeliveryEvent) -> Void
   private let notices: AsyncStream<LinkNotice>
   private var machine: DeliveryMachine
   private var generator: any RandomNumberGenerator & Sendable
   private var alarm: Task<Void, Never>?
+  /// When the alarm goes off, and when the machine wants to be woken; monotonic nanoseconds.
+  private var alarmNanoseconds = UInt64.max
+  private var wakeNanoseconds: UInt64?
   private var statusToken = DeliveryService.firstStatusToken
   private var security = "none"
+  private let clockFloor: ClockFloor?
+  private var isWindowOpen = true
+  /// The round trip that `doctor` waits for.
+  private var probe: LineRoundTrip?
 
-  init(
+  package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
-    identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger
+    identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
+    clockFloor: ClockFloor? = nil
   ) throws {
+    self.clockFloor = clockFloor
     self.outbox = outbox
     self.topics = topics
     self.identity = identity
@@ -55,11 +79,10 @@ actor DeliveryService: Service {
     var link = link
     link.subscriptions = [topics.downlinkFilter]
     self.link = link
-    let (events, continuation) = AsyncStream.makeStream(
-      of: DeliveryEvent.self, bufferingPolicy: .bufferingOldest(Self.eventCapacity))
+    let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     send = { event in
-      if case .dropped = continuation.yield(event) {
+      if !events.send(event) {
         logger.error("delivery is stuck; an event was dropped", metadata: ["waiting": "\(Self.eventCapacity)"])
       }
     }
@@ -70,10 +93,17 @@ actor DeliveryService: Service {
       time: time, events: { send(.link($0)) }, notices: { noticed.yield($0) })
   }
 
-  nonisolated func run() async throws {
+  package nonisolated func run() async throws {
     let send = self.send
     let stored = Task { [outbox] in
       for await highest in outbox.stored { send(.stored(highestID: highest)) }
+    }
+    let windowed = Task {
+      guard let window = await self.syncWindow else { return }
+      while !Task.isCancelled {
+        await self.look(at: window)
+        try? await Task.sleep(for: Self.windowPeriod)
+      }
     }
     let noticed = Task {
       for await notice in self.notices { await self.note(notice) }
@@ -81,13 +111,17 @@ actor DeliveryService: Service {
     defer {
       stored.cancel()
       noticed.cancel()
+      windowed.cancel()
     }
     await withTaskCancellationHandler {
       await withGracefulShutdownHandler {
+        if let window = await self.syncWindow {
+          // Before the first attempt, and then as the day goes.
+          await self.look(at: window)
+        }
         send(.start)
-        for await event in events {
-          await self.handle(event)
-          if event == .stop { break }
+        for await _ in events.arrivals {
+          if await self.handle(events.takeAll()) { break }
         }
       } onGracefulShutdown: {
         send(.stop)
@@ -98,25 +132,126 @@ actor DeliveryService: Service {
     await client.stop()
   }
 
+  /// For the watchdog: answered by this service's turn and then by the link's thread.
+  func ask(_ answer: @escaping @Sendable () -> Void) {
+    client.ask(answer)
+  }
+
+  /// How the standing connection is protected, for `doctor`.
+  func protectionFinding() -> DoctorFinding {
+    let broker = "\(link.host):\(link.port)"
+    guard machine.isConnected else {
+      return .fail(.tls, "\(broker) is not connected", mend: "thermograph status says why")
+    }
+    guard security != "none" else {
+      return identity.plaintextAllowed
+        ? .warn(
+          .tls, "\(broker), not encrypted: records and images cross the network readable",
+          mend: "[broker] ca_file, certificate_file, key_file")
+        : .pass(.tls, "\(broker), not encrypted, and does not leave this machine")
+    }
+    guard let path = identity.certificatePath else { return .pass(.tls, "\(security) with \(broker)") }
+    do {
+      let days = try CertificateValidity(ofCertificateAt: path).daysLeft(at: time.now())
+      let what = "\(security) with \(broker); our certificate has \(days) days"
+      return days > 30 ? .pass(.tls, what) : .warn(.tls, what, mend: "thermograph enroll: have the certificate renewed")
+    } catch {
+      return .fail(.tls, "\(error)", mend: "thermograph enroll")
+    }
+  }
+
+  /// Sends a probe over the standing connection; the receiver's receipt, the broker's refusal or the end of the time
+  /// answers it. One at a time.
+  func roundTrip(_ message: ProbeMessage, digests: some MessageDigests, timeoutMilliseconds: Int) async -> DoctorFinding
+  {
+    guard machine.isConnected else {
+      return .fail(.receipt, "\(link.host):\(link.port) is not connected", mend: "thermograph status says why")
+    }
+    guard probe == nil else { return .skip(.receipt, "another round trip is under way; try again") }
+    let payload: [UInt8]
+    do { payload = try message.encoded() } catch { return .fail(.receipt, "\(error)", mend: "report this") }
+    let token = PublishToken(rawValue: statusToken)
+    statusToken -= 1
+    let trip = LineRoundTrip(
+      entry: message.receipt(payload: payload, digests: digests), token: token,
+      sent: time.now().monotonicNanoseconds, protection: security)
+    probe = trip
+    client.publish(
+      OutgoingMessage(topic: topics.up("event"), payload: payload, contentType: "application/json"), token: token)
+    let alarm = Task {
+      try? await Task.sleep(for: .milliseconds(timeoutMilliseconds))
+      trip.finish()
+    }
+    for await _ in trip.finished {}
+    alarm.cancel()
+    probe = nil
+    return trip.result.finding(broker: "\(link.host):\(link.port)", needsReceipt: true)
+  }
+
   /// Something else than this service changed what waits in the outbox.
   nonisolated func outboxChanged() {
     send(.outboxChanged)
   }
 
+  /// There is a way out of this machine that was not there before.
+  package nonisolated func networkCameUp() {
+    send(.networkCameUp)
+  }
+
+  /// How the line stands.
+  func figures() -> LineFigures {
+    let now = time.now()
+    let standing = machine.standing(now: now.monotonicNanoseconds)
+    return LineFigures(
+      state: standing.state, broker: "\(link.host):\(link.port)", protection: security, seconds: standing.seconds,
+      lastFailure: machine.lastFailure, inFlight: machine.inFlight, counters: machine.counters,
+      certificateDays: certificateDays(at: now))
+  }
+
+  private var syncWindow: SyncWindow? { machine.configuration.syncWindow }
+
+  /// Tells the machine when the sync window opens or closes. A clock that nobody vouches for closes nothing.
+  private func look(at window: SyncWindow) {
+    let now = time.now()
+    let isOpen = !now.synchronised || window.contains(utcNanoseconds: now.utcNanoseconds)
+    guard isOpen != isWindowOpen else { return }
+    isWindowOpen = isOpen
+    logger.info("sync window", metadata: ["state": isOpen ? "open" : "closed"])
+    send(.syncWindow(isOpen: isOpen))
+  }
+
   // MARK: - Events
 
-  private func handle(_ event: DeliveryEvent) async {
-    if case .link(let reported) = event { await observe(reported) }
-    if event == .stop, machine.isConnected {
+  /// Handles events that waited together; true when the last thing asked for was the end.
+  private func handle(_ arrived: [DeliveryEvent]) async -> Bool {
+    var pending = arrived
+    if let stop = pending.firstIndex(of: .stop) { pending.removeSubrange((stop + 1)...) }
+    let isEnd = pending.last == .stop
+    await observe(pending)
+    if isEnd, machine.isConnected {
       await publishStatus(.stopped, connectCounter: machine.counters.connections)
     }
-    var pending = [event]
     // Answers to loads and requeues are events too; each is handled before the next event of the line.
     while !pending.isEmpty {
-      let next = pending.removeFirst()
-      let actions = machine.handle(next, now: time.now().monotonicNanoseconds, using: &generator)
-      for action in actions { await perform(action, answering: &pending) }
+      let actions = machine.handle(pending, now: time.now().monotonicNanoseconds, using: &generator)
+      pending = []
+      await perform(actions, answering: &pending)
     }
+    arm()
+    return isEnd
+  }
+
+  /// Looks at what the line reported before the machine does: a birth goes out before the first message.
+  private func observe(_ events: [DeliveryEvent]) async {
+    var receipts: [IncomingMessage] = []
+    for case .link(let event) in events {
+      if case .received(let message) = event, message.topic == topics.receipts {
+        receipts.append(message)
+      } else {
+        await observe(event)
+      }
+    }
+    if !receipts.isEmpty { await apply(receipts) }
   }
 
   private func observe(_ event: LinkEvent) async {
@@ -130,10 +265,10 @@ actor DeliveryService: Service {
       logger.info("no connection", metadata: ["broker": "\(link.host):\(link.port)", "reason": "\(failure)"])
     case .disconnected(let failure):
       logger.notice("disconnected", metadata: ["reason": "\(failure)"])
-    case .received(let message) where message.topic == topics.receipts:
-      await apply(message)
     case .received(let message):
       logger.warning("message on a topic that is not in use", metadata: ["topic": "\(message.topic)"])
+    case .published(let token, let outcome) where token == probe?.token:
+      probe?.settled(outcome, at: time.now().monotonicNanoseconds)
     case .published: break
     }
   }
@@ -149,10 +284,19 @@ actor DeliveryService: Service {
     }
   }
 
-  private func apply(_ message: IncomingMessage) async {
+  private func apply(_ messages: [IncomingMessage]) async {
+    var receipts: [Receipt] = []
+    for message in messages {
+      do {
+        receipts.append(try Receipt(decoding: message.payload))
+      } catch {
+        logger.error("a receipt could not be used", metadata: ["reason": "\(error)"])
+      }
+    }
+    guard !receipts.isEmpty else { return }
     do {
-      let receipt = try Receipt(decoding: message.payload)
-      let outcome = try await outbox.apply(receipt)
+      for receipt in receipts { probe?.heard(receipt, at: time.now().monotonicNanoseconds) }
+      let outcome = try await outbox.apply(receipts)
       if !outcome.delivered.isEmpty {
         logger.info("delivered", metadata: ["messages": "\(outcome.delivered.count)"])
       }
@@ -167,6 +311,21 @@ actor DeliveryService: Service {
   }
 
   // MARK: - Actions
+
+  /// Carries actions out in their order; publishes that stand together share one look at the outbox.
+  private func perform(_ actions: [DeliveryAction], answering pending: inout [DeliveryEvent]) async {
+    var publishes: [PublishOrder] = []
+    for action in actions {
+      if case .publish(let order) = action {
+        publishes.append(order)
+        continue
+      }
+      await publish(publishes, answering: &pending)
+      publishes.removeAll(keepingCapacity: true)
+      await perform(action, answering: &pending)
+    }
+    await publish(publishes, answering: &pending)
+  }
 
   private func perform(_ action: DeliveryAction, answering pending: inout [DeliveryEvent]) async {
     switch action {
@@ -183,7 +342,7 @@ actor DeliveryService: Service {
         logger.error("the outbox cannot be read", metadata: ["reason": "\(error)"])
       }
     case .publish(let order):
-      await publish(order, answering: &pending)
+      await publish([order], answering: &pending)
     case .settle(let settlement):
       do {
         try await outbox.settle(settlement)
@@ -199,48 +358,85 @@ actor DeliveryService: Service {
       }
     case .report(let report):
       logger.warning("delivery", metadata: ["report": "\(report)"])
-    case .wake(let deadline):
-      alarm?.cancel()
-      alarm = nil
-      guard let deadline else { return }
-      let now = time.now().monotonicNanoseconds
-      let wait = deadline > now ? deadline - now : 0
-      alarm = Task { [send] in
-        do {
-          try await Task.sleep(nanoseconds: wait)
-          send(.tick)
-        } catch {
-          // Cancelled: a newer alarm took its place.
-        }
+    case .wake(let deadline): wakeNanoseconds = deadline
+    }
+  }
+
+  /// Sets the alarm for what the machine wants. One that goes off too early is set again then: under load the wish
+  /// moves with every outcome, and a new alarm each time would cost more than the outcome.
+  private func arm() {
+    guard let wakeNanoseconds, wakeNanoseconds < alarmNanoseconds else { return }
+    alarm?.cancel()
+    alarmNanoseconds = wakeNanoseconds
+    let now = time.now().monotonicNanoseconds
+    let wait = wakeNanoseconds > now ? wakeNanoseconds - now : 0
+    alarm = Task {
+      do {
+        try await Task.sleep(nanoseconds: wait)
+        self.alarmRang()
+      } catch {
+        // Cancelled: a newer alarm took its place.
       }
     }
   }
 
-  private func publish(_ order: PublishOrder, answering pending: inout [DeliveryEvent]) async {
-    do throws(OutboxError) {
-      let payload = try await outbox.payload(of: order.item.id)
-      do throws(TopicError) {
-        client.publish(try composer.message(for: order, payload: payload), token: order.token)
-      } catch {
-        pending.append(.unreadable(order.token, reason: "\(error)"))
+  private func alarmRang() {
+    alarmNanoseconds = .max
+    if let wakeNanoseconds, wakeNanoseconds <= time.now().monotonicNanoseconds {
+      send(.tick)
+    } else {
+      arm()
+    }
+  }
+
+  private func publish(_ orders: [PublishOrder], answering pending: inout [DeliveryEvent]) async {
+    var rest = orders[...]
+    while !rest.isEmpty {
+      var bytes = 0
+      let batch = rest.prefix { order in
+        defer { bytes += order.range.count }
+        return bytes < Self.batchBytes
       }
-    } catch {
-      switch error {
-      case .missing:
-        pending.append(.vanished(order.token))
-      case .sealing(.notAuthentic, _):
-        pending.append(.unreadable(order.token, reason: "\(error)"))
-      default:
+      rest = rest.dropFirst(batch.count)
+      await publish(batch: batch, answering: &pending)
+    }
+  }
+
+  private func publish(
+    batch orders: ArraySlice<PublishOrder>, answering pending: inout [DeliveryEvent]
+  ) async {
+    // Parts of one message stand together and are cut from one payload.
+    var ids: [Int64] = []
+    for order in orders where ids.last != order.item.id { ids.append(order.item.id) }
+    let payloads = await outbox.payloads(of: ids)
+    var messages: [(message: OutgoingMessage, token: PublishToken)] = []
+    messages.reserveCapacity(orders.count)
+    var index = 0
+    for order in orders {
+      if ids[index] != order.item.id { index += 1 }
+      switch payloads[index] {
+      case .success(let bytes):
+        do throws(TopicError) {
+          messages.append((try composer.message(for: order, payload: bytes), order.token))
+        } catch {
+          pending.append(.unreadable(order.token, reason: "\(error)"))
+        }
+      case .failure(.missing): pending.append(.vanished(order.token))
+      case .failure(.sealing(.notAuthentic, let id)):
+        pending.append(.unreadable(order.token, reason: "\(OutboxError.sealing(.notAuthentic, id: id))"))
+      case .failure(let error):
         // The disk or a key that is not loaded: the message itself may be whole, so it waits.
         logger.error("a message cannot be read now; it waits", metadata: ["reason": "\(error)"])
         pending.append(.unavailable(order.token))
       }
     }
+    client.publish(messages)
   }
 
   /// The broker speaks the will when the connection breaks; it carries the number of the connection it belongs to.
   private func linkWithWill() -> LinkSettings {
     var settings = link
+    settings.clockFloorSeconds = clockFloor?.seconds(at: time.now()) ?? 0
     do {
       settings.will = try message(
         StatusMessage(
@@ -257,21 +453,29 @@ actor DeliveryService: Service {
   /// - Parameter connectCounter: of the connection that the status speaks of.
   private func publishStatus(_ state: StatusMessage.State, connectCounter: Int) async {
     do {
-      var daysLeft: Int64?
-      if let path = identity.certificatePath {
-        daysLeft = try CertificateValidity(ofCertificateAt: path).daysLeft(at: time.now())
-      }
       let status = StatusMessage(
         state: state, site: topics.site.text, device: topics.device.text, connectCounter: connectCounter,
         firmware: identity.firmware, models: identity.models, configurationSHA256: identity.configurationSHA256,
         outboxID: outbox.outboxID, accounts: try await outbox.accounts(),
         line: .init(
-          protection: security, certificateDays: daysLeft.map(Int.init), plaintextAllowed: identity.plaintextAllowed),
+          protection: security, certificateDays: certificateDays(at: time.now()),
+          plaintextAllowed: identity.plaintextAllowed),
         at: time.now())
       client.publish(try message(status), token: PublishToken(rawValue: statusToken))
       statusToken -= 1
     } catch {
       logger.error("the status could not be published", metadata: ["reason": "\(error)"])
+    }
+  }
+
+  /// Days until our certificate ends; nil without one, or when the file cannot be read, which connecting reports.
+  private func certificateDays(at now: Timestamp) -> Int? {
+    guard let path = identity.certificatePath else { return nil }
+    do {
+      return Int(try CertificateValidity(ofCertificateAt: path).daysLeft(at: now))
+    } catch {
+      logger.debug("the certificate cannot be read", metadata: ["reason": "\(error)"])
+      return nil
     }
   }
 

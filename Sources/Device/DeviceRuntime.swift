@@ -27,22 +27,24 @@ package struct DeviceRuntime {
   package static let firmware = "0.1.0"
 
   let settings: Settings
+  let live: LiveSettings
   let configurationText: String
   private let credentialsDirectory: String?
-  private let notifier: ServiceNotifier?
+  let notifier: ServiceNotifier?
   let logger: Logger
 
   /// - Parameters:
-  ///   - settings: checked.
+  ///   - live: the settings, checked, and the files they come from.
   ///   - configurationText: the effective configuration, of which records carry the hash.
   ///   - credentialsDirectory: systemd's `$CREDENTIALS_DIRECTORY`.
   ///   - notifier: nil when systemd did not start this process.
   package init(
-    settings: Settings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
+    live: LiveSettings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
     logger: Logger
   ) {
     self.notifier = notifier
-    self.settings = settings
+    self.live = live
+    settings = live.settings
     self.configurationText = configurationText
     self.credentialsDirectory = credentialsDirectory
     self.logger = logger
@@ -54,7 +56,7 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let time = try SystemClock()
     let digests = OpenSSLDigests()
-    let siteKey = try loadSiteKey()
+    let siteKey = try secretBytes(settings.patients.siteKeyFile)
     let outbox = try openOutbox(time: time, digests: digests)
     let network = try loadScreeningNetwork(digests: digests)
     let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
@@ -64,14 +66,19 @@ package struct DeviceRuntime {
 
     let events = DeviceEvents(logger: logger)
     let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
-    let reader = ReaderService(settings: try readerSettings(path: readerPath), events: events, time: time)
+    let readerSettings = try readerSettings(path: readerPath)
+    let board = StatusBoard(bus: settings.camera.bus, reader: readerSettings)
+    let reader = ReaderService(settings: readerSettings, events: events, time: time, board: board)
+    let heartbeats = Heartbeats(
+      watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus())
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
+      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: board,
+      progress: { heartbeats.beat(.camera) })
     let cameraService = Self.thread(cameraLoop, camera)
 
     let panel = PanelService.panel(settings, on: simulation?.panel, time: time, logger: logger)
@@ -89,6 +96,7 @@ package struct DeviceRuntime {
       assessor: try loadAssessor(network: network, limits: policy.limits, digests: digests), events: events, time: time,
       generator: SystemRandomNumberGenerator(), logger: logger)
 
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
     var delivery: DeliveryService?
     if let host = settings.broker.host {
       delivery = try DeliveryService(
@@ -97,7 +105,7 @@ package struct DeviceRuntime {
         identity: .init(
           firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
           certificatePath: settings.broker.certificateFile, plaintextAllowed: settings.broker.allowPlaintext),
-        time: time, generator: SystemRandomNumberGenerator(), logger: logger)
+        time: time, generator: SystemRandomNumberGenerator(), logger: logger, clockFloor: clockFloor)
     } else {
       logger.notice("no broker is configured; captures stay in the outbox")
     }
@@ -105,14 +113,18 @@ package struct DeviceRuntime {
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services: [any Service] = [
       OutboxService(
-        outbox: outbox, logger: logger, recovered: { [delivery] in delivery?.outboxChanged() },
-        noticed: { events.send(.outbox($0)) })
+        outbox: outbox, logger: logger, reseals: settings.outbox.olderKeyFile != nil,
+        recovered: { [delivery] in delivery?.outboxChanged() }, noticed: { events.send(.outbox($0)) })
     ]
-    if let delivery { services.append(delivery) }
+    services += deliveryServices(outbox: outbox, delivery: delivery, time: time, clockFloor: clockFloor)
     services += [cameraService, reader, session]
     if let panel { services.append(PanelService(panel: panel, events: events)) }
     if let simulation { services.append(simulation) }
-    services.append(ReadinessService(logger: logger, notifier: notifier))
+    services += supervision(
+      .init(
+        heartbeats: heartbeats, board: board, events: events, session: session.control, outbox: outbox,
+        delivery: delivery, models: models,
+        configurationSHA256: configurationSHA256, time: time, topics: topics))
     let group = ServiceGroup(
       configuration: .init(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -125,7 +137,7 @@ package struct DeviceRuntime {
 
   // MARK: - Opening
 
-  private func path(of secret: SecretReference) throws -> String {
+  func path(of secret: SecretReference) throws -> String {
     guard let path = secret.path(credentialsDirectory: credentialsDirectory) else {
       throw DeviceStartError(
         "\(secret.configurationText): systemd passed no credentials; add LoadCredential= to the unit or name a file")
@@ -133,17 +145,23 @@ package struct DeviceRuntime {
     return path
   }
 
-  func loadSiteKey() throws -> [UInt8] {
-    try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
+  func secretBytes(_ secret: SecretReference) throws -> [UInt8] {
+    try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
   }
 
   func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
     let key = try KeyFile.load(
       path: path(of: settings.outbox.keyFile), digests: digests, requirePrivate: settings.outbox.keyFile.isFile)
+    var older: [SealingKey] = []
+    if let secret = settings.outbox.olderKeyFile {
+      older = [try KeyFile.load(path: path(of: secret), digests: digests, requirePrivate: secret.isFile)]
+    }
     var configuration = OutboxConfiguration(
-      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key),
+      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
       retentionSeconds: settings.outbox.retentionDays * 86_400)
     configuration.quota = OutboxQuota(settings.outbox)
+    // The table of alerts says whether and how urgently.
+    configuration.alertsWhenFilling = false
     return try Outbox(configuration, time: time)
   }
 
@@ -159,11 +177,16 @@ package struct DeviceRuntime {
     return TagReader.Settings(settings.reader, path: path)
   }
 
+  var sensorArchive: SensorFolder {
+    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+  }
+
   func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
   }
 
-  func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
+  /// - Parameter archive: nil keeps nothing of the sensor.
+  func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
@@ -174,14 +197,14 @@ package struct DeviceRuntime {
       bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
       settlingSeconds: Double(settings.gates.settlingSeconds))
     do {
-      try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
+      try camera.start(archive: archive)
     } catch {
       throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
     }
     return camera
   }
 
-  private func linkSettings(host: String) throws -> LinkSettings {
+  func linkSettings(host: String) throws -> LinkSettings {
     let broker = settings.broker
     var identity: ClientIdentity?
     if let certificate = broker.certificateFile, let key = broker.keyFile {
@@ -189,7 +212,8 @@ package struct DeviceRuntime {
     }
     let security: LinkSecurity =
       broker.usesTLS
-      ? .tls(TLSFiles(authority: broker.caFile, identity: identity))
+      ? .tls(
+        TLSFiles(authority: broker.caFile, identity: identity, applicationProtocol: broker.applicationProtocol))
       : .plaintext(beyondLoopback: broker.allowPlaintext)
     var link = LinkSettings(
       host: host, port: UInt16(clamping: broker.effectivePort), security: security,
@@ -198,6 +222,10 @@ package struct DeviceRuntime {
     link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
     link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
     link.inFlightMaximum = broker.windowMessages + 2
+    link.topicTemplate = TopicTemplate(broker.topics)
+    if let userName = broker.userName {
+      link.credentials = LinkCredentials(userName: userName, passwordFile: try broker.passwordFile.map(path(of:)))
+    }
     return link
   }
 }

@@ -7,8 +7,10 @@ import Synchronization
 /// Where the guided session is, for `status` and for a terminal. It names a patient by the pseudonym alone.
 package struct SessionSnapshot: Sendable, Equatable, Codable {
   package enum State: String, Sendable, Codable, CaseIterable {
-    /// The services are not up yet, or are ending.
+    /// The services are not up yet.
     case starting
+    /// The device is ending, and takes nobody.
+    case stopping
     case idle
     case maintenance
     case awaitingOperator = "awaiting-operator"

@@ -143,7 +143,7 @@ actor SessionService: Service {
     }
     await feed(.stopping)
     alarm?.cancel()
-    control.change { $0.state = .starting }
+    control.change { ($0.state, $0.sentence) = (.stopping, "") }
   }
 
   // MARK: - Events
@@ -189,6 +189,7 @@ actor SessionService: Service {
     case .request(let request, let answer): answer(await fulfil(request))
     case .policy(let policy): adopt(policy)
     case .timePassed: await feed(.timePassed)
+    case .question(let answer): answer()
     }
   }
 

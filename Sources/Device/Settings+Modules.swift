@@ -1,3 +1,4 @@
+import CloudLink
 import Configuration
 import Forwarding
 import Identification
@@ -14,14 +15,30 @@ extension DeliveryConfiguration {
       backoff: .init(
         minimumMilliseconds: broker.retryMinimumSeconds * 1000,
         maximumMilliseconds: broker.retryMaximumSeconds * 1000))
+    syncWindow = broker.syncWindow.flatMap { SyncWindow($0) }
+    bytesPerDay = broker.bytesPerDay
   }
 }
 
 extension OutboxQuota {
   init(_ outbox: Settings.Outbox) {
     self.init(
-      totalBytes: outbox.maximumBytes, freeSpaceFloorBytes: outbox.freeSpaceFloorBytes,
+      totalBytes: outbox.maximumBytes,
+      bytesByClass: [DeliveryClass: Int](
+        uniqueKeysWithValues: [(.image, outbox.maximumImageBytes), (.event, outbox.maximumEventBytes)]
+          .compactMap { deliveryClass, bytes in bytes.map { (deliveryClass, $0) } }),
+      rowsPerClass: outbox.maximumMessages, freeSpaceFloorBytes: outbox.freeSpaceFloorBytes,
       onFull: outbox.onFull == .refuse ? .refuse : .dropOldestImage)
+  }
+}
+
+extension TopicTemplate {
+  /// The template of the configuration; nil for the house's own topics.
+  init?(_ topics: Settings.Broker.Topics) {
+    switch topics {
+    case .house: return nil
+    case .azureIoTHub: self = .azureIoTHub
+    }
   }
 }
 

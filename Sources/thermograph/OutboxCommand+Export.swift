@@ -8,17 +8,24 @@ import Storage
 extension OutboxCommand {
   struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Writes records and images in the clear to a folder or stick.",
+      abstract: "Writes records and images to a folder or stick, in the clear or sealed for a recipient.",
       discussion: """
         For the clinic that has no line: one folder a capture, named by its id, with record.json and the images; other \
-        messages under messages/. Nothing leaves the outbox before a receipt is imported. What is written is patient \
-        data in the clear: keep the stick as you keep the patients' files.
+        messages under messages/. Nothing leaves the outbox before a receipt is imported. Without --recipient what is \
+        written is patient data in the clear: keep the stick as you keep the patients' files.
+
+        With --recipient every file is a CMS message that only the holder of that certificate's key can open:
+
+          openssl cms -decrypt -inform DER -in record.json.cms -recip clinic.pem -inkey clinic.key -out record.json
         """)
 
     @OptionGroup var options: OutboxOptions
 
     @Argument(help: "An existing folder.")
     var folder: String
+
+    @Option(name: .long, help: "Seal every file for the key of this certificate (PEM).")
+    var recipient: String?
 
     @Flag(name: .long, help: "Also what was delivered and is kept for the retention time.")
     var delivered = false
@@ -28,6 +35,7 @@ extension OutboxCommand {
       var written = 0
       var damaged = 0
       var folders: Set<String> = []
+      let seal = try recipientSeal()
       try outbox.forEach { stored in
         guard delivered || stored.state != .delivered else { return }
         let payload: [UInt8]
@@ -43,7 +51,12 @@ extension OutboxCommand {
         let place = folder + "/" + (item.captureID.map { "\($0)" } ?? "messages")
         if folders.insert(place).inserted { try makeFolder(place) }
         let name = item.name ?? "\(item.id)-\(item.deliveryClass.name).json"
-        try BoundedFile.replace(place + "/" + name, with: payload, mode: 0o600)
+        if let seal {
+          try BoundedFile.replace(
+            place + "/" + name + RecipientSeal.suffix, with: try seal.seal(payload), mode: 0o600)
+        } else {
+          try BoundedFile.replace(place + "/" + name, with: payload, mode: 0o600)
+        }
         written += 1
       }
       if options.json {
@@ -52,6 +65,14 @@ extension OutboxCommand {
         printToStandardError("\(written) messages written to \(folder), \(damaged) damaged")
       }
       if damaged > 0 { throw ExitCode.failure }
+    }
+
+    private func recipientSeal() throws -> RecipientSeal? {
+      guard let recipient else { return nil }
+      guard let seal = RecipientSeal(certificate: try BoundedFile.read(recipient, maximumBytes: 1 << 20)) else {
+        throw OutboxCommandError("\(recipient): holds no certificate in PEM form; expected one of the recipient's")
+      }
+      return seal
     }
 
     private func makeFolder(_ path: String) throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import ConfigurationFiles
 import Device
 import Forwarding
@@ -21,8 +22,9 @@ struct OutboxCommand: ParsableCommand {
         thermograph outbox import /media/stick/receipt.json
         thermograph outbox retry --all
         thermograph outbox verify
+        thermograph outbox key reseal
       """,
-    subcommands: [List.self, Show.self, Export.self, Import.self, Retry.self, Verify.self])
+    subcommands: [List.self, Show.self, Export.self, Import.self, Retry.self, Verify.self, Key.self])
 }
 
 /// Where the outbox lies.
@@ -42,14 +44,18 @@ struct OutboxOptions: ParsableArguments {
       throw CheckCommand.notUsable
     }
     let settings = reading.settings
-    let secret = settings.outbox.keyFile
-    guard let keyPath = secret.path(credentialsDirectory: credentials) else {
-      throw OutboxCommandError("\(secret.configurationText): systemd passed no credentials to this shell; name a file")
+    func load(_ secret: SecretReference) throws -> SealingKey {
+      guard let path = secret.path(credentialsDirectory: credentials) else {
+        throw OutboxCommandError(
+          "\(secret.configurationText): systemd passed no credentials to this shell; name a file")
+      }
+      return try KeyFile.load(path: path, digests: OpenSSLDigests(), requirePrivate: secret.isFile)
     }
-    let key = try KeyFile.load(path: keyPath, digests: OpenSSLDigests(), requirePrivate: secret.isFile)
+    let key = try load(settings.outbox.keyFile)
+    let older = try settings.outbox.olderKeyFile.map { [try load($0)] } ?? []
     return try OutboxTool(
       OutboxConfiguration(
-        path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key),
+        path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
         retentionSeconds: settings.outbox.retentionDays * 86_400), time: try SystemClock())
   }
 }

@@ -1,13 +1,12 @@
 import CloudLink
-import Forwarding
 import Foundation
-import Synchronization
 import Testing
 
-/// How fast a backlog leaves the device, beside a mosquitto bridge with the same backlog.
+/// How fast a backlog leaves the device, beside a mosquitto bridge and Paho's file persistence with the same backlog.
 ///
-/// Not a test: THERMOGRAPH_BENCHMARK=1 starts it, `make bench-delivery` in a release build. Each round measures both,
-/// one after the other, from the first to the last message that a subscriber of the target broker sees.
+/// Not a test: `make bench-delivery` starts it with THERMOGRAPH_BENCHMARK=1 in a release build. In each round every
+/// side drains once, one after the other; a `mosquitto_sub` at the target broker dates what arrives, and the rate is
+/// that of the messages between the first and the last.
 @Suite(.enabled(if: ProcessInfo.processInfo.environment["THERMOGRAPH_BENCHMARK"] == "1"), .serialized)
 struct DrainBenchmark {
   private static func number(_ name: String, _ standard: Int) -> Int {
@@ -15,111 +14,190 @@ struct DrainBenchmark {
   }
 
   private let rounds = number("THERMOGRAPH_BENCHMARK_ROUNDS", 5)
-  private let messages = number("THERMOGRAPH_BENCHMARK_MESSAGES", 4000)
+  private let messages = number("THERMOGRAPH_BENCHMARK_MESSAGES", 8000)
+  private let bytes = 6144
+  private let window = 100
   private let broad = ["allow_anonymous true", "max_inflight_messages 0", "max_queued_messages 0"]
+  private let pahoPeer = ProcessInfo.processInfo.environment["THERMOGRAPH_PAHO_PEER"]
 
-  @Test func drainBesideABridge() async throws {
-    var ours: [Double] = []
-    var bridge: [Double] = []
-    for _ in 0..<rounds {
-      ours.append(try await drainOutbox(bytes: 6000))
-      bridge.append(try await drainBridge(bytes: 6000))
+  @Test func drains() async throws {
+    var rates: [String: [Double]] = [:]
+    for round in 0..<rounds {
+      rates["outbox", default: []].append(try await drainOutbox(messages))
+      rates["outbox, TLS 1.3", default: []].append(try await drainOutboxOverTLS(messages))
+      rates["mosquitto bridge", default: []].append(try await drainBridge(messages))
+      rates["outbox, 1000 waiting", default: []].append(try await drainOutbox(1000))
+      if let pahoPeer { rates["Paho, 1000 waiting", default: []].append(try await drainPaho(pahoPeer, 1000)) }
+      print("round \(round + 1) of \(rounds) done")
     }
-    print("drain 6 KB, messages a second: outbox \(Self.row(ours)); bridge \(Self.row(bridge))")
-    print("ratio of the medians: \(Self.median(ours) / Self.median(bridge))")
+    for (name, values) in rates.sorted(by: { $0.key < $1.key }) {
+      print("drain of \(bytes)-byte messages, messages a second: \(name) \(Self.row(values))")
+    }
+    func ratio(_ name: String, _ above: String, _ below: String) {
+      // Round by round, so that a slow minute of the machine weighs on both.
+      let ratios = zip(rates[above] ?? [], rates[below] ?? []).map { $0 / $1 }.sorted()
+      guard !ratios.isEmpty else { return print("\(name): not measured") }
+      print(
+        "\(name): median \(fixed(ratios[ratios.count / 2])), from \(fixed(ratios[0])) to \(fixed(ratios.last ?? 0))")
+    }
+    ratio("outbox to mosquitto bridge", "outbox", "mosquitto bridge")
+    ratio("outbox to Paho at 1000 waiting", "outbox, 1000 waiting", "Paho, 1000 waiting")
+    ratio("TLS 1.3 to plain", "outbox, TLS 1.3", "outbox")
   }
 
-  private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+  private func fixed(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
 
   private static func row(_ values: [Double]) -> String {
     let sorted = values.sorted()
-    return "min \(Int(sorted[0])) median \(Int(median(values))) max \(Int(sorted[sorted.count - 1]))"
+    return "min \(Int(sorted[0])), median \(Int(sorted[sorted.count / 2])), max \(Int(sorted[sorted.count - 1]))"
   }
 
-  /// Counts what arrives below `up`, and when the first and the last came.
-  private final class Meter: Sendable {
-    private struct State {
-      var count = 0
-      var first = ContinuousClock.now
-      var last = ContinuousClock.now
-      var isReady = false
-    }
-
-    private let state = Mutex(State())
-
-    func hear(_ event: LinkEvent) {
-      guard case .received(let message) = event, message.payload.count > 1000 else { return }
-      state.withLock { state in
-        state.last = ContinuousClock.now
-        if state.count == 0 { state.first = state.last }
-        state.count += 1
-      }
-    }
-
-    func ready() { state.withLock { $0.isReady = true } }
-    var isReady: Bool { state.withLock { $0.isReady } }
-    var count: Int { state.withLock { $0.count } }
-    var perSecond: Double {
-      state.withLock { Double($0.count - 1) / (($0.last - $0.first) / .seconds(1)) }
-    }
-  }
-
-  private func subscriber(_ port: UInt16, _ meter: Meter) async throws -> MQTTClient {
-    let client = try MQTTClient(time: WallClock(), events: { meter.hear($0) }, notices: { _ in meter.ready() })
-    var settings = LinkSettings.plain(port, "meter")
-    settings.subscriptions = ["#"]
-    settings.receiveMaximum = 65_535
-    client.connect(settings)
-    try await eventually("the meter is subscribed") { meter.isReady }
-    return client
-  }
+  // MARK: - Sides
 
   /// A sealed outbox with a backlog, drained by the device's own delivery.
-  private func drainOutbox(bytes: Int) async throws -> Double {
-    let broker = try MosquittoBroker(extra: broad)
+  private func drainOutbox(_ count: Int) async throws -> Double {
+    let broker = try MosquittoBroker(extra: broad, logsEverything: false)
     try await broker.start()
-    let meter = Meter()
-    let subscriber = try await subscriber(broker.port, meter)
+    return try await drainOutbox(count, to: broker) { try $0.start(broker.port, confirm: .broker, window: window) }
+  }
+
+  private func drainOutboxOverTLS(_ count: Int) async throws -> Double {
+    let authority = try TestAuthority()
+    let server = try authority.issue("broker")
+    let identity = try authority.issue("unit-1")
+    let plain = try FreePort.take()
+    // The meter listens on a plain listener, so that its own TLS costs nothing here.
+    let broker = try authority.broker(
+      server, extra: Array(broad.dropFirst()) + ["listener \(plain) 127.0.0.1"], logsEverything: false)
+    try await broker.start()
+    return try await drainOutbox(count, to: broker, meterPort: plain) {
+      try $0.start(authority.settings(broker.port, identity), confirm: .broker, window: window)
+    }
+  }
+
+  private func drainOutbox(
+    _ count: Int, to broker: MosquittoBroker, meterPort: UInt16? = nil, start: (DeviceBench) throws -> Void
+  ) async throws -> Double {
     let device = try DeviceBench()
-    // Ten images a capture; their records are small and not counted.
-    for _ in 0..<messages / 10 { try await device.store(images: [Int](repeating: bytes, count: 10)) }
-    try device.start(broker.port, confirm: .broker)
-    let expected = messages / 10 * 10
-    try await eventually("drained", withinSeconds: 300) { meter.count >= expected }
-    let rate = meter.perSecond
+    for _ in 0..<count / 500 { try await device.storeEvents(500, bytes: bytes) }
+    let meter = try await SubscriberMeter(meterPort ?? broker.port, topic: "tg/v1/+/+/up/event", count: count)
+    try start(device)
+    let rate = try await meter.messagesPerSecond()
     try await device.stop()
-    await subscriber.stop()
     return rate
   }
 
   /// A mosquitto with the same backlog in its queue for a bridge.
-  private func drainBridge(bytes: Int) async throws -> Double {
-    let target = try MosquittoBroker(extra: broad)
+  private func drainBridge(_ count: Int) async throws -> Double {
+    let target = try MosquittoBroker(extra: broad, logsEverything: false)
     let source = try MosquittoBroker(
       extra: broad + [
         "connection out", "address 127.0.0.1:\(target.port)", "topic # out 1", "cleansession false",
         "restart_timeout 1 1", "bridge_protocol_version mqttv50", "bridge_attempt_unsubscribe false",
-      ])
+      ], logsEverything: false)
     try await source.start()
-    let feeder = try LinkProbe()
-    var settings = LinkSettings.plain(source.port, "feeder")
-    settings.inFlightMaximum = 1000
-    try await feeder.connect(settings)
-    for token in 0..<UInt64(messages) {
-      feeder.client.publish(
-        OutgoingMessage(topic: "up/a", payload: [UInt8](repeating: 7, count: bytes)),
-        token: PublishToken(rawValue: token))
-      if token % 500 == 499 {
-        try await eventually("the queue takes them") { feeder.outcomes.count > Int(token) }
-      }
-    }
+    let lines = String(repeating: String(repeating: "7", count: bytes) + "\n", count: count)
+    let input = source.directory.appending(path: "lines")
+    try Data(lines.utf8).write(to: input)
+    let feeder = try ProgramRun(
+      "mosquitto_pub", ["-p", "\(source.port)", "-V", "5", "-q", "1", "-t", "up/a", "-l"], input: input)
+    try await feeder.waitUntilDone()
     try await target.start()
-    let meter = Meter()
-    let subscriber = try await subscriber(target.port, meter)
-    try await eventually("the bridge is empty", withinSeconds: 300) { meter.count >= messages }
-    let rate = meter.perSecond
-    await feeder.client.stop()
-    await subscriber.stop()
+    let meter = try await SubscriberMeter(target.port, topic: "up/a", count: count)
+    return try await meter.messagesPerSecond()
+  }
+
+  private func drainPaho(_ program: String, _ count: Int) async throws -> Double {
+    let broker = try MosquittoBroker(extra: broad, logsEverything: false)
+    try await broker.start()
+    let folder = broker.directory.appending(path: "paho")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let meter = try await SubscriberMeter(broker.port, topic: "up/a", count: count)
+    let peer = try ProgramRun(program, ["\(broker.port)", "\(count)", "\(bytes)", "\(window)", folder.path])
+    try await eventually("paho has stored", withinSeconds: 120) { try peer.output().contains("stored") }
+    try peer.say("go\n")
+    let rate = try await meter.messagesPerSecond()
+    try await peer.waitUntilDone()
     return rate
+  }
+}
+
+/// A program beside the benchmark, its output in a file.
+final class ProgramRun: Sendable {
+  private let process: Process
+  private let folder: URL
+  private let input: Pipe?
+
+  init(_ program: String, _ arguments: [String], input: URL? = nil) throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "run-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let output = folder.appending(path: "output")
+    try Data().write(to: output)
+    let process = Process()
+    process.executableURL = URL(filePath: program.contains("/") ? program : "/usr/bin/\(program)")
+    process.arguments = arguments
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    if let input {
+      process.standardInput = try FileHandle(forReadingFrom: input)
+      self.input = nil
+    } else {
+      let pipe = Pipe()
+      process.standardInput = pipe
+      self.input = pipe
+    }
+    try process.run()
+    self.process = process
+  }
+
+  deinit {
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    process.waitUntilExit()
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  func output() throws -> String { try String(contentsOf: folder.appending(path: "output"), encoding: .utf8) }
+
+  func say(_ text: String) throws { try input?.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+
+  func waitUntilDone() async throws {
+    try await eventually("\(process.executableURL?.lastPathComponent ?? "") ends", withinSeconds: 300) {
+      !self.process.isRunning
+    }
+    guard process.terminationStatus == 0 else {
+      throw MosquittoBroker.Fault(description: "\(process.executableURL?.path ?? ""): \(process.terminationStatus)")
+    }
+  }
+}
+
+/// Dates what arrives at a broker, in a process of its own.
+private final class SubscriberMeter: Sendable {
+  private let run: ProgramRun
+  private let count: Int
+
+  init(_ port: UInt16, topic: String, count: Int) async throws {
+    self.count = count
+    run = try ProgramRun(
+      "mosquitto_sub",
+      [
+        "-p", "\(port)", "-V", "5", "-D", "connect", "receive-maximum", "65535", "-q", "1", "-t", topic, "-t", "ready",
+        "-F", "%t %U", "-C", "\(count + 1)",
+      ])
+    // Its own greeting shows that the subscription stands; the first line is not counted.
+    try await eventually("the meter is subscribed") {
+      try await ProgramRun("mosquitto_pub", ["-p", "\(port)", "-q", "1", "-t", "ready", "-m", "x"]).waitUntilDone()
+      try await Task.sleep(for: .milliseconds(50))
+      return try self.run.output().contains("ready")
+    }
+  }
+
+  /// Waits for the last message.
+  func messagesPerSecond() async throws -> Double {
+    try await run.waitUntilDone()
+    let times = try run.output().split(separator: "\n").filter { !$0.hasPrefix("ready") }
+      .compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }
+    guard let first = times.first, let last = times.last, last > first else {
+      throw MosquittoBroker.Fault(description: "the meter counted \(times.count) of \(count)")
+    }
+    return Double(times.count - 1) / (last - first)
   }
 }

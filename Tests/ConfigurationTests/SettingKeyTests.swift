@@ -45,6 +45,9 @@ import Testing
           + (counts.contains(0) ? ["[]"] : []),
         ["{}", "[1]", "[{}]", "\"a\"", "[{ nonesuch = 1 }]"]
       )
+    case .text(.timeWindow):
+      (["\"22:00-05:30\"", "\"00:00-23:59\""], ["\"\"", "\"24:00-01:00\"", "\"1:00-2:00\"", "\"01:00\"", "1"])
+    case .text(.printable): (["\"hub/d/?a=1&b\""], ["\"\"", "\"a b\"", "\"ä\"", "1"])
     case .choice(let names): (names.map { "\"\($0)\"" }, ["\"nonesuch\"", "1"])
     case .choices(let names):
       (

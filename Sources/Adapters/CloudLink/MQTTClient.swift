@@ -57,6 +57,16 @@ package final class MQTTClient: Sendable {
     commands.add(.publish(message, token))
   }
 
+  /// Hands several messages over, in their order.
+  package func publish(_ messages: [(message: OutgoingMessage, token: PublishToken)]) {
+    commands.add(messages.map { .publish($0.message, $0.token) })
+  }
+
+  /// Calls `answer` on the link's thread, for a watchdog: a thread that hangs never does.
+  package func ask(_ answer: @escaping @Sendable () -> Void) {
+    commands.add(.answer(answer))
+  }
+
   /// Closes as `disconnect` does and ends the thread, within 2 s. The handlers are not called afterwards.
   package func stop() async {
     commands.add(.stop)
@@ -69,6 +79,7 @@ enum LinkCommand: Sendable {
   case connect(LinkSettings)
   case publish(OutgoingMessage, PublishToken)
   case disconnect
+  case answer(@Sendable () -> Void)
   case stop
 }
 
@@ -82,10 +93,12 @@ final class CommandQueue: Sendable {
   }
 
   /// The delivery logic's window bounds what waits here.
-  func add(_ command: LinkCommand) {
+  func add(_ command: LinkCommand) { add([command]) }
+
+  func add(_ commands: [LinkCommand]) {
     let wasEmpty = waiting.withLock { waiting in
-      waiting.append(command)
-      return waiting.count == 1
+      defer { waiting += commands }
+      return waiting.isEmpty
     }
     if wasEmpty { wake.signal() }
   }

@@ -13,9 +13,29 @@ extension Outbox {
     try withDatabase { database throws(OutboxError) in try database.payload(of: database.find(id)) }
   }
 
+  /// The payloads of several messages, each as `payload(of:)` gives it.
+  package func payloads(of ids: [Int64]) -> [Result<[UInt8], OutboxError>] {
+    ids.map { id in
+      do throws(OutboxError) {
+        return .success(try payload(of: id))
+      } catch {
+        return .failure(error)
+      }
+    }
+  }
+
   /// Frees what a receiver has.
   package func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
-    try withTransaction { database throws(OutboxError) in try database.apply(receipt) }
+    try apply([receipt])
+  }
+
+  /// Frees what receivers have, in one commit.
+  package func apply(_ receipts: [Receipt]) throws(OutboxError) -> ReceiptOutcome {
+    try withTransaction { database throws(OutboxError) in
+      var outcome = ReceiptOutcome()
+      for receipt in receipts { outcome.add(try database.apply(receipt)) }
+      return outcome
+    }
   }
 
   /// Makes messages wait again whose receipt has not come; returns how many.
@@ -47,14 +67,13 @@ extension Outbox {
     try withDatabase { database throws(OutboxError) in try database.find(id) }
   }
 
-  /// When the oldest undelivered message of each class was stored.
-  package func oldest() throws(OutboxError) -> [DeliveryClass: Timestamp] {
-    try withDatabase { database throws(OutboxError) in
-      var oldest: [DeliveryClass: Timestamp] = [:]
-      for deliveryClass in DeliveryClass.allCases {
-        oldest[deliveryClass] = try database.pending(deliveryClass, after: 0, limit: 1).first?.created
-      }
-      return oldest
+  /// The outbox in numbers, all of the same moment.
+  package func figures() throws(OutboxError) -> OutboxFigures {
+    let quotaBytes = configuration.quota.totalBytes
+    return try withDatabase { database throws(OutboxError) in
+      OutboxFigures(
+        accounts: database.accounts, counters: database.counters, sync: database.sync, oldest: try database.oldest(),
+        quotaBytes: quotaBytes)
     }
   }
 }

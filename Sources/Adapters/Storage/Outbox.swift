@@ -175,9 +175,11 @@ package actor Outbox {
   }
 
   private func recover(_ cause: String) throws(OutboxError) -> OutboxDatabase {
+    let counters = database?.counters ?? OutboxCounters()
     // The old connection must be gone before its files are.
     database = nil
     let (mended, report) = try OutboxRecovery.rebuild(configuration, time: time, generator: generator, cause: cause)
+    mended.counters = counters
     database = mended
     if let report { noticeContinuation.yield(.recovered(report)) }
     return mended
@@ -245,6 +247,7 @@ package actor Outbox {
     let total = configuration.quota.totalBytes
     if let percent = outcome.watermarks.crossed(used: database.accounts.total.bytes, total: total) {
       outcome.notices.append(.filling(percent: percent))
+      guard configuration.alertsWhenFilling else { return outcome }
       let detail = "the outbox holds \(percent) % of its \(total) bytes; at 95 % captures are refused"
       try database.insertAlert(
         code: "outbox-filling", severity: percent >= 95 ? .critical : .warning, detail: detail)
@@ -261,6 +264,7 @@ package actor Outbox {
     case .capture(let capture, let continuation):
       let result = try ownFault { () throws(OutboxError) in try database.insert(capture) }
       if case .failure(.refused(let refusal)) = result {
+        database.counters[.capture].refused += 1
         outcome.notices.append(.refused(refusal))
         try database.insertGap(.refused, item: nil, detail: "\(refusal)") { gap in
           gap.deliveryClass = DeliveryClass.capture.name
@@ -270,6 +274,7 @@ package actor Outbox {
       outcome.answers.append { continuation.resume(returning: result) }
     case .message(let message, let continuation):
       let result = try ownFault { () throws(OutboxError) in try database.insert(message) }
+      if case .failure(.refused) = result { database.counters[message.deliveryClass].refused += 1 }
       outcome.answers.append { continuation.resume(returning: result) }
     case .settle(let settlement, let continuation):
       try database.settle(settlement)

@@ -15,8 +15,14 @@ extension OutboxDatabase {
     let needed = payloads.reduce(0) { $0 + $1 + Self.envelopeBytes }
     try refuseForRows(.capture, adding: 1)
     try refuseForRows(.image, adding: capture.images.count)
+    try refuseForClass(.capture, needed: recordBytes + Self.envelopeBytes)
+    let imageBytes = capture.images.reduce(0) { $0 + $1.bytes.count + Self.envelopeBytes }
+    if ownRoom(.image) < imageBytes {
+      try makeRoom(imageBytes, of: .image, room: { self.ownRoom(.image) })
+      try refuseForClass(.image, needed: imageBytes)
+    }
     if quota.room(for: .capture, used: accounts.total.bytes) < needed {
-      try makeRoom(needed)
+      try makeRoom(needed, of: nil, room: { self.quota.room(for: .capture, used: self.accounts.total.bytes) })
     }
     let room = quota.room(for: .capture, used: accounts.total.bytes)
     guard room >= needed else { throw .refused(refusal(.capture, .bytes, needed, room)) }
@@ -27,6 +33,7 @@ extension OutboxDatabase {
   func admit(_ message: NewMessage) throws(OutboxError) {
     let needed = message.payload.count + Self.envelopeBytes
     try refuseForRows(message.deliveryClass, adding: 1)
+    try refuseForClass(message.deliveryClass, needed: needed)
     let room = quota.room(for: message.deliveryClass, used: accounts.total.bytes)
     guard room >= needed else { throw .refused(refusal(message.deliveryClass, .bytes, needed, room)) }
     if message.deliveryClass == .health { try refuseForSpace(.health, needed: needed) }
@@ -50,6 +57,17 @@ extension OutboxDatabase {
     guard count <= available else { throw .refused(refusal(deliveryClass, .rows, count, available)) }
   }
 
+  /// What is left of the class's own limit; delivered messages are not counted, they give way.
+  private func ownRoom(_ deliveryClass: DeliveryClass) -> Int {
+    let used = accounts.total(deliveryClass).bytes - accounts[deliveryClass, .delivered].bytes
+    return quota.ownRoom(for: deliveryClass, used: used)
+  }
+
+  private func refuseForClass(_ deliveryClass: DeliveryClass, needed: Int) throws(OutboxError) {
+    let available = ownRoom(deliveryClass)
+    guard needed <= available else { throw .refused(refusal(deliveryClass, .classBytes, needed, available)) }
+  }
+
   private func refuseForSpace(_ deliveryClass: DeliveryClass, needed: Int) throws(OutboxError) {
     let available = try availableBytes()
     guard needed <= available else { throw .refused(refusal(deliveryClass, .freeSpace, needed, available)) }
@@ -61,25 +79,34 @@ extension OutboxDatabase {
     QuotaRefusal(deliveryClass: deliveryClass, limit: limit, needed: needed, available: available)
   }
 
-  private func makeRoom(_ needed: Int) throws(OutboxError) {
-    var steps = [
-      "state = \(DeliveryState.delivered.rawValue)", "class = \(DeliveryClass.health.rawValue) AND state = 0",
-    ]
+  /// - Parameters:
+  ///   - deliveryClass: whose own limit is in the way; nil for the whole outbox's.
+  ///   - room: what there is by the limit in question.
+  private func makeRoom(
+    _ needed: Int, of deliveryClass: DeliveryClass?, room: () -> Int
+  ) throws(OutboxError) {
+    var steps: [(condition: String, costsGapRecord: Bool)] = []
+    if deliveryClass == nil {
+      steps = [
+        ("state = \(DeliveryState.delivered.rawValue)", false),
+        ("class = \(DeliveryClass.health.rawValue) AND state = 0", false),
+      ]
+    }
     if quota.onFull == .dropOldestImage {
       // A gap record takes part of what an image gives, so only those that are worth it.
-      steps.append("class = \(DeliveryClass.image.rawValue) AND state IN (0, 1) AND length > 2048")
+      steps.append(("class = \(DeliveryClass.image.rawValue) AND state IN (0, 1) AND length > 2048", true))
     }
-    for condition in steps {
+    for (condition, costsGapRecord) in steps {
       var ids: [Int64] = []
       var freed = 0
-      let missing = needed - quota.room(for: .capture, used: accounts.total.bytes)
+      let missing = needed - room()
       guard missing > 0 else { return }
       try query(
         "SELECT id, stored FROM message WHERE \(condition) ORDER BY id LIMIT \(Self.maximumDrops)", { _ in }
       ) { row in
         guard freed < missing else { return }
         ids.append(row.integer(0))
-        freed += Int(row.integer(1)) - (condition.contains("length") ? 1024 : 0)
+        freed += Int(row.integer(1)) - (costsGapRecord && deliveryClass == nil ? 1024 : 0)
       }
       for id in ids { try drop(id) }
     }
@@ -89,6 +116,7 @@ extension OutboxDatabase {
   private func drop(_ id: Int64) throws(OutboxError) {
     let stored = try find(id)
     try remove(id)
+    if stored.state != .delivered { counters[stored.item.deliveryClass].dropped += 1 }
     guard stored.state != .delivered, stored.item.deliveryClass == .image else { return }
     try insertGap(
       .dropped, item: stored.item, detail: "the outbox was full; the oldest image gave way to a new capture")

@@ -30,6 +30,22 @@ extension OutboxDatabase {
     return items
   }
 
+  /// When the oldest undelivered message of each class was stored.
+  func oldest() throws(OutboxError) -> [DeliveryClass: Timestamp] {
+    var oldest: [DeliveryClass: Timestamp] = [:]
+    for deliveryClass in DeliveryClass.allCases where accounts.backlog(deliveryClass).rows > 0 {
+      try query(
+        """
+        SELECT \(Self.columns) FROM message WHERE id = min(
+          ifnull((SELECT min(id) FROM message WHERE class = ?1 AND state = 0), \(Int64.max)),
+          ifnull((SELECT min(id) FROM message WHERE state = 1 AND class = ?1), \(Int64.max)))
+        """,
+        { statement throws(SQLiteError) in try statement.bind(1, deliveryClass.rawValue) },
+        row: { row throws(OutboxError) in oldest[deliveryClass] = try self.stored(row).item.created })
+    }
+    return oldest
+  }
+
   /// Messages of any state in order of arrival, from behind `id` on.
   func list(after id: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
     var items: [StoredItem] = []

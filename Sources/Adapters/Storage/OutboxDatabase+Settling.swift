@@ -11,6 +11,12 @@ package struct ReceiptOutcome: Sendable, Equatable {
   package var unknown = 0
 
   package init() {}
+
+  mutating func add(_ other: ReceiptOutcome) {
+    delivered += other.delivered
+    mismatched += other.mismatched
+    unknown += other.unknown
+  }
 }
 
 extension OutboxDatabase {
@@ -18,6 +24,8 @@ extension OutboxDatabase {
   /// because an acknowledgement may meet a message that a receipt has freed. Only inside `transaction`.
   func deliver(_ ids: [Int64]) throws(OutboxError) {
     for id in ids {
+      guard let before = try place(of: id), before.state != .delivered else { continue }
+      counters[before.deliveryClass].delivered += 1
       if configuration.retentionSeconds > 0, try belongsToCapture(id) {
         try move(id, to: .delivered, reason: nil)
       } else {
@@ -35,13 +43,17 @@ extension OutboxDatabase {
   func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
     var outcome = ReceiptOutcome()
     for entry in receipt.entries {
-      var found: (id: Int64, sha256: String, state: Int64)?
+      var found: (id: Int64, sha256: String, state: Int64, deliveryClass: DeliveryClass)?
       try query(
-        "SELECT id, sha256, state FROM message WHERE capture_id = ? AND name = ?",
+        "SELECT id, sha256, state, class FROM message WHERE capture_id = ? AND name = ?",
         { statement throws(SQLiteError) in
           try statement.bind(1, entry.captureID.bytes)
           try statement.bind(2, entry.name)
-        }, row: { found = ($0.integer(0), Hexadecimal.text(of: $0.blob(1)), $0.integer(2)) })
+        }
+      ) { row in
+        guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(3))) else { return }
+        found = (row.integer(0), Hexadecimal.text(of: row.blob(1)), row.integer(2), deliveryClass)
+      }
       guard let found, found.state != Int64(DeliveryState.delivered.rawValue) else {
         outcome.unknown += 1
         continue
@@ -51,6 +63,7 @@ extension OutboxDatabase {
         continue
       }
       try deliver([found.id])
+      counters[found.deliveryClass].receipted += 1
       outcome.delivered.append(found.id)
     }
     return outcome
@@ -80,6 +93,7 @@ extension OutboxDatabase {
     guard try place(of: id) != nil else { return }
     let item = try find(id).item
     try move(id, to: .quarantined, reason: reason)
+    counters[item.deliveryClass].quarantined += 1
     // A gap record about a gap record would beget the next.
     if item.deliveryClass == .capture || item.deliveryClass == .image || item.deliveryClass == .alert {
       try insertGap(.quarantined, item: item, detail: reason)

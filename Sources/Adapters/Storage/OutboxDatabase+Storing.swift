@@ -77,6 +77,7 @@ extension OutboxDatabase {
       "SELECT id FROM message WHERE class = \(DeliveryClass.health.rawValue) AND state = 0", { _ in },
       row: { ids.append($0.integer(0)) })
     for id in ids { try remove(id) }
+    counters[.health].dropped += ids.count
   }
 
   private func insert(
@@ -88,6 +89,7 @@ extension OutboxDatabase {
       captureID: capture?.id, sequence: capture?.sequence, name: name, byteCount: payload.count,
       sha256: digests.sha256(payload), created: created, attempts: 0)
     try insert(item, payload: payload)
+    counters[deliveryClass].enqueued += 1
     nextMessage += 1
     return item.id
   }

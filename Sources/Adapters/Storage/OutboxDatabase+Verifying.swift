@@ -120,6 +120,15 @@ extension OutboxDatabase {
     return left
   }
 
+  /// Messages under one key, quarantined ones included.
+  func count(keyID: Int64) throws(OutboxError) -> Int {
+    var count = 0
+    try query(
+      "SELECT count(*) FROM message WHERE key_id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, keyID) }, row: { count = Int($0.integer(0)) })
+    return count
+  }
+
   /// The keys under which messages lie.
   func keyIDs() throws(OutboxError) -> [Int64] {
     var ids: [Int64] = []

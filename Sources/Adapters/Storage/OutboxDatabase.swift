@@ -25,6 +25,9 @@ final class OutboxDatabase {
   var nextMessage: Int64
   var nextSequence: Int64
   var accounts = OutboxAccounts()
+  /// Of this run; what a transaction counted goes with it when it fails.
+  var counters = OutboxCounters()
+  private(set) var sync = SyncLatency()
   /// Gap records and alerts of the outbox's own for which there was no room.
   var gapsNotWritten = 0
   private var dataVersion: Int64 = 0
@@ -176,16 +179,19 @@ final class OutboxDatabase {
 
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
-    let before = (nextMessage, nextSequence, accounts)
+    let before = (nextMessage, nextSequence, accounts, counters)
     do throws(OutboxError) {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
       let result = try body()
       if (nextMessage, nextSequence) != (before.0, before.1) { try saveCounters() }
+      let start = time.now().monotonicNanoseconds
       try execute("COMMIT")
+      let end = time.now().monotonicNanoseconds
+      sync.note(microseconds: Int(clamping: (max(start, end) - start) / 1000))
       return result
     } catch {
-      (nextMessage, nextSequence, accounts) = before
+      (nextMessage, nextSequence, accounts, counters) = before
       if connection.isInTransaction { try execute("ROLLBACK") }
       throw error
     }

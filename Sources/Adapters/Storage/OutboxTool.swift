@@ -43,6 +43,14 @@ package final class OutboxTool {
     try database.transaction { () throws(OutboxError) in try database.apply(receipt) }
   }
 
+  /// Seals messages anew that lie under an older key, at most `limit`; returns how many are left.
+  package func reseal(limit: Int) throws(OutboxError) -> Int {
+    try database.transaction { () throws(OutboxError) in try database.reseal(limit: limit) }
+  }
+
+  /// Messages under a key, quarantined ones included.
+  package func count(keyID: Int64) throws(OutboxError) -> Int { try database.count(keyID: keyID) }
+
   /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and mends the index.
   package func verify(after id: Int64, limit: Int) throws(OutboxError) -> VerificationReport {
     try database.transaction { () throws(OutboxError) in try database.verify(after: id, limit: limit) }

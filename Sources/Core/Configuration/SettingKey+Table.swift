@@ -145,7 +145,15 @@ extension SettingKey {
 
   private static let outboxKeys = table("outbox") { t in
     key(t + "key_file", \.outbox.keyFile, .secret, "key that seals what waits")
+    key(t + "older_key_file", \.outbox.olderKeyFile, .secret, "key before that one; what it sealed is sealed anew")
     key(t + "maximum_bytes", \.outbox.maximumBytes, .integer(16_777_216...1_099_511_627_776), "quota", .live)
+    key(
+      t + "maximum_image_bytes", \.outbox.maximumImageBytes, .integer(1_048_576...1_099_511_627_776),
+      "of images; unset: the quota's")
+    key(
+      t + "maximum_event_bytes", \.outbox.maximumEventBytes, .integer(1_048_576...1_099_511_627_776),
+      "of events; unset: the quota's")
+    key(t + "maximum_messages", \.outbox.maximumMessages, .integer(100...10_000_000), "undelivered, of one class")
     key(
       t + "free_space_floor_bytes", \.outbox.freeSpaceFloorBytes, .integer(0...1_099_511_627_776),
       "left free on the file system", .live)
@@ -163,6 +171,14 @@ extension SettingKey {
     key(t + "ca_file", \.broker.caFile, .text(.absolutePath), "PEM; with it the connection is TLS")
     key(t + "certificate_file", \.broker.certificateFile, .text(.absolutePath), "PEM of this device")
     key(t + "key_file", \.broker.keyFile, .secret, "PEM key of that certificate")
+    key(t + "application_protocol", \.broker.applicationProtocol, .text(.label), "ALPN name")
+    key(t + "user_name", \.broker.userName, .text(.printable), "where the broker asks for one")
+    key(t + "password_file", \.broker.passwordFile, .secret, "one line, read anew for every connection")
+    key(t + "topics", \.broker.topics, .choice, "how topics are called")
+    key(t + "sync_window", \.broker.syncWindow, .text(.timeWindow), "in UTC; outside only alerts are sent")
+    key(
+      t + "bytes_per_day", \.broker.bytesPerDay, .integer(1_048_576...1_099_511_627_776),
+      "of a metered line; alerts are not held")
     key(t + "window_messages", \.broker.windowMessages, .integer(1...100), "in flight")
     key(t + "part_size_bytes", \.broker.partSizeBytes, .integer(1024...16_777_216), "larger payloads are cut")
     key(t + "pacing_messages_per_second", \.broker.pacingMessagesPerSecond, .integer(1...1000), "at most", .live)
@@ -218,6 +234,7 @@ extension SettingKey {
   private static let serviceKeys =
     table("health") { t in
       key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages", .live)
+      key(t + "prometheus_file", \.health.prometheusFile, .text(.absolutePath), "for node_exporter; unset: none")
     }
     + table("log") { t in
       key(t + "level", \.log.level, .choice, "least severe that is written", .live)

@@ -30,7 +30,8 @@ package struct Settings: Sendable, Equatable {
   package var privateFiles: [(key: String, path: String)] {
     let secrets: [(String, SecretReference?)] = [
       ("patients.site_key_file", patients.siteKeyFile), ("outbox.key_file", outbox.keyFile),
-      ("broker.key_file", broker.keyFile), ("patients.roster_file", patients.rosterFile.map { .file($0) }),
+      ("outbox.older_key_file", outbox.olderKeyFile), ("broker.key_file", broker.keyFile),
+      ("broker.password_file", broker.passwordFile), ("patients.roster_file", patients.rosterFile.map { .file($0) }),
     ]
     return secrets.compactMap { key, reference in
       if case .file(let path) = reference { (key, path) } else { nil }
@@ -119,8 +120,16 @@ extension Settings {
 
     /// Key that seals the payloads, made on this device. Default `{state_directory}/keys/outbox.key`.
     package var keyFile: SecretReference = .file("/var/lib/thermograph/keys/outbox.key")
+    /// A key that still opens what was sealed before `keyFile` took its place; the device seals that anew.
+    package var olderKeyFile: SecretReference?
     /// 16 MiB ... 1 TiB.
     package var maximumBytes = 2_147_483_648
+    /// Of the quota, what images may take, 1 MiB ... 1 TiB; `nil`: what there is.
+    package var maximumImageBytes: Int?
+    /// The same for events, gap records among them.
+    package var maximumEventBytes: Int?
+    /// Undelivered messages of one class, 100 ... 10,000,000.
+    package var maximumMessages = 100_000
     /// Space that stays free on the file system whatever the quota says, 0 ... 1 TiB.
     package var freeSpaceFloorBytes = 268_435_456
     package var onFull = OnFull.refuse
@@ -144,6 +153,14 @@ extension Settings {
       case broker
     }
 
+    /// How topics are called.
+    package enum Topics: String, Sendable, CaseIterable {
+      /// `tg/v1/{site}/{device}/...`, for every broker that lets its clients choose.
+      case house
+      /// `devices/{device}/messages/events/...`, which Azure IoT Hub prescribes.
+      case azureIoTHub = "azure-iot-hub"
+    }
+
     /// Name or address. `nil`: nothing is sent, captures stay in the outbox.
     package var host: String?
     /// 1...65535; `nil`: 8883 with TLS, else 1883, see `effectivePort`.
@@ -157,6 +174,16 @@ extension Settings {
     package var caFile: String?
     package var certificateFile: String?
     package var keyFile: SecretReference?
+    /// ALPN name, e.g. `x-amzn-mqtt-ca` for AWS IoT Core on port 443.
+    package var applicationProtocol: String?
+    package var userName: String?
+    /// One line, read anew for every connection.
+    package var passwordFile: SecretReference?
+    package var topics = Topics.house
+    /// `HH:MM-HH:MM` in UTC: outside only alerts are sent. `nil`: always.
+    package var syncWindow: String?
+    /// What the line may carry a day, 1 MiB ... 1 TiB; `nil`: any number.
+    package var bytesPerDay: Int?
     /// Messages in flight, 1...100; the broker's Receive Maximum may lower it.
     package var windowMessages = 8
     /// Larger payloads travel in parts of this size, 1 KiB ... 16 MiB; the broker's maximum packet may lower it.
@@ -179,6 +206,8 @@ extension Settings {
   package struct Health: Sendable, Equatable {
     /// Between two health messages, 10...86400.
     package var intervalSeconds = 300
+    /// Counters and gauges for node_exporter's textfile collector; `nil`: no file.
+    package var prometheusFile: String?
 
     package init() {}
   }

@@ -104,6 +104,18 @@ struct SettingsRule: Sendable {
         "certificate_file and key_file in [broker]"
       )
     },
+    SettingsRule(keys: ["broker.password_file", "broker.user_name"]) { settings in
+      guard settings.broker.passwordFile != nil, settings.broker.userName == nil else { return nil }
+      return ("broker.password_file is not used without a user name", "user_name in [broker]")
+    },
+    SettingsRule(keys: ["broker.topics", "broker.protocol_version"]) { settings in
+      guard settings.broker.topics == .azureIoTHub, settings.broker.protocolVersion != .mqtt311 else { return nil }
+      return ("broker.topics \"azure-iot-hub\" needs MQTT 3.1.1", "protocol_version = \"3.1.1\" in [broker]")
+    },
+    SettingsRule(keys: ["broker.sync_window"]) { settings in
+      guard let window = settings.broker.syncWindow, window.prefix(5) == window.suffix(5) else { return nil }
+      return ("broker.sync_window \(window) has no length", "two different times, or no sync_window for always")
+    },
     SettingsRule(keys: ["broker.certificate_file", "broker.key_file"]) { settings in
       let broker = settings.broker
       guard (broker.certificateFile == nil) != (broker.keyFile == nil) else { return nil }

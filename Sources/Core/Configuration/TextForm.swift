@@ -12,6 +12,10 @@ package enum TextForm: Sendable, Equatable {
   case affix
   /// Steps of colour letters and milliseconds; see `PanelPattern`.
   case panelPattern
+  /// Part of a day.
+  case timeWindow
+  /// A name that another system gave.
+  case printable
 
   static let maximumPathBytes = 1024
   static let maximumHostBytes = 253
@@ -29,6 +33,8 @@ package enum TextForm: Sendable, Equatable {
     case .panelPattern:
       "1 to \(Self.maximumPatternSteps) steps such as \"G200 -800 *\": R, G, B, z in this order or -, then 20 to 10000 "
         + "milliseconds; * at the end repeats"
+    case .timeWindow: "HH:MM-HH:MM in UTC, e.g. 22:00-05:30"
+    case .printable: "1 to 256 printable ASCII characters without spaces"
     }
   }
 
@@ -42,6 +48,8 @@ package enum TextForm: Sendable, Equatable {
     case .affix: "^[ -~]{0,16}$"
     case .panelPattern:
       "^(\(Self.panelStep) ){0,\(Self.maximumPatternSteps - 1)}\(Self.panelStep)( \\*)?$"
+    case .timeWindow: "^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
+    case .printable: "^[!-~]{1,256}$"
     case .host: "^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$"
     }
   }
@@ -67,6 +75,11 @@ package enum TextForm: Sendable, Equatable {
     case .absolutePath:
       return bytes.first == UInt8(ascii: "/") && bytes.count <= Self.maximumPathBytes
         && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    case .timeWindow:
+      let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+      return bytes.count == 11 && ends.count == 2 && ends.allSatisfy(isTimeOfDay)
+    case .printable:
+      return (1...256).contains(bytes.count) && bytes.allSatisfy { (0x21...0x7E).contains($0) }
     case .host:
       guard (1...Self.maximumHostBytes).contains(bytes.count) else { return false }
       // Two colons or more make an IPv6 address; one would be a port.
@@ -77,6 +90,12 @@ package enum TextForm: Sendable, Equatable {
       return bytes.allSatisfy(isLabelByte)
     }
   }
+}
+
+private func isTimeOfDay(_ text: Substring) -> Bool {
+  let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+  return parts.count == 2 && parts.allSatisfy { $0.utf8.count == 2 && $0.utf8.allSatisfy(isDigit) }
+    && Int(parts[0]).map { $0 < 24 } ?? false && Int(parts[1]).map { $0 < 60 } ?? false
 }
 
 private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

@@ -26,6 +26,11 @@ package struct DeliveryConfiguration: Sendable, Equatable {
   /// Message Expiry Interval of health messages.
   package var healthExpirySeconds: UInt32
   package var backoff: ReconnectBackoff.Configuration
+  /// When the line may be used; nil for always. Outside only alerts are sent, and without one there is no connection.
+  package var syncWindow: SyncWindow?
+  /// Payload and header bytes that the line may carry a day, repeats included; nil for any number. Alerts are counted
+  /// and never held.
+  package var bytesPerDay: Int?
 
   package init(
     confirm: ConfirmationMode = .receipt, window: Int = 20, messagesPerSecond: Int = 50, partBytes: Int = 96 * 1024,

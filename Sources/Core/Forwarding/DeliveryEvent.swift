@@ -21,6 +21,8 @@ package enum DeliveryEvent: Sendable, Equatable {
   case vanished(PublishToken)
   /// A network interface came up: try at once.
   case networkCameUp
+  /// The sync window opened or closed; it is open until the first word.
+  case syncWindow(isOpen: Bool)
   /// The time asked for by `DeliveryAction.wake` has come.
   case tick
   /// End: write down what is known and disconnect.

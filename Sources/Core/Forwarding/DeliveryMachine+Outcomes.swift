@@ -101,7 +101,8 @@ extension DeliveryMachine {
   }
 
   private mutating func finish(_ item: OutboxItem, now: UInt64, _ change: (inout Settlement) -> Void) {
-    forget(item.id)
+    // Every part has its outcome, so none is left to be looked for.
+    progress[item.id] = nil
     let index = item.deliveryClass.rawValue
     if lanes[index].loading { lanes[index].settledMeanwhile.insert(item.id) }
     note(now: now, change)

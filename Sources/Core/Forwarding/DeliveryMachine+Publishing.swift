@@ -6,12 +6,14 @@ extension DeliveryMachine {
     }
     let window = max(1, min(configuration.window, limits.receiveMaximum))
     while flights.count < window {
+      let isAllowed = isWindowOpen && budget?.allows(now: now) ?? true
       if let id = divided {
+        // What was begun is finished, whatever the window or the budget say.
         guard pace.allows(now: now) else { return }
         publishNextPart(of: id, now: now, &actions)
         continue
       }
-      guard let deliveryClass = nextClass(&actions) else { return }
+      guard let deliveryClass = nextClass(alertsOnly: !isAllowed, &actions) else { return }
       guard deliveryClass == .alert || pace.allows(now: now) else { return }
       let index = deliveryClass.rawValue
       guard let item = lanes[index].ready.popFirst() else { return }
@@ -20,19 +22,19 @@ extension DeliveryMachine {
   }
 
   /// The most urgent class with something to send; nil while one must be read first, or when nothing waits.
-  private mutating func nextClass(_ actions: inout [DeliveryAction]) -> DeliveryClass? {
-    for deliveryClass in DeliveryClass.allCases {
-      let lane = lanes[deliveryClass.rawValue]
-      if lane.heldUntilNanoseconds != nil { continue }
-      if !lane.ready.isEmpty { return deliveryClass }
-      if lane.exhausted { continue }
+  private mutating func nextClass(alertsOnly: Bool, _ actions: inout [DeliveryAction]) -> DeliveryClass? {
+    for deliveryClass in DeliveryClass.allCases where deliveryClass == .alert || !alertsOnly {
+      let index = deliveryClass.rawValue
+      if lanes[index].heldUntilNanoseconds != nil { continue }
+      if !lanes[index].ready.isEmpty { return deliveryClass }
+      if lanes[index].exhausted { continue }
       load(deliveryClass, &actions)
       return nil
     }
     return nil
   }
 
-  private mutating func load(_ deliveryClass: DeliveryClass, _ actions: inout [DeliveryAction]) {
+  mutating func load(_ deliveryClass: DeliveryClass, _ actions: inout [DeliveryAction]) {
     let index = deliveryClass.rawValue
     guard !lanes[index].loading else { return }
     lanes[index].loading = true
@@ -104,6 +106,7 @@ extension DeliveryMachine {
       id: id, sentNanoseconds: now, order: nextToken, packetBytes: range.count + Self.packetReserveBytes)
     nextToken += 1
     pace.take(now: now)
+    budget?.take(bytes: range.count + Self.packetReserveBytes, now: now)
     count {
       $0.published[message.item.deliveryClass.rawValue] += 1
       if message.replayed { $0.replayed += 1 }

@@ -14,6 +14,10 @@ package struct DeliveryMachine: Sendable {
     case connected(ConnectionLimits, sinceNanoseconds: UInt64)
     /// We asked for the end of the connection and wait for the client's word.
     case disconnecting
+    /// The same, because the sync window is closed.
+    case retiring
+    /// No connection is wanted until the sync window opens or an alert waits.
+    case resting
     case stopped
   }
 
@@ -52,7 +56,7 @@ package struct DeliveryMachine: Sendable {
   }
 
   /// Descriptions read at a time for a class.
-  static let lookAhead = 64
+  static let lookAhead = 256
   /// What topic, properties and headers of a PUBLISH may take.
   static let packetReserveBytes = 1024
   /// Refusals of one message for its own sake before it is set aside.
@@ -60,6 +64,8 @@ package struct DeliveryMachine: Sendable {
 
   package let configuration: DeliveryConfiguration
   package private(set) var counters = DeliveryCounters()
+  /// Why the last connection or attempt ended.
+  package private(set) var lastFailure: LinkFailure?
 
   var phase = Phase.idle
   var backoff: ReconnectBackoff
@@ -69,6 +75,8 @@ package struct DeliveryMachine: Sendable {
   var divided: Int64?
   var flights: [PublishToken: Flight] = [:]
   var nextToken: UInt64 = 1
+  /// No publish before this one is without an outcome.
+  private var oldestToken: UInt64 = 1
   var generation = 0
   var highestStored: Int64
   /// Messages up to this id were stored before the connection came up.
@@ -78,6 +86,9 @@ package struct DeliveryMachine: Sendable {
   var settlementDueNanoseconds: UInt64?
   var nextRequeueNanoseconds: UInt64?
   var poison = PoisonWatch()
+  /// Whether the sync window is open.
+  var isWindowOpen = true
+  var budget: ByteBudget?
   private var lastWake: UInt64??
 
   /// - Parameter highestStored: the newest message's id in the outbox.
@@ -85,6 +96,7 @@ package struct DeliveryMachine: Sendable {
     self.configuration = configuration
     self.highestStored = highestStored
     backoff = ReconnectBackoff(configuration.backoff)
+    budget = configuration.bytesPerDay.map { ByteBudget(bytesPerDay: $0) }
     pace = Pace(perSecond: configuration.messagesPerSecond, burst: configuration.window)
   }
 
@@ -103,10 +115,27 @@ package struct DeliveryMachine: Sendable {
   package mutating func handle(
     _ event: DeliveryEvent, now: UInt64, using generator: inout some RandomNumberGenerator
   ) -> [DeliveryAction] {
+    handle(CollectionOfOne(event), now: now, using: &generator)
+  }
+
+  /// Takes events that happened one after another and says what to do after the last of them.
+  package mutating func handle(
+    _ events: some Collection<DeliveryEvent>, now: UInt64, using generator: inout some RandomNumberGenerator
+  ) -> [DeliveryAction] {
     var actions: [DeliveryAction] = []
+    for event in events { take(event, now: now, using: &generator, &actions) }
+    advance(now: now, &actions)
+    return actions
+  }
+
+  private mutating func take(
+    _ event: DeliveryEvent, now: UInt64, using generator: inout some RandomNumberGenerator,
+    _ actions: inout [DeliveryAction]
+  ) {
     switch event {
     case .start:
-      if phase == .idle { connect(&actions) }
+      guard phase == .idle else { return }
+      if isWindowOpen { connect(&actions) } else { phase = .resting }
     case .link(let event):
       handle(event, now: now, using: &generator, &actions)
     case .stored(let highestID):
@@ -129,13 +158,27 @@ package struct DeliveryMachine: Sendable {
       if let flight = flights[token] { forget(flight.id) }
     case .networkCameUp:
       if case .waiting = phase { connect(&actions) }
+    case .syncWindow(let isOpen):
+      isWindowOpen = isOpen
+      if isOpen, phase == .resting { connect(&actions) }
     case .tick:
       break
     case .stop:
       stop(&actions)
     }
-    advance(now: now, &actions)
-    return actions
+  }
+
+  /// How the line stands at `now`, for the status.
+  package func standing(now: UInt64) -> (state: LineFigures.State, seconds: Int?) {
+    func seconds(_ nanoseconds: UInt64) -> Int { Int(clamping: nanoseconds / 1_000_000_000) }
+    return switch phase {
+    case .idle, .stopped: (.idle, nil)
+    case .waiting(let until): (.waiting, seconds(max(until, now) - now))
+    case .connecting: (.connecting, nil)
+    case .connected(_, let since): (.connected, seconds(max(since, now) - since))
+    case .disconnecting: (.waiting, nil)
+    case .retiring, .resting: (.resting, nil)
+    }
   }
 
   // MARK: - Time
@@ -152,8 +195,10 @@ package struct DeliveryMachine: Sendable {
       } else {
         requeueIfDue(now: now, &actions)
         publish(limits, now: now, &actions)
+        retireIfIdle(&actions)
       }
     }
+    if phase == .resting { connectForAlerts(&actions) }
     settleIfDue(now: now, &actions)
     let wake = nextWake(now: now)
     if lastWake != .some(wake) {
@@ -162,11 +207,40 @@ package struct DeliveryMachine: Sendable {
     }
   }
 
-  private func stalledSeconds(now: UInt64) -> Int? {
-    guard let oldest = flights.values.map(\.sentNanoseconds).min() else { return nil }
+  /// Outside the sync window a connection ends with its last alert.
+  private mutating func retireIfIdle(_ actions: inout [DeliveryAction]) {
+    let alerts = lanes[DeliveryClass.alert.rawValue]
+    guard !isWindowOpen, flights.isEmpty, alerts.exhausted, alerts.ready.isEmpty else { return }
+    phase = .retiring
+    actions.append(.disconnect(LinkFailure(kind: .requested, detail: "the sync window is closed")))
+  }
+
+  /// Outside the sync window the outbox is asked for alerts, and one is reason enough to connect.
+  private mutating func connectForAlerts(_ actions: inout [DeliveryAction]) {
+    let index = DeliveryClass.alert.rawValue
+    if !lanes[index].ready.isEmpty {
+      connect(&actions)
+    } else if !lanes[index].exhausted {
+      load(.alert, &actions)
+    }
+  }
+
+  private mutating func stalledSeconds(now: UInt64) -> Int? {
+    guard let oldest = oldestFlightNanoseconds() else { return nil }
     let age = now > oldest ? now - oldest : 0
     let seconds = Int(age / 1_000_000_000)
     return seconds >= configuration.acknowledgementTimeoutSeconds ? seconds : nil
+  }
+
+  /// When the oldest publish without an outcome was made. Tokens are given in the order of publishing, so the search
+  /// goes on where it ended.
+  private mutating func oldestFlightNanoseconds() -> UInt64? {
+    guard !flights.isEmpty else { return nil }
+    while oldestToken < nextToken {
+      if let flight = flights[PublishToken(rawValue: oldestToken)] { return flight.sentNanoseconds }
+      oldestToken += 1
+    }
+    return nil
   }
 
   private mutating func requeueIfDue(now: UInt64, _ actions: inout [DeliveryAction]) {
@@ -189,18 +263,19 @@ package struct DeliveryMachine: Sendable {
     settlement = Settlement()
   }
 
-  private func nextWake(now: UInt64) -> UInt64? {
+  private mutating func nextWake(now: UInt64) -> UInt64? {
     var candidates: [UInt64] = []
     if let settlementDueNanoseconds { candidates.append(settlementDueNanoseconds) }
     switch phase {
     case .waiting(let until): candidates.append(until)
     case .connected:
       if let nextRequeueNanoseconds { candidates.append(nextRequeueNanoseconds) }
-      if let oldest = flights.values.map(\.sentNanoseconds).min() {
+      if let oldest = oldestFlightNanoseconds() {
         candidates.append(oldest + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
       }
       let waits = divided != nil || lanes.contains { !$0.ready.isEmpty && $0.heldUntilNanoseconds == nil }
       if waits && !pace.allows(now: now) { candidates.append(pace.nextNanoseconds(now: now)) }
+      if let next = budget?.nextNanoseconds(now: now), next > now { candidates.append(next) }
       candidates += lanes.compactMap(\.heldUntilNanoseconds)
     default: break
     }
@@ -237,15 +312,22 @@ package struct DeliveryMachine: Sendable {
     case .connectionFailed(let failure):
       guard phase == .connecting || phase == .disconnecting else { return }
       counters.failures[failure.kind, default: 0] += 1
+      lastFailure = failure
       wait(backoff.afterFailure(failure.kind, using: &generator), now: now)
     case .disconnected(let failure):
       guard phase != .stopped else { return }
       counters.failures[failure.kind, default: 0] += 1
+      lastFailure = failure
       var seconds = 0
       if case .connected(_, let since) = phase { seconds = Int((now - min(since, now)) / 1_000_000_000) }
       suspectPoison(failure, now: now, &actions)
       dropFlights()
       flushSettlement(&actions)
+      guard phase != .retiring else {
+        phase = isWindowOpen ? .connecting : .resting
+        if isWindowOpen { actions.append(.connect) }
+        return
+      }
       wait(backoff.afterLoss(failure.kind, connectedSeconds: seconds, using: &generator), now: now)
     case .published(let token, let outcome):
       settle(token, outcome, now: now, &actions)

@@ -20,6 +20,8 @@ package struct OutboxQuota: Sendable, Equatable {
 
   /// Stored bytes in all, at least 1 MiB.
   package var totalBytes: Int
+  /// Stored bytes of one class; a class that is absent shares what there is.
+  package var bytesByClass: [DeliveryClass: Int]
   /// Messages of one class, at least 1.
   package var rowsPerClass: Int
   /// Bytes that the file system must keep free.
@@ -30,10 +32,12 @@ package struct OutboxQuota: Sendable, Equatable {
   package var ballastBytes: Int
 
   package init(
-    totalBytes: Int = 2 << 30, rowsPerClass: Int = 100_000, freeSpaceFloorBytes: Int = 64 << 20,
+    totalBytes: Int = 2 << 30, bytesByClass: [DeliveryClass: Int] = [:], rowsPerClass: Int = 100_000,
+    freeSpaceFloorBytes: Int = 64 << 20,
     onFull: OnFull = .refuse, ballastBytes: Int = 8 << 20
   ) {
     self.totalBytes = max(totalBytes, 1 << 20)
+    self.bytesByClass = bytesByClass
     self.rowsPerClass = max(rowsPerClass, 1)
     self.freeSpaceFloorBytes = max(freeSpaceFloorBytes, 0)
     self.onFull = onFull
@@ -43,6 +47,11 @@ package struct OutboxQuota: Sendable, Equatable {
   /// Bytes that a message of this class still may take; 0 when there is no room.
   package func room(for deliveryClass: DeliveryClass, used: Int) -> Int {
     max(0, totalBytes / 100 * Self.fillPercent(deliveryClass) - used)
+  }
+
+  /// The same by the class's own limit.
+  package func ownRoom(for deliveryClass: DeliveryClass, used: Int) -> Int {
+    bytesByClass[deliveryClass].map { max(0, $0 - used) } ?? .max
   }
 }
 
@@ -72,6 +81,7 @@ package struct QuotaWatermarks: Sendable, Equatable {
 package struct QuotaRefusal: Error, Sendable, Equatable, CustomStringConvertible {
   package enum Limit: String, Sendable, Equatable {
     case bytes
+    case classBytes = "class-bytes"
     case rows
     case freeSpace = "free-space"
   }
@@ -93,6 +103,8 @@ package struct QuotaRefusal: Error, Sendable, Equatable, CustomStringConvertible
     let what = "full: this \(deliveryClass.name) needs \(needed)"
     return switch limit {
     case .bytes: "\(what) bytes, the quota has \(available) left; deliver or export what waits, or raise the quota"
+    case .classBytes:
+      "\(what) bytes, its class has \(available) left; deliver or export what waits, or raise the limit of the class"
     case .rows: "\(what) places, the quota has \(available) left; deliver or export what waits, or raise the quota"
     case .freeSpace: "\(what) bytes, the file system has \(available) above its floor; free space there"
     }

@@ -36,15 +36,23 @@ final class DeviceBench: Sendable {
     try? FileManager.default.removeItem(at: directory)
   }
 
-  /// Starts delivery to `port`, with pauses short enough for a test.
-  func start(_ port: UInt16, version: ProtocolVersion = .mqtt5, confirm: ConfirmationMode = .receipt) throws {
-    var link = LinkSettings(
-      host: "127.0.0.1", port: port, security: .plaintext(beyondLoopback: false), clientIdentifier: "unit-1")
+  /// Starts delivery to `port` without TLS.
+  func start(
+    _ port: UInt16, version: ProtocolVersion = .mqtt5, confirm: ConfirmationMode = .receipt, window: Int = 20
+  ) throws {
+    var link = LinkSettings.plain(port)
     link.protocolVersion = version
+    try start(link, confirm: confirm, window: window)
+  }
+
+  /// Starts delivery with pauses short enough for a test.
+  func start(_ settings: LinkSettings, confirm: ConfirmationMode = .receipt, window: Int = 20) throws {
+    var link = settings
+    link.inFlightMaximum = window + 2
     link.keepAliveSeconds = 5
     link.connectTimeoutMilliseconds = 3000
     let configuration = DeliveryConfiguration(
-      confirm: confirm, window: 20, messagesPerSecond: 100_000, acknowledgementTimeoutSeconds: 3,
+      confirm: confirm, window: window, messagesPerSecond: 100_000, acknowledgementTimeoutSeconds: 3,
       receiptTimeoutSeconds: 3, settlementDelayMilliseconds: 20,
       backoff: ReconnectBackoff.Configuration(
         minimumMilliseconds: 20, maximumMilliseconds: 300, lossSpreadMilliseconds: 100, steadySeconds: 1,
@@ -96,6 +104,15 @@ final class DeviceBench: Sendable {
             + #""images":[\#(list)]}"#).utf8)
       })
     return id
+  }
+
+  /// Stores so many events at once.
+  func storeEvents(_ count: Int, bytes: Int) async throws {
+    let message = NewMessage.event([UInt8](repeating: 7, count: bytes), created: time.now())
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<count { group.addTask { [outbox] in _ = try await outbox.enqueue(message) } }
+      try await group.waitForAll()
+    }
   }
 
   func backlog() async throws -> Int {

@@ -26,6 +26,8 @@ final class FaultProxy: Sendable {
     var connections = Int.max
     /// How long every piece is under way.
     var latencyMilliseconds = 0
+    /// The pace of the line to the broker and of that to the client; 0 for none.
+    var bytesPerSecond = 0
     /// Between two bytes of `drip`.
     var dripMilliseconds = 1000
     var garbageSeed: UInt64 = 1
@@ -149,12 +151,14 @@ final class FaultProxy: Sendable {
       where descriptors[from].revents != 0 {
         let done = from == 0 ? toBroker : toClient
         // Up to the byte at which the fault begins, not beyond.
-        let most = suffers && plan.fault != nil && limit > done ? min(buffer.count, limit - done) : buffer.count
+        let piece = plan.bytesPerSecond > 0 ? max(1, plan.bytesPerSecond / 20) : buffer.count
+        let most = suffers && plan.fault != nil && limit > done ? min(piece, limit - done) : piece
         let count = recv(descriptors[from].fd, &buffer, most, 0)
         guard count > 0 else {
           if count < 0 { reset(to == client ? client : broker) }
           return
         }
+        if plan.bytesPerSecond > 0 { usleep(UInt32(count * 1_000_000 / plan.bytesPerSecond)) }
         if plan.latencyMilliseconds > 0 { usleep(UInt32(plan.latencyMilliseconds) * 1000) }
         guard sendAll(buffer[..<count], to) else { return }
         if from == 0 { toBroker += count } else { toClient += count }

@@ -14,8 +14,10 @@ final class MosquittoBroker: Sendable {
   let directory: URL
   private let process = Mutex<Process?>(nil)
 
-  /// Writes the configuration: `extra` lines are added to a listener on `port`.
-  init(extra: [String] = ["allow_anonymous true"], files: [String: String] = [:]) throws {
+  /// Writes the configuration: `extra` lines are added to a listener on `port`. A log of every packet slows it down.
+  init(
+    extra: [String] = ["allow_anonymous true"], files: [String: String] = [:], logsEverything: Bool = true
+  ) throws {
     directory = FileManager.default.temporaryDirectory.appending(path: "broker-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     port = try FreePort.take()
@@ -25,8 +27,9 @@ final class MosquittoBroker: Sendable {
     let lines =
       [
         "per_listener_settings false", "user root", "listener \(port) 127.0.0.1", "persistence false",
-        "log_dest file \(path)/mosquitto.log", "log_type all",
-      ] + extra.map { $0.replacingOccurrences(of: "@DIR@", with: path) }
+        "log_dest file \(path)/mosquitto.log", "log_type error", "log_type warning", "log_type notice",
+        "log_type information",
+      ] + (logsEverything ? ["log_type all"] : []) + extra.map { $0.replacingOccurrences(of: "@DIR@", with: path) }
     try Data(lines.joined(separator: "\n").appending("\n").utf8).write(to: directory.appending(path: "mosquitto.conf"))
   }
 

@@ -67,13 +67,14 @@ final class TestAuthority: Sendable {
   }
 
   /// A mosquitto that asks for certificates of this authority and shows `server`'s.
-  func broker(_ server: ClientIdentity, requireCertificate: Bool = true, extra: [String] = []) throws -> MosquittoBroker
-  {
+  func broker(
+    _ server: ClientIdentity, requireCertificate: Bool = true, extra: [String] = [], logsEverything: Bool = true
+  ) throws -> MosquittoBroker {
     try MosquittoBroker(
       extra: [
         "allow_anonymous true", "cafile \(path("ca.pem"))", "certfile \(server.certificate)", "keyfile \(server.key)",
         "require_certificate \(requireCertificate)",
-      ] + extra)
+      ] + extra, logsEverything: logsEverything)
   }
 
   /// Settings for a connection by the name `localhost`.

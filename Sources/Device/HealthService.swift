@@ -1,0 +1,80 @@
+import CloudLink
+import Forwarding
+import LocalFiles
+import Logging
+import Provenance
+import ServiceLifecycle
+import Storage
+
+/// Tells how the device is, at intervals: a health message, the Prometheus file, and an alert when the certificate
+/// comes to its end.
+struct HealthService: Service {
+  /// The Prometheus file follows at least this often.
+  private static let fileSeconds = 15
+
+  let monitor: DeliveryMonitor
+  let outbox: Outbox
+  let time: any TimeSource
+  let logger: Logger
+  let firmware: String
+  let intervalSeconds: Int
+  /// Where node_exporter's textfile collector reads; nil for no file.
+  let prometheusFile: String?
+  let certificatePath: String?
+  let clockFloor: ClockFloor
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown {
+      var watch = CertificateWatch()
+      var nextMessage = time.now().monotonicNanoseconds
+      while !Task.isCancelled {
+        let now = time.now()
+        let isDue = now.monotonicNanoseconds >= nextMessage
+        if isDue { nextMessage = now.monotonicNanoseconds + UInt64(intervalSeconds) * 1_000_000_000 }
+        await look(at: now, sendsMessage: isDue)
+        await checkCertificate(at: now, &watch)
+        do {
+          try await Task.sleep(for: .seconds(min(Self.fileSeconds, intervalSeconds)))
+        } catch {
+          return
+        }
+      }
+    }
+  }
+
+  private func look(at now: Timestamp, sendsMessage: Bool) async {
+    do {
+      try clockFloor.note(now)
+      let snapshot = try await monitor.snapshot()
+      if let prometheusFile {
+        try BoundedFile.replace(prometheusFile, with: Array(snapshot.prometheusText.utf8))
+      }
+      if sendsMessage {
+        try await outbox.enqueue(.health(HealthMessage(snapshot, firmware: firmware).encoded(), created: now))
+      }
+    } catch OutboxError.refused(let refusal) {
+      // Health gives way first; that the outbox is full is told by its own alerts.
+      logger.debug("no room for a health message", metadata: ["reason": "\(refusal)"])
+    } catch {
+      logger.error("the device's health could not be told", metadata: ["reason": "\(error)"])
+    }
+  }
+
+  private func checkCertificate(at now: Timestamp, _ watch: inout CertificateWatch) async {
+    guard let certificatePath else { return }
+    do {
+      let validity = try CertificateValidity(ofCertificateAt: certificatePath)
+      guard let days = watch.check(validity, at: now) else { return }
+      let detail =
+        days == 0
+        ? "this device's certificate has ended; nothing is delivered until it is replaced"
+        : "this device's certificate ends in \(validity.daysLeft(at: now)) days; replace the file, no restart is needed"
+      logger.warning("certificate", metadata: ["reason": "\(detail)"])
+      let alert = AlertMessage(
+        code: "certificate-expiring", severity: days <= 1 ? .critical : .warning, detail: detail, at: now)
+      try await outbox.enqueue(.alert(alert.encoded(), created: now))
+    } catch {
+      logger.error("the certificate cannot be watched", metadata: ["reason": "\(error)"])
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import Foundation
+
+/// A `DeliveryDriver`: a device in a process of its own.
+final class DriverProcess {
+  private let process = Process()
+  private let output: URL
+
+  /// - Parameters:
+  ///   - folder: holds the database; `keyFile` may lie elsewhere, so that a power cut does not take it.
+  ///   - namespace: where its line begins; nil for this process's own.
+  init(
+    folder: URL, keyFile: URL, host: String = "127.0.0.1", port: UInt16, first: Int, count: Int,
+    options: [String] = [], namespace: NetworkNamespace? = nil
+  ) throws {
+    output = FileManager.default.temporaryDirectory.appending(path: "driver-\(UUID().uuidString).txt")
+    try Data().write(to: output)
+    let arguments = [folder.path, keyFile.path, host, "\(port)", "\(first)", "\(count)"] + options
+    let program = Self.executable.path
+    if let namespace {
+      process.executableURL = URL(filePath: "/usr/bin/env")
+      // `ip netns exec` becomes the program, so the process id stays its own.
+      process.arguments = ["ip", "netns", "exec", namespace.name, program] + arguments
+    } else {
+      process.executableURL = URL(filePath: program)
+      process.arguments = arguments
+    }
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    process.standardError = FileHandle.nullDevice
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+  }
+
+  deinit {
+    kill()
+    try? FileManager.default.removeItem(at: output)
+  }
+
+  /// Beside the test bundle, which `swift test` passes to a helper of the toolchain.
+  private static var executable: URL {
+    let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
+    return URL(filePath: bundle).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "DeliveryDriver")
+  }
+
+  /// A new key that only this test knows.
+  static func makeKey(in folder: URL) throws -> URL {
+    let file = folder.appending(path: "outbox.key")
+    let bytes = (0..<32).map { _ in UInt8.random(in: 0...255) }
+    try Data(bytes).write(to: file)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+    return file
+  }
+
+  /// Whole lines that it said so far.
+  func lines() throws -> [String] {
+    let text = try String(contentsOf: output, encoding: .utf8)
+    let end = text.lastIndex(of: "\n") ?? text.startIndex
+    return text[..<end].split(separator: "\n").map(String.init)
+  }
+
+  /// The numbers behind `word` at the beginning of a line.
+  func numbers(_ word: String) throws -> [Int] {
+    try lines().compactMap { line in
+      let parts = line.split(separator: " ")
+      return parts.count >= 2 && parts[0] == word ? Int(parts[1]) : nil
+    }
+  }
+
+  func says(_ beginning: String) throws -> Bool { try lines().contains { $0.hasPrefix(beginning) } }
+
+  var isRunning: Bool { process.isRunning }
+
+  /// SIGKILL, and waits for the end.
+  func kill() {
+    if process.isRunning { Foundation.kill(process.processIdentifier, SIGKILL) }
+    process.waitUntilExit()
+  }
+
+  /// SIGTERM; returns how long the end took.
+  func terminate() async throws -> Duration {
+    let clock = ContinuousClock()
+    let start = clock.now
+    Foundation.kill(process.processIdentifier, SIGTERM)
+    try await eventually("the device ends") { !self.process.isRunning }
+    guard process.terminationStatus == 0 else {
+      throw MosquittoBroker.Fault(
+        description: "the device ended with \(process.terminationStatus): \(try lines().suffix(3))")
+    }
+    return clock.now - start
+  }
+
+  /// The capture id that stands for a number.
+  static func captureID(_ number: Int) -> String {
+    "00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - String(number).count) + String(number)
+  }
+}
+
+/// Runs a command and throws with its words when it fails.
+func run(_ command: String, _ arguments: String...) throws {
+  let process = Process()
+  process.executableURL = URL(filePath: "/usr/bin/env")
+  process.arguments = [command] + arguments
+  let report = FileManager.default.temporaryDirectory.appending(path: "run-\(UUID().uuidString).txt")
+  try Data().write(to: report)
+  defer { try? FileManager.default.removeItem(at: report) }
+  let handle = try FileHandle(forWritingTo: report)
+  process.standardOutput = handle
+  process.standardError = handle
+  process.standardInput = FileHandle.nullDevice
+  try process.run()
+  process.waitUntilExit()
+  guard process.terminationStatus == 0 else {
+    let words = try String(contentsOf: report, encoding: .utf8)
+    throw MosquittoBroker.Fault(description: "\(command) \(arguments.joined(separator: " ")): \(words)")
+  }
+}
+
+/// A device's place on a network of its own: a namespace, and a pair of virtual interfaces to this process's. Its
+/// addresses are of a block for documentation (RFC 5737) and reach nothing else.
+final class NetworkNamespace {
+  let name: String
+  private let outside: String
+  private let inside: String
+  /// Of this side, where a broker listens.
+  let gateway: String
+  private let address: String
+
+  /// - Parameter isUp: whether the device's side has its address from the start.
+  init(isUp: Bool = true) throws {
+    let number = Int.random(in: 0..<32)
+    let tag = String(UInt32.random(in: 0...0xFFFFFF), radix: 16)
+    name = "tg-\(tag)"
+    outside = "tgo\(tag)"
+    inside = "tgi\(tag)"
+    gateway = "198.51.100.\(number * 4 + 1)"
+    address = "198.51.100.\(number * 4 + 2)"
+    try run("ip", "netns", "add", name)
+    try run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
+    try run("ip", "addr", "add", "\(gateway)/30", "dev", outside)
+    try run("ip", "link", "set", outside, "up")
+    try run("ip", "-n", name, "link", "set", "lo", "up")
+    if isUp { try bringUp() }
+  }
+
+  deinit {
+    try? run("ip", "link", "del", outside)
+    try? run("ip", "netns", "del", name)
+    try? FileManager.default.removeItem(atPath: "/etc/netns/\(name)")
+  }
+
+  /// Gives the device's side its address, as a router's answer does.
+  func bringUp() throws {
+    try run("ip", "-n", name, "link", "set", inside, "up")
+    try run("ip", "-n", name, "addr", "add", "\(address)/30", "dev", inside)
+  }
+
+  /// Throws every packet away from now on, or lets them pass again. Nobody is told: no RST, no ICMP.
+  func blackHole(_ isOn: Bool) throws {
+    for chain in ["INPUT", "OUTPUT"] {
+      try run("ip", "netns", "exec", name, "iptables", "-w", isOn ? "-I" : "-D", chain, "-j", "DROP")
+    }
+  }
+
+  /// Throws a share of the packets away, in both directions.
+  func lose(percent: Int) throws {
+    for chain in ["INPUT", "OUTPUT"] {
+      try run(
+        "ip", "netns", "exec", name, "iptables", "-w", "-I", chain, "-m", "statistic", "--mode", "random",
+        "--probability", "0.\(percent)", "-j", "DROP")
+    }
+  }
+
+  /// A name server that never answers.
+  func hangLookUps() throws {
+    let folder = URL(filePath: "/etc/netns/\(name)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try Data("nameserver \(gateway)\noptions timeout:30 attempts:5\n".utf8)
+      .write(to: folder.appending(path: "resolv.conf"))
+    try run("ip", "netns", "exec", name, "iptables", "-w", "-I", "OUTPUT", "-p", "udp", "-j", "DROP")
+  }
+
+  static let isPossible: Bool = {
+    guard geteuid() == 0, let probe = try? NetworkNamespace() else { return false }
+    return (try? probe.lose(percent: 1)) != nil
+  }()
+}
+
+/// An ext4 file system in a file, whose power can be cut: the shutdown ioctl throws away what was not synced.
+final class LoopDisk {
+  let mount: URL
+  private let folder: URL
+
+  init(megabytes: Int = 256) throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "disk-\(UUID().uuidString)")
+    mount = folder.appending(path: "mount")
+    try FileManager.default.createDirectory(at: mount, withIntermediateDirectories: true)
+    try run("truncate", "-s", "\(megabytes)M", image)
+    try run("mkfs.ext4", "-q", "-F", image)
+    try attach()
+  }
+
+  deinit {
+    try? run("umount", "-l", mount.path)
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  private var image: String { folder.appending(path: "image").path }
+
+  func attach() throws { try run("mount", "-o", "loop", image, mount.path) }
+
+  /// Unmounts; who still has files open must have ended.
+  func detach() throws { try run("umount", mount.path) }
+
+  /// As if the power had gone: no write reaches the disk any more, the journal included (EXT4_IOC_SHUTDOWN without a
+  /// flush). Every later call gives EIO.
+  func cutPower() throws {
+    try run(
+      "python3", "-c",
+      "import fcntl, os, struct, sys; "
+        + "fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))", mount.path)
+  }
+
+  static let isPossible: Bool = {
+    guard geteuid() == 0, let probe = try? LoopDisk(megabytes: 16) else { return false }
+    return (try? probe.cutPower()) != nil
+  }()
+}
