@@ -145,7 +145,7 @@ extension DeviceRuntime {
       progress: {})
     switch source {
     case .sensor:
-      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive())), .max)
+      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive)), .max)
     case .simulated:
       return (Self.thread(loop, try startCamera(on: Simulation.bus(settings), archive: nil)), .max)
     case .recorded(let folder):

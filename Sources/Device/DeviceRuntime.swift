@@ -72,7 +72,7 @@ package struct DeviceRuntime {
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive())
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
