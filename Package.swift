@@ -147,7 +147,8 @@ let testTargets: [Target] = [
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["Device", "DeviceSimulation", "Storage", logging] + core.map { .byName(name: $0.name) }),
+    uses: ["CloudLink", "ConfigurationFiles", "Device", "DeviceSimulation", "Storage", logging]
+      + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 
