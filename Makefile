@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help bench-delivery demo test models-check test-faults test-package bench bench-readers deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
+.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ GRAPH_SEED ?= 1
 compare-inference: ## fresh random graphs against LiteRT's reference kernels: GRAPHS=500 GRAPH_SEED=1
 	@Scripts/compare-inference $(GRAPHS) $(GRAPH_SEED)
 
-bench: ## the camera's maths beside a scalar peer, in the same run
+bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder
 	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
 
 bench-readers: build ## the tag decoders on 1 MB of reader bytes: READER_RUNS=21
@@ -74,6 +74,17 @@ test-faults: ## the long fault matrix: FAULT_CAPTURES=250 FAULT_ROUNDS=50 FAULT_
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
 	  --filter 'FaultTests|KillTests|DamageTests|FullDiskTests'
 
+models: ## every model from nothing, its card and the report (Python registry only)
+	$(MAKE) -C Models/training all
+
+NAME ?= screening-fold
+
+model: ## one model from nothing: NAME=screening-fold
+	$(MAKE) -C Models/training $(NAME)
+
+models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts
+	$(MAKE) -C Models/training statistics
+
 models-check: build ## each model's hash, manifest and golden outputs on the device's engine
 	.build/release/thermograph model verify --directory Models
 
@@ -85,8 +96,23 @@ test-package: deb ## install, upgrade, remove and purge it in a clean chroot (ro
 	@Scripts/install-packages package
 	@Scripts/test-package $(lastword $(sort $(wildcard out/thermograph_*_$(shell dpkg --print-architecture).deb)))
 
+arm64: ## the same sources for arm64, in out/arm64: 5 GB and a compiler from the archive, once (root)
+	@Scripts/install-packages build arm64
+	@Scripts/build-arm64
+
+test-arm64: build arm64 ## a capture and the golden vectors on it under emulation, beside this machine's own
+	@Scripts/test-arm64
+
+deb-arm64: arm64 ## the Debian package for arm64, in out/
+	@Scripts/install-packages package arm64
+	@BINARY=out/arm64/thermograph ARCHITECTURE=arm64 SYSROOT=.build-arm64/sysroot \
+	  SWIFT_RELEASE=$$(cat out/arm64/swift-release) RUN='qemu-aarch64-static -L .build-arm64/sysroot' Scripts/build-deb
+
 reference: build ## Docs/configuration-keys.md from the table of keys
 	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
+
+docs: build ## the reference of every module from the doc comments, in out/docs; a warning of DocC is an error
+	@Scripts/docs
 
 error-catalogue: ## every error message, from the source
 	@Scripts/error-catalogue

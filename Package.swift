@@ -76,22 +76,26 @@ let core: [Target] = [
   module("Identification", in: .core, uses: ["Provenance"]),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
-  module("Forwarding", in: .core, uses: ["Provenance", "Screening"]),
+  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
 ]
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
+  module("SystemCalls", in: .adapters, uses: ["CLinux"]),
   module("LocalFiles", in: .adapters),
   module(
     "LinuxIO", in: .adapters,
-    uses: ["Provenance", "Thermography", "Identification", "LocalFiles", "CI2C", "CGPIO", "CLinux"]),
+    uses: [
+      "Provenance", "Thermography", "Identification", "SystemCalls", "LocalFiles", "CI2C", "CGPIO", "CLinux",
+    ]),
   module(
-    "Storage", in: .adapters, uses: ["Provenance", "Forwarding", "CSQLite", "COpenSSL", "CLinux"]),
+    "Storage", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CSQLite", "COpenSSL"]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
-    "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "CMosquitto", "CLinux"]),
+    "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CMosquitto"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
+  module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
@@ -118,20 +122,21 @@ let testTargets: [Target] = [
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
-  tests(of: "Identification", uses: ["Identification", "Provenance"]),
+  tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
+  tests(of: "SystemCalls", uses: ["SystemCalls"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
   tests(
     of: "LinuxIO",
-    uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "DeviceSimulation"]),
+    uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "SystemCalls", "DeviceSimulation"]),
   // Stores captures until a test kills it.
   .executableTarget(
     name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
     swiftSettings: strict),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Provenance", "CSQLite", "OutboxWriter"]),
+  tests(of: "Storage", uses: ["Storage", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
@@ -141,13 +146,18 @@ let testTargets: [Target] = [
   // A device's outbox and delivery until a test kills it or cuts its line.
   .executableTarget(
     name: "DeliveryDriver",
-    dependencies: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging],
+    dependencies: [
+      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", "SystemCalls", logging,
+    ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
+  tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["CloudLink", "ConfigurationFiles", "Device", "DeviceSimulation", "Storage", logging]
+    uses: [
+      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", "SystemCalls", logging,
+    ]
       + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
@@ -158,8 +168,8 @@ let benchmarks: [Target] =
   ? []
   : [
     .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography"], path: "Benchmarks/ThermographBenchmarks",
-      swiftSettings: strict),
+      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Screening"],
+      path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
       name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),

@@ -9,6 +9,8 @@ struct Benchmark {
   var unitsPerRun: Int
   /// The benchmark that this one is compared with, by name, within the same suite.
   var peer: String?
+  /// What a run may take at most on this class of machine, by the project's own goal.
+  var goalMilliseconds: Double?
   /// Runs the work so many times; what it returns keeps the work alive.
   var run: (_ times: Int) -> Double
 }
@@ -48,6 +50,12 @@ struct BenchmarkSuite {
         row(
           benchmark.name, fixed(minimum, 0), fixed(sorted[sorted.count / 2], 0),
           fixed(minimum / Double(benchmark.unitsPerRun), 2), benchmark.unit, ratio))
+    }
+    for (index, benchmark) in benchmarks.enumerated() {
+      guard let goal = benchmark.goalMilliseconds else { continue }
+      let sorted = samples[index].sorted()
+      let median = sorted[sorted.count / 2] / 1e6
+      print("\(benchmark.name): median \(fixed(median, 3)) ms; goal: at most \(fixed(goal, 1)) ms")
     }
   }
 

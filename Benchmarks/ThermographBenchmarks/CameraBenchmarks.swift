@@ -76,7 +76,7 @@ enum CameraBenchmarks {
     return result
   }
 
-  private static func sensor<Words>(_ file: String, _ parse: ([UInt8], String) throws -> Words) throws -> Words {
+  static func sensor<Words>(_ file: String, _ parse: ([UInt8], String) throws -> Words) throws -> Words {
     let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
     let path = "/\(folder)/Hardware/sensors/melexis-example/\(file)"
     guard let stream = fopen(path, "r") else { throw MissingFile(path: path) }

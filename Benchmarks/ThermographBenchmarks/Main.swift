@@ -1,6 +1,8 @@
 @main
 struct ThermographBenchmarks {
   static func main() throws {
-    for suite in [try CameraBenchmarks.suite()] { suite.report() }
+    for suite in [try CameraBenchmarks.suite(), try VerdictBenchmarks.suite(), ReaderBenchmarks.suite()] {
+      suite.report()
+    }
   }
 }

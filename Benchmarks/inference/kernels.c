@@ -75,19 +75,24 @@ static const layer layers[] = {
     {"depthwise 10x8 1->8 s2 at 49x10", 49, 10, 1, 8, 10, 8, 2, 0, 1},
 };
 
-static void bench_layer(tgk_level level, const layer *l, double clock) {
+static void bench_layer(tgk_level level, const layer *l, tgk_weight_form form, double clock) {
   tgk_conv_geometry g = {
       .batch = 1, .input_height = l->height, .input_width = l->width, .input_channels = l->in,
       .output_channels = l->out, .kernel_height = l->kernel_height, .kernel_width = l->kernel_width,
       .stride_height = l->stride, .stride_width = l->stride, .dilation_height = 1, .dilation_width = 1, .groups = 1,
       .input_zero_point = -128, .output_zero_point = -128, .activation_min = -128, .activation_max = 127,
-      .pool = l->pool ? TGK_POOL_MAX_2X2 : TGK_POOL_NONE};
+      .pool = l->pool ? TGK_POOL_MAX_2X2 : TGK_POOL_NONE, .weight_form = form};
   g.output_height = (l->height + l->stride - 1) / l->stride;
   g.output_width = (l->width + l->stride - 1) / l->stride;
   const int above = (g.output_height - 1) * l->stride + l->kernel_height - l->height;
   const int beside = (g.output_width - 1) * l->stride + l->kernel_width - l->width;
   g.pad_top = above > 0 ? above / 2 : 0;
   g.pad_left = beside > 0 ? beside / 2 : 0;
+  if (form == TGK_WEIGHTS_SMALLEST) {
+    tgk_conv_geometry fastest = g;
+    fastest.weight_form = TGK_WEIGHTS_FASTEST;
+    if (l->depthwise || tgk_conv_packed_size(level, &fastest) == tgk_conv_packed_size(level, &g)) return;
+  }
   const size_t depth = l->depthwise ? 1 : (size_t)l->in;
   const size_t weight_count = (size_t)l->out * l->kernel_height * l->kernel_width * depth;
   const size_t input_count = (size_t)l->height * l->width * l->in;
@@ -98,8 +103,8 @@ static void bench_layer(tgk_level level, const layer *l, double clock) {
   for (size_t i = 0; i < weight_count; i++) weights[i] = (int8_t)(rand() % 255 - 127);
   for (size_t i = 0; i < input_count; i++) input[i] = (int8_t)(rand() % 256 - 128);
   for (int i = 0; i < l->out; i++) multiplier[i] = 1500000000 + i, shift[i] = -9, bias[i] = i * 100;
-  void *packed = aligned(
-      l->depthwise ? tgk_depthwise_packed_size(level, &g) : tgk_conv_packed_size(level, &g));
+  const size_t packed_size = l->depthwise ? tgk_depthwise_packed_size(level, &g) : tgk_conv_packed_size(level, &g);
+  void *packed = aligned(packed_size);
   void *scratch = aligned(
       l->depthwise ? tgk_depthwise_scratch_size(level, &g) : tgk_conv_scratch_size(level, &g));
   (l->depthwise ? tgk_depthwise_pack : tgk_conv_pack)(level, &g, weights, bias, multiplier, shift, packed);
@@ -114,8 +119,10 @@ static void bench_layer(tgk_level level, const layer *l, double clock) {
   }
   qsort(times, rounds, sizeof *times, compare);
   printf(
-      "%-11s %-32s %9.2f us  (median %9.2f)  %7.1f GMAC/s  %6.2f MAC/cycle\n", tgk_level_name(level), l->name,
-      times[0] * 1e6, times[rounds / 2] * 1e6, macs / times[0] * 1e-9, macs / times[0] * 1e-9 / clock);
+      "%-11s %-24s %-7s %9.2f us  (median %9.2f)  %7.1f GMAC/s  %6.2f MAC/cycle  weights x%.2f\n",
+      tgk_level_name(level), l->name, form == TGK_WEIGHTS_SMALLEST ? "small" : "", times[0] * 1e6,
+      times[rounds / 2] * 1e6, macs / times[0] * 1e-9, macs / times[0] * 1e-9 / clock,
+      (double)packed_size / (double)weight_count);
   free(weights), free(input), free(output), free(bias), free(multiplier), free(shift), free(packed), free(scratch);
 }
 
@@ -198,7 +205,10 @@ int main(int argc, char **argv) {
   for (int l = 0; l < TGK_LEVEL_COUNT; l++) {
     const tgk_level level = (tgk_level)l;
     if (!tgk_level_is_available(level) || (only && strcmp(only, tgk_level_name(level)) != 0)) continue;
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) bench_layer(level, &layers[i], clock);
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+      bench_layer(level, &layers[i], TGK_WEIGHTS_FASTEST, clock);
+      bench_layer(level, &layers[i], TGK_WEIGHTS_SMALLEST, clock);
+    }
     bench_dense(level, 2304, 64, clock);
     bench_dense(level, 1536, 10, clock);
     bench_dense(level, 64, 3, clock);

@@ -68,8 +68,8 @@ def digiscope_cnn():
 def quality(faults, views):
     """Two heads on the whole frame: what is wrong with the capture, and which view it is."""
     x = start = keras.Input((24, 32, 1))
-    x = L.MaxPooling2D(2)(_conv(x, 16))
-    x = L.MaxPooling2D(2)(_conv(_conv(x, 24), 24))
+    x = L.MaxPooling2D(2)(_conv(_conv(x, 12), 16))
+    x = L.MaxPooling2D(2)(_conv(x, 24))
     x = L.MaxPooling2D(2)(_conv(x, 32))
     x = L.Dropout(0.2)(L.Flatten()(x))
     fault = L.Dense(faults, activation="softmax", name="fault")(L.Dense(32, activation="relu")(x))

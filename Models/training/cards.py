@@ -31,7 +31,8 @@ def screening(m):
     span = lambda name: f"{f[name]:.3f} ({i[name][0]:.3f}-{i[name][1]:.3f})"
     lines = [
         f"Synthetic test set: {f['captures']} captures of {f['patients']} synthetic patients, half with a lesion; "
-        "intervals are 95 %, bootstrap over patients.", "",
+        "intervals are 95 %, bootstrap over patients. Calibrated probabilities hold at that share of one half and in no "
+        "population.", "",
         "| figure | value |", "|---|---|",
         f"| AUC | {span('AUC')} |",
         f"| sensitivity (above the upper threshold) | {span('sensitivity')} |",
@@ -39,12 +40,19 @@ def screening(m):
         f"| healthy flagged | {percent(f['healthy_flagged'])} |",
         f"| lesions below the lower threshold | {percent(f['missed_below'])} |",
         f"| uncertain | {percent(f['uncertain'])} |",
+        f"| withheld because a part of the body is flatter than skin | {percent(m['withheld'])} |",
         f"| Brier, ECE (15 bins), MCE | {f['Brier']:.3f}, {f['ECE']:.3f}, {f['MCE']:.3f} |",
         f"| outcome changes from float to int8 | {percent(m['int8_float_flips'])} |",
     ]
     for kind, text in (("noise", "noise of 30 % of the body's sd"), ("pixels", "30 % of the pixels with noise of 1 sd")):
         r = m["robustness"][kind]
         lines.append(f"| {text}: AUC, same outcome | {r['AUC']:.3f}, {percent(r['same_outcome'])} |")
+    lower, upper = m["thresholds"]["lower"], m["thresholds"]["upper"]
+    lines += ["", "Above is spoken "
+              + ("never" if upper == 127 else f"from raw {upper} on")
+              + (", below never" if lower == -128 else f", below up to raw {lower}")
+              + ": each only where it is at least twice as frequent among those it speaks of as among the others, and "
+              "flags at most 5 % of the healthy or misses at most 10 % of the lesions, on the validation set."]
     lines += ["", "By the warming at the surface (tumour and vessels, degC), against all healthy:", "",
               "| warming | captures | AUC | above the threshold |", "|---|---|---|---|"]
     lines += [f"| {k} | {v['captures']} | {v['AUC']:.3f} | {percent(v['above'])} |" for k, v in m["by_warming"].items()]
@@ -56,10 +64,15 @@ def screening(m):
     return lines
 
 
-def head(title, h, flips, extra=()):
+DISTURBED = {"noise": "noise of 30 % of the body's sd on all pixels", "pixels": "noise of 1 sd on 30 % of the pixels",
+             "counters": "every counter changed by up to 30 %"}
+
+
+def head(title, h, flips, robustness, extra=()):
     lines = ["", f"**{title}**: accuracy {percent(h['accuracy'])} on {h['captures']} synthetic samples; Brier "
-             f"{h['Brier']:.3f}, ECE {h['ECE']:.3f}, MCE {h['MCE']:.3f}; first choice changes from float to int8 in "
-             f"{percent(flips)}.", *extra, "", "| class | recall |", "|---|---|"]
+             f"{h['Brier']:.3f}, ECE {h['ECE']:.3f} (15 bins), MCE {h['MCE']:.3f}; first choice changes from float to "
+             f"int8 in {percent(flips)}.",
+             *[f"Accuracy with {DISTURBED[kind]}: {percent(value)}." for kind, value in robustness.items()], *extra, "", "| class | recall |", "|---|---|"]
     return lines + [f"| {k} | {percent(v)} |" for k, v in h["recall"].items()]
 
 
@@ -67,17 +80,17 @@ def figures(m):
     if m["kind"] == "screening":
         return screening(m)
     if m["kind"] == "classes":
-        return head("Classes", m["classes"], m["int8_float_flips"])
+        return head("Classes", m["classes"], m["int8_float_flips"], m["robustness"]["classes"])
     if m["kind"] == "quality":
-        lines = head("Faults", m["fault"], m["int8_float_flips"]["fault"]) + head(
-            "Views", m["view"], m["int8_float_flips"]["view"])
+        lines = head("Faults", m["fault"], m["int8_float_flips"]["fault"], m["robustness"]["fault"]) + head(
+            "Views", m["view"], m["int8_float_flips"]["view"], {})
         lines += ["", f"A capture is accepted from {m['minimum']}/256 for `good` on; accepted shares by what the "
                   "capture really was:", "", "| capture | accepted |", "|---|---|"]
         return lines + [f"| {k} | {percent(v)} |" for k, v in m["accepted"].items()]
     lines = []
     for name in ("health", "cyber"):
         h = m[name]
-        lines += head(name.capitalize(), h, m["int8_float_flips"][name], [
+        lines += head(name.capitalize(), h, m["int8_float_flips"][name], m["robustness"][name], [
             f"Any anomaly against normal: AUC {h['anomaly_AUC']:.3f}, false alarms {percent(h['false_alarms'])} of "
             "normal windows."])
     return lines
@@ -93,7 +106,7 @@ def card(name):
         f"{m['parameters']} parameters, {m['macs']} multiply-accumulates, {m['tflite_bytes']} bytes; int8 in and out, "
         "weights per channel. Training data: "
         f"`{manifest['training_data']['id']}` (synthetic), {next(iter(m['training'].values()))} samples, "
-        f"{m['training']['epochs']} epochs. Licence: {manifest['licence']}.", "",
+        f"{m['training']['epochs']} epochs, made in {m['training']['all_seconds']} s on two shared cores. Licence: {manifest['licence']}.", "",
         "## Measured", *figures(m), "",
         "Every number here is printed by `Models/training/make_models.py` and kept in `metrics.json`. None of them says "
         "anything about patients."]

@@ -46,13 +46,23 @@ def balanced(raw, truth):
     return max(range(-127, 128), key=lambda q: (raw[truth] >= q).mean() + (raw[~truth] < q).mean())
 
 
-def thresholds(raw, truth, false_positive=0.05, false_negative=0.10):
-    """(lower, upper): flagged healthy at most `false_positive`; missed at most `false_negative`."""
+def thresholds(raw, truth, false_positive=0.05, false_negative=0.10, ratio=2.0, captures=20):
+    """(lower, upper): above flags at most `false_positive` of the healthy, below misses at most `false_negative` of the
+    ill, and either is spoken only where it is `ratio` times as frequent among those it speaks of as among the others,
+    on at least `captures` captures. A side that never gets there is left out (-128 and 127)."""
     healthy, ill = raw[~truth], raw[truth]
-    upper = next(q for q in range(-127, 129) if (healthy >= q).mean() <= false_positive)
-    lower = max([q for q in range(-128, 127) if (ill <= q).mean() <= false_negative], default=-128)
-    upper = min(upper, 127)
-    return int(min(lower, upper - 1)), int(upper)
+    share = lambda hits: hits.mean()
+    above = [q for q in range(-127, 127) if share(healthy >= q) <= false_positive and (raw >= q).sum() >= captures
+             and share(ill >= q) >= ratio * share(healthy >= q)]
+    upper = min(above, default=127)
+    below = [q for q in range(-127, upper) if share(ill <= q) <= false_negative and (raw <= q).sum() >= captures
+             and share(healthy <= q) >= ratio * share(ill <= q)]
+    return int(max(below, default=-128)), int(upper)
+
+
+def band(raw, lower, upper):
+    """0 below, 1 uncertain, 2 above; as DecisionThresholds.band of the device."""
+    return np.where((raw <= lower) & (lower > -128), 0, np.where((raw >= upper) & (upper < 127), 2, 1))
 
 
 def bootstrap(patients, figure, draws=400, seed=3):
@@ -79,7 +89,7 @@ def binary(raw, table, lower, upper, truth, patients):
     """The figures of a screening model, by name."""
     probability = np.array(table)[raw.astype(int) + 128] / 1e6
     ece, mce, rows = calibration_errors(probability, truth)
-    above, below = raw >= upper, raw <= lower
+    above, below = band(raw, lower, upper) == 2, band(raw, lower, upper) == 0
     share = lambda hits, of: lambda i: float(hits[i][of[i]].mean())
     figures = {
         "patients": int(len(np.unique(patients))), "captures": int(len(raw)),

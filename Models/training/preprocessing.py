@@ -14,6 +14,10 @@ class Featureless(ValueError):
     """All pixels are equal."""
 
 
+class Structureless(ValueError):
+    """A part of the body is flatter than any skin."""
+
+
 def rounded(numerator, denominator):
     """numerator / denominator to the nearest integer, a half away from zero; the denominator is above 0."""
     numerator = np.asarray(numerator, dtype=np.int64)
@@ -73,6 +77,13 @@ def body_mask(x):
     return mask, columns - 1 + rounded(offset, count)
 
 
+def flattest(x, mask, size):
+    """The smallest range of `size` x `size` pixels that all belong to the body, one a frame; 1 << 40 without such."""
+    windows = lambda a: np.lib.stride_tricks.sliding_window_view(a, (size, size), axis=(1, 2))
+    spread = windows(x).max(axis=(3, 4)) - windows(x).min(axis=(3, 4))
+    return np.where(windows(mask).all(axis=(3, 4)), spread, 1 << 40).min(axis=(1, 2))
+
+
 def pairs(mask, midline):
     """Indices of the left and right pixel at each distance, and where both belong to the body."""
     n, rows, columns = mask.shape
@@ -125,6 +136,10 @@ def _step(x, mask, midline, step):
         return (x, *body_mask(x))
     if kind == "fill-background":
         return np.where(mask, x, step["value"]), mask, midline
+    if kind == "require-structure":
+        if (flattest(x, mask, step["size"]) < step["range"]).any():
+            raise Structureless(f"{step['size']} x {step['size']} pixels of the body within {step['range']} centikelvin")
+        return x, mask, midline
     if kind == "subtract-mean":
         where = _region(x, mask, step["region"])
         mean = rounded((x * where).sum(axis=(1, 2)), where.sum(axis=(1, 2)))
@@ -162,6 +177,22 @@ def _step(x, mask, midline, step):
         q = np.clip(rounded(x, step["divisor"]) + step["zero_point"], -128, 127).astype(np.int8)
         return q if q.ndim == 4 else q[..., None], mask, midline
     raise ValueError(f"unknown step {kind}")
+
+
+def unguarded(steps):
+    """The chain without the step that withholds: for training, and for counting what it withholds."""
+    return [step for step in steps if step["step"] != "require-structure"]
+
+
+def withheld(steps, celsius):
+    """bool [n]: what `require-structure` refuses."""
+    result = np.zeros(len(celsius), bool)
+    for i, frame in enumerate(celsius):
+        try:
+            apply(steps, frame[None])
+        except Structureless:
+            result[i] = True
+    return result
 
 
 def apply(steps, celsius):

@@ -17,31 +17,34 @@ struct CameraLoop: Sendable {
   let time: any TimeSource
   let clock: any SensorClock
   let logger: Logger
-  /// Called once a sub-page, for the watchdog.
+  /// Where `status` looks; nil at a terminal, which looks itself.
+  let board: StatusBoard?
+  /// Called at each turn of the loop, lost camera or not, for the watchdog.
   let progress: @Sendable () -> Void
 
   /// Runs until `stop` is raised. `camera` has been started.
-  func run(_ camera: consuming ThermalCamera, until stop: StopFlag) throws {
+  func run(_ camera: consuming some CameraSource, until stop: StopFlag) throws {
     var camera = camera
-    var drift = AmbientDrift()
-    var began: Timestamp?
-    var framesWanted = 0
-    var framesReported = -1
+    var drift = TemperatureDrift()
+    var underWay: CaptureUnderWay?
+    var watch = Watch()
     var isLost = false
+    board?.cameraStarted(camera)
     while !stop.isRaised {
+      progress()
       while let command = commands.take() {
         switch command {
-        case .capture(let frames):
+        case .capture(let captureID, let frames):
           camera.begin(
             CaptureRequest(
               frames: frames, emissivity: acquisition.emissivity, reflectedCelsius: acquisition.reflectedCelsius,
               motionLimitCelsius: acquisition.motionLimitCelsius))
-          began = time.now()
-          framesWanted = frames
-          framesReported = -1
+          underWay = CaptureUnderWay(captureID: captureID, began: time.now(), framesWanted: frames)
         case .cancel:
           camera.cancel()
-          began = nil
+          underWay = nil
+        case .watch(let period):
+          watch = Watch(periodMilliseconds: period)
         }
       }
       let step: CameraStep
@@ -51,14 +54,15 @@ struct CameraLoop: Sendable {
         if !isLost {
           isLost = true
           camera.cancel()
-          began = nil
+          underWay = nil
           drift.forget()
           events.send(.cameraLost(reason: "\(error)"))
+          board?.cameraLost("\(error)")
         }
         try recover(&camera, from: error)
         continue
       }
-      progress()
+      board?.cameraDelivered(step, subPagesPerSecond: camera.subPagesPerSecond)
       if isLost {
         isLost = false
         events.send(.cameraReturned)
@@ -66,27 +70,59 @@ struct CameraLoop: Sendable {
       let now = time.now()
       drift.add(step.ambientCelsius, at: now)
       for event in camera.takeEvents() { events.send(.camera(event)) }
-      guard let start = began else { continue }
-      if let frames = step.framesAveraged, frames != framesReported {
-        framesReported = frames
+      if watch.isDue(at: now) {
+        events.send(
+          .live(
+            LivePicture(
+              image: camera.live, ambientCelsius: step.ambientCelsius, motionCelsius: step.motionCelsius,
+              settling: step.settling, at: now)))
+      }
+      guard let capture = underWay else { continue }
+      if let frames = step.framesAveraged, frames != capture.framesReported {
+        underWay?.framesReported = frames
         // Some eight reports a capture: enough for a progress display, and no flood in the log.
-        if frames.isMultiple(of: max(1, framesWanted / 8)) {
-          events.send(.averaging(framesAveraged: frames, of: framesWanted))
+        if frames.isMultiple(of: max(1, capture.framesWanted / 8)) {
+          events.send(
+            .averaging(captureID: capture.captureID, framesAveraged: frames, of: capture.framesWanted))
         }
       }
       if step.captureComplete, let thermogram = camera.takeThermogram() {
-        began = nil
+        underWay = nil
         events.send(
           .thermogram(
             CapturedThermogram(
-              thermogram: thermogram, cameraSerial: camera.eeprom?.serialNumber ?? "",
-              ambientDriftCelsiusPerMinute: drift.celsiusPerMinute, began: start, ended: now)))
+              captureID: capture.captureID, thermogram: thermogram,
+              cameraSerial: camera.serialNumber,
+              ambientDriftCelsiusPerMinute: drift.celsiusPerMinute, began: capture.began, ended: now)))
       }
     }
   }
 
+  private struct CaptureUnderWay {
+    var captureID: RandomIdentifier
+    var began: Timestamp
+    var framesWanted: Int
+    var framesReported = -1
+  }
+
+  /// When the next live picture is due.
+  private struct Watch {
+    var periodMilliseconds: Int?
+    private var next: UInt64 = 0
+
+    init(periodMilliseconds: Int? = nil) {
+      self.periodMilliseconds = periodMilliseconds
+    }
+
+    mutating func isDue(at now: Timestamp) -> Bool {
+      guard let periodMilliseconds, now.monotonicNanoseconds >= next else { return false }
+      next = now.monotonicNanoseconds + UInt64(max(periodMilliseconds, 0)) * 1_000_000
+      return true
+    }
+  }
+
   /// Waits before the next try; the driver itself retries, backs off and opens the bus again.
-  private func recover(_ camera: inout ThermalCamera, from error: SensorError) throws {
+  private func recover(_ camera: inout some CameraSource, from error: SensorError) throws {
     switch error {
     case .lost(let nextAttempt):
       // In slices, so that a stop is never kept waiting.
@@ -94,7 +130,8 @@ struct CameraLoop: Sendable {
     case .otherSensor:
       logger.warning("another sensor was plugged in; reading its calibration")
       do {
-        try camera.start()
+        try camera.startAnew()
+        board?.cameraStarted(camera)
       } catch {
         logger.error("camera", metadata: ["reason": "\(error)"])
         clock.sleep(untilMicroseconds: clock.nowMicroseconds + 250_000)
@@ -102,28 +139,5 @@ struct CameraLoop: Sendable {
     default:
       break
     }
-  }
-}
-
-/// How fast the sensor's own temperature changes, from one reading a second over the last minute.
-struct AmbientDrift {
-  private static let windowSeconds = 60
-  private var readings: [(second: UInt64, celsius: Double)] = []
-
-  mutating func forget() { readings.removeAll(keepingCapacity: true) }
-
-  mutating func add(_ celsius: Double, at instant: Timestamp) {
-    let second = instant.monotonicNanoseconds / 1_000_000_000
-    guard second != readings.last?.second else { return }
-    if readings.count > Self.windowSeconds { readings.removeFirst() }
-    readings.append((second, celsius))
-  }
-
-  /// degC a minute; nil until a minute has been seen.
-  var celsiusPerMinute: Double? {
-    guard let first = readings.first, let last = readings.last else { return nil }
-    let seconds = last.second - first.second
-    guard seconds >= UInt64(Self.windowSeconds) - 2 else { return nil }
-    return (last.celsius - first.celsius) * 60 / Double(seconds)
   }
 }

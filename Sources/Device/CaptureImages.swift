@@ -1,6 +1,7 @@
 import Forwarding
 import ImageFiles
 import Provenance
+import Screening
 import Thermography
 
 /// The image files of one capture, as they are sealed and sent.
@@ -19,14 +20,15 @@ struct CaptureImages {
   ///   - captureID: written into the view.
   ///   - capturedAt: the images' tIME.
   ///   - manifest: JSON for the master's iTXt chunk: what a reader needs who has only this file.
+  ///   - occlusion: for the doctor, where the technician asked for it.
   init(
     of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, manifest: String,
-    digests: some MessageDigests
+    occlusion: OcclusionMap? = nil, digests: some MessageDigests
   ) throws(PNGError) {
     let view = ThermogramView(captureID: captureID.description).render(thermogram)
     let columns = SensorGeometry.columns
     let rows = SensorGeometry.rows
-    let images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
+    var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
       (
         "master.png", .master,
         PNGImage(
@@ -50,6 +52,7 @@ struct CaptureImages {
           calibration: .millikelvinDifference, modified: capturedAt)
       ),
     ]
+    if let occlusion { images.append(("occlusion.png", .occlusion, occlusion.image(modified: capturedAt))) }
     var files: [File] = []
     for (name, kind, image) in images {
       let bytes = try image.encoded()
@@ -57,10 +60,23 @@ struct CaptureImages {
         File(
           reference: .init(
             name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
-            sha256: Hexadecimal.text(of: digests.sha256(bytes))),
+            sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: kind == .occlusion ? OcclusionMap.label : nil),
           bytes: bytes))
     }
     self.files = files
+  }
+}
+
+extension OcclusionMap {
+  /// 32x24 grey levels with what must be said of them in the text chunks.
+  package func image(modified: Timestamp?) -> PNGImage {
+    PNGImage(
+      width: SensorGeometry.columns, height: SensorGeometry.rows, samples: .grey8(grey), modified: modified,
+      texts: [
+        ("thermograph:label", Self.label),
+        ("thermograph:scale", "relative; 255 is a mean change of the raw int8 score by \(peakChange)"),
+        ("thermograph:intended-use", Verdict.intendedUse),
+      ])
   }
 }
 

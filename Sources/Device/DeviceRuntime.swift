@@ -21,28 +21,30 @@ package struct DeviceStartError: Error, Sendable, CustomStringConvertible {
 
 /// The running device: opens everything in the order of dependence, starts the services, and ends them in reverse.
 ///
-///     keys -> outbox -> model -> reader, camera -> delivery -> capture -> READY
+///     keys -> outbox -> model -> reader, camera, panel -> delivery -> session -> READY
 package struct DeviceRuntime {
   /// The release of this program, as records state it.
   package static let firmware = "0.1.0"
 
   let settings: Settings
-  private let configurationText: String
+  let live: LiveSettings
+  let configurationText: String
   private let credentialsDirectory: String?
-  private let notifier: ServiceNotifier?
+  let notifier: ServiceNotifier?
   let logger: Logger
 
   /// - Parameters:
-  ///   - settings: checked.
+  ///   - live: the settings, checked, and the files they come from.
   ///   - configurationText: the effective configuration, of which records carry the hash.
   ///   - credentialsDirectory: systemd's `$CREDENTIALS_DIRECTORY`.
   ///   - notifier: nil when systemd did not start this process.
   package init(
-    settings: Settings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
+    live: LiveSettings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
     logger: Logger
   ) {
     self.notifier = notifier
-    self.settings = settings
+    self.live = live
+    settings = live.settings
     self.configurationText = configurationText
     self.credentialsDirectory = credentialsDirectory
     self.logger = logger
@@ -54,7 +56,7 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let time = try SystemClock()
     let digests = OpenSSLDigests()
-    let siteKey = try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
+    let siteKey = try secretBytes(settings.patients.siteKeyFile)
     let outbox = try openOutbox(time: time, digests: digests)
     let network = try loadScreeningNetwork(digests: digests)
     let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
@@ -64,30 +66,35 @@ package struct DeviceRuntime {
 
     let events = DeviceEvents(logger: logger)
     let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
-    let reader = ReaderService(settings: try readerSettings(path: readerPath), events: events, time: time)
+    let readerSettings = try readerSettings(path: readerPath)
+    let board = StatusBoard(bus: settings.camera.bus, reader: readerSettings)
+    let reader = ReaderService(settings: readerSettings, events: events, time: time, board: board)
+    let heartbeats = Heartbeats(
+      watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus())
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
-    let cameraBox = Handover(camera)
-    let cameraService = ThreadService(name: "camera") { stop in
-      guard let camera = cameraBox.take() else { return }
-      try cameraLoop.run(camera, until: stop)
-    }
+      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: board,
+      progress: { heartbeats.beat(.camera) })
+    let cameraService = Self.thread(cameraLoop, camera)
 
-    let coordinator = CaptureCoordinator(
-      constants: .init(
-        site: settings.device.site, device: settings.device.id, lens: settings.camera.lens.rawValue,
-        distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
-        firmware: Self.firmware, configurationSHA256: configurationSHA256),
-      events: events.stream, camera: commands, outbox: outbox,
-      patientReference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
-      assessor: Assessor(network: network, limits: GateLimits(settings.gates)), digests: digests, time: time,
-      generator: SystemRandomNumberGenerator(), logger: logger,
-      captureChanged: { simulation?.captureChanged($0) })
+    let panel = PanelService.panel(settings, on: simulation?.panel, time: time, logger: logger)
+    let policy = try SessionService.Policy(settings, logger: logger)
+    let session = SessionService(
+      policy: policy,
+      parts: .init(
+        camera: commands, store: OutboxStore(outbox: outbox),
+        reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
+        journal: SessionJournal(path: settings.paths.stateDirectory + "/session.json"),
+        recorder: CaptureRecorder(
+          constants: .init(settings, configurationSHA256: configurationSHA256), digests: digests),
+        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap),
+      assessor: try loadAssessor(network: network, limits: policy.limits, digests: digests), events: events, time: time,
+      generator: SystemRandomNumberGenerator(), logger: logger)
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
     var delivery: DeliveryService?
@@ -108,12 +115,17 @@ package struct DeviceRuntime {
     var services: [any Service] = [
       OutboxService(
         outbox: outbox, logger: logger, reseals: settings.outbox.olderKeyFile != nil,
-        recovered: { [delivery] in delivery?.outboxChanged() })
+        recovered: { [delivery] in delivery?.outboxChanged() }, noticed: { events.send(.outbox($0)) })
     ]
     services += deliveryServices(outbox: outbox, delivery: delivery, time: time, clockFloor: clockFloor)
-    services += [cameraService, reader, coordinator]
+    services += [cameraService, reader, session]
+    if let panel { services.append(PanelService(panel: panel, events: events)) }
     if let simulation { services.append(simulation) }
-    services.append(ReadinessService(logger: logger, notifier: notifier))
+    services += supervision(
+      .init(
+        heartbeats: heartbeats, board: board, events: events, session: session.control, outbox: outbox,
+        delivery: delivery, models: models,
+        configurationSHA256: configurationSHA256, time: time, topics: topics))
     let group = ServiceGroup(
       configuration: .init(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -126,7 +138,7 @@ package struct DeviceRuntime {
 
   // MARK: - Opening
 
-  private func path(of secret: SecretReference) throws -> String {
+  func path(of secret: SecretReference) throws -> String {
     guard let path = secret.path(credentialsDirectory: credentialsDirectory) else {
       throw DeviceStartError(
         "\(secret.configurationText): systemd passed no credentials; add LoadCredential= to the unit or name a file")
@@ -134,7 +146,11 @@ package struct DeviceRuntime {
     return path
   }
 
-  private func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
+  func secretBytes(_ secret: SecretReference) throws -> [UInt8] {
+    try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
+  }
+
+  func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
     let key = try KeyFile.load(
       path: path(of: settings.outbox.keyFile), digests: digests, requirePrivate: settings.outbox.keyFile.isFile)
     var older: [SealingKey] = []
@@ -145,35 +161,33 @@ package struct DeviceRuntime {
       path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
       retentionSeconds: settings.outbox.retentionDays * 86_400)
     configuration.quota = OutboxQuota(settings.outbox)
+    // The table of alerts says whether and how urgently.
+    configuration.alertsWhenFilling = false
     return try Outbox(configuration, time: time)
   }
 
-  private func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
+  func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
     guard let name = settings.screening.model else { return nil }
     let folder = try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests)
     return try folder.screeningNetwork()
   }
 
-  private func readerSettings(path: String) throws -> TagReader.Settings {
-    guard let kind = ReaderKind(rawValue: settings.reader.kind.rawValue) else {
-      throw DeviceStartError("reader.kind: '\(settings.reader.kind.rawValue)' is no kind of reader")
-    }
-    let baud = settings.reader.effectiveBaud
+  func readerSettings(path: String) throws -> TagReader.Settings {
     // Later the reader may come and go; at the start a wrong path is a mistake that somebody is there to see.
-    _ = try SerialPort(path: path, baud: baud)
-    return TagReader.Settings(
-      path: path, kind: kind, baud: baud,
-      policy: .init(
-        requiredFrames: settings.reader.effectiveConfirmationFrames,
-        windowMilliseconds: settings.reader.confirmationWindowMilliseconds,
-        holdOffMilliseconds: settings.reader.holdOffMilliseconds))
+    _ = try SerialPort(path: path, baud: settings.reader.effectiveBaud)
+    return TagReader.Settings(settings.reader, path: path)
   }
 
-  private func openBus() throws -> any I2CBus {
+  var sensorArchive: SensorFolder {
+    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+  }
+
+  func openBus() throws -> any I2CBus {
     try LinuxI2CBus(path: settings.camera.bus)
   }
 
-  private func startCamera(on bus: any I2CBus) throws -> ThermalCamera {
+  /// - Parameter archive: nil keeps nothing of the sensor.
+  func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
     guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
       let address = UInt8(exactly: settings.camera.address)
     else {
@@ -181,16 +195,17 @@ package struct DeviceRuntime {
         "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
     }
     var camera = ThermalCamera(
-      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate))
+      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
+      settlingSeconds: Double(settings.gates.settlingSeconds))
     do {
-      try camera.start(archive: SensorFolder(path: settings.paths.stateDirectory + "/sensors"))
+      try camera.start(archive: archive)
     } catch {
       throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
     }
     return camera
   }
 
-  private func linkSettings(host: String) throws -> LinkSettings {
+  func linkSettings(host: String) throws -> LinkSettings {
     let broker = settings.broker
     var identity: ClientIdentity?
     if let certificate = broker.certificateFile, let key = broker.keyFile {
@@ -216,8 +231,17 @@ package struct DeviceRuntime {
   }
 }
 
+extension CaptureRecorder.Constants {
+  init(_ settings: Settings, configurationSHA256: String) {
+    self.init(
+      site: settings.device.site, device: settings.device.id, lens: settings.camera.lens.rawValue,
+      distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
+      firmware: DeviceRuntime.firmware, configurationSHA256: configurationSHA256)
+  }
+}
+
 /// Hands a value that cannot be shared to the one thread that will own it.
-private final class Handover<Value>: @unchecked Sendable {
+final class Handover<Value>: @unchecked Sendable {
   // Written before the thread starts and taken once by it: the start orders the two.
   private var value: Value?
 

@@ -11,6 +11,8 @@ package struct ModelFolder: Sendable {
   package let path: String
   package let manifest: ModelManifest
   package let modelFile: [UInt8]
+  /// The bases of a subspace classifier, where the manifest names them.
+  package let bases: [UInt8]?
 
   /// Reads the folder and checks that the network is the one that its manifest describes.
   package init(path: String, digests: some MessageDigests) throws(ModelFolderError) {
@@ -19,26 +21,53 @@ package struct ModelFolder: Sendable {
     do {
       manifest = try ModelManifest(
         json: BoundedFile.read(manifestPath, maximumBytes: ModelManifest.sizeLimitBytes))
-      modelFile = try BoundedFile.read(path + "/" + manifest.model.path, maximumBytes: Self.maximumModelBytes)
     } catch let error as FileError {
       throw ModelFolderError(path: error.path, reason: error.reason)
     } catch {
       throw ModelFolderError(path: manifestPath, reason: "\(error)")
     }
-    let modelPath = path + "/" + manifest.model.path
-    let sum = Hexadecimal.text(of: digests.sha256(modelFile))
-    guard sum == manifest.model.sha256 else {
-      throw ModelFolderError(
-        path: modelPath,
-        reason: "is not the file of its manifest (SHA-256 \(sum.prefix(12))..., expected "
-          + "\(manifest.model.sha256.prefix(12))...); install the model again")
+    modelFile = try Self.read(manifest.model, in: path, digests: digests)
+    if let subspaces = manifest.subspaces {
+      bases = try Self.read(subspaces.bases, in: path, digests: digests)
+    } else {
+      bases = nil
     }
+  }
+
+  /// A file of the folder, the one that the manifest describes.
+  private static func read(
+    _ file: ModelManifest.File, in folder: String, digests: some MessageDigests
+  ) throws(ModelFolderError) -> [UInt8] {
+    let path = folder + "/" + file.path
+    let bytes: [UInt8]
+    do throws(FileError) {
+      bytes = try BoundedFile.read(path, maximumBytes: maximumModelBytes)
+    } catch {
+      throw ModelFolderError(path: error.path, reason: error.reason)
+    }
+    let sum = Hexadecimal.text(of: digests.sha256(bytes))
+    guard sum == file.sha256 else {
+      throw ModelFolderError(
+        path: path,
+        reason: "is not the file of its manifest (SHA-256 \(sum.prefix(12))..., expected "
+          + "\(file.sha256.prefix(12))...); install the model again")
+    }
+    return bytes
   }
 
   /// The network of a screening model, ready to run.
   package func screeningNetwork() throws(ModelFolderError) -> ScreeningNetwork {
     do throws(ScreeningError) {
-      return try ScreeningNetwork(manifest: manifest, modelFile: modelFile)
+      return try ScreeningNetwork(manifest: manifest, modelFile: modelFile, bases: bases)
+    } catch {
+      throw ModelFolderError(path: path + "/" + manifest.model.path, reason: "\(error)")
+    }
+  }
+
+  /// The network of a quality model, ready to run.
+  package func qualityNetwork() throws(ModelFolderError) -> QualityNetwork {
+    do throws(ScreeningError) {
+      return try QualityNetwork(manifest: manifest, modelFile: modelFile)
     } catch {
       throw ModelFolderError(path: path + "/" + manifest.model.path, reason: "\(error)")
     }

@@ -1,5 +1,6 @@
 import Configuration
 import DeviceSimulation
+import Identification
 import LinuxIO
 import LocalFiles
 import Logging
@@ -23,11 +24,17 @@ package struct Simulation: Service {
   package init(settings: Settings, readerPath: String, logger: Logger) throws {
     self.settings = settings
     self.logger = logger
-    let file = settings.simulation.eepromFile ?? settings.paths.hardwareDirectory + "/" + Self.defaultEEPROM
-    eeprom = try WordFile.eeprom(
-      BoundedFile.read(file, maximumBytes: WordFile.maximumBytes), name: file)
+    eeprom = try Self.eeprom(settings)
     reader = try SimulatedRFIDReader(kind: .rdm6300, path: readerPath)
   }
+
+  private static func eeprom(_ settings: Settings) throws -> EEPROMImage {
+    let file = settings.simulation.eepromFile ?? settings.paths.hardwareDirectory + "/" + defaultEEPROM
+    return try WordFile.eeprom(BoundedFile.read(file, maximumBytes: WordFile.maximumBytes), name: file)
+  }
+
+  /// The simulation has no front panel; nil leaves the configuration's lines alone.
+  var panel: (any PanelLines)? { nil }
 
   func plugInReader() async throws -> String { reader.path }
 
@@ -41,18 +48,36 @@ package struct Simulation: Service {
     return TorsoScene(shape)
   }
 
-  func bus() -> any I2CBus {
+  func unplug() async {
+    await reader.unplug()
+  }
+
+  /// For doctor: holds a made-up tag to the reader over and over, until cancelled.
+  func tapAgainAndAgain() async {
+    while !Task.isCancelled {
+      await reader.tap([0x0D, 0xE0, 0, 0, 1])
+      try? await Task.sleep(for: .milliseconds(200))
+    }
+  }
+
+  func bus() -> any I2CBus { Self.bus(settings, eeprom) }
+
+  /// The simulated sensor alone, for a session without a reader.
+  static func bus(_ settings: Settings) throws -> any I2CBus { bus(settings, try eeprom(settings)) }
+
+  private static func bus(_ settings: Settings, _ eeprom: EEPROMImage) -> any I2CBus {
     SimulatedMLX90640(
-      eeprom: eeprom, clock: SystemSensorClock(), scene: Self.scene(settings.simulation),
+      eeprom: eeprom, clock: SystemSensorClock(), scene: scene(settings.simulation),
       noiseCelsiusAtOneHertz: settings.simulation.noiseCelsius, seed: UInt64(settings.simulation.seed),
       busHertz: Double(settings.camera.busSpeedKHz) * 1000)
   }
 
-  /// Told by the capture coordinator.
-  func captureChanged(_ change: CaptureCoordinator.CaptureChange) {
+  /// Told by the session.
+  func sessionChanged(_ change: SessionService.Change) {
     switch change {
-    case .started: captures.started.add(1, ordering: .relaxed)
-    case .ended: captures.ended.add(1, ordering: .relaxed)
+    case .opened: captures.started.add(1, ordering: .relaxed)
+    case .saved: break
+    case .closed: captures.ended.add(1, ordering: .relaxed)
     }
   }
 
@@ -88,7 +113,7 @@ package struct Simulation: Service {
   }
 }
 
-/// How many captures of this run have begun and ended.
+/// How many sessions of this run have begun and ended.
 private final class CaptureCount: Sendable {
   let started = Atomic<Int>(0)
   let ended = Atomic<Int>(0)

@@ -1,6 +1,7 @@
 import LinuxIO
 import ServiceLifecycle
 import Synchronization
+import SystemCalls
 
 /// Whether a loop on a thread of its own shall end.
 final class StopFlag: Sendable {

@@ -12,6 +12,7 @@ struct InferCommand: ParsableCommand {
 
         thermograph infer --model net.tflite --input x.npy --output y.npy
         thermograph infer --model net.tflite --input x.npy --output y.npy --runs 200 --json
+        thermograph infer --model net.tflite --input x.npy --runs 200 --profile
         thermograph infer --model net.tflite --describe
         thermograph infer --list-kernels
       """)
@@ -40,12 +41,18 @@ struct InferCommand: ParsableCommand {
   @Flag(help: "Print the graph, the steps, the arena's bytes and the multiply-accumulates.")
   var describe = false
 
+  @Flag(help: "With --runs: also time every step alone, on the first sample.")
+  var profile = false
+
   @Flag(help: "Print one JSON object on standard output.")
   var json = false
 
   func validate() throws {
     if let runs, !(1...1_000_000).contains(runs) {
       throw ValidationError("--runs \(runs): expected 1 to 1000000.")
+    }
+    if profile && (runs == nil || input.isEmpty) {
+      throw ValidationError("--profile needs --input and --runs.")
     }
     if model == nil && !listKernels {
       throw ValidationError("Missing --model; --list-kernels alone works without one.")
@@ -111,6 +118,7 @@ struct InferCommand: ParsableCommand {
       try named(path) { try Data(array.file).write(to: URL(filePath: path)) }
     }
     let timing = batch.count > 0 ? runs.map { measure(interpreter, batch, runs: $0) } : nil
+    let steps = profile && batch.count > 0 ? runs.map { measureSteps(interpreter, batch.sample(0), runs: $0) } : nil
     if json {
       let entries = model.outputs.indices.map { index in
         InferReport.Output(
@@ -122,9 +130,33 @@ struct InferCommand: ParsableCommand {
         try encode(
           InferReport(
             medianMicroseconds: timing?.median, minimumMicroseconds: timing?.minimum, runs: timing == nil ? nil : runs,
-            samples: batch.count, kernels: interpreter.kernels, outputs: entries)))
+            samples: batch.count, kernels: interpreter.kernels, outputs: entries, steps: steps)))
     } else if let timing {
       print("median \(timing.median) us, minimum \(timing.minimum) us a sample (\(interpreter.kernels))")
+      for step in steps ?? [] {
+        print("  \(step.medianMicroseconds) us  \(step.label)")
+      }
+    }
+  }
+
+  /// Median microseconds of every step alone, its inputs as they are when its turn comes.
+  private func measureSteps(_ interpreter: Interpreter, _ sample: [[UInt8]], runs: Int) -> [InferReport.Step] {
+    let buffers = InvocationBuffers(interpreter)
+    buffers.fill(sample)
+    let clock = ContinuousClock()
+    let entries = interpreter.stepEntries
+    var times = [[Double]](repeating: [], count: entries.count)
+    for _ in 0..<runs {
+      buffers.invoke(interpreter)
+      for index in entries.indices {
+        let elapsed = clock.measure { interpreter.runStep(index) }
+        times[index].append(Double(elapsed.components.attoseconds) / 1e12)
+      }
+    }
+    return zip(entries, times).map { entry, values in
+      InferReport.Step(
+        label: entry.label, operators: entry.operators,
+        medianMicroseconds: (values.sorted()[runs / 2] * 1000).rounded() / 1000)
     }
   }
 
@@ -222,15 +254,27 @@ private struct InferReport: Encodable {
     }
   }
 
+  struct Step: Encodable {
+    let label: String
+    let operators: [Int]
+    let medianMicroseconds: Double
+
+    private enum CodingKeys: String, CodingKey {
+      case label, operators
+      case medianMicroseconds = "median_us"
+    }
+  }
+
   let medianMicroseconds: Double?
   let minimumMicroseconds: Double?
   let runs: Int?
   let samples: Int
   let kernels: String
   let outputs: [Output]
+  let steps: [Step]?
 
   private enum CodingKeys: String, CodingKey {
-    case runs, samples, kernels, outputs
+    case runs, samples, kernels, outputs, steps
     case medianMicroseconds = "median_us"
     case minimumMicroseconds = "min_us"
   }

@@ -3,6 +3,7 @@ import Glibc
 import Identification
 import LinuxIO
 import Provenance
+import SystemCalls
 
 struct TagDecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -128,16 +128,18 @@ static bool random_conv(generator *g, bool depthwise, tgk_conv_geometry *geometr
   c.activation_min = one_in(g, 2) ? -128 : c.output_zero_point;
   c.activation_max = one_in(g, 4) ? between(g, c.activation_min, 127) : 127;
   if (c.output_height >= 2 && c.output_width >= 2 && one_in(g, 3)) c.pool = TGK_POOL_MAX_2X2;
+  if (one_in(g, 3)) c.weight_form = TGK_WEIGHTS_SMALLEST;
   *geometry = c;
   return true;
 }
 
 static void describe(const tgk_conv_geometry *c, char *text, size_t size, bool depthwise, bool add) {
   snprintf(
-      text, size, "%s %dx%dx%dx%d -> %dx%dx%d k%dx%d s%dx%d d%dx%d p%d,%d g%d%s%s", depthwise ? "depthwise" : "conv",
+      text, size, "%s %dx%dx%dx%d -> %dx%dx%d k%dx%d s%dx%d d%dx%d p%d,%d g%d%s%s%s", depthwise ? "depthwise" : "conv",
       c->batch, c->input_height, c->input_width, c->input_channels, c->output_height, c->output_width,
       c->output_channels, c->kernel_height, c->kernel_width, c->stride_height, c->stride_width, c->dilation_height,
-      c->dilation_width, c->pad_top, c->pad_left, c->groups, c->pool ? " pool" : "", add ? " add" : "");
+      c->dilation_width, c->pad_top, c->pad_left, c->groups, c->pool ? " pool" : "", add ? " add" : "",
+      c->weight_form ? " small" : "");
 }
 
 static bool test_conv_case(tgk_level level, uint64_t seed, bool depthwise) {
@@ -304,6 +306,31 @@ static bool test_add_pairs(tgk_level level, uint64_t seed) {
   return ok;
 }
 
+/// MUL of every pair of int8 values, the second operand repeated and whole.
+static bool test_multiply_pairs(tgk_level level, uint64_t seed) {
+  generator g = {seed};
+  enum { count = 65536 };
+  int8_t *a = malloc(count), *b = malloc(count), *wanted = malloc(count), *got = malloc(count);
+  tgk_multiply_parameters p = {0};
+  random_multiplier(&g, false, &p.multiplier, &p.shift);
+  p.a_zero_point = one_in(&g, 3) ? -128 : between(&g, -128, 127);
+  p.b_zero_point = one_in(&g, 3) ? 127 : between(&g, -128, 127);
+  p.output_zero_point = between(&g, -128, 127);
+  p.activation_min = -128;
+  p.activation_max = 127;
+  for (int i = 0; i < count; i++) {
+    a[i] = (int8_t)(i / 256 - 128);
+    b[i] = (int8_t)(i % 256 - 128);
+    wanted[i] = reference_multiply(&p, a[i], b[i]);
+  }
+  tgk_multiply(level, &p, a, b, 256, got, count);
+  bool ok = check("multiply of all pairs, repeated", level, seed, got, wanted, count);
+  tgk_multiply(level, &p, a, b, count, got, count);
+  ok = check("multiply of all pairs", level, seed, got, wanted, count) && ok;
+  free(a), free(b), free(wanted), free(got);
+  return ok;
+}
+
 static bool test_elements(tgk_level level, uint64_t seed) {
   generator g = {seed};
   const size_t period = (size_t)between(&g, 1, 100), repeats = (size_t)between(&g, 1, 9);
@@ -425,8 +452,8 @@ static void test_validation(tgk_level level) {
     printf("FAIL validation, level %s: a good geometry is refused\n", tgk_level_name(level));
     failures++;
   }
-  tgk_conv_geometry bad[14];
-  for (int i = 0; i < 14; i++) bad[i] = good;
+  tgk_conv_geometry bad[15];
+  for (int i = 0; i < 15; i++) bad[i] = good;
   bad[0].stride_height = 0;
   bad[1].input_channels = -1;
   bad[2].kernel_width = 0;
@@ -441,7 +468,8 @@ static void test_validation(tgk_level level) {
   bad[11].dilation_width = INT32_MAX;
   bad[12].batch = INT32_MAX;
   bad[13].input_zero_point = -129;
-  for (int i = 0; i < 14; i++)
+  bad[14].weight_form = (tgk_weight_form)2;
+  for (int i = 0; i < 15; i++)
     if (tgk_conv_packed_size(level, &bad[i]) != 0) {
       printf("FAIL validation, level %s: bad geometry %d is accepted\n", tgk_level_name(level), i);
       failures++;
@@ -456,7 +484,7 @@ static const struct {
     {"conv", test_conv, 8},         {"depthwise", test_depthwise, 6}, {"dense", test_dense, 3},
     {"pool", test_pool, 3},         {"mean", test_mean, 2},           {"elements", test_elements, 6},
     {"quantize", test_quantize, 2}, {"softmax", test_softmax, 4},     {"copy", test_copy, 2},
-    {"add pairs", test_add_pairs, 1},
+    {"add pairs", test_add_pairs, 1},   {"multiply pairs", test_multiply_pairs, 1},
 };
 
 int main(int argc, char **argv) {

@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import Screening
 import Storage
 import Testing
 import Thermography
@@ -50,5 +51,32 @@ import Thermography
     }
     // Nothing is drawn into the measurement, and the hashes tell the files apart.
     #expect(Set(images.files.map(\.reference.sha256)).count == 4)
+  }
+
+  @Test func anOcclusionMapSaysWhatItIsInTheFileAndInTheRecord() throws {
+    var generator = SystemRandomNumberGenerator()
+    let models = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "Models").path
+    let network = try ModelFolder(path: models + "/screening-fold", digests: OpenSSLDigests()).screeningNetwork()
+    // A warm block before a cooler wall, warmer at one side.
+    let torso = thermogram { celsius in
+      for pixel in 0..<768 {
+        let column = pixel % 32
+        celsius[pixel] = (6...25).contains(column) && pixel / 32 > 3 ? (column < 12 ? 34 : 32) : 21
+      }
+    }
+    let map = try network.occlusionMap(of: torso)
+    let images = try CaptureImages(
+      of: torso, captureID: RandomIdentifier(using: &generator),
+      capturedAt: Timestamp(utcNanoseconds: 0, bootID: "b", monotonicNanoseconds: 0, synchronised: false),
+      manifest: "{}", occlusion: map, digests: OpenSSLDigests())
+    let file = try #require(images.files.last)
+    #expect(file.reference.name == "occlusion.png" && file.reference.kind == .occlusion)
+    #expect(file.reference.label == "where the model reacted, not where disease is")
+    let text = String(decoding: file.bytes, as: UTF8.self)
+    #expect(text.contains("where the model reacted, not where disease is"))
+    #expect(text.contains("not a diagnosis"))
+    // No other image carries a label, and no map is made unasked.
+    #expect(images.files.dropLast().allSatisfy { $0.reference.label == nil })
   }
 }

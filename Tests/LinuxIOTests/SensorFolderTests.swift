@@ -1,5 +1,6 @@
 import Foundation
 import LinuxIO
+import SystemCalls
 import Testing
 import Thermography
 

@@ -1,6 +1,7 @@
 import DeviceSimulation
 import Foundation
 import LinuxIO
+import SystemCalls
 import Testing
 
 @Suite("Serial port")
@@ -59,6 +60,27 @@ struct SerialPortTests {
       #expect(error == .unplugged(path: path))
       #expect("\(error)" == "\(path): the device went away")
     }
+  }
+
+  /// Root may open an exclusive terminal, the service may not: what counts is the terminal's own word (TIOCGEXCL).
+  @Test func aPortIsExclusiveWhileItIsOpenAndNoLonger() throws {
+    let terminal = try PseudoTerminal()
+    let other = open(terminal.path, O_RDWR | O_NOCTTY | O_NONBLOCK)
+    defer { close(other) }
+    func exclusive() -> Int32 {
+      var answer: Int32 = -1
+      #expect(ioctl(other, 0x8004_5440, &answer) == 0)
+      return answer
+    }
+    func whileOpen() throws -> Int32 {
+      let port = try SerialPort(path: terminal.path, baud: 9600)
+      let answer = exclusive()
+      _ = port.path
+      return answer
+    }
+    #expect(try whileOpen() == 1)
+    #expect(exclusive() == 0)
+    #expect(try whileOpen() == 1)
   }
 
   @Test func eachReasonNotToOpenHasItsError() throws {

@@ -2,34 +2,11 @@ import Foundation
 import Glibc
 import LinuxIO
 import Provenance
-import Synchronization
+import SystemCalls
 import Testing
 
 @Suite("The kernel's services")
 struct SystemTests {
-  @Test func aFailedCallSaysWhichOnWhatAndWhy() {
-    do {
-      try systemCall("open", on: "/no/such/file") { open("/no/such/file", O_RDONLY) }
-      Issue.record("expected an error")
-    } catch {
-      #expect(error == SystemCallError(call: "open", subject: "/no/such/file", errorNumber: ENOENT))
-      #expect(error.description == "/no/such/file: open failed: No such file or directory")
-    }
-  }
-
-  @Test func anInterruptedCallIsMadeAgain() throws {
-    var calls = 0
-    let result = try systemCall("poll", on: "test") { () -> Int32 in
-      calls += 1
-      if calls < 3 {
-        errno = EINTR
-        return -1
-      }
-      return 7
-    }
-    #expect(result == 7 && calls == 3)
-  }
-
   @Test func theClockIsTheKernels() throws {
     let clock = try SystemClock()
     #expect(RandomIdentifier(clock.bootID) != nil)
@@ -38,16 +15,6 @@ struct SystemTests {
     #expect(first.bootID == clock.bootID)
     #expect(second.monotonicNanoseconds >= first.monotonicNanoseconds)
     #expect(abs(Double(first.utcNanoseconds) / 1e9 - Date().timeIntervalSince1970) < 60)
-  }
-
-  @Test func aThreadHasItsNameCutToWhatTheKernelKeeps() throws {
-    let name = Mutex("")
-    let thread = try NamedThread("a-name-that-is-too-long") {
-      let text = try? String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)
-      name.withLock { $0 = text ?? "" }
-    }
-    thread.join()
-    #expect(name.withLock { $0 } == "a-name-that-is-\n")
   }
 
   @Test(arguments: [false, true]) func theNotifierSendsOneDatagram(isAbstract: Bool) throws {

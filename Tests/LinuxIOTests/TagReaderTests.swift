@@ -19,7 +19,7 @@ struct TagReaderTests {
     for await event in reader.events {
       switch event {
       case .connected:
-        Task { await simulated.tap(Self.tag, milliseconds: 500) }
+        Task { await simulated.tap(Self.tag, milliseconds: 2000) }
       case .presentation(.presented(let reading)):
         #expect(reading.uid.bytes == Self.tag)
         #expect(reading.technology == .em4100)

@@ -107,11 +107,12 @@ class Batch:
     # Temperatures ---------------------------------------------------------------------------------------------------
 
     def draw_temperatures(self):
-        rho = PARAMETERS["temperature"]["mean_contrast_correlation"]
-        a, b = self.rng.standard_normal((2, self.n))
+        rho, tau = (PARAMETERS["temperature"][f"mean_{name}_correlation"] for name in ("contrast", "sd"))
+        a, b, c = self.rng.standard_normal((3, self.n))
         self.mean = self.marginal("temperature", "body_mean", special.ndtr(a))
         contrast = self.marginal(
             "temperature", "body_minus_background", special.ndtr(rho * a + np.sqrt(1 - rho ** 2) * b))
+        self.body_sd = self.marginal("temperature", "body_sd", special.ndtr(tau * a + np.sqrt(1 - tau ** 2) * c))
         self.background = self.mean - contrast
 
     def blob(self, angle, row, radius):
@@ -224,7 +225,7 @@ class Batch:
         odd = odd - mean(odd)
         pattern = self.anatomy() + col(self.uniform("anatomy", "low_frequency")) * even
         pattern = pattern - mean(pattern)
-        total = col(self.marginal("temperature", "body_sd"))
+        total = col(self.body_sd)
         left = np.maximum(total ** 2 - mean(odd ** 2), (0.45 * total) ** 2)
         pattern = pattern * np.sqrt(left / np.maximum(mean(pattern ** 2), 1e-6)) + odd
         body = col(self.mean) + pattern + (self.lesion() if self.has_lesion.any() else 0)

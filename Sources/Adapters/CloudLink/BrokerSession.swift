@@ -1,6 +1,7 @@
 import CMosquitto
 import Forwarding
 import Glibc
+import SystemCalls
 
 /// One attempt to connect to one address, and the connection that may come of it.
 ///
@@ -306,7 +307,7 @@ extension BrokerSession {
     let timeout = UInt32(settings.keepAliveSeconds) * 750
     let refused = link_socket_configure(descriptor, timeout, 64 * 1024)
     guard refused == 0 else {
-      throw LinkFailure(kind: .unreachable, detail: "\(place): \(LinkLibraryError.systemText(refused))")
+      throw LinkFailure(kind: .unreachable, detail: "\(place): \(SystemCallError.text(of: refused))")
     }
   }
 

@@ -1,6 +1,7 @@
 import CMosquitto
 import Forwarding
 import Glibc
+import SystemCalls
 
 /// A call to libmosquitto that failed: which one, its code, and errno when the code points there.
 struct LinkLibraryError: Error, Equatable, CustomStringConvertible {
@@ -12,11 +13,9 @@ struct LinkLibraryError: Error, Equatable, CustomStringConvertible {
 
   /// libmosquitto's words for its code; for its "look at errno" the system's words.
   static func text(_ code: Int32, errnoCode: Int32) -> String {
-    if code == Int32(MOSQ_ERR_ERRNO.rawValue), errnoCode != 0 { return systemText(errnoCode) }
+    if code == Int32(MOSQ_ERR_ERRNO.rawValue), errnoCode != 0 { return SystemCallError.text(of: errnoCode) }
     return String(cString: mosquitto_strerror(code)).trimmingSuffix(".")
   }
-
-  static func systemText(_ code: Int32) -> String { String(cString: strerror(code)) }
 }
 
 /// Throws when `code` is not success.

@@ -2,10 +2,11 @@ import CMosquitto
 import Forwarding
 import Glibc
 import Provenance
+import SystemCalls
 
 /// The poll loop of a client, confined to the client's thread.
 ///
-/// It waits for three things: commands (the wake-up pipe), the socket, and deadlines. It never blocks in a look-up, a
+/// It waits for three things: commands (the wake-up signal), the socket, and deadlines. It never blocks in a look-up, a
 /// handshake or a write, so it can stop within `stopMilliseconds` in every state.
 final class LinkLoop {
   /// From the wish to stop until everything is closed, good-bye included.
@@ -67,6 +68,7 @@ final class LinkLoop {
       }
       settle(session, session.publish(message, token: token))
     case .disconnect: hangUp()
+    case .answer(let answer): answer()
     case .stop:
       isStopping = true
       hangUp()
@@ -76,7 +78,7 @@ final class LinkLoop {
   // MARK: Waiting
 
   private func wait() {
-    var descriptors = [pollfd(fd: commands.wake.readEnd, events: Int16(POLLIN), revents: 0)]
+    var descriptors = [pollfd(fd: commands.wake.number, events: Int16(POLLIN), revents: 0)]
     let now = monotonicMilliseconds()
     var until = now + 60_000
     switch state {
@@ -99,7 +101,7 @@ final class LinkLoop {
     let timeout = Int32(clamping: max(0, until - now))
     let count = poll(&descriptors, nfds_t(descriptors.count), timeout)
     // A failing poll (EINTR, no memory) is like one that found nothing: the deadlines still hold.
-    if count > 0, descriptors[0].revents != 0 { commands.wake.drain() }
+    if count > 0, descriptors[0].revents != 0 { commands.wake.reset() }
     let found = count > 0 && descriptors.count > 1 ? descriptors[1].revents : 0
     proceed(found: found, now: monotonicMilliseconds())
   }

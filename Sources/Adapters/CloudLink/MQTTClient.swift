@@ -2,6 +2,7 @@ import Forwarding
 import Glibc
 import Provenance
 import Synchronization
+import SystemCalls
 
 /// A connection to an MQTT broker, on a thread of its own.
 ///
@@ -18,18 +19,22 @@ import Synchronization
 /// ```
 package final class MQTTClient: Sendable {
   private let commands: CommandQueue
-  private let thread: LinkThread
+  private let thread: NamedThread
 
   /// Starts the thread. `events` and `notices` run on it, one at a time and in order; they may call this client's
-  /// methods but must not wait for anything. Throws when the system gives no thread or no pipe.
+  /// methods but must not wait for anything. Throws when the system gives no thread or no wake-up signal.
   package init(
     time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void,
     notices: @escaping @Sendable (LinkNotice) -> Void = { _ in }
   ) throws(LinkFailure) {
-    let commands = CommandQueue(wake: try WakeDescriptor())
-    self.commands = commands
-    thread = try LinkThread {
-      LinkLoop(commands: commands, time: time, events: events, notices: notices).run()
+    do throws(SystemCallError) {
+      let commands = CommandQueue(wake: try WakeSignal())
+      self.commands = commands
+      thread = try NamedThread("broker") {
+        LinkLoop(commands: commands, time: time, events: events, notices: notices).run()
+      }
+    } catch {
+      throw LinkFailure(kind: .unreachable, detail: error.description)
     }
   }
 
@@ -57,6 +62,11 @@ package final class MQTTClient: Sendable {
     commands.add(messages.map { .publish($0.message, $0.token) })
   }
 
+  /// Calls `answer` on the link's thread, for a watchdog: a thread that hangs never does.
+  package func ask(_ answer: @escaping @Sendable () -> Void) {
+    commands.add(.answer(answer))
+  }
+
   /// Closes as `disconnect` does and ends the thread, within 2 s. The handlers are not called afterwards.
   package func stop() async {
     commands.add(.stop)
@@ -69,15 +79,16 @@ enum LinkCommand: Sendable {
   case connect(LinkSettings)
   case publish(OutgoingMessage, PublishToken)
   case disconnect
+  case answer(@Sendable () -> Void)
   case stop
 }
 
 /// Commands on their way to the link's thread.
 final class CommandQueue: Sendable {
-  let wake: WakeDescriptor
+  let wake: WakeSignal
   private let waiting = Mutex<[LinkCommand]>([])
 
-  init(wake: WakeDescriptor) {
+  init(wake: WakeSignal) {
     self.wake = wake
   }
 

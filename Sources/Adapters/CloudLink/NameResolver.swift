@@ -1,6 +1,7 @@
 import Forwarding
 import Glibc
 import Synchronization
+import SystemCalls
 
 /// Turns a name into addresses on a thread of its own, because `getaddrinfo` cannot be interrupted and may hang for
 /// minutes. There is at most one such thread: a look-up that still hangs is waited for again, not doubled.
@@ -18,20 +19,10 @@ final class NameResolver: Sendable {
     var answer: (name: String, result: Answer)?
   }
 
-  private final class Job: Sendable {
-    let name: String
-    let resolver: NameResolver
-
-    init(name: String, resolver: NameResolver) {
-      self.name = name
-      self.resolver = resolver
-    }
-  }
-
   private let state = Mutex(State())
-  private let wake: WakeDescriptor
+  private let wake: WakeSignal
 
-  init(wake: WakeDescriptor) {
+  init(wake: WakeSignal) {
     self.wake = wake
   }
 
@@ -60,26 +51,11 @@ final class NameResolver: Sendable {
   }
 
   private func start(_ name: String) {
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    pthread_attr_setstacksize(&attributes, 256 * 1024)
-    var thread = pthread_t()
-    let job = Unmanaged.passRetained(Job(name: name, resolver: self))
-    let code = pthread_create(
-      &thread, &attributes,
-      { argument in
-        guard let argument else { return nil }
-        let job = Unmanaged<Job>.fromOpaque(argument).takeRetainedValue()
-        job.resolver.finish(job.name, NameResolver.lookUp(job.name, onlyNumeric: false))
-        return nil
-      }, job.toOpaque())
-    guard code != 0 else { return }
-    job.release()
-    finish(
-      name,
-      .failure(LinkFailure(kind: .nameResolution, detail: "no thread to look \(name) up: \(Self.systemText(code))")))
+    do throws(SystemCallError) {
+      _ = try NamedThread("resolver") { self.finish(name, Self.lookUp(name, onlyNumeric: false)) }
+    } catch {
+      finish(name, .failure(LinkFailure(kind: .nameResolution, detail: "looking \(name) up: \(error)")))
+    }
   }
 
   private func finish(_ name: String, _ result: Answer) {
@@ -89,8 +65,6 @@ final class NameResolver: Sendable {
     }
     wake.signal()
   }
-
-  private static func systemText(_ code: Int32) -> String { LinkLibraryError.systemText(code) }
 
   /// The address when `name` is one already, without any look-up.
   static func numericAddress(_ name: String) -> String? {
@@ -106,7 +80,7 @@ final class NameResolver: Sendable {
     var list: UnsafeMutablePointer<addrinfo>?
     let code = getaddrinfo(name, nil, &hints, &list)
     guard code == 0 else {
-      let reason = code == EAI_SYSTEM ? LinkLibraryError.systemText(errno) : String(cString: gai_strerror(code))
+      let reason = code == EAI_SYSTEM ? SystemCallError.text(of: errno) : String(cString: gai_strerror(code))
       return .failure(LinkFailure(kind: .nameResolution, detail: "\(name): \(reason)"))
     }
     defer { freeaddrinfo(list) }

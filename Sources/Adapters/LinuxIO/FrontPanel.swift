@@ -1,6 +1,7 @@
 import Identification
 import Provenance
 import Synchronization
+import SystemCalls
 
 /// What the front panel tells the device.
 package enum PanelEvent: Sendable, Hashable {
@@ -35,10 +36,12 @@ package final class FrontPanel: Sendable {
       })
   }
 
-  /// Shows the pattern of `signal` from its start; nil makes the panel dark. A pattern that does not repeat gives way
-  /// to the one that was shown before it, if that one repeats.
+  /// Shows the pattern of `signal` from its start; nil makes the panel dark.
+  ///
+  /// A pattern that does not repeat is told to its end: the repeating one that was shown before it, or is asked for
+  /// meanwhile, comes after it. Only what a person must see at once (`capturing`, `unable`) cuts it off.
   package func show(_ signal: PanelSignal?) {
-    shared.change { $0.show(signal) }
+    shared.change { [table = shared.table] in $0.show(signal, table) }
   }
 
   /// Darkens the panel, stops the thread, waits for it, and ends the stream. Harmless when called again.
@@ -62,7 +65,21 @@ private final class FrontPanelShared: Sendable {
     var revision = 0
     var isStopping = false
 
-    mutating func show(_ signal: PanelSignal?) {
+    mutating func show(_ signal: PanelSignal?, _ table: PanelTable) {
+      let repeats = signal.flatMap { table[$0] }?.repeats ?? false
+      if repeats { background = signal }
+      let isUrgent = signal == nil || signal == .capturing || signal == .unable
+      if repeats, !isUrgent, let shown, table[shown]?.repeats == false { return }
+      if signal == nil { background = nil }
+      start(signal)
+    }
+
+    /// The shown pattern, which does not repeat, is over.
+    mutating func finish() {
+      start(background)
+    }
+
+    private mutating func start(_ signal: PanelSignal?) {
       shown = signal
       revision += 1
     }
@@ -86,10 +103,10 @@ private final class FrontPanelShared: Sendable {
     lines.interrupt()
   }
 
-  /// Goes back to the background signal, unless another was shown meanwhile.
-  func finished(revision: Int, background: PanelSignal?) {
+  /// Goes on to the background signal, unless another was shown meanwhile.
+  func finished(revision: Int) {
     state.withLock { state in
-      if state.revision == revision { state.show(background) }
+      if state.revision == revision { state.finish() }
     }
   }
 }
@@ -102,7 +119,6 @@ private struct FrontPanelLoop {
 
   private var revision = -1
   private var startNanoseconds: UInt64 = 0
-  private var background: PanelSignal?
   private var driven: PanelOutputs?
 
   init(shared: FrontPanelShared, clock: any TimeSource, debouncer: ButtonDebouncer) {
@@ -141,12 +157,11 @@ private struct FrontPanelLoop {
       try drive(.dark)
       return Self.idleMilliseconds
     }
-    if pattern.repeats { background = signal }
     let elapsed = Int(clamping: (now - startNanoseconds) / 1_000_000)
     guard let outputs = pattern.outputs(atMilliseconds: elapsed),
       let remaining = pattern.millisecondsToNextStep(atMilliseconds: elapsed)
     else {
-      shared.finished(revision: revision, background: background)
+      shared.finished(revision: revision)
       try drive(.dark)
       return 0
     }

@@ -2,6 +2,7 @@ import CGPIO
 import Glibc
 import Identification
 import Synchronization
+import SystemCalls
 
 /// Where a panel line is: a chip by label or name (`pinctrl-rp1`, `gpiochip0`), a line by name or offset.
 package struct GPIOLineAddress: Sendable, Hashable, CustomStringConvertible {
@@ -10,21 +11,23 @@ package struct GPIOLineAddress: Sendable, Hashable, CustomStringConvertible {
     case named(String)
   }
 
-  package var chip: String
+  /// nil: the first chip that has a line of that name; an offset needs a chip.
+  package var chip: String?
   package var line: Line
   /// The line is active when its level is low: a button to ground, a lamp to the supply.
   package var isActiveLow: Bool
 
-  package init(chip: String, line: Line, isActiveLow: Bool = false) {
+  package init(chip: String?, line: Line, isActiveLow: Bool = false) {
     self.chip = chip
     self.line = line
     self.isActiveLow = isActiveLow
   }
 
   package var description: String {
-    switch line {
-    case .offset(let offset): "\(chip) line \(offset)"
-    case .named(let name): "\(chip) line \(name)"
+    let place = chip.map { "\($0) " } ?? ""
+    return switch line {
+    case .offset(let offset): "\(place)line \(offset)"
+    case .named(let name): "\(place)line \(name)"
     }
   }
 }
@@ -33,16 +36,20 @@ package struct GPIOLineAddress: Sendable, Hashable, CustomStringConvertible {
 package final class GPIOLines: PanelLines {
   package struct Wiring: Sendable, Equatable {
     package var button: GPIOLineAddress?
+    /// One light that shows every colour alike.
+    package var light: GPIOLineAddress?
     package var red: GPIOLineAddress?
     package var green: GPIOLineAddress?
     package var blue: GPIOLineAddress?
     package var buzzer: GPIOLineAddress?
 
     package init(
-      button: GPIOLineAddress? = nil, red: GPIOLineAddress? = nil, green: GPIOLineAddress? = nil,
+      button: GPIOLineAddress? = nil, light: GPIOLineAddress? = nil, red: GPIOLineAddress? = nil,
+      green: GPIOLineAddress? = nil,
       blue: GPIOLineAddress? = nil, buzzer: GPIOLineAddress? = nil
     ) {
       self.button = button
+      self.light = light
       self.red = red
       self.green = green
       self.blue = blue
@@ -54,6 +61,7 @@ package final class GPIOLines: PanelLines {
   package let problems: [PanelError]
 
   private let button: GPIOLine?
+  private let light: GPIOLine?
   private let red: GPIOLine?
   private let green: GPIOLine?
   private let blue: GPIOLine?
@@ -73,6 +81,7 @@ package final class GPIOLines: PanelLines {
       }
     }
     button = request(wiring.button, isButton: true)
+    light = request(wiring.light)
     red = request(wiring.red)
     green = request(wiring.green)
     blue = request(wiring.blue)
@@ -82,6 +91,7 @@ package final class GPIOLines: PanelLines {
   }
 
   package func show(_ outputs: PanelOutputs) throws(PanelError) {
+    try light?.drive(outputs.red || outputs.green || outputs.blue)
     try red?.drive(outputs.red)
     try green?.drive(outputs.green)
     try blue?.drive(outputs.blue)
@@ -120,20 +130,7 @@ private final class GPIOLine: @unchecked Sendable {
 
   init(_ address: GPIOLineAddress, isButton: Bool) throws(PanelError) {
     self.address = address
-    var path = [CChar](repeating: 0, count: 64)
-    guard cgpio_find_chip(address.chip, &path, path.count) == 0 else {
-      throw PanelError(
-        "\(address): no GPIO chip of that label or name (\(SystemCallError.text(of: errno))); "
-          + "gpiodetect lists the chips, and the service's user needs the group gpio")
-    }
-    let offset: UInt32
-    switch address.line {
-    case .offset(let number): offset = number
-    case .named(let name):
-      let found = cgpio_find_line(path, name)
-      guard found >= 0 else { throw PanelError("\(address): the chip has no line of that name; gpioinfo lists them") }
-      offset = UInt32(found)
-    }
+    let (path, offset) = try Self.find(address)
     let activeLow: Int32 = address.isActiveLow ? 1 : 0
     // A button to ground needs a pull-up, one to the supply a pull-down.
     let requested =
@@ -149,6 +146,40 @@ private final class GPIOLine: @unchecked Sendable {
 
   deinit {
     cgpio_release(line)
+  }
+
+  /// Chips are numbered from 0; the shim looks at no more either.
+  private static let chipLimit = 64
+
+  /// The device path of the line's chip, and the line's offset on it.
+  private static func find(_ address: GPIOLineAddress) throws(PanelError) -> (path: String, offset: UInt32) {
+    guard let chip = address.chip else {
+      guard case .named(let name) = address.line else {
+        throw PanelError("\(address): an offset needs a chip; set its label too")
+      }
+      for number in 0..<chipLimit {
+        let path = "/dev/gpiochip\(number)"
+        let found = cgpio_find_line(path, name)
+        if found >= 0 { return (path, UInt32(found)) }
+      }
+      throw PanelError(
+        "\(address): no GPIO chip has a line of that name; gpioinfo lists them, and the service's user needs the "
+          + "group gpio")
+    }
+    var buffer = [CChar](repeating: 0, count: 64)
+    guard cgpio_find_chip(chip, &buffer, buffer.count) == 0 else {
+      throw PanelError(
+        "\(address): no GPIO chip of that label or name (\(SystemCallError.text(of: errno))); "
+          + "gpiodetect lists the chips, and the service's user needs the group gpio")
+    }
+    let path = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    switch address.line {
+    case .offset(let number): return (path, number)
+    case .named(let name):
+      let found = cgpio_find_line(path, name)
+      guard found >= 0 else { throw PanelError("\(address): the chip has no line of that name; gpioinfo lists them") }
+      return (path, UInt32(found))
+    }
   }
 
   func drive(_ isActive: Bool) throws(PanelError) {

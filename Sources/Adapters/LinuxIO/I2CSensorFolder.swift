@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import LocalFiles
+import SystemCalls
 import Thermography
 
 /// A folder with what is kept about sensors: `<serial>.eeprom` (a word file, written once) and
@@ -21,6 +22,8 @@ package struct SensorFolder: SensorArchive {
       guard error.errorNumber == EEXIST else { throw error }
     }
   }
+
+  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   package func eeprom(serialNumber: String) throws(SensorArchiveError) -> EEPROMImage? {
     guard let bytes = try read(file(serialNumber, "eeprom"), maximumBytes: WordFile.maximumBytes) else { return nil }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SystemCalls
 
 /// Why a serial port cannot be used, on which a reader's loop decides and of which a technician reads one line.
 package enum SerialPortError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -58,8 +59,9 @@ package struct SerialPort: ~Copyable {
   ///
   /// - Parameter baud: 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800 or 921600.
   package init(path: String, baud: Int) throws(SerialPortError) {
+    let opened = try Self.open(path, baud)
     self.path = path
-    descriptor = try Self.open(path, baud)
+    descriptor = opened
   }
 
   private static func open(_ path: String, _ baud: Int) throws(SerialPortError) -> OwnedDescriptor {
@@ -69,14 +71,20 @@ package struct SerialPort: ~Copyable {
     guard isatty(number) == 1 else { throw .notATerminal(path: path) }
     // flock as well as TIOCEXCL: the terminal's own exclusivity does not hold against root.
     try attempt("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
-    try attempt("ioctl TIOCEXCL", path) { clinux_terminal_take_exclusively(number) }
     do throws(SerialPortError) {
       try attempt("tcsetattr", path) { clinux_terminal_make_raw(number, speed) }
     } catch .failed(let error) where error.errorNumber == EINVAL || error.errorNumber == ENOTSUP {
       throw .unsupportedSpeed(path: path, baud: baud)
     }
     try attempt("tcflush", path) { clinux_terminal_flush_input(number) }
+    try attempt("ioctl TIOCEXCL", path) { clinux_terminal_take_exclusively(number) }
     return descriptor
+  }
+
+  /// The exclusivity belongs to the terminal, not to the descriptor: while anybody else still has the terminal open, as
+  /// a pseudo-terminal's other end always has, it would outlive this port and keep out the next.
+  deinit {
+    clinux_terminal_give_back(descriptor.number)
   }
 
   /// Waits for bytes, the wake signal or the end of `timeoutMilliseconds`, whichever is first.

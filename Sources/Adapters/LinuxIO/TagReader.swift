@@ -1,6 +1,7 @@
 import Identification
 import Provenance
 import Synchronization
+import SystemCalls
 
 /// What a tag reader tells the device.
 package enum TagReaderEvent: Sendable, Equatable {

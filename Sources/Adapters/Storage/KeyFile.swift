@@ -1,5 +1,6 @@
 import Glibc
 import Provenance
+import SystemCalls
 
 /// A key in a file of mode 0600: 32 raw bytes, 64 hexadecimal digits or 44 characters of base64 (a newline may follow).
 package enum KeyFile {
@@ -19,8 +20,8 @@ package enum KeyFile {
 
   /// Reads the 32 bytes of a key. The file must be a regular file that belongs to us or to root and is closed to everyone else.
   ///
-  /// - Parameter requirePrivate: systemd credentials are files of mode 0440 owned by root in a private mount; they are
-  ///   read with `false`, everything else with `true`.
+  /// - Parameter requirePrivate: read a systemd credential with `false`, everything else with `true`. A credential may
+  ///   show a readable group, which is the mask of the access list by which systemd lets the service's user read it.
   package static func loadBytes(path: String, requirePrivate: Bool = true) throws(KeyFileError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw KeyFileError(path: path, .open(errno)) }
@@ -28,11 +29,11 @@ package enum KeyFile {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw KeyFileError(path: path, .open(errno)) }
     guard status.st_mode & S_IFMT == S_IFREG else { throw KeyFileError(path: path, .notAFile) }
-    if requirePrivate {
-      guard status.st_mode & 0o077 == 0 else { throw KeyFileError(path: path, .mode(UInt32(status.st_mode & 0o777))) }
-      guard status.st_uid == geteuid() || status.st_uid == 0 else {
-        throw KeyFileError(path: path, .owner(uid: status.st_uid))
-      }
+    guard status.st_mode & (requirePrivate ? 0o077 : 0o037) == 0 else {
+      throw KeyFileError(path: path, .mode(UInt32(status.st_mode & 0o777)))
+    }
+    guard status.st_uid == geteuid() || status.st_uid == 0 else {
+      throw KeyFileError(path: path, .owner(uid: status.st_uid))
     }
     var content = [UInt8](repeating: 0, count: maximumBytes + 1)
     var filled = 0
@@ -164,8 +165,9 @@ package struct KeyFileError: Error, Sendable, Equatable, CustomStringConvertible
     switch problem {
     case .open(ENOENT):
       "key file \(path): does not exist; make it with: (umask 077; head -c 32 /dev/urandom > \(path))"
-    case .open(let code): "key file \(path): \(systemErrorText(code)); expected a readable file with a 32-byte key"
-    case .create(let code): "key file \(path): cannot be written: \(systemErrorText(code))"
+    case .open(let code):
+      "key file \(path): \(SystemCallError.text(of: code)); expected a readable file with a 32-byte key"
+    case .create(let code): "key file \(path): cannot be written: \(SystemCallError.text(of: code))"
     case .notAFile: "key file \(path): is not a regular file"
     case .mode(let mode): "key file \(path): mode 0\(String(mode, radix: 8)) lets others read it; run chmod 600 \(path)"
     case .owner(let uid): "key file \(path): belongs to uid \(uid); expected our own user or root"
@@ -173,11 +175,4 @@ package struct KeyFileError: Error, Sendable, Equatable, CustomStringConvertible
       "key file \(path): \(count) bytes are no key; expected 32 raw bytes, 64 hexadecimal digits or base64 of 32 bytes"
     }
   }
-}
-
-/// The system's words for an errno.
-func systemErrorText(_ code: Int32) -> String {
-  var buffer = [CChar](repeating: 0, count: 128)
-  guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
-  return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -47,6 +47,9 @@ extension Outbox {
 }
 
 extension Outbox {
+  /// The limits that it was opened with.
+  package nonisolated var quota: OutboxQuota { configuration.quota }
+
   package func accounts() throws(OutboxError) -> OutboxAccounts {
     try withDatabase { database in database.accounts }
   }

@@ -247,6 +247,7 @@ package actor Outbox {
     let total = configuration.quota.totalBytes
     if let percent = outcome.watermarks.crossed(used: database.accounts.total.bytes, total: total) {
       outcome.notices.append(.filling(percent: percent))
+      guard configuration.alertsWhenFilling else { return outcome }
       let detail = "the outbox holds \(percent) % of its \(total) bytes; at 95 % captures are refused"
       try database.insertAlert(
         code: "outbox-filling", severity: percent >= 95 ? .critical : .warning, detail: detail)

@@ -9,6 +9,8 @@ package struct OutboxConfiguration: Sendable {
   /// How long a delivered message is kept, 0 for not at all.
   package var retentionSeconds: Int
   package var quota: OutboxQuota
+  /// Whether passing a watermark stores an alert too; else it is the owner's to raise one on the notice.
+  package var alertsWhenFilling = true
 
   package init(path: String, keys: KeyRing, retentionSeconds: Int = 0, quota: OutboxQuota = OutboxQuota()) {
     self.path = path

@@ -70,6 +70,19 @@ extension OutboxDatabase {
     return items
   }
 
+  /// Records of captures in falling order of their ids, from below `id` on, quarantined ones excepted.
+  func captureRecords(before id: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
+    var items: [StoredItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE id < ? AND class = ? AND state <> 3 ORDER BY id DESC LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, id)
+        try statement.bind(2, DeliveryClass.capture.rawValue)
+        try statement.bind(3, limit)
+      }, row: { row throws(OutboxError) in items.append(try self.stored(row)) })
+    return items
+  }
+
   func find(_ id: Int64) throws(OutboxError) -> StoredItem {
     var found: StoredItem?
     try query(

@@ -1,5 +1,6 @@
 import Forwarding
 import Provenance
+import SystemCalls
 
 /// Why the outbox did not do what was asked. Nothing was changed when one of these is thrown.
 package enum OutboxError: Error, Sendable, CustomStringConvertible {
@@ -47,7 +48,7 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
     case .missing(let id): "outbox: there is no message \(id)"
     case .message(let what): "outbox: \(what)"
     case .closed: "outbox: is closed"
-    case .file(let path, let operation, let code): "outbox \(path): \(operation): \(systemErrorText(code))"
+    case .file(let path, let operation, let code): "outbox \(path): \(operation): \(SystemCallError.text(of: code))"
     }
   }
 

@@ -1,5 +1,5 @@
-import CLinux
 import Glibc
+import SystemCalls
 
 /// A thread of its own for an actor: fsync may take seconds on a worn card, and the shared pool of a four-core board
 /// has no thread to spare for that. First in, first out, so jobs that wait together can share one commit.
@@ -49,31 +49,21 @@ final class StorageThread: SerialExecutor {
     }
   }
 
-  /// What the thread is given: the queue it serves and the executor in whose name it runs.
-  private final class Start {
-    let queue: Queue
-    let executor: UnownedSerialExecutor
-    init(queue: Queue, executor: UnownedSerialExecutor) {
-      self.queue = queue
-      self.executor = executor
-    }
-  }
-
   private let queue = Queue()
 
   /// - Throws: `.file` when the system gives no thread.
   init() throws(OutboxError) {
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    pthread_attr_setstacksize(&attributes, 512 * 1024)
-    let start = Unmanaged.passRetained(Start(queue: queue, executor: UnownedSerialExecutor(ordinary: self)))
-    var thread = pthread_t()
-    let code = pthread_create(&thread, &attributes, storageThreadMain, start.toOpaque())
-    guard code == 0 else {
-      start.release()
-      throw .file(path: "thread", operation: "start the storage thread", code: code)
+    let queue = queue
+    let executor = UnownedSerialExecutor(ordinary: self)
+    do throws(SystemCallError) {
+      // A job keeps its actor alive, and the actor this executor, for as long as the job runs.
+      _ = try NamedThread("storage") {
+        while let jobs = queue.next() {
+          for job in jobs { job.runSynchronously(on: executor) }
+        }
+      }
+    } catch {
+      throw .file(path: "thread", operation: "start the storage thread", code: error.errorNumber)
     }
   }
 
@@ -84,19 +74,4 @@ final class StorageThread: SerialExecutor {
   func enqueue(_ job: consuming ExecutorJob) {
     queue.append(UnownedJob(job))
   }
-
-  /// The thread's body. A job keeps its actor alive, and the actor this executor, for as long as the job runs.
-  fileprivate static func run(_ argument: UnsafeMutableRawPointer) {
-    let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-    // The name is for `top`; a kernel that refuses it changes nothing.
-    _ = clinux_name_current_thread("storage")
-    while let jobs = start.queue.next() {
-      for job in jobs { job.runSynchronously(on: start.executor) }
-    }
-  }
-}
-
-private func storageThreadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  if let argument { StorageThread.run(argument) }
-  return nil
 }

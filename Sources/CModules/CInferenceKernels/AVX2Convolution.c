@@ -17,7 +17,6 @@
 #define KERNEL(name) tgk_qs8_##name##_avx2
 #define TARGET TGK_TARGET_AVX2
 #define activation int16_t
-#define weight int16_t
 #define ADD_ROW tgk_add_avx2
 #define vector __m256i
 enum { group_size = 2, lanes = 8, channel_step = 8, activation_bias = 0 };
@@ -83,7 +82,7 @@ TGK_INLINE TARGET void KERNEL(store_tile)(
 #include "X86Dense.inc"
 #include "X86Depthwise.inc"
 
-// A 3x3 layer of stride 1 takes the Winograd transform where it fits.
+// A 3x3 layer of stride 1 takes the Winograd transform where it fits and its larger weights are welcome.
 
 static size_t packed_size(const tgk_conv_geometry *g) {
   return tgk_winograd_fits(g) ? tgk_winograd_avx2.packed_size(g) : KERNEL(conv_packed_size)(g);

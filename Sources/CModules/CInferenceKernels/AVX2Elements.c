@@ -9,6 +9,8 @@ TGK_INLINE TARGET __m256i load_8(const int8_t *p) {
   return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
 }
 
+TGK_INLINE TARGET __m256i load_words(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
 /// A short row of b is repeated to whole vectors.
 enum { repeated_max = 64 * 16 };
 
@@ -136,9 +138,18 @@ bool tgk_plan_add(const tgk_add_parameters *p, tgk_add_plan *plan) {
 }
 
 TGK_INLINE TARGET void add_common(
-    const bool a_is_half, const bool b_is_half, const tgk_add_plan *plan, const tgk_add_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count) {
+    const bool a_is_half, const bool b_is_half, const bool b_repeats, const tgk_add_plan *plan,
+    const tgk_add_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output, size_t count) {
   const add_term ta = broadcast_term(&plan->a), tb = broadcast_term(&plan->b);
   const __m256i start_value = _mm256_set1_epi32(plan->start);
+  // A short b that repeats has its terms computed once.
+  int32_t terms[repeated_max];
+  if (b_repeats)
+    for (size_t i = 0; i < b_period; i += 8) {
+      const __m256i xb = load_8(b + i);
+      const __m256i v = plan->b.is_half ? _mm256_slli_epi32(xb, 19) : fast_term(xb, &tb);
+      _mm256_storeu_si256((__m256i *)(terms + i), _mm256_add_epi32(v, start_value));
+    }
   const __m256i multiplier = _mm256_set1_epi64x(plan->doubled_multiplier);
   const __m256i constant = _mm256_set1_epi64x(plan->constant);
   const __m128i down = _mm_cvtsi32_si128(plan->n);
@@ -150,10 +161,16 @@ TGK_INLINE TARGET void add_common(
       __m256i y[2];
 #pragma GCC unroll 2
       for (int h = 0; h < 2; h++) {
-        const __m256i xa = load_8(a + start + i + 8 * h), xb = load_8(b + i + 8 * h);
+        const __m256i xa = load_8(a + start + i + 8 * h);
         const __m256i u = a_is_half ? _mm256_slli_epi32(xa, 19) : fast_term(xa, &ta);
-        const __m256i v = b_is_half ? _mm256_slli_epi32(xb, 19) : fast_term(xb, &tb);
-        const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(u, v), start_value);
+        __m256i sum;
+        if (b_repeats) {
+          sum = _mm256_add_epi32(u, load_words(terms + i + 8 * h));
+        } else {
+          const __m256i xb = load_8(b + i + 8 * h);
+          const __m256i v = b_is_half ? _mm256_slli_epi32(xb, 19) : fast_term(xb, &tb);
+          sum = _mm256_add_epi32(_mm256_add_epi32(u, v), start_value);
+        }
         const __m256i even = _mm256_add_epi64(_mm256_mul_epu32(sum, multiplier), constant);
         const __m256i odd =
             _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64(sum, 32), multiplier), constant);
@@ -176,14 +193,19 @@ TARGET void tgk_add_avx2(
   b_period = repeat_row(&b, b_period, count, repeated);
   tgk_add_plan plan;
   if (tgk_plan_add(p, &plan)) {
-    if (a_is_half && b_is_half)
-      add_common(true, true, &plan, p, a, b, b_period, output, count);
+    const bool b_repeats = b_period % 16 == 0 && b_period <= repeated_max && b_period < count;
+    if (b_repeats && a_is_half)
+      add_common(true, false, true, &plan, p, a, b, b_period, output, count);
+    else if (b_repeats)
+      add_common(false, false, true, &plan, p, a, b, b_period, output, count);
+    else if (a_is_half && b_is_half)
+      add_common(true, true, false, &plan, p, a, b, b_period, output, count);
     else if (a_is_half)
-      add_common(true, false, &plan, p, a, b, b_period, output, count);
+      add_common(true, false, false, &plan, p, a, b, b_period, output, count);
     else if (b_is_half)
-      add_common(false, true, &plan, p, a, b, b_period, output, count);
+      add_common(false, true, false, &plan, p, a, b, b_period, output, count);
     else
-      add_common(false, false, &plan, p, a, b, b_period, output, count);
+      add_common(false, false, false, &plan, p, a, b, b_period, output, count);
     return;
   }
   if (p->a_shift > 0 || p->b_shift > 0 || p->output_shift > 0)
@@ -200,6 +222,57 @@ TARGET void tgk_add_avx2(
 
 // MARK: MUL
 
+/// Where b repeats, (b - zb) * multiplier is a constant P of at most 39 bits, split as high * 2^24 + low. With d = a - za,
+/// RDBP(SRDHM(d * (b - zb), multiplier), n) is floor((d * P + 2^30 + (2^(n - 1) - [d * P < 0]) * 2^31) / 2^(31 + n)), for nested
+/// floors are one, which is floor((d * high + floor(d * low / 2^24) + constant) / 2^(7 + n)). As in fast_term the second
+/// weight of a pair meets d's sign and subtracts the [d * P < 0] * 2^7. (n = 0: without the last two terms.)
+typedef struct {
+  int32_t high[repeated_max], low[repeated_max], constant[repeated_max];
+} repeated_factors;
+
+TGK_INLINE void plan_factors(
+    const tgk_multiply_parameters *p, const int8_t *b, size_t period, repeated_factors *factors) {
+  const int32_t n = -p->shift, sign = n > 0 ? 1 << 7 : 0;
+  const int32_t constant = (1 << 6) + (n > 0 ? 1 << (n + 6) : 0) + p->output_zero_point * (1 << (7 + n));
+  for (size_t i = 0; i < period; i++) {
+    const int32_t factor = b[i] - p->b_zero_point;
+    const int64_t product = (int64_t)factor * p->multiplier;
+    const int64_t high = (product + (1 << 23)) >> 24;
+    const int32_t weight = factor < 0 ? -sign : sign;
+    factors->high[i] = (int32_t)(((uint32_t)weight << 16) | ((uint32_t)high & 0xffff));
+    factors->low[i] = (int32_t)(product - high * (1 << 24));
+    factors->constant[i] = constant - (factor < 0 ? sign : 0);
+  }
+}
+
+/// b_period is a multiple of 16.
+static TARGET void multiply_repeated(
+    const tgk_multiply_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output,
+    size_t count) {
+  repeated_factors factors;
+  plan_factors(p, b, b_period, &factors);
+  const __m256i za = _mm256_set1_epi32(p->a_zero_point), zero_point = _mm256_setzero_si256();
+  const __m128i down = _mm_cvtsi32_si128(7 - p->shift);
+  const __m128i low = _mm_set1_epi8((char)p->activation_min), high = _mm_set1_epi8((char)p->activation_max);
+  for (size_t start = 0; start < count; start += b_period) {
+    const size_t end = count - start < b_period ? count - start : b_period;
+    size_t i = 0;
+    for (; i + 16 <= end; i += 16) {
+      __m256i y[2];
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; h++) {
+        const __m256i d = _mm256_sub_epi32(load_8(a + start + i + 8 * h), za);
+        const __m256i upper = _mm256_madd_epi16(d, load_words(factors.high + i + 8 * h));
+        const __m256i lower = _mm256_srai_epi32(_mm256_mullo_epi32(d, load_words(factors.low + i + 8 * h)), 24);
+        const __m256i sum = _mm256_add_epi32(upper, load_words(factors.constant + i + 8 * h));
+        y[h] = _mm256_sra_epi32(_mm256_add_epi32(sum, lower), down);
+      }
+      _mm_storeu_si128((__m128i *)(output + start + i), tgk_narrow_16_256(y[0], y[1], zero_point, low, high));
+    }
+    for (; i < end; i++) output[start + i] = tgk_multiply_element(p, a[start + i], b[i]);
+  }
+}
+
 TARGET void tgk_multiply_avx2(
     const tgk_multiply_parameters *p, const int8_t *a, const int8_t *b, size_t b_period, int8_t *output,
     size_t count) {
@@ -211,6 +284,10 @@ TARGET void tgk_multiply_avx2(
   const __m128i low = _mm_set1_epi8((char)p->activation_min), high = _mm_set1_epi8((char)p->activation_max);
   int8_t repeated[repeated_max];
   b_period = repeat_row(&b, b_period, count, repeated);
+  if (b_period % 16 == 0 && b_period <= repeated_max && b_period <= count / 4 && p->shift <= 0 && p->shift >= -15) {
+    multiply_repeated(p, a, b, b_period, output, count);
+    return;
+  }
   for (size_t start = 0; start < count; start += b_period) {
     const size_t end = count - start < b_period ? count - start : b_period;
     size_t i = 0;
@@ -296,8 +373,44 @@ TARGET void tgk_max_pool_avx2(const tgk_pool_geometry *g, const int8_t *input, i
       }
 }
 
+/// Sums of few taps fit int16, and their quotient by `taps` is the upper half of a product: with m = floor(2^16 / taps) + 1,
+/// floor(x * m / 2^16) is floor(x / taps) while x * taps < 2^16, here at most (128 * 16 + 8) * 16.
+static TARGET void average_pool_small(const tgk_pool_geometry *g, const int8_t *input, int8_t *output) {
+  const size_t channels = (size_t)g->channels, row_size = (size_t)g->input_width * channels;
+  const __m128i low = _mm_set1_epi8((char)g->activation_min), high = _mm_set1_epi8((char)g->activation_max);
+  for (int32_t n = 0; n < g->batch; n++, input += row_size * g->input_height)
+    for (int32_t y = 0; y < g->output_height; y++)
+      for (int32_t x = 0; x < g->output_width; x++, output += channels) {
+        const int32_t top = y * g->stride_height - g->pad_top, left = x * g->stride_width - g->pad_left;
+        const int32_t y0 = tgk_max32(top, 0), y1 = tgk_min32(top + g->window_height, g->input_height);
+        const int32_t x0 = tgk_max32(left, 0), x1 = tgk_min32(left + g->window_width, g->input_width);
+        const int8_t *first = input + y0 * row_size + (size_t)x0 * channels;
+        const int32_t taps = (y1 - y0) * (x1 - x0);
+        const __m256i inverse = _mm256_set1_epi16((short)(65536 / taps + 1)), half = _mm256_set1_epi16((short)(taps / 2));
+        for (size_t c = 0;; c = c + 32 <= channels ? c + 16 : channels - 16) {
+          __m256i sum = _mm256_setzero_si256();
+          const int8_t *row = first + c;
+          for (int32_t iy = y0; iy < y1; iy++, row += row_size)
+            for (int32_t ix = 0; ix < x1 - x0; ix++)
+              sum = _mm256_add_epi16(
+                  sum, _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(row + (size_t)ix * channels))));
+          const __m256i away = _mm256_add_epi16(_mm256_abs_epi16(sum), half);
+          // A window of one tap is its own mean, and 65537 is no int16.
+          const __m256i quotient = taps == 1 ? away : _mm256_mulhi_epu16(away, inverse);
+          const __m256i mean = _mm256_sign_epi16(quotient, sum);
+          const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(mean), _mm256_extracti128_si256(mean, 1));
+          _mm_storeu_si128((__m128i *)(output + c), _mm_min_epi8(_mm_max_epi8(bytes, low), high));
+          if (c + 16 >= channels) break;
+        }
+      }
+}
+
 TARGET void tgk_average_pool_avx2(const tgk_pool_geometry *g, const int8_t *input, int8_t *output) {
   const size_t channels = (size_t)g->channels, row_size = (size_t)g->input_width * channels;
+  if (channels >= 16 && (int64_t)g->window_height * g->window_width <= 16) {
+    average_pool_small(g, input, output);
+    return;
+  }
   if (channels < 8 || (int64_t)g->window_height * g->window_width > 4096) {
     tgk_average_pool_portable(g, input, output);
     return;

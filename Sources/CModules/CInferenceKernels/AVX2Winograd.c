@@ -28,7 +28,7 @@ enum { positions = 16, block = 16, tile_step = 6, tiles_max = 18 };
 
 bool tgk_winograd_fits(const tgk_conv_geometry *g) {
   const int64_t depth = g->input_channels;
-  return g->groups == 1 && g->kernel_height == 3 && g->kernel_width == 3 && g->stride_height == 1 &&
+  return g->weight_form == TGK_WEIGHTS_FASTEST && g->groups == 1 && g->kernel_height == 3 && g->kernel_width == 3 && g->stride_height == 1 &&
       g->stride_width == 1 && g->dilation_height == 1 && g->dilation_width == 1 && depth % 8 == 0 && depth >= 8 &&
       g->output_channels >= 8 && g->output_height >= 2 && g->output_width >= 2 &&
       // Four times the sum of products must stay within int32.

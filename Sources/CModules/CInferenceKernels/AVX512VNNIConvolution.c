@@ -19,7 +19,6 @@
 #define KERNEL(name) tgk_qs8_##name##_avx512vnni
 #define TARGET TGK_TARGET_AVX512VNNI
 #define activation uint8_t
-#define weight int8_t
 #define ADD_ROW tgk_add_avx512vnni
 #define vector __m512i
 enum { group_size = 4, lanes = 16, channel_step = 16, activation_bias = 128 };

@@ -19,7 +19,6 @@
 #define KERNEL(name) tgk_qs8_##name##_avxvnni
 #define TARGET TGK_TARGET_AVXVNNI
 #define activation uint8_t
-#define weight int8_t
 #define ADD_ROW tgk_add_avx2
 #define vector __m256i
 enum { group_size = 4, lanes = 8, channel_step = 8, activation_bias = 128 };

@@ -114,6 +114,7 @@ static bool conv_geometry_is_valid(const tgk_conv_geometry *g) {
   if (!is_int8(g->input_zero_point) || !is_int8(g->output_zero_point)) return false;
   if (!is_int8(g->activation_min) || !is_int8(g->activation_max) || g->activation_min > g->activation_max) return false;
   if (g->pool != TGK_POOL_NONE && g->pool != TGK_POOL_MAX_2X2) return false;
+  if (g->weight_form != TGK_WEIGHTS_FASTEST && g->weight_form != TGK_WEIGHTS_SMALLEST) return false;
   if (g->pool == TGK_POOL_MAX_2X2 && (g->output_height < 2 || g->output_width < 2)) return false;
   const int64_t padded_height =
       (int64_t)(g->output_height - 1) * g->stride_height + (int64_t)(g->kernel_height - 1) * g->dilation_height + 1;

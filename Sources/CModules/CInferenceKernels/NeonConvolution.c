@@ -11,7 +11,6 @@
 #define KERNEL(name) tgk_qs8_##name##_neon
 #define TARGET
 #define activation int8_t
-#define weight int8_t
 #define vector int32x4_t
 #define ADD_ROW tgk_add_neon
 enum { group_size = 16, lanes = 1, channel_step = 4, activation_bias = 0 };
@@ -19,9 +18,9 @@ enum { tile_pixels = 4, tile_vectors = 4, tile_accumulators = 16, pooled_pixels 
 
 TGK_INLINE int32x4_t KERNEL(load_bias)(const int32_t *p) { return vld1q_lane_s32(p, vdupq_n_s32(0), 0); }
 
-TGK_INLINE int32x4_t KERNEL(load)(const int8_t *p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }
+TGK_INLINE int32x4_t KERNEL(load_weights)(const int8_t *p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }
 
-TGK_INLINE int32x4_t KERNEL(broadcast)(const int8_t *p) { return KERNEL(load)(p); }
+TGK_INLINE int32x4_t KERNEL(broadcast)(const int8_t *p) { return KERNEL(load_weights)(p); }
 
 TGK_INLINE int32x4_t KERNEL(dot)(int32x4_t sum, int32x4_t a, int32x4_t w) {
   const int8x16_t x = vreinterpretq_s8_s32(a), y = vreinterpretq_s8_s32(w);

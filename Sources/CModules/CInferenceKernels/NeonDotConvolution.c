@@ -9,7 +9,6 @@
 #define KERNEL(name) tgk_qs8_##name##_neondot
 #define TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
 #define activation int8_t
-#define weight int8_t
 #define vector int32x4_t
 #define ADD_ROW tgk_add_neon
 enum { group_size = 4, lanes = 4, channel_step = 4, activation_bias = 0 };
@@ -17,7 +16,7 @@ enum { tile_pixels = 6, tile_vectors = 4, tile_accumulators = 24, pooled_pixels 
 
 TGK_INLINE int32x4_t KERNEL(load_bias)(const int32_t *p) { return vld1q_s32(p); }
 
-TGK_INLINE int32x4_t KERNEL(load)(const int8_t *p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }
+TGK_INLINE int32x4_t KERNEL(load_weights)(const int8_t *p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }
 
 TGK_INLINE int32x4_t KERNEL(broadcast)(const int8_t *p) {
   int32_t four;

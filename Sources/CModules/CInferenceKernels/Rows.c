@@ -34,7 +34,12 @@ void tgk_pad_row(
     memcpy(row + left, source, real);
   } else {
     int8_t *out = row + left;
-    if (multiplier <= 8) {
+    if (multiplier == 2) {
+      for (size_t i = 0; i < real / 2; i++) {
+        const uint16_t copies = (uint16_t)((uint8_t)source[i] * 0x0101);
+        memcpy(out + 2 * i, &copies, sizeof copies);
+      }
+    } else if (multiplier <= 8) {
       // Eight copies at a time, the surplus overwritten by the next channel; the row's slack takes the last one's.
       for (size_t i = 0; i < real / multiplier; i++, out += multiplier) {
         const uint64_t copies = (uint8_t)source[i] * UINT64_C(0x0101010101010101);

@@ -62,9 +62,23 @@ TGK_INLINE TGK_TARGET_AVX2 void tgk_store_bytes(int8_t *output, __m128i x, int32
   } else if (count == 8) {
     _mm_storel_epi64((__m128i *)output, x);
   } else {
-    int8_t bytes[16];
-    _mm_storeu_si128((__m128i *)bytes, x);
-    for (int32_t i = 0; i < count; i++) output[i] = bytes[i];
+    if (count & 8) {
+      _mm_storel_epi64((__m128i *)output, x);
+      x = _mm_unpackhi_epi64(x, x);
+      output += 8;
+    }
+    uint64_t rest = (uint64_t)_mm_cvtsi128_si64(x);
+    if (count & 4) {
+      memcpy(output, &rest, 4);
+      rest >>= 32;
+      output += 4;
+    }
+    if (count & 2) {
+      memcpy(output, &rest, 2);
+      rest >>= 16;
+      output += 2;
+    }
+    if (count & 1) memcpy(output, &rest, 1);
   }
 }
 

@@ -27,9 +27,9 @@ extension ConfigurationReading {
     ]
     if effective {
       let values = SettingKey.all.compactMap { key -> (String, JSONText)? in
-        guard let text = key.effectiveText(settings) else { return nil }
+        guard let value = key.effectiveJSON(settings) else { return nil }
         let origin = origins[key.path].map { JSONText.string("\($0)") }
-        return (key.path, .object([("value", .literal(text))] + (origin.map { [("origin", $0)] } ?? [])))
+        return (key.path, .object([("value", value)] + (origin.map { [("origin", $0)] } ?? [])))
       }
       members.append(("settings", .object(values)))
     }

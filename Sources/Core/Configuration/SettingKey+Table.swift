@@ -4,7 +4,7 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + lineKeys + serviceKeys + simulationKeys
+    + brokerKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
@@ -21,6 +21,7 @@ extension SettingKey {
     key(t + "state_directory", \.paths.stateDirectory, .text(.absolutePath), "outbox, keys and received models")
     key(t + "runtime_directory", \.paths.runtimeDirectory, .text(.absolutePath), "control socket")
     key(t + "models_directory", \.paths.modelsDirectory, .text(.absolutePath), "installed models, a folder each")
+    key(t + "languages_directory", \.paths.languagesDirectory, .text(.absolutePath), "sentences, a file a language")
     key(t + "hardware_directory", \.paths.hardwareDirectory, .text(.absolutePath), "board profiles")
   }
 
@@ -47,10 +48,22 @@ extension SettingKey {
     key(t + "hold_off_milliseconds", \.reader.holdOffMilliseconds, .integer(0...60_000), "an accepted tag is ignored")
     key(
       t + "confirmation_frames", \.reader.confirmationFrames, .integer(1...10),
-      "identical frames that make a tag; unset: 3 for rdm6300, else 1")
+      "identical frames that make a tag; unset: 3 for rdm6300 and pn532-hsu, else 1")
     key(
       t + "confirmation_window_milliseconds", \.reader.confirmationWindowMilliseconds, .integer(50...5000),
       "all of them arrive within this")
+    key(
+      t + "accept_suspect_frames", \.reader.acceptSuspectFrames, .flag,
+      "id12la, line: a frame that looks like a phantom makes a tag")
+    key(t + "line_number", \.reader.lineNumber, .choice, "line: how the number is written")
+    key(t + "line_digits_minimum", \.reader.lineDigitsMinimum, .integer(1...39), "line: digits of a number")
+    key(t + "line_digits_maximum", \.reader.lineDigitsMaximum, .integer(1...39), "line: digits of a number")
+    key(t + "line_decimal_bytes", \.reader.lineDecimalBytes, .integer(1...16), "line: width of a decimal number")
+    key(t + "line_prefix", \.reader.linePrefix, .text(.affix), "line: before the digits")
+    key(t + "line_suffix", \.reader.lineSuffix, .text(.affix), "line: after the digits")
+    key(
+      t + "pn532_modulations", \.reader.pn532Modulations, .choices(Settings.Reader.Modulation.self),
+      "pn532-hsu: tags that are looked for, in this order")
   }
 
   private static let patientKeys = table("patients") { t in
@@ -60,30 +73,71 @@ extension SettingKey {
   }
 
   private static let sessionKeys = table("session") { t in
+    key(t + "questions", \.session.questions, questions, "before the rest; the tag says yes, the button no", .live)
     key(t + "acclimatisation_seconds", \.session.acclimatisationSeconds, .integer(0...3600), "rest first", .live)
+    key(
+      t + "acclimatisation_minimum_seconds", \.session.acclimatisationMinimumSeconds, .integer(0...3600),
+      "with a settled skin", .live)
+    key(
+      t + "acclimatisation_maximum_seconds", \.session.acclimatisationMaximumSeconds, .integer(0...7200),
+      "with a skin that drifts", .live)
+    key(
+      t + "skin_drift_maximum_celsius_per_minute", \.session.skinDriftMaximumCelsiusPerMinute, .number(0.01...5),
+      "that counts as settled", .live)
     key(t + "views", \.session.views, .choices(Settings.Session.View.self), "in the order of capture", .live)
+    key(t + "view_start", \.session.viewStart, .choice, "position_seconds, or the button or tag", .live)
+    key(t + "position_seconds", \.session.positionSeconds, .integer(0...120), "to take the position", .live)
+    key(t + "retakes_per_view", \.session.retakesPerView, .integer(0...5), "after a refused attempt", .live)
     key(t + "idle_timeout_seconds", \.session.idleTimeoutSeconds, .integer(10...3600), "then abandoned", .live)
     key(t + "capture_timeout_seconds", \.session.captureTimeoutSeconds, .integer(5...600), "for one view", .live)
-    key(t + "retakes_per_view", \.session.retakesPerView, .integer(0...5), "after a refused attempt", .live)
+    key(t + "save_timeout_seconds", \.session.saveTimeoutSeconds, .integer(1...600), "for the disk", .live)
+    key(t + "resume_seconds", \.session.resumeSeconds, .integer(0...86_400), "after a restart", .live)
+    key(t + "maintenance_seconds", \.session.maintenanceSeconds, .integer(60...86_400), "technician's tag", .live)
+    key(t + "require_operator", \.session.requireOperator, .flag, "an operator's tag signs each session", .live)
+    key(t + "tag_must_stay", \.session.tagMustStay, .flag, "at the reader, all the time", .live)
+    key(t + "language", \.session.language, .text(.label), "of what patients are told")
   }
 
+  private static let questions = ValueFormat<[Settings.Session.Question]>.items(
+    0...8, of: Settings.Session.Question(),
+    [
+      .field("code", \.code, .text(.identifier)), .field("sentence", \.sentence, .text(.sentence)),
+    ])
+
   private static let gateKeys = table("gates") { t in
+    key(t + "hard", \.gates.hard, .choices(Settings.Gates.Gate.self), "withhold the verdict when they fail", .live)
+    key(t + "contrast_minimum_celsius", \.gates.contrastMinimumCelsius, .number(0.5...10), "or nobody is there", .live)
     key(t + "ambient_minimum_celsius", \.gates.ambientMinimumCelsius, .number(0...40), "room", .live)
     key(t + "ambient_maximum_celsius", \.gates.ambientMaximumCelsius, .number(0...40), "room", .live)
     key(
       t + "ambient_drift_maximum_celsius_per_minute", \.gates.ambientDriftMaximumCelsiusPerMinute, .number(0.01...5),
       "sensor temperature still moving", .live)
-    key(t + "settling_seconds", \.gates.settlingSeconds, .integer(0...1200), "sensor after power-up", .live)
+    key(t + "settling_seconds", \.gates.settlingSeconds, .integer(0...1200), "sensor after power-up")
     key(t + "subject_minimum_share", \.gates.subjectMinimumShare, .number(0...1), "of the frame: too far", .live)
     key(t + "subject_maximum_share", \.gates.subjectMaximumShare, .number(0...1), "of the frame: too near", .live)
+    key(t + "edge_maximum_share", \.gates.edgeMaximumShare, .number(0...1), "of the subject at one edge", .live)
+    key(t + "off_centre_maximum_columns", \.gates.offCentreMaximumColumns, .number(0.1...16), "midline", .live)
+    key(t + "tilt_maximum", \.gates.tiltMaximum, .number(0.01...2), "columns a row: tangent of the tilt", .live)
     key(t + "motion_maximum_celsius", \.gates.motionMaximumCelsius, .number(0.01...10), "between frames", .live)
+    key(t + "hot_object_maximum_celsius", \.gates.hotObjectMaximumCelsius, .number(0.1...50), "above skin", .live)
+    key(
+      t + "cold_object_maximum_celsius", \.gates.coldObjectMaximumCelsius, .number(0.1...50), "below the room", .live)
+    key(t + "skin_minimum_celsius", \.gates.skinMinimumCelsius, .number(0...45), "less is clothing", .live)
     key(t + "dead_pixels_maximum", \.gates.deadPixelsMaximum, .integer(0...768), "without a value", .live)
+    key(
+      t + "checkerboard_maximum_celsius", \.gates.checkerboardMaximumCelsius, .number(0.01...5),
+      "between the two sub-pages", .live)
     key(t + "noise_maximum_celsius", \.gates.noiseMaximumCelsius, .number(0.01...5), "standard error", .live)
+    key(
+      t + "picture_noise_maximum_celsius", \.gates.pictureNoiseMaximumCelsius, .number(0.01...5),
+      "as a picture shows it, with the skin's fine structure", .live)
+    key(t + "outline_minimum_celsius", \.gates.outlineMinimumCelsius, .number(0...20), "less is a foggy lens", .live)
   }
 
   private static let screeningKeys =
     table("screening") { t in
       key(t + "model", \.screening.model, .text(.label), "folder of models_directory; unset: no verdict")
+      key(t + "occlusion_map", \.screening.occlusionMap, .flag, "a picture for the doctor of what the model reacted to")
     }
     + table("quality") { t in
       key(t + "model", \.quality.model, .text(.label), "folder of models_directory; unset: the other gates alone")
@@ -136,10 +190,46 @@ extension SettingKey {
   private static let lineKeys = table("lines") { t in
     key(t + "chip", \.lines.chip, .text(.label), "label of the GPIO chip", .ofBoard)
     key(t + "button", \.lines.button, .line, "unset: no button", .ofBoard)
-    key(t + "led", \.lines.led, .line, "unset: no light", .ofBoard)
+    key(t + "led", \.lines.led, .line, "one light for every colour; unset: none", .ofBoard)
+    key(t + "led_red", \.lines.ledRed, .line, "of a light of three colours", .ofBoard)
+    key(t + "led_green", \.lines.ledGreen, .line, "of a light of three colours", .ofBoard)
+    key(t + "led_blue", \.lines.ledBlue, .line, "of a light of three colours", .ofBoard)
     key(t + "buzzer", \.lines.buzzer, .line, "unset: no sound", .ofBoard)
     key(t + "button_active_low", \.lines.buttonActiveLow, .flag, "pressed connects to ground", .ofBoard)
+    key(t + "led_active_low", \.lines.ledActiveLow, .flag, "lit by a low level", .ofBoard)
+    key(t + "buzzer_active_low", \.lines.buzzerActiveLow, .flag, "sounds by a low level", .ofBoard)
+    key(
+      t + "button_steady_milliseconds", \.lines.buttonSteadyMilliseconds, .integer(1...1000), "of a level that counts")
+    key(
+      t + "button_long_press_milliseconds", \.lines.buttonLongPressMilliseconds, .integer(100...60_000),
+      "of a press that cancels")
   }
+
+  private static let panelKeys = table("panel") { t in
+    key(t + "ready", \.panel.ready, .text(.panelPattern), "for a tag")
+    key(t + "degraded", \.panel.degraded, .text(.panelPattern), "a technician is needed")
+    key(t + "tag_accepted", \.panel.tagAccepted, .text(.panelPattern), "the tag was read")
+    key(t + "tag_refused", \.panel.tagRefused, .text(.panelPattern), "the tag was not accepted")
+    key(t + "acclimatising", \.panel.acclimatising, .text(.panelPattern), "rest")
+    key(t + "position", \.panel.position, .text(.panelPattern), "take the position")
+    key(t + "capturing", \.panel.capturing, .text(.panelPattern), "hold still")
+    key(t + "retake", \.panel.retake, .text(.panelPattern), "take the position once more")
+    key(t + "working", \.panel.working, .text(.panelPattern), "verdict and saving")
+    key(t + "saved", \.panel.saved, .text(.panelPattern), "on disk")
+    key(t + "incomplete", \.panel.incomplete, .text(.panelPattern), "the session ended early")
+    key(t + "unable", \.panel.unable, .text(.panelPattern), "no capture is possible")
+  }
+
+  private static let alertKeys = table("alerts") { t in
+    key(t + "rules", \.alerts.rules, alertRules, "the first that applies decides", .live)
+  }
+
+  private static let alertRules = ValueFormat<[Settings.Alerts.Rule]>.items(
+    0...64, of: Settings.Alerts.Rule(),
+    [
+      .field("on", \.on, .choice), .field("priority", \.priority, .choice),
+      .field("hold_off_seconds", \.holdOffSeconds, .integer(0...604_800)),
+    ])
 
   private static let serviceKeys =
     table("health") { t in

@@ -18,6 +18,8 @@ package struct SettingKey: Sendable {
   let copy: @Sendable (Settings, inout Settings) -> Void
   /// The effective value as TOML; `nil` when the key has neither a value nor a default.
   package let effectiveText: @Sendable (Settings) -> String?
+  /// The same as JSON.
+  let effectiveJSON: @Sendable (Settings) -> JSONText?
 
   package var table: String { path.contains(".") ? String(path.prefix { $0 != "." }) : "" }
   package var name: String { path.contains(".") ? String(path.drop { $0 != "." }.dropFirst()) : path }
@@ -41,7 +43,8 @@ extension SettingKey {
       path: path, shape: format.shape, summary: summary, traits: traits,
       assign: { (value, settings) throws(Mismatch) in settings[keyPath: property] = try format.parse(value) },
       copy: { $1[keyPath: property] = $0[keyPath: property] },
-      effectiveText: { format.render($0[keyPath: property]) })
+      effectiveText: { format.render($0[keyPath: property]) },
+      effectiveJSON: { format.jsonText($0[keyPath: property]) })
   }
 
   /// A key that may stay unset.
@@ -53,14 +56,16 @@ extension SettingKey {
       path: path, shape: format.shape, summary: summary, traits: traits,
       assign: { (value, settings) throws(Mismatch) in settings[keyPath: property] = try format.parse(value) },
       copy: { $1[keyPath: property] = $0[keyPath: property] },
-      effectiveText: { $0[keyPath: property].map(format.render) })
+      effectiveText: { $0[keyPath: property].map(format.render) },
+      effectiveJSON: { $0[keyPath: property].map(format.jsonText) })
   }
 
   init(
     path: String, shape: ValueShape, summary: String, traits: SettingTraits,
     assign: @escaping @Sendable (LocatedValue, inout Settings) throws(Mismatch) -> Void,
     copy: @escaping @Sendable (Settings, inout Settings) -> Void,
-    effectiveText: @escaping @Sendable (Settings) -> String?
+    effectiveText: @escaping @Sendable (Settings) -> String?,
+    effectiveJSON: @escaping @Sendable (Settings) -> JSONText?
   ) {
     self.path = path
     self.shape = shape
@@ -71,6 +76,7 @@ extension SettingKey {
     self.assign = assign
     self.copy = copy
     self.effectiveText = effectiveText
+    self.effectiveJSON = effectiveJSON
   }
 }
 

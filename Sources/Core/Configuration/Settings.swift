@@ -18,6 +18,8 @@ package struct Settings: Sendable, Equatable {
   package var outbox = Outbox()
   package var broker = Broker()
   package var lines = Lines()
+  package var panel = Panel()
+  package var alerts = Alerts()
   package var health = Health()
   package var log = Log()
   package var simulation = Simulation()
@@ -56,6 +58,7 @@ extension Settings {
     /// Gone after a restart: control socket.
     package var runtimeDirectory = "/run/thermograph"
     package var modelsDirectory = "/usr/share/thermograph/models"
+    package var languagesDirectory = "/usr/share/thermograph/languages"
     /// Board profiles are below it, in `boards`.
     package var hardwareDirectory = "/usr/share/thermograph/hardware"
 
@@ -90,107 +93,11 @@ extension Settings {
     package init() {}
   }
 
-  /// The RFID reader.
-  package struct Reader: Sendable, Equatable {
-    package enum Kind: String, Sendable, CaseIterable {
-      case rdm6300
-      case id12la
-      case pn532HSU = "pn532-hsu"
-      case line
-    }
-
-    package var kind = Kind.rdm6300
-    package var device = "/dev/serial0"
-    /// Speed of the line; `nil`: the reader's own, see `effectiveBaud`.
-    package var baud: Int?
-    /// A tag that was accepted is ignored for this long, 0...60000.
-    package var holdOffMilliseconds = 1500
-    /// Identical frames that make a tag, 1...10; `nil`: the reader's own, see `effectiveConfirmationFrames`.
-    package var confirmationFrames: Int?
-    /// All confirming frames arrive within this, 50...5000.
-    package var confirmationWindowMilliseconds = 400
-
-    package init() {}
-
-    /// `baud`, or what the reader leaves the factory with: 115200 for the PN532 on HSU, 9600 for the others.
-    package var effectiveBaud: Int {
-      if let baud { return baud }
-      return kind == .pn532HSU ? 115_200 : 9600
-    }
-
-    /// `confirmationFrames`, or 3 for the RDM6300, which repeats while a tag is present and sends phantom frames with
-    /// a right checksum when none is; 1 for the others, which send a tag once.
-    package var effectiveConfirmationFrames: Int {
-      confirmationFrames ?? (kind == .rdm6300 ? 3 : 1)
-    }
-  }
-
-  /// Who may be captured and under which name.
-  package struct Patients: Sendable, Equatable {
-    package enum UnknownTag: String, Sendable, CaseIterable {
-      /// A tag outside the roster is captured under its pseudonym.
-      case accept
-      /// Somebody confirms at the device first.
-      case ask
-      case refuse
-    }
-
-    /// Key of the pseudonyms, the same on every device of a site. Default `{state_directory}/keys/site.key`.
-    package var siteKeyFile: SecretReference = .file("/var/lib/thermograph/keys/site.key")
-    package var rosterFile: String?
-    package var unknownTag = UnknownTag.accept
-
-    package init() {}
-  }
-
-  /// The guided session.
-  package struct Session: Sendable, Equatable {
-    package enum View: String, Sendable, CaseIterable {
-      case frontal
-      case leftOblique = "left-oblique"
-      case rightOblique = "right-oblique"
-      case leftLateral = "left-lateral"
-      case rightLateral = "right-lateral"
-    }
-
-    /// Rest before the first view, so that the skin reaches the temperature of the room, 0...3600.
-    package var acclimatisationSeconds = 600
-    /// In the order of capture; one to five, each once.
-    package var views: [View] = [.frontal]
-    /// From the tag or the last view to the button; then the session ends as abandoned, 10...3600.
-    package var idleTimeoutSeconds = 300
-    /// For the frames of one view, 5...600.
-    package var captureTimeoutSeconds = 60
-    /// Further attempts at a view that a gate refused, 0...5.
-    package var retakesPerView = 2
-
-    package init() {}
-  }
-
-  /// Limits of the quality gates. A gate that fails withholds the verdict, never the image.
-  package struct Gates: Sendable, Equatable {
-    package var ambientMinimumCelsius = 18.0
-    package var ambientMaximumCelsius = 25.0
-    /// Change of the sensor's own temperature that still counts as settled, per minute.
-    package var ambientDriftMaximumCelsiusPerMinute = 0.2
-    /// The sensor settles for this long after power-up, 0...1200.
-    package var settlingSeconds = 240
-    /// Share of the frame that the subject covers, 0...1.
-    package var subjectMinimumShare = 0.35
-    package var subjectMaximumShare = 0.92
-    /// Largest change of a 4x4 block between sub-pages; noise alone reaches 1 at 16 Hz.
-    package var motionMaximumCelsius = 1.5
-    /// Pixels without a value of their own, of 768.
-    package var deadPixelsMaximum = 10
-    /// Per-pixel standard error of the thermogram.
-    package var noiseMaximumCelsius = 0.2
-
-    package init() {}
-  }
-
   package struct Screening: Sendable, Equatable {
     /// A folder in `paths.modelsDirectory`. `nil`: images and record are made without a verdict.
     package var model: String?
+    /// A picture for the doctor with each verdict: where the model reacted, not where disease is.
+    package var occlusionMap = false
 
     package init() {}
   }
@@ -294,20 +201,6 @@ extension Settings {
     package var usesTLS: Bool { caFile != nil }
 
     package var effectivePort: Int { port ?? (usesTLS ? 8883 : 1883) }
-  }
-
-  /// GPIO lines of the button, the light and the buzzer; a part without a line is not there.
-  package struct Lines: Sendable, Equatable {
-    /// Label of the chip, as `gpioinfo` prints it: the number of a chip changes between kernels. `nil` with a line
-    /// named: every chip is searched for the name.
-    package var chip: String?
-    package var button: LineReference?
-    package var led: LineReference?
-    package var buzzer: LineReference?
-    /// The button connects the line to ground.
-    package var buttonActiveLow = true
-
-    package init() {}
   }
 
   package struct Health: Sendable, Equatable {

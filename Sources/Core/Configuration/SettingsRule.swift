@@ -48,6 +48,36 @@ struct SettingsRule: Sendable {
           + "\(gates.subjectMaximumShare)", "a range"
       )
     },
+    SettingsRule(keys: ["reader.line_digits_minimum", "reader.line_digits_maximum"]) { settings in
+      let reader = settings.reader
+      guard reader.lineDigitsMinimum > reader.lineDigitsMaximum else { return nil }
+      return (
+        "reader.line_digits_minimum \(reader.lineDigitsMinimum) is above line_digits_maximum "
+          + "\(reader.lineDigitsMaximum)", "a range"
+      )
+    },
+    SettingsRule(keys: ["patients.unknown_tag", "patients.roster_file"]) { settings in
+      let patients = settings.patients
+      guard patients.unknownTag != .accept, patients.rosterFile == nil else { return nil }
+      return (
+        "patients.unknown_tag is \(quoted(patients.unknownTag.rawValue)) and no roster says which tags are known",
+        "roster_file in [patients], or \"accept\""
+      )
+    },
+    SettingsRule(keys: ["session.questions"]) { settings in
+      let codes = settings.session.questions.map(\.code)
+      guard Set(codes).count < codes.count else { return nil }
+      return ("session.questions has the same code twice", "a code of its own for each question")
+    },
+    SettingsRule(
+      keys: [
+        "lines.button", "lines.led", "lines.led_red", "lines.led_green", "lines.led_blue", "lines.buzzer", "lines.chip",
+      ]
+    ) { settings in
+      let usesOffset = settings.lines.all.contains { if case .offset = $0 { true } else { false } }
+      guard usesOffset, settings.lines.chip == nil else { return nil }
+      return ("lines has an offset and no chip to count it on", "chip in [lines], or the line's name")
+    },
     SettingsRule(keys: ["broker.retry_minimum_seconds", "broker.retry_maximum_seconds"]) { settings in
       let broker = settings.broker
       guard broker.retryMinimumSeconds > broker.retryMaximumSeconds else { return nil }

@@ -43,7 +43,7 @@ package enum SettingsSchema {
   private static func property(_ key: SettingKey) -> JSONText {
     var members = key.shape.schema
     members.append(("description", .string(key.summary)))
-    if let text = key.effectiveText(Settings()), !key.isRequired { members.append(("default", .literal(text))) }
+    if let value = key.effectiveJSON(Settings()), !key.isRequired { members.append(("default", value)) }
     return .object(members)
   }
 }
@@ -68,6 +68,19 @@ extension ValueShape {
       ]
     case .secret:
       [("type", .string("string")), ("pattern", .string("^(/|credential:[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$)"))]
+    case .items(let counts, let fields):
+      [
+        ("type", .string("array")), ("minItems", .integer(counts.lowerBound)),
+        ("maxItems", .integer(counts.upperBound)),
+        (
+          "items",
+          .object([
+            ("type", .string("object")), ("additionalProperties", .boolean(false)),
+            ("required", .array(fields.map { .string($0.name) })),
+            ("properties", .object(fields.map { ($0.name, .object($0.shape.schema)) })),
+          ])
+        ),
+      ]
     case .line:
       [
         (

@@ -6,6 +6,12 @@ package enum TextForm: Sendable, Equatable {
   case label
   case absolutePath
   case host
+  /// What a person is told: one line.
+  case sentence
+  /// What stands before or after the digits of a line reader; may be empty.
+  case affix
+  /// Steps of colour letters and milliseconds; see `PanelPattern`.
+  case panelPattern
   /// Part of a day.
   case timeWindow
   /// A name that another system gave.
@@ -13,6 +19,8 @@ package enum TextForm: Sendable, Equatable {
 
   static let maximumPathBytes = 1024
   static let maximumHostBytes = 253
+  static let maximumSentenceBytes = 200
+  static let maximumPatternSteps = 32
 
   package var expectation: String {
     switch self {
@@ -20,6 +28,11 @@ package enum TextForm: Sendable, Equatable {
     case .label: "1 to 64 of A-Z, a-z, 0-9, ., _ and -, not starting with a dot"
     case .absolutePath: "an absolute path of at most \(Self.maximumPathBytes) bytes"
     case .host: "a host name or address without mqtt:// and without a port"
+    case .sentence: "a line of text of 1 to \(Self.maximumSentenceBytes) bytes"
+    case .affix: "at most 16 printable ASCII characters"
+    case .panelPattern:
+      "1 to \(Self.maximumPatternSteps) steps such as \"G200 -800 *\": R, G, B, z in this order or -, then 20 to 10000 "
+        + "milliseconds; * at the end repeats"
     case .timeWindow: "HH:MM-HH:MM in UTC, e.g. 22:00-05:30"
     case .printable: "1 to 256 printable ASCII characters without spaces"
     }
@@ -31,15 +44,29 @@ package enum TextForm: Sendable, Equatable {
     case .identifier: "^[a-z0-9-]{1,36}$"
     case .label: "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
     case .absolutePath: "^/[^\\u0000-\\u001f\\u007f]*$"
+    case .sentence: "^(?=[\\s\\S]{1,\(Self.maximumSentenceBytes)}$)[^\\u0000-\\u001f\\u007f]+$"
+    case .affix: "^[ -~]{0,16}$"
+    case .panelPattern:
+      "^(\(Self.panelStep) ){0,\(Self.maximumPatternSteps - 1)}\(Self.panelStep)( \\*)?$"
     case .timeWindow: "^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
     case .printable: "^[!-~]{1,256}$"
     case .host: "^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$"
     }
   }
 
+  private static let panelStep = "(-|(?=[RGBz])R?G?B?z?)([2-9][0-9]|[1-9][0-9]{2,3}|10000)"
+
   package func accepts(_ text: String) -> Bool {
     let bytes = Array(text.utf8)
     switch self {
+    case .sentence:
+      return (1...Self.maximumSentenceBytes).contains(bytes.count) && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    case .affix:
+      return bytes.count <= 16 && bytes.allSatisfy { (0x20...0x7E).contains($0) }
+    case .panelPattern:
+      var words = text.split(separator: " ", omittingEmptySubsequences: false)
+      if words.last == "*" { words.removeLast() }
+      return (1...Self.maximumPatternSteps).contains(words.count) && words.allSatisfy(isPanelStep)
     case .identifier:
       return (1...36).contains(bytes.count)
         && bytes.allSatisfy { isLowercase($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
@@ -77,6 +104,18 @@ private func isLowercase(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(asc
 
 private func isHexadecimal(_ byte: UInt8) -> Bool {
   isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20)
+}
+
+private func isPanelStep(_ word: Substring) -> Bool {
+  var rest = word
+  if rest.first == "-" {
+    rest.removeFirst()
+  } else {
+    for letter in ["R", "G", "B", "z"] where rest.first.map(String.init) == letter { rest.removeFirst() }
+    if rest.count == word.count { return false }
+  }
+  guard rest.utf8.allSatisfy(isDigit), rest.first != "0", let milliseconds = Int(rest) else { return false }
+  return (20...10_000).contains(milliseconds)
 }
 
 private func isLabelByte(_ byte: UInt8) -> Bool {

@@ -10,6 +10,14 @@ package enum ValueShape: Sendable, Equatable {
   case choices([String])
   case secret
   case line
+  /// So many tables with these keys, all of which must be there.
+  case items(ClosedRange<Int>, [ItemShape])
+
+  /// A key of such a table.
+  package struct ItemShape: Sendable, Equatable {
+    package var name: String
+    package var shape: ValueShape
+  }
 
   /// What a fault says after "expected".
   package var expectation: String {
@@ -22,6 +30,9 @@ package enum ValueShape: Sendable, Equatable {
     case .choice(let allowed): alternatives(allowed.map { "\"\($0)\"" })
     case .choices(let allowed): "a list of \(alternatives(allowed.map { "\"\($0)\"" })), each at most once"
     case .secret: "the absolute path of a file, or \"credential:NAME\""
+    case .items(let counts, let fields):
+      "a list of \(counts.lowerBound) to \(counts.upperBound) tables { "
+        + fields.map { "\($0.name) = ..." }.joined(separator: ", ") + " }"
     case .line: "a line's name such as \"GPIO17\", or its offset on the chip from 0 to 511"
     }
   }
@@ -48,6 +59,10 @@ struct ValueFormat<Value: Sendable & Equatable>: Sendable {
   let parse: @Sendable (LocatedValue) throws(Mismatch) -> Value
   /// As TOML.
   let render: @Sendable (Value) -> String
+  /// As JSON; nil: what `render` makes is JSON already.
+  var json: (@Sendable (Value) -> JSONText)?
+
+  func jsonText(_ value: Value) -> JSONText { json?(value) ?? .literal(render(value)) }
 }
 
 extension ValueFormat {

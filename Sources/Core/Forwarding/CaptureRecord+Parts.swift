@@ -112,19 +112,22 @@ extension CaptureRecord {
     package var bytes: Int
     /// 64 lower-case hexadecimal digits.
     package var sha256: String
+    /// What must be said wherever the image is shown; nil for the pictures that need no such word.
+    package var label: String?
 
-    package init(name: String, kind: Kind, mediaType: String, bytes: Int, sha256: String) {
+    package init(name: String, kind: Kind, mediaType: String, bytes: Int, sha256: String, label: String? = nil) {
       self.name = name
       self.kind = kind
       self.mediaType = mediaType
       self.bytes = bytes
       self.sha256 = sha256
+      self.label = label
     }
 
     private enum CodingKeys: String, CodingKey {
       case name, kind
       case mediaType = "media_type"
-      case bytes, sha256
+      case bytes, sha256, label
     }
   }
 

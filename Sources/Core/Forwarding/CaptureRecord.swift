@@ -1,3 +1,4 @@
+import Identification
 import Provenance
 import Screening
 
@@ -22,6 +23,12 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
   package var redatedAt: Instant?
   package var patientRef: String
   package var tagKind: TagKind
+  /// The operator who signed the session; nil when nobody did.
+  package var signedBy: String?
+  /// Answers to the session's questions, in order; nil when none was asked.
+  package var answers: [SessionAnswer]?
+  /// What the patient agreed to, in the order of `Roster.Consent`; nil where no roster says so.
+  package var consent: [Roster.Consent]?
   package var view: CaptureView
   /// Counts the tries at this view within the session, from 1.
   package var attempt: Int
@@ -36,7 +43,8 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
     captureID: RandomIdentifier, outboxID: RandomIdentifier, sequence: Int64, sessionID: RandomIdentifier,
     site: String, device: String, capturedAt: Instant, redatedAt: Instant?, patientRef: String, tagKind: TagKind,
     view: CaptureView, attempt: Int, acquisition: Acquisition, gates: [QualityGate], verdict: Verdict,
-    images: [ImageReference], durations: Durations, versions: Versions
+    images: [ImageReference], durations: Durations, versions: Versions, signedBy: String? = nil,
+    answers: [SessionAnswer]? = nil, consent: [Roster.Consent]? = nil
   ) {
     self.captureID = captureID
     self.outboxID = outboxID
@@ -56,6 +64,9 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
     self.images = images
     self.durations = durations
     self.versions = versions
+    self.signedBy = signedBy
+    self.answers = answers
+    self.consent = consent
   }
 
   private enum CodingKeys: String, CodingKey {
@@ -69,6 +80,8 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
     case redatedAt = "redated_at"
     case patientRef = "patient_ref"
     case tagKind = "tag_kind"
+    case signedBy = "signed_by"
+    case answers, consent
     case view, attempt, acquisition, gates, verdict, images, durations, versions
   }
 }

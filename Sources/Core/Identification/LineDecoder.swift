@@ -39,6 +39,7 @@ package struct LineDecoder: TagDecoder, Equatable {
   package let pattern: LinePattern
 
   private static let lineLimit = 96
+  private static let reportByteCount = 1024
   private var line: [UInt8] = []
   /// Bytes of the present line, of which only the first `lineLimit` are kept.
   private var lineByteCount = 0
@@ -49,19 +50,29 @@ package struct LineDecoder: TagDecoder, Equatable {
   }
 
   package mutating func decode(_ bytes: UnsafeRawBufferPointer, found: (DecoderEvent) -> Void) {
-    for byte in bytes {
-      if byte == 0x0D || byte == 0x0A {
-        if lineByteCount > 0 { finishLine(found: found) }
-      } else {
-        if line.count < Self.lineLimit { line.append(byte) }
-        lineByteCount += 1
-        if lineByteCount == 1024 {
-          // A stream without line ends: report it in pieces rather than count for ever.
-          found(.reject(FrameReject(.badLength, byteCount: lineByteCount)))
-          clear(keepingOverlong: true)
-        }
-      }
+    var start = 0
+    for index in bytes.indices where bytes[index] == 0x0D || bytes[index] == 0x0A {
+      take(UnsafeRawBufferPointer(rebasing: bytes[start..<index]), found: found)
+      if lineByteCount > 0 { finishLine(found: found) }
+      isOverlong = false
+      start = index + 1
     }
+    take(UnsafeRawBufferPointer(rebasing: bytes[start...]), found: found)
+  }
+
+  /// Takes a piece of the present line.
+  private mutating func take(_ piece: UnsafeRawBufferPointer, found: (DecoderEvent) -> Void) {
+    var piece = piece
+    while lineByteCount + piece.count >= Self.reportByteCount {
+      // A stream without line ends: report it in pieces rather than count for ever.
+      found(.reject(FrameReject(.badLength, byteCount: Self.reportByteCount)))
+      piece = UnsafeRawBufferPointer(rebasing: piece[(Self.reportByteCount - lineByteCount)...])
+      clear(keepingOverlong: true)
+    }
+    if line.count < Self.lineLimit {
+      line.append(contentsOf: UnsafeRawBufferPointer(rebasing: piece.prefix(Self.lineLimit - line.count)))
+    }
+    lineByteCount += piece.count
   }
 
   package mutating func endOfBurst(found: (DecoderEvent) -> Void) {
@@ -83,50 +94,52 @@ package struct LineDecoder: TagDecoder, Equatable {
     guard !isOverlong, lineByteCount <= Self.lineLimit else {
       return found(.reject(FrameReject(.badLength, byteCount: lineByteCount)))
     }
-    switch reading() {
-    case .success(let reading): found(.reading(reading))
-    case .failure(let problem): found(.reject(FrameReject(problem.reason, byteCount: lineByteCount)))
+    let reason = line.withUnsafeBufferPointer { line -> FrameReject.Reason? in
+      var uid: TagUID?
+      let reason = pattern.read(line, into: &uid)
+      if let uid { found(.reading(TagReading(uid: uid, technology: .text, isSuspect: uid.isBlank))) }
+      return reason
     }
+    if let reason { found(.reject(FrameReject(reason, byteCount: lineByteCount))) }
   }
+}
 
-  private struct Problem: Error {
-    var reason: FrameReject.Reason
-  }
-
-  private func reading() -> Result<TagReading, Problem> {
-    let fixed = pattern.prefix.count + pattern.suffix.count
-    guard line.count > fixed, line.starts(with: pattern.prefix),
-      line.suffix(pattern.suffix.count).elementsEqual(pattern.suffix)
-    else { return .failure(Problem(reason: .badContent)) }
-    let digits = line.dropFirst(pattern.prefix.count).dropLast(pattern.suffix.count)
-    let isDigit: (UInt8) -> Bool =
-      switch pattern.number {
-      case .hexadecimal: { Hexadecimal.value(of: $0) != nil }
-      case .decimal: { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-      }
-    guard digits.allSatisfy(isDigit) else { return .failure(Problem(reason: .notADigit)) }
-    guard pattern.digitCounts.contains(digits.count) else { return .failure(Problem(reason: .badLength)) }
-    let bytes: [UInt8]? =
-      switch pattern.number {
-      case .hexadecimal: Hexadecimal.bytes(of: String(decoding: digits, as: UTF8.self))
-      case .decimal: Self.bytes(ofDecimal: digits, byteCount: pattern.decimalByteCount)
-      }
-    guard let bytes, let uid = TagUID(bytes: bytes) else { return .failure(Problem(reason: .badLength)) }
-    return .success(TagReading(uid: uid, technology: .text, isSuspect: uid.isBlank))
-  }
-
-  /// The decimal number as `byteCount` bytes, most significant first, or nil when it does not fit.
-  private static func bytes(ofDecimal digits: ArraySlice<UInt8>, byteCount: Int) -> [UInt8]? {
-    var bytes = [UInt8](repeating: 0, count: byteCount)
+extension LinePattern {
+  /// Reads the identity that `line` writes; says why it is none. Allocates nothing.
+  fileprivate func read(_ line: UnsafeBufferPointer<UInt8>, into uid: inout TagUID?) -> FrameReject.Reason? {
+    guard line.count > prefix.count + suffix.count else { return .badContent }
+    for index in prefix.indices where line[index] != prefix[index] { return .badContent }
+    let end = line.count - suffix.count
+    for index in suffix.indices where line[end + index] != suffix[index] { return .badContent }
+    let digits = UnsafeBufferPointer(rebasing: line[prefix.count..<end])
     for digit in digits {
-      var carry = Int(digit - UInt8(ascii: "0"))
-      for index in bytes.indices.reversed() {
-        carry += Int(bytes[index]) * 10
-        bytes[index] = UInt8(truncatingIfNeeded: carry)
-        carry >>= 8
-      }
-      guard carry == 0 else { return nil }
+      let isDigit =
+        switch number {
+        case .hexadecimal: Hexadecimal.value(of: digit) != nil
+        case .decimal: (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit)
+        }
+      guard isDigit else { return .notADigit }
     }
-    return bytes
+    guard digitCounts.contains(digits.count) else { return .badLength }
+    switch number {
+    case .hexadecimal:
+      guard digits.count.isMultiple(of: 2), digits.count <= 2 * TagUID.largestByteCount else { return .badLength }
+      var bits: UInt128 = 0
+      for digit in digits { bits = bits << 4 | UInt128(Hexadecimal.value(of: digit) ?? 0) }
+      uid = TagUID(bits: bits, byteCount: digits.count / 2)
+    case .decimal:
+      var bits: UInt128 = 0
+      for digit in digits {
+        let (tens, isTooLarge) = bits.multipliedReportingOverflow(by: 10)
+        let (sum, carries) = tens.addingReportingOverflow(UInt128(digit - UInt8(ascii: "0")))
+        guard !isTooLarge, !carries else { return .badLength }
+        bits = sum
+      }
+      guard decimalByteCount == TagUID.largestByteCount || bits >> UInt128(8 * decimalByteCount) == 0 else {
+        return .badLength
+      }
+      uid = TagUID(bits: bits, byteCount: decimalByteCount)
+    }
+    return nil
   }
 }

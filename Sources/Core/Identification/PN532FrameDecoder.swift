@@ -26,13 +26,14 @@ package struct PN532FrameDecoder: Sendable {
   package static let largestInformationByteCount = 265
 
   private static let capacity = 1024
-  private var buffer: [UInt8] = []
+  private static let noiseReportByteCount = 1024
+  /// Always `capacity` bytes; those that wait are `head..<tail`.
+  private var buffer = [UInt8](repeating: 0, count: capacity)
   private var head = 0
+  private var tail = 0
   private var noiseByteCount = 0
 
-  package init() {
-    buffer.reserveCapacity(Self.capacity)
-  }
+  package init() {}
 
   package enum Event: Equatable {
     case frame(PN532Frame)
@@ -41,20 +42,41 @@ package struct PN532FrameDecoder: Sendable {
 
   /// Decodes `bytes` and hands each finding, in order, to `found`.
   package mutating func decode(_ bytes: UnsafeRawBufferPointer, found: (Event) -> Void) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      compact()
-      let portion = rest.prefix(Self.capacity - buffer.count)
-      buffer.append(contentsOf: portion)
-      rest = rest.dropFirst(portion.count)
-      parse(found: found)
-    }
+    scan(bytes) { found(Event($0)) }
   }
 
   /// The line fell silent: a frame still incomplete is broken, and a whole one inside it is looked for.
   package mutating func endOfBurst(found: (Event) -> Void) {
-    while pendingByteCount > 0 {
-      let pending = pendingByteCount
+    endOfScan { found(Event($0)) }
+  }
+
+  /// What was found, without a copy of it.
+  enum Finding {
+    /// A frame without information.
+    case control(PN532Frame)
+    /// TFI and packet data; valid during the call only.
+    case information(UnsafeBufferPointer<UInt8>)
+    case reject(FrameReject)
+  }
+
+  /// Like `decode`, and allocates nothing.
+  mutating func scan(_ bytes: UnsafeRawBufferPointer, found: (Finding) -> Void) {
+    var rest = bytes
+    while !rest.isEmpty {
+      compact()
+      let portion = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.capacity - tail))
+      buffer.withUnsafeMutableBytes { waiting in
+        UnsafeMutableRawBufferPointer(rebasing: waiting[tail...]).copyMemory(from: portion)
+      }
+      tail += portion.count
+      rest = UnsafeRawBufferPointer(rebasing: rest[portion.count...])
+      parse(found: found)
+    }
+  }
+
+  mutating func endOfScan(found: (Finding) -> Void) {
+    while tail > head {
+      let pending = tail - head
       if pending > 1 {
         flushNoise(found: found)
         found(.reject(FrameReject(.truncated, byteCount: pending)))
@@ -66,95 +88,121 @@ package struct PN532FrameDecoder: Sendable {
     compact()
   }
 
-  private var pendingByteCount: Int { buffer.count - head }
-
   private mutating func compact() {
     guard head > 0 else { return }
-    buffer.removeSubrange(..<head)
+    let waiting = head..<tail
+    buffer.withUnsafeMutableBytes { bytes in
+      // The two ranges may overlap, which copyMemory allows.
+      bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[waiting]))
+    }
+    tail -= head
     head = 0
   }
 
   private enum Step {
     case needMore
-    case frame(PN532Frame, byteCount: Int)
+    case control(PN532Frame, byteCount: Int)
+    /// `range` within the waiting bytes.
+    case information(range: Range<Int>, byteCount: Int)
     case reject(FrameReject)
   }
 
-  private mutating func parse(found: (Event) -> Void) {
-    while true {
-      skipToStartCode(found: found)
-      switch step() {
-      case .needMore:
-        return
-      case .frame(let frame, let byteCount):
-        flushNoise(found: found)
-        head += byteCount
-        found(.frame(frame))
-      case .reject(let reject):
-        flushNoise(found: found)
-        found(.reject(reject))
-        head += 2
+  private mutating func parse(found: (Finding) -> Void) {
+    var head = head
+    var noise = noiseByteCount
+    func flush() {
+      guard noise > 0 else { return }
+      found(.reject(FrameReject(.noise, byteCount: noise)))
+      noise = 0
+    }
+    buffer.withUnsafeBufferPointer { all in
+      let bytes = UnsafeBufferPointer(rebasing: all[..<tail])
+      while true {
+        // To the next `00 FF`, or to a last `00` that may begin one. Zeros are preamble, postamble or part of a wake-up
+        // and count as nothing.
+        while head < bytes.count {
+          if bytes[head] == 0x00 {
+            guard head + 1 < bytes.count, bytes[head + 1] != 0xFF else { break }
+          } else {
+            noise += 1
+            if noise == Self.noiseReportByteCount { flush() }
+          }
+          head += 1
+        }
+        switch Self.step(UnsafeBufferPointer(rebasing: bytes[head...])) {
+        case .needMore:
+          return
+        case .control(let frame, let byteCount):
+          flush()
+          head += byteCount
+          found(.control(frame))
+        case .information(let range, let byteCount):
+          flush()
+          let information = UnsafeBufferPointer(rebasing: bytes[(head + range.lowerBound)..<(head + range.upperBound)])
+          head += byteCount
+          found(.information(information))
+        case .reject(let reject):
+          flush()
+          found(.reject(reject))
+          head += 2
+        }
       }
     }
+    self.head = head
+    noiseByteCount = noise
   }
 
-  /// Moves `head` to the next `00 FF`, or to a last `00` that may begin one. Zeros are preamble, postamble or part of a
-  /// wake-up and count as nothing.
-  private mutating func skipToStartCode(found: (Event) -> Void) {
-    while head < buffer.count {
-      if buffer[head] == 0x00 {
-        guard head + 1 < buffer.count, buffer[head + 1] != 0xFF else { return }
-      } else {
-        noiseByteCount += 1
-        if noiseByteCount == 1024 { flushNoise(found: found) }
-      }
-      head += 1
-    }
-  }
-
-  private mutating func flushNoise(found: (Event) -> Void) {
+  private mutating func flushNoise(found: (Finding) -> Void) {
     guard noiseByteCount > 0 else { return }
     found(.reject(FrameReject(.noise, byteCount: noiseByteCount)))
     noiseByteCount = 0
   }
 
-  /// Looks at the frame whose start code is at `head`.
-  private func step() -> Step {
-    let available = pendingByteCount
-    guard available >= 4 else { return .needMore }
-    let length = buffer[head + 2]
-    let check = buffer[head + 3]
+  /// Looks at the frame whose start code begins `bytes`.
+  private static func step(_ bytes: UnsafeBufferPointer<UInt8>) -> Step {
+    guard bytes.count >= 4 else { return .needMore }
+    let length = bytes[2]
+    let check = bytes[3]
     switch (length, check) {
-    case (0x00, 0xFF): return .frame(.acknowledge, byteCount: 4)
-    case (0xFF, 0x00): return .frame(.negativeAcknowledge, byteCount: 4)
-    case (0xFF, 0xFF): return extendedStep(available)
+    case (0x00, 0xFF): return .control(.acknowledge, byteCount: 4)
+    case (0xFF, 0x00): return .control(.negativeAcknowledge, byteCount: 4)
+    case (0xFF, 0xFF): return extendedStep(bytes)
     default:
       guard length &+ check == 0 else { return .reject(FrameReject(.badLengthChecksum, byteCount: 4)) }
-      return informationStep(headerByteCount: 4, informationByteCount: Int(length), available)
+      return informationStep(headerByteCount: 4, informationByteCount: Int(length), bytes)
     }
   }
 
-  private func extendedStep(_ available: Int) -> Step {
-    guard available >= 7 else { return .needMore }
-    let (high, low) = (buffer[head + 4], buffer[head + 5])
-    guard high &+ low &+ buffer[head + 6] == 0 else {
-      return .reject(FrameReject(.badLengthChecksum, byteCount: 7))
-    }
-    return informationStep(headerByteCount: 7, informationByteCount: Int(high) << 8 | Int(low), available)
+  private static func extendedStep(_ bytes: UnsafeBufferPointer<UInt8>) -> Step {
+    guard bytes.count >= 7 else { return .needMore }
+    let (high, low) = (bytes[4], bytes[5])
+    guard high &+ low &+ bytes[6] == 0 else { return .reject(FrameReject(.badLengthChecksum, byteCount: 7)) }
+    return informationStep(headerByteCount: 7, informationByteCount: Int(high) << 8 | Int(low), bytes)
   }
 
-  private func informationStep(headerByteCount: Int, informationByteCount: Int, _ available: Int) -> Step {
-    guard (1...Self.largestInformationByteCount).contains(informationByteCount) else {
+  private static func informationStep(
+    headerByteCount: Int, informationByteCount: Int, _ bytes: UnsafeBufferPointer<UInt8>
+  ) -> Step {
+    guard (1...largestInformationByteCount).contains(informationByteCount) else {
       return .reject(FrameReject(.badLength, byteCount: headerByteCount))
     }
     let total = headerByteCount + informationByteCount + 1
-    guard available >= total else { return .needMore }
-    let start = head + headerByteCount
-    let information = buffer[start..<start + informationByteCount]
-    let sum = information.reduce(buffer[start + informationByteCount]) { $0 &+ $1 }
+    guard bytes.count >= total else { return .needMore }
+    var sum: UInt8 = 0
+    for index in headerByteCount..<total { sum &+= bytes[index] }
     guard sum == 0 else { return .reject(FrameReject(.badChecksum, byteCount: total)) }
-    if information.elementsEqual([0x7F]) { return .frame(.syntaxError, byteCount: total) }
-    return .frame(.information(Array(information)), byteCount: total)
+    if informationByteCount == 1, bytes[headerByteCount] == 0x7F { return .control(.syntaxError, byteCount: total) }
+    return .information(range: headerByteCount..<total - 1, byteCount: total)
+  }
+}
+
+extension PN532FrameDecoder.Event {
+  fileprivate init(_ finding: PN532FrameDecoder.Finding) {
+    switch finding {
+    case .control(let frame): self = .frame(frame)
+    case .information(let bytes): self = .frame(.information(Array(bytes)))
+    case .reject(let reject): self = .reject(reject)
+    }
   }
 }
 

@@ -9,36 +9,37 @@ package struct PN532TagDecoder: TagDecoder {
 
   package mutating func decode(_ bytes: UnsafeRawBufferPointer, found: (DecoderEvent) -> Void) {
     var modulation = modulation
-    frames.decode(bytes) { Self.interpret($0, &modulation, found) }
+    frames.scan(bytes) { Self.interpret($0, &modulation, found) }
     self.modulation = modulation
   }
 
   package mutating func endOfBurst(found: (DecoderEvent) -> Void) {
     var modulation = modulation
-    frames.endOfBurst { Self.interpret($0, &modulation, found) }
+    frames.endOfScan { Self.interpret($0, &modulation, found) }
     self.modulation = modulation
   }
 
   private static func interpret(
-    _ event: PN532FrameDecoder.Event, _ modulation: inout PN532Modulation?, _ found: (DecoderEvent) -> Void
+    _ finding: PN532FrameDecoder.Finding, _ modulation: inout PN532Modulation?, _ found: (DecoderEvent) -> Void
   ) {
-    switch event {
+    switch finding {
     case .reject(let reject):
       found(.reject(reject))
-    case .frame(.information(let information)):
+    case .information(let information):
       if information.count >= 4, information[0] == 0xD4, information[1] == PN532Target.commandCode {
         modulation = PN532Modulation(rawValue: information[3])
         found(.otherFrame)
       } else if information.count >= 2, information[0] == 0xD5, information[1] == PN532Target.responseCode {
-        guard let readings = PN532Target.readings(inAnswer: information, to: modulation) else {
+        guard let answer = PN532Target.answer(information, to: modulation) else {
           return found(.reject(FrameReject(.badContent, byteCount: information.count)))
         }
-        if readings.isEmpty { found(.otherFrame) }
-        for reading in readings { found(.reading(reading)) }
+        if answer.first == nil { found(.otherFrame) }
+        if let reading = answer.first { found(.reading(reading)) }
+        if let reading = answer.second { found(.reading(reading)) }
       } else {
         found(.otherFrame)
       }
-    case .frame:
+    case .control:
       found(.otherFrame)
     }
   }

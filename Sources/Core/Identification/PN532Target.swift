@@ -17,6 +17,12 @@ package enum PN532Target {
   package static let responseCode: UInt8 = 0x4B
   package static let commandCode: UInt8 = 0x4A
 
+  /// The tags of one answer: the PN532 initialises at most two targets at once.
+  struct Answer: Equatable {
+    var first: TagReading?
+    var second: TagReading?
+  }
+
   /// The tags in `information` (TFI included), or nil when it is no answer that makes sense.
   ///
   /// Every byte must be accounted for. Without `modulation`, as when only the chip's side of a dialogue was recorded,
@@ -24,25 +30,43 @@ package enum PN532Target {
   package static func readings(
     inAnswer information: [UInt8], to modulation: PN532Modulation?
   ) -> [TagReading]? {
-    guard information.count >= 3, information[0] == 0xD5, information[1] == responseCode else { return nil }
-    let targetCount = Int(information[2])
-    // The PN532 initialises at most two targets at once.
-    guard targetCount <= 2 else { return nil }
-    if targetCount == 0 { return information.count == 3 ? [] : nil }
-    if let modulation { return readings(information.dropFirst(3), count: targetCount, modulation) }
-    let kinds: [PN532Modulation] = [.iso14443A, .feliCa212, .iso14443B, .jewel]
-    let fits = kinds.compactMap { readings(information.dropFirst(3), count: targetCount, $0) }
-    return fits.count == 1 ? fits[0] : nil
+    information.withUnsafeBufferPointer { answer($0, to: modulation) }
+      .map { answer in [answer.first, answer.second].compactMap { $0 } }
   }
 
-  private static func readings(_ bytes: ArraySlice<UInt8>, count: Int, _ modulation: PN532Modulation) -> [TagReading]? {
-    var cursor = Cursor(rest: bytes)
-    var readings: [TagReading] = []
-    for number in 1...count {
-      guard cursor.byte() == UInt8(number), let reading = reading(&cursor, modulation) else { return nil }
-      readings.append(reading)
+  /// The same without an allocation.
+  static func answer(_ information: UnsafeBufferPointer<UInt8>, to modulation: PN532Modulation?) -> Answer? {
+    guard information.count >= 3, information[0] == 0xD5, information[1] == responseCode else { return nil }
+    let targetCount = Int(information[2])
+    guard targetCount <= 2 else { return nil }
+    if targetCount == 0 { return information.count == 3 ? Answer() : nil }
+    let targets = UnsafeBufferPointer(rebasing: information[3...])
+    if let modulation { return answer(targets, count: targetCount, modulation) }
+    // FeliCa's two speeds have one form.
+    let (typeA, feliCa) = (
+      answer(targets, count: targetCount, .iso14443A), answer(targets, count: targetCount, .feliCa212)
+    )
+    let (typeB, jewel) = (
+      answer(targets, count: targetCount, .iso14443B), answer(targets, count: targetCount, .jewel)
+    )
+    let fits = (typeA == nil ? 0 : 1) + (feliCa == nil ? 0 : 1) + (typeB == nil ? 0 : 1) + (jewel == nil ? 0 : 1)
+    return fits == 1 ? typeA ?? feliCa ?? typeB ?? jewel : nil
+  }
+
+  private static func answer(
+    _ bytes: UnsafeBufferPointer<UInt8>, count: Int, _ modulation: PN532Modulation
+  ) -> Answer? {
+    var cursor = Cursor(bytes: bytes)
+    var answer = Answer()
+    guard cursor.byte() == 1 else { return nil }
+    answer.first = reading(&cursor, modulation)
+    guard answer.first != nil else { return nil }
+    if count == 2 {
+      guard cursor.byte() == 2 else { return nil }
+      answer.second = reading(&cursor, modulation)
+      guard answer.second != nil else { return nil }
     }
-    return cursor.rest.isEmpty ? readings : nil
+    return cursor.isAtEnd ? answer : nil
   }
 
   private static func reading(_ cursor: inout Cursor, _ modulation: PN532Modulation) -> TagReading? {
@@ -56,7 +80,8 @@ package enum PN532Target {
 
   private static func typeA(_ cursor: inout Cursor) -> TagReading? {
     guard cursor.take(2) != nil, let selectAnswer = cursor.byte(), let length = cursor.byte(),
-      [4, 7, 10].contains(length), let identity = cursor.take(Int(length)), let uid = TagUID(bytes: identity)
+      length == 4 || length == 7 || length == 10, let identity = cursor.take(Int(length)),
+      let uid = TagUID(bytes: identity)
     else { return nil }
     // 0x88 is the cascade tag, which never starts a whole single-size identity (ISO/IEC 14443-3, 6.4.4).
     if length == 4, identity.first == 0x88 { return nil }
@@ -84,21 +109,33 @@ package enum PN532Target {
 
   private static func jewel(_ cursor: inout Cursor) -> TagReading? {
     // SENS_RES 0C00 is what marks a type 1 tag (NFC Forum Digital Protocol, type 1 platform).
-    guard let answer = cursor.take(2), answer.elementsEqual([0x0C, 0x00]) || answer.elementsEqual([0x00, 0x0C]),
+    guard let answer = cursor.take(2),
+      (answer[0] == 0x0C && answer[1] == 0x00) || (answer[0] == 0x00 && answer[1] == 0x0C),
       let identity = cursor.take(4), let uid = TagUID(bytes: identity)
     else { return nil }
     return TagReading(uid: uid, technology: .jewel, isSuspect: uid.isBlank)
   }
 
   private struct Cursor {
-    var rest: ArraySlice<UInt8>
+    let bytes: UnsafeBufferPointer<UInt8>
+    private var position = 0
 
-    mutating func byte() -> UInt8? { rest.popFirst() }
+    init(bytes: UnsafeBufferPointer<UInt8>) {
+      self.bytes = bytes
+    }
 
-    mutating func take(_ count: Int) -> ArraySlice<UInt8>? {
-      guard rest.count >= count else { return nil }
-      defer { rest = rest.dropFirst(count) }
-      return rest.prefix(count)
+    var isAtEnd: Bool { position == bytes.count }
+
+    mutating func byte() -> UInt8? {
+      guard position < bytes.count else { return nil }
+      defer { position += 1 }
+      return bytes[position]
+    }
+
+    mutating func take(_ count: Int) -> UnsafeBufferPointer<UInt8>? {
+      guard bytes.count - position >= count else { return nil }
+      defer { position += count }
+      return UnsafeBufferPointer(rebasing: bytes[position..<position + count])
     }
   }
 }

@@ -6,9 +6,12 @@ import Provenance
 /// either. See `RosterReader` for its form.
 package struct Roster: Sendable, Equatable {
   /// What a bearer agreed to.
-  package enum Consent: String, Sendable, CaseIterable {
+  package enum Consent: String, Sendable, CaseIterable, Codable {
+    /// To be captured and stored on the device.
     case capture
+    /// That captures leave the device for the clinic's receiver.
     case upload
+    /// That the receiver uses them for research; records say so, and the device does nothing else with it.
     case research
   }
 
@@ -35,7 +38,15 @@ package struct Roster: Sendable, Equatable {
     guard let entry = entries[fingerprint.text] else {
       return KnownTag(reference: fingerprint, role: .patient, isEnrolled: false)
     }
-    return KnownTag(reference: entry.reference, role: entry.role, isEnrolled: true)
+    return KnownTag(entry)
+  }
+
+  /// The same for somebody who is named by the id in the roster instead of by a tag.
+  package func tag(reference: PatientReference) -> KnownTag {
+    guard let entry = entries.values.first(where: { $0.reference == reference }) else {
+      return KnownTag(reference: reference, role: .patient, isEnrolled: false)
+    }
+    return KnownTag(entry)
   }
 
   /// Adds an entry; false when the fingerprint is already there.
@@ -43,6 +54,12 @@ package struct Roster: Sendable, Equatable {
     guard entries[fingerprint] == nil else { return false }
     entries[fingerprint] = entry
     return true
+  }
+}
+
+extension KnownTag {
+  fileprivate init(_ entry: Roster.Entry) {
+    self.init(reference: entry.reference, role: entry.role, isEnrolled: true, consent: entry.consent)
   }
 }
 

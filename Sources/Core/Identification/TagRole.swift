@@ -23,10 +23,15 @@ package struct KnownTag: Sendable, Hashable {
   package var role: TagRole
   /// Whether a roster names it; always true where there is no roster.
   package var isEnrolled: Bool
+  /// What the bearer agreed to; nil where no roster says so.
+  package var consent: Set<Roster.Consent>?
 
-  package init(reference: PatientReference, role: TagRole = .patient, isEnrolled: Bool = true) {
+  package init(
+    reference: PatientReference, role: TagRole = .patient, isEnrolled: Bool = true, consent: Set<Roster.Consent>? = nil
+  ) {
     self.reference = reference
     self.role = role
     self.isEnrolled = isEnrolled
+    self.consent = consent
   }
 }

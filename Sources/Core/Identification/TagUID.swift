@@ -27,6 +27,15 @@ package struct TagUID: Sendable, Hashable {
     byteCount = bytes.count
   }
 
+  /// The identity whose `byteCount` (1...16) bytes are the low end of `bits`, most significant first.
+  init(bits: UInt128, byteCount: Int) {
+    precondition((1...Self.largestByteCount).contains(byteCount))
+    let aligned = bits << UInt128(128 - 8 * byteCount)
+    high = UInt64(truncatingIfNeeded: aligned >> 64)
+    low = UInt64(truncatingIfNeeded: aligned)
+    self.byteCount = byteCount
+  }
+
   /// The five bytes of an EM4100 tag: the low 40 bits of `bits`, version byte in the most significant position.
   init(em4100 bits: UInt64) {
     high = bits << 24

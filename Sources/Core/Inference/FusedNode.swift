@@ -14,11 +14,15 @@ struct FusedNode {
   /// MAX_POOL_2D 2x2 on the accumulators.
   var hasPool = false
   var addition: Addition?
+  /// How a convolution's weights are packed.
+  var weightForm = TGK_WEIGHTS_FASTEST
   /// Everything read while the step runs, `addition`'s operand last.
   var inputs: [Int]
   var output: Int
   var operatorIndices: [Int]
   var names: [String]
+  /// Another node does this one's work.
+  var isMerged = false
 
   init(_ node: Node) {
     operation = node.operation
@@ -27,35 +31,59 @@ struct FusedNode {
     operatorIndices = [node.operatorIndex]
     names = [node.operatorName]
   }
+
+  /// Notes that this node carries out `other` too, which came before it.
+  mutating func prepend(_ other: FusedNode) {
+    operatorIndices = other.operatorIndices + operatorIndices
+    names = other.names + names
+  }
+
+  /// Notes that this node carries out `other` too, which came behind it.
+  mutating func append(_ other: FusedNode) {
+    operatorIndices += other.operatorIndices
+    names += other.names
+  }
 }
 
 /// Merges operators where the result stays the same to the last bit.
 struct Fusion {
-  private let graph: Graph
+  let graph: Graph
+  let level: tgk_level
   private let roots: [Int]
   /// How many steps read each root tensor; a model output counts as one more reader.
-  private var readers: [Int]
-  private var nodes: [FusedNode]
+  private var readers: [Int] = []
+  var nodes: [FusedNode]
 
   /// - Parameters:
   ///   - nodes: the steps so far, in execution order, without reshapes.
   ///   - roots: for each tensor the one whose memory it shares.
-  static func fuse(_ nodes: [FusedNode], graph: Graph, roots: [Int]) -> [FusedNode] {
-    var fusion = Fusion(nodes, graph: graph, roots: roots)
+  ///   - level: the kernels the steps are for.
+  static func fuse(_ nodes: [FusedNode], graph: Graph, roots: [Int], level: tgk_level) -> [FusedNode] {
+    var fusion = Fusion(nodes, graph: graph, roots: roots, level: level)
+    fusion.mergePadding()
+    fusion.mergeSpaceBatch()
     fusion.mergePairs()
     fusion.mergeAdditions()
     return fusion.nodes
   }
 
-  private init(_ nodes: [FusedNode], graph: Graph, roots: [Int]) {
+  private init(_ nodes: [FusedNode], graph: Graph, roots: [Int], level: tgk_level) {
     self.nodes = nodes
     self.graph = graph
     self.roots = roots
+    self.level = level
+    countReaders()
+  }
+
+  mutating func countReaders() {
     readers = [Int](repeating: 0, count: roots.count)
     for tensor in nodes.flatMap(\.inputs) + graph.outputs {
       readers[roots[tensor]] += 1
     }
   }
+
+  /// Whether one step alone reads the tensor's memory.
+  func hasOneReader(_ tensor: Int) -> Bool { readers[roots[tensor]] == 1 }
 
   /// A producer and its only consumer: convolution and max-pool, anything that clamps and a table that only clamps,
   /// table and table.
@@ -79,8 +107,7 @@ struct Fusion {
   private func merge(_ first: FusedNode, _ second: FusedNode) -> FusedNode? {
     var merged = first
     merged.output = second.output
-    merged.operatorIndices += second.operatorIndices
-    merged.names += second.names
+    merged.append(second)
     switch (first.operation, second.operation) {
     case (.convolution(var convolution), .maxPool(let pool)):
       guard !first.hasPool, !convolution.hasMinimumWeight, pool.isTwoByTwo, convolution.isMonotone else { return nil }
@@ -111,8 +138,7 @@ struct Fusion {
         host.addition = .init(sum: sum, operand: operand, resultPosition: target.position)
         host.inputs.append(operand)
         host.output = node.output
-        host.operatorIndices += node.operatorIndices
-        host.names += node.names
+        host.append(node)
         result[target.index] = host
         producer[roots[node.output]] = target.index
       } else {

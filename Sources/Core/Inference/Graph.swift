@@ -21,6 +21,16 @@ struct Node: Sendable {
 }
 
 extension Graph {
+  /// Bytes of the weights and biases the operators read, shared ones once.
+  var weightBytes: Int {
+    var tensors: Set<Int> = []
+    for node in nodes {
+      let constants = node.operation.constants
+      tensors.formUnion([constants.weights, constants.bias].compactMap { $0 })
+    }
+    return tensors.reduce(0) { $0 + self.tensors[$1].byteCount }
+  }
+
   /// The bytes of a constant tensor; empty for a computed one.
   func constantBytes(_ tensor: Int) -> ArraySlice<UInt8> {
     switch tensors[tensor].source {

@@ -14,14 +14,14 @@ extension GraphBuilder {
   }
 
   mutating func emitMove(
-    _ site: Site, inputs: [Int], shape: [Int], fill: Int8? = nil, boxes: [Move.Box]
+    _ site: Site, inputs: [Int], shape: [Int], fill: Int8? = nil, boxes: [Move.Box], pattern: Move.Pattern? = nil
   ) throws(ModelError) {
     let type = try elementType(inputs[0])
     try define(site, shape: shape, type: type)
     let count = shape.reduce(1, *)
     try emit(
-      site, .move(Move(elementSize: type.size, outputCount: count, fill: fill, boxes: boxes)), inputs: inputs,
-      work: count)
+      site, .move(Move(elementSize: type.size, outputCount: count, fill: fill, boxes: boxes, pattern: pattern)),
+      inputs: inputs, work: count)
   }
 
   // MARK: The same bytes under another shape
@@ -248,7 +248,11 @@ extension GraphBuilder {
     let box = Move.Box(
       input: 0, shape: source, sourceStrides: rowMajorStrides(source), destinationOffset: offset,
       destinationStrides: strides)
-    try emitMove(site, inputs: [tensor], shape: shape, fill: value, boxes: [box])
+    // Batches and channels untouched.
+    let isSpatial = source.count == 4 && shape[0] == source[0] && shape[3] == source[3]
+    try emitMove(
+      site, inputs: [tensor], shape: shape, fill: value, boxes: [box],
+      pattern: isSpatial ? .padding(top: pads[1].before, left: pads[2].before) : nil)
   }
 
   mutating func addTranspose(_ site: Site) throws(ModelError) {
@@ -335,7 +339,10 @@ extension GraphBuilder {
     try ModelFile.checkShape(shape, limits: limits)
     let boxes = try spaceBatchBoxes(space: source, batched: shape, blocks: blocks, intoBatch: true)
     let fill = Int8(try quantization(site.output).zeroPoint)
-    try emitMove(site, inputs: [tensor], shape: shape, fill: fill, boxes: boxes)
+    try emitMove(
+      site, inputs: [tensor], shape: shape, fill: fill, boxes: boxes,
+      pattern: blocks.sizes.count == 2
+        ? .spaceToBatch(blocks: blocks.sizes, before: blocks.amounts.map(\.before)) : nil)
   }
 
   mutating func addBatchToSpace(_ site: Site) throws(ModelError) {
@@ -352,7 +359,10 @@ extension GraphBuilder {
     }
     try ModelFile.checkShape(shape, limits: limits)
     let boxes = try spaceBatchBoxes(space: shape, batched: source, blocks: blocks, intoBatch: false)
-    try emitMove(site, inputs: [tensor], shape: shape, boxes: boxes)
+    try emitMove(
+      site, inputs: [tensor], shape: shape, boxes: boxes,
+      pattern: blocks.sizes.count == 2
+        ? .batchToSpace(blocks: blocks.sizes, before: blocks.amounts.map(\.before)) : nil)
   }
 
   private func spaceBatchBoxes(

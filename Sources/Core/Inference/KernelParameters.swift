@@ -3,7 +3,7 @@ import CInferenceKernels
 // The C kernels' parameter blocks. Every size was bounded when the graph was built, so the conversions hold.
 
 extension tgk_conv_geometry {
-  init(_ p: Convolution, hasPool: Bool) {
+  init(_ p: Convolution, hasPool: Bool, weightForm: tgk_weight_form) {
     self.init()
     batch = Int32(p.batch)
     input_height = Int32(p.inputHeight)
@@ -30,6 +30,7 @@ extension tgk_conv_geometry {
     activation_min = p.clamp.lower
     activation_max = p.clamp.upper
     pool = hasPool ? TGK_POOL_MAX_2X2 : TGK_POOL_NONE
+    weight_form = weightForm
   }
 }
 

@@ -91,7 +91,7 @@ final class ConvolutionStep: Step {
 
   init?(_ p: Convolution, site: StepSite) {
     let isDepthwise = if case .depthwise = p.kind { true } else { false }
-    var block = tgk_conv_geometry(p, hasPool: site.node.hasPool)
+    var block = tgk_conv_geometry(p, hasPool: site.node.hasPool, weightForm: site.node.weightForm)
     let size =
       isDepthwise ? tgk_depthwise_packed_size(site.level, &block) : tgk_conv_packed_size(site.level, &block)
     guard size > 0 else { return nil }

@@ -65,7 +65,7 @@ extension ModelDescription {
         macs: $0.operation.multiplyAccumulates)
     }
     macs = operators.reduce(0) { $0 + $1.macs }
-    weightBytes = model.weightBytes
+    weightBytes = graph.weightBytes
     kernels = interpreter.kernels
     steps = interpreter.stepEntries
     memory = interpreter.memoryReport
@@ -102,19 +102,5 @@ extension Operation {
     case .dense(let p): p.batch * p.inputCount * p.outputCount
     default: 0
     }
-  }
-}
-
-extension Model {
-  /// Bytes of the weights and biases the graph reads.
-  package var weightBytes: Int {
-    var tensors: Set<Int> = []
-    for node in graph.nodes {
-      let constants = node.operation.constants
-      for tensor in [constants.weights, constants.bias].compactMap({ $0 }) {
-        tensors.insert(tensor)
-      }
-    }
-    return tensors.reduce(0) { $0 + graph.tensors[$1].byteCount }
   }
 }

@@ -152,11 +152,22 @@ struct Move: Sendable {
     var destinationStrides: [Int]
   }
 
+  /// A movement that a convolution beside it can take over.
+  enum Pattern: Sendable {
+    /// Rows and columns of the fill value about a 4-D tensor.
+    case padding(top: Int, left: Int)
+    /// SPACE_TO_BATCH_ND of a 4-D tensor: block sizes of height and width, and what is padded before each.
+    case spaceToBatch(blocks: [Int], before: [Int])
+    /// BATCH_TO_SPACE_ND to a 4-D tensor: block sizes of height and width, and what is cropped before each.
+    case batchToSpace(blocks: [Int], before: [Int])
+  }
+
   var elementSize: Int
   var outputCount: Int
   /// int8 only.
   var fill: Int8?
   var boxes: [Box]
+  var pattern: Pattern?
 }
 
 /// Element strides of a row-major tensor.

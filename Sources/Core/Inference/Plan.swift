@@ -10,8 +10,8 @@ struct Plan {
     let set = try choice.resolve()
     let roots = Self.sharedRoots(graph)
     var nodes = graph.nodes.filter { !$0.operation.isReshape }.map(FusedNode.init)
-    if fusesOperators, set != nil {
-      nodes = Fusion.fuse(nodes, graph: graph, roots: roots)
+    if fusesOperators, let set {
+      nodes = Fusion.fuse(nodes, graph: graph, roots: roots, level: set.level)
     }
     // The Swift kernels read weights where they are; the C kernels have packed copies.
     var constants: [Int] = graph.outputs.filter { graph.tensors[$0].isConstant }
@@ -23,9 +23,13 @@ struct Plan {
       }
     }
     let layout = ArenaLayout(Self.requests(graph, nodes: nodes, roots: roots))
+    let constantBytes = Set(constants).reduce(0) { $0 + graph.tensors[$1].byteCount }
+    if let set {
+      let budget = MemoryBudget(weightBytes: graph.weightBytes, arenaBoundBytes: layout.bound)
+      budget.choosePacking(&nodes, level: set.level, otherBytes: layout.byteCount + constantBytes)
+    }
     let needs = set.map { set in nodes.map { $0.kernelByteCounts(set.level) } } ?? []
     let scratch = needs.reduce(0) { max($0, $1.scratch) }
-    let constantBytes = Set(constants).reduce(0) { $0 + graph.tensors[$1].byteCount }
     let total = needs.reduce(layout.byteCount + scratch + constantBytes) { $0 + $1.packed }
     guard total <= byteLimit else {
       throw ModelError(.tooLarge, "a plan of \(total) bytes", expected: "at most \(byteLimit)")
@@ -91,27 +95,6 @@ struct Plan {
     }
     for tensor in graph.outputs { extend(tensor, to: nodes.count) }
     return lives.values.sorted { $0.tensor < $1.tensor }
-  }
-}
-
-extension FusedNode {
-  /// Bytes the C kernels want for this node's weights and, while it runs, for scratch.
-  fileprivate func kernelByteCounts(_ level: tgk_level) -> (packed: Int, scratch: Int) {
-    if operation.hasMinimumWeight {
-      return (0, 0)
-    }
-    switch operation {
-    case .convolution(let p):
-      var geometry = tgk_conv_geometry(p, hasPool: hasPool)
-      if case .depthwise = p.kind {
-        return (tgk_depthwise_packed_size(level, &geometry), tgk_depthwise_scratch_size(level, &geometry))
-      }
-      return (tgk_conv_packed_size(level, &geometry), tgk_conv_scratch_size(level, &geometry))
-    case .dense(let p):
-      var geometry = tgk_dense_geometry(p)
-      return (tgk_dense_packed_size(level, &geometry), tgk_dense_scratch_size(level, &geometry))
-    default: return (0, 0)
-    }
   }
 }
 

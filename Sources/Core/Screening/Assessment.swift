@@ -1,3 +1,4 @@
+import Provenance
 import Thermography
 
 /// What the device concludes from one thermogram: the gates, and the verdict that they allow.
@@ -9,47 +10,157 @@ package struct Assessment: Sendable, Equatable {
     self.gates = gates
     self.verdict = verdict
   }
+
+  /// What the patient is told of it, in order: the sentences of the gates that failed, or that all is well. Never an
+  /// outcome.
+  package func sentencesForPatient(in sentences: SentenceBook) -> [String] {
+    let isWithheld = gates.contains { !$0.passed && $0.severity == .hard }
+    let failed = gates.filter { !$0.passed && ($0.severity == .hard || !isWithheld) }.map(\.sentence)
+    return failed + [sentences.sentence(isWithheld ? "patient.not-assessable" : "patient.assessable")]
+  }
+}
+
+/// What a session, and the patient's history, add to a thermogram.
+package struct CaptureContext: Sendable, Equatable {
+  package var view: CaptureView
+  /// The scores of the session's views before this capture.
+  package var sessionScores: SessionScores
+  /// The patient's own earlier captures of this view; nil without enough of them.
+  package var baseline: PatientBaseline?
+
+  package init(view: CaptureView, sessionScores: SessionScores = SessionScores(), baseline: PatientBaseline? = nil) {
+    self.view = view
+    self.sessionScores = sessionScores
+    self.baseline = baseline
+  }
 }
 
 /// Assesses thermograms with one screening model, or with none. `run`, `capture` and `assess` all go through here.
 package struct Assessor {
   private let network: ScreeningNetwork?
-  private let limits: GateLimits
+  private let quality: QualityNetwork?
+  package var limits: GateLimits
+  package var sentences: SentenceBook
 
-  /// - Parameter network: nil when none is configured; every verdict is then not-assessable and says so.
-  package init(network: ScreeningNetwork?, limits: GateLimits = GateLimits()) {
+  /// - Parameters:
+  ///   - network: nil when none is configured; every verdict is then not-assessable and says so.
+  ///   - quality: the model behind the gate `quality`; nil leaves it out.
+  package init(
+    network: ScreeningNetwork?, quality: QualityNetwork? = nil, limits: GateLimits = GateLimits(),
+    sentences: SentenceBook = .english
+  ) {
     self.network = network
+    self.quality = quality
     self.limits = limits
+    self.sentences = sentences
+  }
+
+  /// Where the model reacted, for a doctor; nil where there is no verdict to explain.
+  package func occlusionMap(of thermogram: Thermogram, for verdict: Verdict) throws(ScreeningError) -> OcclusionMap? {
+    guard let network, verdict.probability != nil else { return nil }
+    var thermogram = thermogram
+    thermogram.celsius = thermogram.filled
+    return try network.occlusionMap(of: thermogram)
   }
 
   /// Measures, gates and screens one thermogram.
   ///
-  /// - Parameter conditions: what is known of the acquisition beside the picture.
-  package func assess(_ thermogram: Thermogram, conditions: AcquisitionConditions) -> Assessment {
+  /// - Parameters:
+  ///   - conditions: what is known of the acquisition beside the picture.
+  ///   - context: which view it is, and what came before it.
+  package func assess(
+    _ thermogram: Thermogram, conditions: AcquisitionConditions,
+    context: CaptureContext = CaptureContext(view: .frontal)
+  ) -> Assessment {
+    var thermogram = thermogram
+    thermogram.celsius = thermogram.filled
     let subject = SubjectMeasurements(
-      celsius: thermogram.celsius, standardErrorCelsius: thermogram.standardErrorCelsius)
-    let gates = QualityGate.evaluate(subject: subject, conditions: conditions, limits: limits)
-    var verdict = Verdict(
+      celsius: thermogram.celsius, standardErrorCelsius: thermogram.standardErrorCelsius,
+      measured: thermogram.states.map { $0 == .measured })
+    var verdict = emptyVerdict
+    if let subject, subject.isPresent {
+      // In a turned view the two halves of the picture are not each other's mirror image.
+      if context.view == .frontal { verdict.leftRightDifference = subject.leftRight?.rounded }
+      verdict.regions = subject.regions
+      verdict.changeSinceBaseline = context.baseline?.change(of: subject.regions)
+    }
+    var gates = QualityGate.evaluate(
+      subject: subject, conditions: conditions, limits: limits, sentences: sentences)
+    var failures: [String] = []
+    if let quality {
+      do throws(ScreeningError) {
+        gates.append(
+          try quality.judge(thermogram.celsius).gate(severity: limits.severity(of: .quality), in: sentences))
+      } catch {
+        // A picture that the model cannot even look at: no gate has a value, and the verdict is withheld.
+        failures.append("quality: \(error)")
+      }
+    }
+    let hard = gates.filter { !$0.passed && $0.severity == .hard }
+    failures = hard.map { "\($0.code.rawValue): \($0.sentence)" } + failures
+    screen(thermogram, failures, context, into: &verdict)
+    var scores = context.sessionScores
+    scores.add(verdict, view: context.view)
+    verdict.viewScores = scores.viewScores
+    verdict.session = scores.verdict
+    return Assessment(gates: gates, verdict: verdict)
+  }
+
+  /// Not assessable yet, for no reason yet.
+  private var emptyVerdict: Verdict {
+    Verdict(
       outcome: .notAssessable, rawOutput: [], score: nil, probability: nil,
       thresholds: network?.thresholds ?? Verdict.Thresholds(lower: 0, upper: 1),
-      leftRightDifference: subject?.leftRight?.rounded, viewScores: [:], modelID: network?.manifest.id ?? "",
+      leftRightDifference: nil, viewScores: [:], modelID: network?.manifest.id ?? "",
       modelSHA256: network?.manifest.model.sha256 ?? "",
       demonstration: network?.manifest.status == .demonstration, reasons: [])
-    let failed = gates.filter { !$0.passed && $0.severity == .hard }
-    guard failed.isEmpty else {
-      verdict.reasons = failed.map { "\($0.code.rawValue): \($0.sentence)" }
-      return Assessment(gates: gates, verdict: verdict)
-    }
+  }
+
+  private func screen(
+    _ thermogram: Thermogram, _ failures: [String], _ context: CaptureContext, into verdict: inout Verdict
+  ) {
+    verdict.reasons = failures
+    guard failures.isEmpty else { return }
     guard let network else {
       verdict.reasons = ["no screening model is configured"]
-      return Assessment(gates: gates, verdict: verdict)
+      return
+    }
+    guard network.manifest.input.views?.contains(context.view.rawValue) == true else {
+      verdict.reasons = ["the model \(network.manifest.id) was not made for the view \(context.view.rawValue)"]
+      return
     }
     do throws(ScreeningError) {
       try network.screen(thermogram, into: &verdict)
     } catch {
       verdict.reasons = [error.description]
     }
-    return Assessment(gates: gates, verdict: verdict)
+  }
+}
+
+extension Thermogram {
+  /// The temperatures with pixels that have no value filled in from the nearest measured ones, so that a dead corner is
+  /// not taken for ice. Only the outline and the networks see them.
+  var filled: [Float] {
+    let (rows, columns) = (SubjectMeasurements.rows, SubjectMeasurements.columns)
+    var result = celsius
+    for pixel in states.indices where states[pixel] == .invalid {
+      let (row, column) = (pixel / columns, pixel % columns)
+      for reach in 1..<columns {
+        var (sum, count) = (Float(0), 0)
+        for r in max(row - reach, 0)...min(row + reach, rows - 1) {
+          for c in max(column - reach, 0)...min(column + reach, columns - 1)
+          where states[r * columns + c] == .measured {
+            sum += celsius[r * columns + c]
+            count += 1
+          }
+        }
+        if count > 0 {
+          result[pixel] = sum / Float(count)
+          break
+        }
+      }
+    }
+    return result
   }
 }
 

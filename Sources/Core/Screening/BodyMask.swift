@@ -85,4 +85,23 @@ package struct BodyMask: Sendable, Equatable {
       ThermalPlane(rows: rows, columns: half, values: $0)
     }
   }
+
+  /// The first place from which `size` x `size` pixels of the body lie within less than `range`; nil without one.
+  func flatPlace(in plane: ThermalPlane, size: Int, range: Int) -> (row: Int, column: Int)? {
+    for row in 0...rows - size {
+      for column in 0...columns - size {
+        var low = Int.max
+        var high = Int.min
+        var isBody = true
+        for index in 0..<size * size where isBody {
+          let pixel = (row + index / size) * columns + column + index % size
+          isBody = pixels[pixel]
+          low = min(low, plane.values[pixel])
+          high = max(high, plane.values[pixel])
+        }
+        if isBody && high - low < range { return (row, column) }
+      }
+    }
+    return nil
+  }
 }

@@ -36,9 +36,9 @@ package struct CalibrationTable: Sendable, Equatable, Decodable {
 
 /// The two raw values between which a screening model does not speak.
 package struct DecisionThresholds: Sendable, Equatable, Decodable {
-  /// Raw values up to and including this one are below the threshold.
+  /// Raw values up to and including this one are below the threshold; -128 leaves that side out.
   package let lowerRaw: Int8
-  /// Raw values from this one on are above the threshold; greater than `lowerRaw`.
+  /// Raw values from this one on are above the threshold; greater than `lowerRaw`; 127 leaves that side out.
   package let upperRaw: Int8
 
   /// Where a raw output lies.
@@ -68,7 +68,7 @@ package struct DecisionThresholds: Sendable, Equatable, Decodable {
   }
 
   package func band(ofRaw raw: Int8) -> Band {
-    if raw <= lowerRaw { return .belowThreshold }
-    return raw >= upperRaw ? .aboveThreshold : .uncertain
+    if lowerRaw > .min && raw <= lowerRaw { return .belowThreshold }
+    return upperRaw < .max && raw >= upperRaw ? .aboveThreshold : .uncertain
   }
 }

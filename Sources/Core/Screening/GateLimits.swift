@@ -1,12 +1,17 @@
-/// The limits of the quality gates. The defaults are those of a torso at about 50 cm in front of the 55-degree lens.
+/// The limits of the quality gates, and which of them are hard. The defaults are those of a torso at about 50 cm in
+/// front of the 55-degree lens.
 package struct GateLimits: Sendable, Equatable {
+  /// Rooms of thermographic protocols: below, vessels narrow; above, skin sweats and loses contrast.
   package var ambientMinimumCelsius = 18.0
   package var ambientMaximumCelsius = 25.0
-  /// Change of the sensor's own temperature, degC a minute.
+  /// Change of the sensor's own temperature, degC a minute, up or down.
   package var ambientDriftMaximumCelsiusPerMinute = 0.2
+  /// Mean of the subject above the background, degC: below it there is nobody.
+  package var contrastMinimumCelsius = 2.5
+  /// Shares of the frame, 0...1.
   package var subjectMinimumShare = 0.35
   package var subjectMaximumShare = 0.92
-  /// Share of the subject's rows that may touch one side edge of the frame.
+  /// Share of the subject's rows by which one side edge of the frame is touched more than the other, 0...1.
   package var edgeMaximumShare = 0.6
   /// Distance of the midline from the frame's centre, in columns.
   package var offCentreMaximumColumns = 3.5
@@ -14,30 +19,51 @@ package struct GateLimits: Sendable, Equatable {
   package var tiltMaximum = 0.2
   /// Largest change of a 4x4 block between sub-pages, degC: noise alone reaches 1 at 16 Hz.
   package var motionMaximumCelsius = 1.5
-  /// Hottest pixel above the subject's 99th percentile, degC.
-  package var hotObjectMaximumCelsius = 4.0
+  /// Hottest pixel above the warm end of the skin, degC: a lesion's spot stays below it.
+  package var hotObjectMaximumCelsius = 5.0
   /// Coldest pixel below the background, degC.
   package var coldObjectMaximumCelsius = 6.0
-  /// The subject's 99th percentile: bare skin reaches it, clothing does not.
-  package var skinMinimumCelsius = 30.0
+  /// The warm end of the skin: bare skin reaches it, clothing does not.
+  package var skinMinimumCelsius = 29.0
+  /// Pixels of 768 that were not measured.
   package var deadPixelsMaximum = 10
+  /// Difference of the two sub-pages, degC.
   package var checkerboardMaximumCelsius = 0.3
-  /// Mean standard error of the pixels, degC.
+  /// Standard error of a pixel, degC: the mean over the picture.
   package var noiseMaximumCelsius = 0.2
+  /// The same where only the picture tells it, degC: fine structure of the skin counts as noise there, up to 0.45 in
+  /// good pictures.
+  package var pictureNoiseMaximumCelsius = 0.6
   /// Step across the outline, degC a pixel.
   package var outlineMinimumCelsius = 0.8
+  /// The gates that withhold the verdict when they fail; the others are recorded and shown.
+  ///
+  /// The soft ones by default are those that shift the whole picture alike (the sensor's warm-up, the room, the rest),
+  /// those that a technician sees to (the lens) and those that a verdict does not depend on (the clock).
+  package var hardGates: Set<QualityGate.Code> = QualityGate.Code.hardByDefault
 
   package init() {}
+
+  func severity(of code: QualityGate.Code) -> QualityGate.Severity { hardGates.contains(code) ? .hard : .soft }
 }
 
-/// What the acquisition knows beside the picture itself; nil is "not known", and its gate is then left out.
+extension QualityGate.Code {
+  package static let hardByDefault: Set<QualityGate.Code> = [
+    .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,
+    .deadPixels, .checkerboard, .noise, .quality,
+  ]
+}
+
+/// What the acquisition knows beside the picture itself; nil is "not known". Its gate is then left out, save where the
+/// picture itself tells (the room, the noise).
 package struct AcquisitionConditions: Sendable, Equatable {
-  /// The room, degC.
+  /// The room, degC; without a thermometer it is taken from the background of the picture.
   package var ambientCelsius: Double?
   package var ambientDriftCelsiusPerMinute: Double?
   package var settling: Bool?
   package var motionCelsius: Double?
   package var deadPixels: Int?
+  /// Mean standard error of the pixels, degC; without one it is estimated from the picture.
   package var noiseCelsius: Double?
   package var clockSynchronised: Bool?
   /// Seconds of rest that are still missing; 0 when the patient rested long enough.

@@ -6,15 +6,18 @@ extension LeftRightDifference {
   ///
   /// - Parameters:
   ///   - celsius: 768 temperatures, row-major.
-  ///   - standardErrorCelsius: 768 standard errors, or empty when unknown.
-  ///   - inside: the subject's 768 flags.
+  ///   - standardErrorCelsius: 768 standard errors; empty, or all 0, when unknown.
+  ///   - pictureNoiseCelsius: a pixel's noise as the picture shows it, which stands for an unknown standard error.
+  ///   - usable: 768 flags of pixels that are measured skin.
   ///   - midlineColumn: the axis of the mirror, in columns, rounded to the nearest half.
   ///   - mirrored: true when the image's left is the patient's left.
   init?(
-    celsius: [Float], standardErrorCelsius: [Float], inside: [Bool], midlineColumn: Double, mirrored: Bool
+    celsius: [Float], standardErrorCelsius: [Float], pictureNoiseCelsius: Double, usable: [Bool],
+    midlineColumn: Double, mirrored: Bool
   ) {
     let columns = SubjectMeasurements.columns
     let rows = SubjectMeasurements.rows
+    let isErrorKnown = standardErrorCelsius.contains { $0 > 0 }
     let axis = Int((midlineColumn * 2).rounded())  // column and its mirror add up to this
     var difference = [Float](repeating: 0, count: celsius.count)
     var paired = [Bool](repeating: false, count: celsius.count)
@@ -27,17 +30,18 @@ extension LeftRightDifference {
         guard column < mirror, mirror < columns else { continue }
         let left = row * columns + column
         let right = row * columns + mirror
-        guard inside[left], inside[right] else { continue }
+        guard usable[left], usable[right] else { continue }
         // In an image that is not mirrored the patient's left is at the image's right.
         let value = mirrored ? celsius[left] - celsius[right] : celsius[right] - celsius[left]
         difference[left] = value
         paired[left] = true
         sum += Double(value)
         pairs += 1
-        if !standardErrorCelsius.isEmpty {
-          let errors = (Double(standardErrorCelsius[left]), Double(standardErrorCelsius[right]))
-          variance += errors.0 * errors.0 + errors.1 * errors.1
-        }
+        let errors =
+          isErrorKnown
+          ? (Double(standardErrorCelsius[left]), Double(standardErrorCelsius[right]))
+          : (pictureNoiseCelsius, pictureNoiseCelsius)
+        variance += errors.0 * errors.0 + errors.1 * errors.1
       }
     }
     guard pairs >= 64 else { return nil }

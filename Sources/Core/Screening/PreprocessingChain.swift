@@ -85,6 +85,11 @@ private struct PreprocessingCheck {
     case .maskBody:
       guard levels == nil else { return "mask-body needs temperatures, before they are scaled" }
       hasMask = true
+    case .requireStructure(let size, let range):
+      guard hasMask else { return "require-structure needs mask-body before it" }
+      guard (2...8).contains(size) && (1...1000).contains(range) else {
+        return "size \(size), range \(range); expected 2...8 pixels and 1...1000 centikelvin"
+      }
     case .subtractMean(let region):
       if let reason = refusal(of: region) { return reason }
       levels = nil

@@ -13,6 +13,9 @@ package enum PreprocessingStep: Sendable, Equatable {
   case suppressOutliers(limit: Int)
   /// Finds the body: pixels above Otsu's threshold on a histogram of 250 bins of 10 centikelvin from the minimum.
   case maskBody
+  /// Changes nothing; refuses a thermogram in which `size` x `size` pixels of the body lie within less than `range`
+  /// centikelvin: no bare skin is so flat, so something covers it, or it was painted over.
+  case requireStructure(size: Int, range: Int)
   /// Subtracts the rounded mean.
   case subtractMean(Region)
   /// Pixels outside the body become `value`.
@@ -36,7 +39,7 @@ package enum PreprocessingStep: Sendable, Equatable {
 
 extension PreprocessingStep: Decodable {
   private enum CodingKeys: String, CodingKey {
-    case step, limit, value, levels, unit, rows, columns, count, divisor, region
+    case step, limit, value, levels, unit, rows, columns, count, divisor, region, size, range
     case zeroPoint = "zero_point"
   }
 
@@ -47,6 +50,8 @@ extension PreprocessingStep: Decodable {
     switch name {
     case "suppress-outliers": self = .suppressOutliers(limit: try integer(.limit))
     case "mask-body": self = .maskBody
+    case "require-structure":
+      self = .requireStructure(size: try integer(.size), range: try integer(.range))
     case "subtract-mean": self = .subtractMean(try container.decode(Region.self, forKey: .region))
     case "fill-background": self = .fillBackground(value: try integer(.value))
     case "min-max":
@@ -73,6 +78,8 @@ package enum PreprocessingError: Error, Equatable, Sendable, CustomStringConvert
   case missingPixel(row: Int, column: Int)
   /// All pixels of the region are equal, so nothing can be seen or scaled.
   case featureless
+  /// Pixels of the body from `row`, `column` on that are flatter than skin.
+  case structureless(row: Int, column: Int)
   /// The step at `index` cannot stand there.
   case badStep(index: Int, reason: String)
 
@@ -84,6 +91,8 @@ package enum PreprocessingError: Error, Equatable, Sendable, CustomStringConvert
       "thermogram: row \(row), column \(column) has no temperature in 0...65535 centikelvin; interpolate it first"
     case .featureless:
       "thermogram: all pixels are equal; expected a scene"
+    case .structureless(let row, let column):
+      "thermogram: the body is without any structure around row \(row), column \(column); expected bare skin"
     case .badStep(let index, let reason):
       "preprocessing step \(index): \(reason)"
     }

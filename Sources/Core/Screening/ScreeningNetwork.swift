@@ -7,13 +7,15 @@ package struct ScreeningNetwork {
   private let preprocessing: PreprocessingChain
   private let decision: ModelManifest.Decision
   private let interpreter: Interpreter
+  private let secondHead: SubspaceClassifier?
 
   /// - Parameters:
-  ///   - manifest: of purpose `screening`.
+  ///   - manifest: of purpose `screening`, or of `comparison` with a decision.
   ///   - modelFile: the bytes of its `.tflite`; the caller has compared their SHA-256 with the manifest's.
+  ///   - bases: the bytes of the manifest's `subspaces.bases`, compared likewise; required when it names them.
   ///   - kernels: which kernels to run; `automatic` in the field.
   package init(
-    manifest: ModelManifest, modelFile: [UInt8], kernels: KernelChoice = .automatic
+    manifest: ModelManifest, modelFile: [UInt8], bases: [UInt8]? = nil, kernels: KernelChoice = .automatic
   ) throws(ScreeningError) {
     guard let preprocessing = manifest.preprocessing, let decision = manifest.decision else {
       throw .model(id: manifest.id, reason: "its manifest has no preprocessing or no decision; expected both")
@@ -21,18 +23,8 @@ package struct ScreeningNetwork {
     self.manifest = manifest
     self.preprocessing = preprocessing
     self.decision = decision
-    do throws(ModelError) {
-      interpreter = try Interpreter(model: Model(bytes: modelFile), kernels: kernels)
-    } catch {
-      throw .model(id: manifest.id, reason: "\(error)")
-    }
-    guard interpreter.inputs.count == 1,
-      interpreter.inputs[0].agrees(with: manifest.input.tensor), interpreter.outputs.count == manifest.outputs.count,
-      zip(interpreter.outputs, manifest.outputs).allSatisfy({ $0.agrees(with: $1.tensor) })
-    else {
-      throw .model(
-        id: manifest.id, reason: "the tensors of its file are not those of its manifest; expected equal shapes, int8")
-    }
+    interpreter = try manifest.interpreter(modelFile: modelFile, kernels: kernels)
+    secondHead = try manifest.secondHead(bases: bases, of: manifest.label(of: decision))
   }
 
   /// The probabilities at the two ends of the uncertain band.
@@ -44,26 +36,84 @@ package struct ScreeningNetwork {
 
   /// Runs the network on one thermogram and fills in what it says.
   package func screen(_ thermogram: Thermogram, into verdict: inout Verdict) throws(ScreeningError) {
-    let input: [Int8]
-    do throws(PreprocessingError) {
-      input = try preprocessing.apply(toCelsius: thermogram.celsius).tensor
-    } catch {
-      throw .thermogram("\(error)")
-    }
-    let outputs = interpreter.invoke([input.map(UInt8.init(bitPattern:))])
-    let output = outputs[decision.output].map(Int8.init(bitPattern:))
+    let outputs = try outputs(of: thermogram.celsius)
+    let output = outputs[decision.output]
     let raw = output[decision.element]
     let tensor = manifest.outputs[decision.output].tensor
     verdict.rawOutput = output
     verdict.score = tensor.scale * Double(Int(raw) - tensor.zeroPoint)
     verdict.probability = decision.calibration.probability(ofRaw: raw)
-    switch decision.thresholds.band(ofRaw: raw) {
+    let band = decision.thresholds.band(ofRaw: raw)
+    switch band {
     case .belowThreshold: verdict.outcome = .belowThreshold
     case .aboveThreshold: verdict.outcome = .aboveThreshold
     case .uncertain:
       verdict.outcome = .uncertain
       verdict.reasons = ["the score lies in the band in which the model does not decide"]
     }
+    guard let secondHead else { return }
+    let opinion = secondHead.opinion(of: outputs[secondHead.output], on: manifest.label(of: decision), band: band)
+    verdict.secondHead = opinion
+    if !opinion.agrees {
+      verdict.outcome = .uncertain
+      verdict.reasons = ["the model's two heads disagree: the second says \(opinion.label)"]
+    }
+  }
+
+  /// The raw output that the decision rests on.
+  func rawScore(of celsius: [Float]) throws(ScreeningError) -> Int8 {
+    try outputs(of: celsius)[decision.output][decision.element]
+  }
+
+  private func outputs(of celsius: [Float]) throws(ScreeningError) -> [[Int8]] {
+    let input: [Int8]
+    do throws(PreprocessingError) {
+      input = try preprocessing.apply(toCelsius: celsius).tensor
+    } catch {
+      throw .thermogram("\(error)")
+    }
+    return interpreter.invoke([input.map(UInt8.init(bitPattern:))]).map { $0.map(Int8.init(bitPattern:)) }
+  }
+}
+
+extension ModelManifest {
+  /// The label whose score is the decision's.
+  fileprivate func label(of decision: Decision) -> String { outputs[decision.output].labels[decision.element] }
+
+  /// The second head, if the model has one: one of its classes must be what the decision scores.
+  fileprivate func secondHead(bases: [UInt8]?, of label: String) throws(ScreeningError) -> SubspaceClassifier? {
+    guard let subspaces else { return nil }
+    guard let bases else {
+      throw .model(id: id, reason: "the bases of its second head are missing; expected \(subspaces.bases.path)")
+    }
+    guard subspaces.labels.contains(label) else {
+      throw .model(
+        id: id, reason: "its second head knows \(subspaces.labels); expected one of them to be \"\(label)\"")
+    }
+    do {
+      return try SubspaceClassifier(
+        subspaces, bases: NumPyArray(file: bases), features: outputs[subspaces.output].tensor)
+    } catch {
+      throw .model(id: id, reason: "\(error)")
+    }
+  }
+}
+
+extension SubspaceClassifier {
+  /// What this head says of `features`, beside a first head whose score of `decided` lies in `band`. Where the first
+  /// does not decide there is nothing to disagree with.
+  func opinion(of features: [Int8], on decided: String, band: DecisionThresholds.Band) -> Verdict.SecondHead {
+    let residuals = residuals(of: features)
+    let nearest = labels[residuals.indices.min { residuals[$0] < residuals[$1] } ?? 0]
+    let agrees =
+      switch band {
+      case .belowThreshold: nearest != decided
+      case .aboveThreshold: nearest == decided
+      case .uncertain: true
+      }
+    return Verdict.SecondHead(
+      label: nearest, agrees: agrees,
+      residuals: Dictionary(zip(labels, residuals), uniquingKeysWith: { first, _ in first }))
   }
 }
 

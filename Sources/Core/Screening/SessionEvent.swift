@@ -67,6 +67,10 @@ package struct CaptureAttribution: Sendable, Hashable {
   package var view: CaptureView
   /// From 1, within the session and view.
   package var attempt: Int
+  /// Answers to the questions by their codes, in order.
+  package var answers: [SessionAnswer]
+  /// What the patient agreed to; nil where no roster says so.
+  package var consent: Set<Roster.Consent>?
 }
 
 /// What is written down while a session is open, so that a power cut closes it honestly.
@@ -80,10 +84,11 @@ package struct SessionCheckpoint: Sendable, Hashable, Codable {
   /// The view under way and the attempts begun at it.
   package var viewIndex: Int
   package var attempt: Int
+  package var answers: [SessionAnswer]
 
   package init(
     sessionID: RandomIdentifier, patient: String, signedBy: String?, views: [CaptureView], savedViews: [CaptureView],
-    viewIndex: Int, attempt: Int
+    viewIndex: Int, attempt: Int, answers: [SessionAnswer] = []
   ) {
     self.sessionID = sessionID
     self.patient = patient
@@ -92,6 +97,7 @@ package struct SessionCheckpoint: Sendable, Hashable, Codable {
     self.savedViews = savedViews
     self.viewIndex = viewIndex
     self.attempt = attempt
+    self.answers = answers
   }
 
   private enum CodingKeys: String, CodingKey {
@@ -101,7 +107,7 @@ package struct SessionCheckpoint: Sendable, Hashable, Codable {
     case views
     case savedViews = "saved_views"
     case viewIndex = "view_index"
-    case attempt
+    case attempt, answers
   }
 }
 
@@ -139,6 +145,11 @@ package struct SessionSummary: Sendable, Hashable {
 package struct SessionAnswer: Sendable, Hashable, Codable {
   package var code: String
   package var yes: Bool
+
+  package init(code: String, yes: Bool) {
+    self.code = code
+    self.yes = yes
+  }
 }
 
 /// Why a tag, or the device, did not begin or go on with a session.
@@ -146,6 +157,8 @@ package enum SessionRefusal: String, Sendable, Hashable, CaseIterable {
   case unreadableTag = "unreadable-tag"
   case ambiguousTags = "ambiguous-tags"
   case unknownTag = "unknown-tag"
+  /// The roster does not say that this patient agreed to be captured.
+  case noConsent = "no-consent"
   /// Another patient's tag in mid-session: that session is closed, and this patient begins by tapping again.
   case sessionOfAnotherPatient = "session-of-another-patient"
   case sessionUnderWay = "session-under-way"

@@ -140,7 +140,7 @@ extension SessionMachine {
       .save(
         CaptureAttribution(
           captureID: captureID, sessionID: session.id, patient: session.patient, signedBy: session.signedBy,
-          view: view, attempt: session.attempt)))
+          view: view, attempt: session.attempt, answers: session.answers, consent: session.consent)))
   }
 
   mutating func saved(

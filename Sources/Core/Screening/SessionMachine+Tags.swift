@@ -20,6 +20,11 @@ extension SessionMachine {
     guard let session else { return open(tag, &step, using: &generator) }
     guard session.patient == tag.reference else { return anotherPatient(&step) }
     if case .awaitingPatient = phase {
+      if lacksConsent(tag) {
+        step.refuse(.noConsent)
+        return close(.incomplete(.cancelled), &step)
+      }
+      self.session?.consent = tag.consent
       self.session?.wasInterrupted = false
       self.session?.needsOwnTagBeforeView = false
       // After an interruption nobody knows how long the patient was dressed: the rest begins anew.
@@ -34,7 +39,9 @@ extension SessionMachine {
     if cameraIsLost { return step.refuse(.cameraLost) }
     if storageIsFull { return step.refuse(.storageFull) }
     if !tag.isEnrolled, rules.unknownTags == .refuse { return step.refuse(.unknownTag) }
+    if lacksConsent(tag) { return step.refuse(.noConsent) }
     var opened = OpenSession(id: RandomIdentifier(using: &generator), patient: tag.reference, rules: rules)
+    opened.consent = tag.consent
     if let waiting = waitingOperator, waiting.untilNanoseconds >= step.now { opened.signedBy = waiting.reference }
     waitingOperator = nil
     session = opened
@@ -45,6 +52,13 @@ extension SessionMachine {
     } else {
       admit(&step, using: &generator)
     }
+  }
+
+  /// Whether a roster names the tag and not all that the rules ask for. What nobody wrote down is the policy for unknown
+  /// tags' to judge.
+  private func lacksConsent(_ tag: KnownTag) -> Bool {
+    guard let consent = tag.consent else { return false }
+    return !rules.requiredConsent.isSubset(of: consent)
   }
 
   /// The patient is accepted; now the operator, if one has to sign, then the questions.
@@ -137,6 +151,7 @@ extension SessionMachine {
     resumed.rules.views = checkpoint.views
     resumed.signedBy = checkpoint.signedBy.flatMap { PatientReference($0) }
     resumed.savedViews = checkpoint.savedViews
+    resumed.answers = checkpoint.answers
     resumed.viewIndex = checkpoint.viewIndex
     resumed.attempt = checkpoint.attempt
     resumed.forgivenAttempts = checkpoint.attempt

@@ -29,6 +29,15 @@ package struct SessionMachine: Sendable {
 
   /// The patient of the open session.
   package var patient: PatientReference? { session?.patient }
+  package var sessionID: RandomIdentifier? { session?.id }
+  /// The view under way; nil without a session and when all views are done.
+  package var view: CaptureView? { session?.view }
+  /// Attempts begun at that view.
+  package var attempt: Int { session?.attempt ?? 0 }
+  package var savedViews: [CaptureView] { session?.savedViews ?? [] }
+  package var isCameraLost: Bool { cameraIsLost }
+  /// New sessions are refused.
+  package var isStorageFull: Bool { storageIsFull }
 
   /// When `timePassed` has something to do; nil while nothing waits for time.
   package var nextDeadlineNanoseconds: UInt64? {
@@ -188,6 +197,7 @@ struct OpenSession: Sendable {
   var rules: SessionRules
   var signedBy: PatientReference?
   var answers: [SessionAnswer] = []
+  var consent: Set<Roster.Consent>?
   /// nil until a drift was measured.
   var skinIsSettled: Bool?
   var restMissingSeconds = 0
@@ -213,7 +223,7 @@ struct OpenSession: Sendable {
   var checkpoint: SessionCheckpoint {
     SessionCheckpoint(
       sessionID: id, patient: patient.text, signedBy: signedBy?.text, views: rules.views, savedViews: savedViews,
-      viewIndex: viewIndex, attempt: attempt)
+      viewIndex: viewIndex, attempt: attempt, answers: answers)
   }
 
   func summary(_ outcome: SessionSummary.Outcome) -> SessionSummary {

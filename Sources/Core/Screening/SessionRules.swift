@@ -47,6 +47,8 @@ package struct SessionRules: Sendable, Equatable {
   package var resumeSeconds = 900
   package var maintenanceSeconds = 900
   package var unknownTags = UnknownTagPolicy.accept
+  /// What a patient of the roster must have agreed to; else the tag is refused.
+  package var requiredConsent: Set<Roster.Consent> = [.capture]
   /// A session needs an operator's tag beside the patient's.
   package var requiresOperator = false
   /// The patient's tag has to stay at the reader; else a tap is enough.

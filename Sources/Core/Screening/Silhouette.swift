@@ -8,13 +8,39 @@ struct Silhouette {
   private let midpoints: [(row: Int, column: Double)]
   let leftEdgeShare: Double
   let rightEdgeShare: Double
+  /// Pixels inside.
+  let count: Int
 
-  /// nil when nothing is warm enough to be a region of at least 24 pixels, or a pixel has no usable temperature.
-  init?(celsius: [Float]) {
+  /// Fewer are no person.
+  static let minimumPixels = 24
+  /// Above this a pixel is something hot, and below the frame's cold end less `coldMarginCelsius` something cold: for
+  /// the outline they count as no more than these, or they would draw it.
+  private static let hotCelsius: Float = 38
+  private static let coldMarginCelsius: Float = 1
+
+  var fillsFrame: Bool { count == SubjectMeasurements.pixels }
+
+  /// A body so near that nothing else is in the picture, by its temperatures alone: nearly all as warm as skin, and
+  /// more uneven than a warm wall. nil when it is not so.
+  static func filling(_ ordered: [Float]) -> Silhouette? {
+    let low = ordered[ordered.count / 20]
+    let high = ordered[ordered.count * 9 / 10]
+    guard low >= 26, high >= 29, high <= 40, (1...6).contains(high - low) else { return nil }
+    return Silhouette(inside: [Bool](repeating: true, count: ordered.count), count: ordered.count)
+  }
+
+  /// nil when nothing is warm enough to be a region of at least `minimumPixels`.
+  ///
+  /// - Parameters:
+  ///   - celsius: 768 finite values.
+  ///   - ordered: those that were measured, sorted; at least one.
+  init?(celsius: [Float], ordered: [Float]) {
+    let floor = max(ordered[ordered.count * 3 / 100] - Self.coldMarginCelsius, -100)
+    let ceiling = max(Self.hotCelsius, floor)
     var centikelvin: [Int] = []
     centikelvin.reserveCapacity(celsius.count)
     for value in celsius {
-      guard let pixel = FixedPoint.centikelvin(ofCelsius: value) else { return nil }
+      guard let pixel = FixedPoint.centikelvin(ofCelsius: min(max(value, floor), ceiling)) else { return nil }
       centikelvin.append(pixel)
     }
     let plane = ThermalPlane(rows: Self.rows, columns: Self.columns, values: centikelvin)
@@ -25,11 +51,15 @@ struct Silhouette {
       return nil  // every pixel is alike: nobody is there
     }
     let region = Self.largestRegion(mask.pixels)
-    guard region.count >= 24 else { return nil }
+    guard region.count >= Self.minimumPixels else { return nil }
     var inside = [Bool](repeating: false, count: celsius.count)
     for pixel in region { inside[pixel] = true }
-    self.inside = inside
+    self.init(inside: inside, count: region.count)
+  }
 
+  private init(inside: [Bool], count: Int) {
+    self.inside = inside
+    self.count = count
     var midpoints: [(row: Int, column: Double)] = []
     var touchesLeft = 0
     var touchesRight = 0
@@ -45,6 +75,22 @@ struct Silhouette {
     self.midpoints = midpoints
     leftEdgeShare = Double(touchesLeft) / Double(midpoints.count)
     rightEdgeShare = Double(touchesRight) / Double(midpoints.count)
+  }
+
+  /// The rows that the subject covers, from the first to the last.
+  var rowRange: ClosedRange<Int> { midpoints[0].row...midpoints[midpoints.count - 1].row }
+
+  /// Pixels that lie outside and touch no pixel inside, not even at a corner: there the lens mixes both.
+  var surroundings: [Int] {
+    inside.indices.filter { pixel in
+      let (row, column) = (pixel / Self.columns, pixel % Self.columns)
+      for r in max(row - 1, 0)...min(row + 1, Self.rows - 1) {
+        for c in max(column - 1, 0)...min(column + 1, Self.columns - 1) where inside[r * Self.columns + c] {
+          return false
+        }
+      }
+      return true
+    }
   }
 
   /// Mean midpoint over the rows that the subject covers.

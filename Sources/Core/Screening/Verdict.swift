@@ -1,6 +1,6 @@
 /// What the device says of one thermogram. Research use only: it is never a diagnosis.
 package struct Verdict: Sendable, Hashable, Codable {
-  package enum Outcome: String, Sendable, Hashable, Codable {
+  package enum Outcome: String, Sendable, Hashable, Codable, CaseIterable {
     case belowThreshold = "below-threshold"
     case aboveThreshold = "above-threshold"
     case uncertain
@@ -18,6 +18,16 @@ package struct Verdict: Sendable, Hashable, Codable {
     }
   }
 
+  /// What a model's second head, the subspace classifier over its features, says beside the first.
+  package struct SecondHead: Sendable, Hashable, Codable {
+    /// The class whose subspace is nearest.
+    package var label: String
+    /// Whether it says the same as the first head; false makes the outcome uncertain.
+    package var agrees: Bool
+    /// By class: the share of the features' energy outside its subspace, parts per million.
+    package var residuals: [String: Int]
+  }
+
   /// The sentence that every verdict carries.
   package static let intendedUse = "research use only, not a diagnosis, does not replace mammography"
 
@@ -30,7 +40,7 @@ package struct Verdict: Sendable, Hashable, Codable {
   package var probability: Double?
   package var thresholds: Thresholds
   /// Mean temperature of the left half of the subject minus that of the right, and its standard error, in degC; nil
-  /// when no subject was found.
+  /// when no subject was found, and in views in which the halves are not each other's mirror image.
   package var leftRightDifference: LeftRightDifference?
   /// The calibrated probability by view name, for a session of several views.
   package var viewScores: [String: Double]
@@ -42,6 +52,14 @@ package struct Verdict: Sendable, Hashable, Codable {
   package var intendedUse: String
   /// Why the outcome is what it is, most important first; never empty for uncertain and not-assessable.
   package var reasons: [String]
+  /// nil when the model has no second head or was not run.
+  package var secondHead: SecondHead?
+  /// The session's views taken together, up to and with this one; nil when none of them was scored.
+  package var session: SessionVerdict?
+  /// The subject's parts; nil when no subject was found.
+  package var regions: [RegionTemperature]?
+  /// How the parts changed since the same patient's own earlier captures; nil without three earlier sessions.
+  package var changeSinceBaseline: ChangeSinceBaseline?
 
   package init(
     outcome: Outcome, rawOutput: [Int8], score: Double?, probability: Double?, thresholds: Thresholds,
@@ -73,7 +91,13 @@ package struct Verdict: Sendable, Hashable, Codable {
     case demonstration
     case intendedUse = "intended_use"
     case reasons
+    case secondHead = "second_head"
+    case session, regions
+    case changeSinceBaseline = "change_since_baseline"
   }
+
+  /// The outcome where a patient may see it: never a demonstration model's.
+  package var outcomeForPatient: Outcome? { demonstration ? nil : outcome }
 }
 
 /// Left minus right over the subject's two halves, as seen by the camera mirrored to the patient's own sides.

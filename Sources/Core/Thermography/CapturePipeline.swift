@@ -10,12 +10,17 @@ package struct CapturePipeline: Sendable {
   private var filter = AuxiliaryFilter()
   private var motion = MotionScore()
   private var health = PixelHealth()
-  private var warmUp = WarmUp()
+  private var warmUp: WarmUp
   private var request = CaptureRequest()
   private var averager: FrameAverager?
   private var finished: Thermogram?
 
-  package init(converter: TemperatureConverter, defects: DefectivePixels, flatField: FlatField? = nil) {
+  /// - Parameter settlingSeconds: how long the sensor counts as settling after the first sub-page; nil: the usual.
+  package init(
+    converter: TemperatureConverter, defects: DefectivePixels, flatField: FlatField? = nil,
+    settlingSeconds: Double? = nil
+  ) {
+    warmUp = WarmUp(minimumSeconds: settlingSeconds ?? WarmUp.defaultSeconds)
     self.converter = converter
     self.defects = defects
     self.flatField = flatField

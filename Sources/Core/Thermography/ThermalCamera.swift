@@ -71,10 +71,16 @@ package struct ThermalCamera {
   package private(set) var lastSubPage = SubPage.unread
 
   private let clock: any SensorClock
+  private let settlingSeconds: Double?
   private var pipeline: CapturePipeline?
 
-  package init(bus: any I2CBus, clock: any SensorClock, settings: MLX90640.Settings = MLX90640.Settings()) {
+  /// - Parameter settlingSeconds: how long the sensor counts as settling after the first sub-page; nil: the usual.
+  package init(
+    bus: any I2CBus, clock: any SensorClock, settings: MLX90640.Settings = MLX90640.Settings(),
+    settlingSeconds: Double? = nil
+  ) {
     self.clock = clock
+    self.settlingSeconds = settlingSeconds
     sensor = MLX90640(bus: bus, clock: clock, settings: settings)
   }
 
@@ -104,7 +110,8 @@ package struct ThermalCamera {
     sensor.use(calibration)
     flatField = storedFlatField(used.serialNumber, archive)
     pipeline = CapturePipeline(
-      converter: TemperatureConverter(calibration), defects: used.defectivePixels, flatField: flatField)
+      converter: TemperatureConverter(calibration), defects: used.defectivePixels, flatField: flatField,
+      settlingSeconds: settlingSeconds)
     eeprom = used
     calibrationSource = source
   }

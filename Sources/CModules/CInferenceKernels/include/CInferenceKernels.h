@@ -53,6 +53,12 @@ typedef enum {
   TGK_POOL_MAX_2X2 = 1,
 } tgk_pool;
 
+/// How weights are packed.
+typedef enum {
+  TGK_WEIGHTS_FASTEST = 0,   ///< As the fastest kernel wants them; transformed weights take up to 3.6 times the file's.
+  TGK_WEIGHTS_SMALLEST = 1,  ///< int8, channels and taps padded to whole vectors.
+} tgk_weight_form;
+
 /// Geometry and clamp of CONV_2D (grouped too; 1-D: kernel_height 1) and DEPTHWISE_CONV_2D.
 /// All sizes are at least 1 unless said otherwise. `output_height` and `output_width` are the convolution's own, before
 /// a fused pool; with TGK_POOL_MAX_2X2 the function writes [batch, output_height / 2, output_width / 2, channels].
@@ -70,6 +76,7 @@ typedef struct {
   int32_t input_zero_point, output_zero_point;  ///< -128 ... 127; skipped taps count as the input zero point.
   int32_t activation_min, activation_max;       ///< Clamp of the int8 output, within -128 ... 127.
   tgk_pool pool;
+  tgk_weight_form weight_form;  ///< Convolution only.
 } tgk_conv_geometry;
 
 /// ADD and SUB: MBQM with a left shift of 20 on each operand, then on their sum. Shifts as in QuantizeMultiplier:

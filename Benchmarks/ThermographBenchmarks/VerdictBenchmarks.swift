@@ -1,0 +1,102 @@
+import Glibc
+import Screening
+import Thermography
+
+/// What a capture costs after its last sub-page.
+enum VerdictBenchmarks {
+  static func suite() throws -> BenchmarkSuite {
+    let eeprom = try CameraBenchmarks.sensor("eeprom.txt") { try WordFile.eeprom($0, name: $1) }
+    let frames = try ["frame-0.txt", "frame-1.txt"].map { file in
+      try CameraBenchmarks.sensor(file) { try WordFile.frame($0, name: $1) }
+    }
+    let network = try screeningNetwork("Models/screening-fold")
+    let assessor = Assessor(network: network)
+    let torso = thermogram()
+    guard assessor.assess(torso, conditions: conditions).verdict.probability != nil else {
+      throw BenchmarkError(description: "the drawn torso does not reach the network; its gates fail")
+    }
+    var pipeline = CapturePipeline(
+      converter: TemperatureConverter(Calibration(eeprom)), defects: eeprom.defectivePixels)
+    var time: UInt64 = 0
+    return BenchmarkSuite(
+      name: "A capture after its last sub-page",
+      benchmarks: [
+        // The recorded frames show no person, so the picture that is judged is a drawn one; both sub-pages of the last
+        // frame are counted.
+        Benchmark(name: "last sub-page to verdict", unit: "capture", unitsPerRun: 1, goalMilliseconds: 5) { times in
+          var sum = 0.0
+          for _ in 0..<times {
+            pipeline.begin(CaptureRequest(frames: 1, motionLimitCelsius: 1000))
+            for frame in frames {
+              time += 62_500
+              _ = pipeline.add(frame, refreshRate: .hertz16, nowMicroseconds: time)
+            }
+            sum += pipeline.takeThermogram()?.ambientCelsius ?? 0
+            sum += assessor.assess(torso, conditions: conditions).verdict.probability ?? 0
+          }
+          return sum
+        },
+        Benchmark(name: "gates and verdict alone", unit: "capture", unitsPerRun: 1) { times in
+          (0..<times).reduce(0.0) { sum, _ in
+            sum + (assessor.assess(torso, conditions: conditions).verdict.probability ?? 0)
+          }
+        },
+        Benchmark(name: "occlusion map (not part of the verdict)", unit: "map", unitsPerRun: 1) { times in
+          var sum = 0.0
+          for _ in 0..<times {
+            do {
+              sum += try network.occlusionMap(of: torso).peakChange
+            } catch {
+              return .nan
+            }
+          }
+          return sum
+        },
+      ])
+  }
+
+  private static var conditions: AcquisitionConditions {
+    var conditions = AcquisitionConditions()
+    conditions.ambientCelsius = 22
+    conditions.noiseCelsius = 0.05
+    conditions.motionCelsius = 0.1
+    conditions.deadPixels = 0
+    conditions.clockSynchronised = true
+    conditions.settling = false
+    return conditions
+  }
+
+  /// A cylinder before a wall, a little warmer at one side.
+  private static func thermogram() -> Thermogram {
+    var state: UInt64 = 3
+    let celsius = (0..<768).map { pixel -> Float in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      let noise = 0.05 * (Float(state >> 40) / Float(1 << 23) - 1)
+      let across = (Float(pixel % 32) - 15.5) / 11
+      guard pixel / 32 >= 3, abs(across) <= 1 else { return 22 + noise }
+      return 33 - 1.5 * across * across + (across < 0 ? 0.4 : 0) + noise
+    }
+    return Thermogram(
+      celsius: celsius, standardErrorCelsius: [Float](repeating: 0.05, count: 768),
+      states: [PixelState](repeating: .measured, count: 768), ambientCelsius: 30, supplyVolts: 3.3, framesAveraged: 16,
+      refreshRateHertz: 8, emissivity: 0.98, reflectedCelsius: 22, settling: false)
+  }
+
+  private static func screeningNetwork(_ folder: String) throws -> ScreeningNetwork {
+    let manifest = try ModelManifest(json: bytes(folder + "/manifest.json"))
+    return try ScreeningNetwork(manifest: manifest, modelFile: bytes(folder + "/" + manifest.model.path))
+  }
+
+  private static func bytes(_ path: String) throws -> [UInt8] {
+    guard let file = fopen(path, "rb") else {
+      throw BenchmarkError(description: "\(path): cannot be opened; run from the repository's root")
+    }
+    defer { fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 22)
+    return Array(bytes[..<fread(&bytes, 1, bytes.count, file)])
+  }
+}
+
+struct BenchmarkError: Error, CustomStringConvertible {
+  let description: String
+}

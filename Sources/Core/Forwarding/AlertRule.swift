@@ -1,0 +1,94 @@
+import Screening
+
+/// Something that may be worth an alert.
+package enum AlertOccasion: Sendable, Hashable {
+  /// A verdict of a capture.
+  case outcome(Verdict.Outcome)
+  /// A gate that a capture did not pass.
+  case gateFailed(QualityGate.Code)
+  case cameraLost
+  case readerLost
+  /// The outbox passed a watermark on the way up.
+  case outboxFilling(percent: Int)
+  /// A tag that the roster does not name.
+  case unknownTag
+  /// A capture was dated by a clock that nobody has set.
+  case clockUnsynchronised
+}
+
+/// One row of the table of alerts: which occasion, how urgent, and for how long it is not told again.
+package struct AlertRule: Sendable, Hashable {
+  package enum Trigger: Sendable, Hashable {
+    /// nil: any outcome.
+    case outcome(Verdict.Outcome?)
+    /// nil: any gate.
+    case gate(QualityGate.Code?)
+    case cameraLost
+    case readerLost
+    /// At this level or above.
+    case outboxFilling(percent: Int)
+    case unknownTag
+    case clockUnsynchronised
+  }
+
+  package var trigger: Trigger
+  package var severity: AlertMessage.Severity
+  /// 0...604_800; 0 tells it each time.
+  package var holdOffSeconds: Int
+
+  package init(_ trigger: Trigger, severity: AlertMessage.Severity, holdOffSeconds: Int) {
+    self.trigger = trigger
+    self.severity = severity
+    self.holdOffSeconds = holdOffSeconds
+  }
+
+  func applies(to occasion: AlertOccasion) -> Bool {
+    switch (trigger, occasion) {
+    case (.outcome(let wanted), .outcome(let outcome)): wanted == nil || wanted == outcome
+    case (.gate(let wanted), .gateFailed(let code)): wanted == nil || wanted == code
+    case (.outboxFilling(let level), .outboxFilling(let percent)): percent >= level
+    case (.cameraLost, .cameraLost), (.readerLost, .readerLost), (.unknownTag, .unknownTag),
+      (.clockUnsynchronised, .clockUnsynchronised):
+      true
+    default: false
+    }
+  }
+}
+
+extension AlertOccasion {
+  /// The alert's code: what rules and dashboards go by.
+  package var code: String {
+    switch self {
+    case .outcome(let outcome): "outcome-\(outcome.rawValue)"
+    case .gateFailed(let code): "gate-\(code.rawValue)"
+    case .cameraLost: "camera-lost"
+    case .readerLost: "reader-lost"
+    case .outboxFilling: "outbox-filling"
+    case .unknownTag: "unknown-tag"
+    case .clockUnsynchronised: "clock-unsynchronised"
+    }
+  }
+}
+
+/// Applies the table of alerts to what happens. Time is a parameter: monotonic nanoseconds that never decrease.
+///
+/// The first rule that applies decides, so that a particular row stands above a general one. Its hold-off counts for
+/// each occasion apart: a rule for any gate tells `clothed` although it has just told `motion`.
+package struct AlertTable: Sendable {
+  package var rules: [AlertRule]
+  private var toldUntil: [AlertOccasion: UInt64] = [:]
+
+  package init(rules: [AlertRule]) {
+    self.rules = rules
+  }
+
+  /// How urgent an alert for this occasion is; nil when no rule asks for one, or it was told a short while ago.
+  package mutating func severity(
+    of occasion: AlertOccasion, atNanoseconds now: UInt64
+  ) -> AlertMessage.Severity? {
+    guard let rule = rules.first(where: { $0.applies(to: occasion) }) else { return nil }
+    if let until = toldUntil[occasion], now < until { return nil }
+    toldUntil[occasion] = now + UInt64(max(rule.holdOffSeconds, 0)) * 1_000_000_000
+    return rule.severity
+  }
+}

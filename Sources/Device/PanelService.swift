@@ -1,0 +1,69 @@
+import Configuration
+import Identification
+import LinuxIO
+import Logging
+import Provenance
+import ServiceLifecycle
+import SystemCalls
+
+/// Passes the button's presses to the session, and darkens the panel at the end.
+struct PanelService: Service {
+  let panel: FrontPanel
+  let events: DeviceEvents
+
+  func run() async throws {
+    await withTaskCancellationHandler {
+      await withGracefulShutdownHandler {
+        for await event in panel.events {
+          switch event {
+          case .press(let press): events.send(.pressed(press))
+          case .failed(let error): events.send(.panelFailed(error))
+          }
+        }
+      } onGracefulShutdown: {
+        panel.stop()
+      }
+    } onCancel: {
+      panel.stop()
+    }
+    // A panel that failed ends nothing: the device runs on without it.
+    try await gracefulShutdown()
+  }
+
+  /// The panel of the configuration, or nil where it names no line, or none is to be had.
+  ///
+  /// - Parameter lines: what takes the place of the board's GPIO; nil in the field.
+  static func panel(
+    _ settings: Settings, on lines: (any PanelLines)?, time: any TimeSource, logger: Logger
+  ) -> FrontPanel? {
+    let table = PanelTable(settings.panel)
+    for (one, other) in table.indistinguishableSignals {
+      logger.warning(
+        "two panel patterns have the same rhythm; somebody who sees no colours cannot tell them apart",
+        metadata: ["one": "\(one.rawValue)", "other": "\(other.rawValue)"])
+    }
+    do throws(SystemCallError) {
+      let opened: any PanelLines
+      if let lines {
+        opened = lines
+      } else {
+        let wiring = GPIOLines.Wiring(settings.lines)
+        guard wiring != GPIOLines.Wiring() else { return nil }
+        let gpio = try GPIOLines(wiring)
+        for problem in gpio.problems {
+          logger.warning(
+            "a line of the front panel is not to be had; going on without it", metadata: ["reason": "\(problem)"])
+        }
+        opened = gpio
+      }
+      return try FrontPanel(
+        lines: opened, table: table,
+        debouncer: ButtonDebouncer(
+          steadyMilliseconds: settings.lines.buttonSteadyMilliseconds,
+          longPressMilliseconds: settings.lines.buttonLongPressMilliseconds), clock: time)
+    } catch {
+      logger.warning("the front panel cannot be used; going on without it", metadata: ["reason": "\(error)"])
+      return nil
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import ArgumentParser
+import Forwarding
+import FoundationEssentials
+import Provenance
+import Storage
+
+struct SessionCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "session",
+    abstract: "Shows the guided sessions that the outbox still holds something of.",
+    discussion: """
+      May be used while the device runs. Delivered captures stay in the outbox for outbox.retention_days. Patients appear \
+      by their pseudonym or roster id.
+
+        thermograph session list
+        thermograph session list --patient ward-7-0042 --json
+        thermograph session show 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11
+      """,
+    subcommands: [List.self, Show.self])
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Lists sessions, oldest first.", discussion: "With --json one object a line.")
+
+    @OptionGroup var options: OutboxOptions
+
+    @Option(name: .long, help: "Only this patient's, by pseudonym or roster id.")
+    var patient: String?
+
+    func run() throws {
+      for entry in try options.open().sessions().entries where patient == nil || entry.patientRef == patient {
+        if options.json { try printJSON(entry) } else { print(entry.line) }
+      }
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Shows one session: its answers, its captures and what the gates said.")
+
+    @OptionGroup var options: OutboxOptions
+
+    @Argument(help: "The session's id.")
+    var session: String
+
+    func run() throws {
+      guard let id = RandomIdentifier(session) else {
+        throw ValidationError("'\(session)' is no session's id; expected a UUID as 'session list' prints it")
+      }
+      guard let entry = try options.open().sessions().entries.first(where: { $0.sessionID == id }) else {
+        throw OutboxCommandError("outbox: nothing is stored of session \(id)")
+      }
+      guard !options.json else { return try printJSON(entry) }
+      print(entry.line)
+      if let signedBy = entry.signedBy { print("  signed by \(signedBy)") }
+      for answer in entry.answers ?? [] { print("  \(answer.code): \(answer.yes ? "yes" : "no")") }
+      for capture in entry.captures { print("  " + capture.line) }
+    }
+  }
+}
+
+extension OutboxTool {
+  /// Every session of the outbox. Messages that cannot be opened are named on standard error and left out.
+  func sessions() throws -> SessionHistory {
+    let decoder = JSONDecoder()
+    var history = SessionHistory()
+    try forEach { stored in
+      let isRecord = stored.item.deliveryClass == .capture
+      guard isRecord || stored.item.topicSuffix == "event" else { return }
+      do {
+        let payload = Data(try payload(of: stored))
+        if isRecord {
+          history.add(try decoder.decode(CaptureRecord.self, from: payload))
+        } else if let message = try? decoder.decode(SessionMessage.self, from: payload),
+          message.schema == SessionMessage.schema
+        {
+          // Other events, gap records among them, have schemas of their own.
+          history.add(message)
+        }
+      } catch {
+        printToStandardError("outbox: message \(stored.item.id) is left out: \(error)")
+      }
+    }
+    return history
+  }
+}
+
+extension SessionHistory.Entry {
+  fileprivate var line: String {
+    let end =
+      switch isComplete {
+      case true: "complete"
+      case false: "incomplete (\(reason ?? "unknown"))"
+      case nil: "open, or its end is no longer here"
+      }
+    let views = captures.map(\.view.rawValue).joined(separator: ",")
+    return "\(at)  \(sessionID)  \(patientRef)  \(end)  \(views.isEmpty ? "no captures" : views)"
+  }
+}
+
+extension SessionHistory.Capture {
+  fileprivate var line: String {
+    let gates =
+      failedGates.isEmpty ? "all gates passed" : "failed: " + failedGates.map(\.rawValue).joined(separator: ", ")
+    return "\(at)  \(captureID) #\(sequence)  \(view.rawValue), attempt \(attempt)  \(gates)  "
+      + (outcome?.rawValue ?? "outcome withheld (demonstration model)")
+  }
+}
