@@ -29,7 +29,7 @@ CLEAN = [{"step": "suppress-outliers", "limit": 250}, {"step": "mask-body"},
          {"step": "subtract-mean", "region": "body"}]
 # A body of which 4 x 4 pixels lie within 0.2 degC is covered, or no body: nothing is said of it.
 STRUCTURE = {"step": "require-structure", "size": 4, "range": 20}
-FOLD = [*CLEAN[:2], STRUCTURE, CLEAN[2], {"step": "fold-left-right"}, {"step": "quantise", "divisor": 5, "zero_point": 0}]
+FOLD = [*CLEAN[:2], STRUCTURE, {"step": "erode-body"}, CLEAN[2], {"step": "fold-left-right"}, {"step": "quantise", "divisor": 5, "zero_point": 0}]
 WHOLE = [{"step": "suppress-outliers", "limit": 1000}, {"step": "mask-body"},
          {"step": "subtract-mean", "region": "body"}]
 KALVA_CHAINS = {
@@ -378,7 +378,8 @@ def screening_makers():
         "screening-fold": lambda: make_screening("screening-fold", a.screening_fold, FOLD, 10, "screening", TRAINING_CAPTURES),
         "salvi-cnn": lambda: make_screening("salvi-cnn", a.salvi_cnn, salvi, 6, "comparison", 16000, 1000),
         "kalva-resnet": lambda: make_screening(
-            "kalva-resnet", a.kalva_resnet, kalva_chain(os.environ.get("KALVA_PREPROCESSING", "z-score")), 6, "comparison", 16000, 1000),
+            "kalva-resnet", a.kalva_resnet, kalva_chain(os.environ.get("KALVA_PREPROCESSING", "z-score")), 6,
+            "comparison", 16000, 1000),
         "bagheri-hosvd": lambda: make_screening("bagheri-hosvd", a.bagheri_features, FOLD, 6, "comparison", 16000),
     }
 
