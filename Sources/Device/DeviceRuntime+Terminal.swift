@@ -86,7 +86,7 @@ extension DeviceRuntime {
       store = OutboxStore(outbox: opened)
     }
     // Without a reader nobody's tag has to be made a pseudonym, and the key may stay where it is.
-    let siteKey = terminal.patient == nil ? try loadSiteKey() : []
+    let siteKey = terminal.patient == nil ? try secretBytes(settings.patients.siteKeyFile) : []
     let (changes, changed) = AsyncStream.makeStream(
       of: SessionService.Change.self, bufferingPolicy: .bufferingOldest(256))
     var constants = CaptureRecorder.Constants(
@@ -99,9 +99,8 @@ extension DeviceRuntime {
         reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
         journal: SessionJournal(path: nil),
         recorder: CaptureRecorder(constants: constants, digests: digests),
-        picture: terminal.picture, changed: { changed.yield($0) },
-        livePeriodMilliseconds: terminal.livePeriodMilliseconds, past: past(in: outbox),
-        drawsOcclusionMap: settings.screening.occlusionMap),
+        picture: terminal.picture, changed: { changed.yield($0) }, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap, livePeriodMilliseconds: terminal.livePeriodMilliseconds),
       assessor: try loadAssessor(
         network: loadScreeningNetwork(digests: digests), limits: policy.limits, digests: digests),
       events: events, time: time, generator: generator, logger: logger)
@@ -112,7 +111,8 @@ extension DeviceRuntime {
     var services: [any Service] = [camera]
     if terminal.patient == nil {
       services.append(
-        ReaderService(settings: try readerSettings(path: settings.reader.device), events: events, time: time))
+        ReaderService(
+          settings: try readerSettings(path: settings.reader.device), events: events, time: time, board: nil))
     }
     services += [session, driver]
     let group = ServiceGroup(
@@ -141,7 +141,8 @@ extension DeviceRuntime {
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
+      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: nil,
+      progress: {})
     switch source {
     case .sensor:
       return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive)), .max)

@@ -38,7 +38,7 @@ import Testing
     #expect(
       refusal == "{\"at\":\"2026-03-01T09:30:00.125Z\",\"kind\":\"tag-refused\",\"reason\":\"ambiguous-tags\","
         + "\"schema\":\"thermograph.session.v1\"}")
-    #expect(try SessionMessage(maintenanceBy: nil, at: at).kind == .maintenanceClosed)
+    #expect(SessionMessage(maintenanceBy: nil, at: at).kind == .maintenanceClosed)
   }
 
   @Test func historyPutsRecordsAndTheirEndTogether() throws {

@@ -3,6 +3,7 @@
 //
 // I2C_SHIM_EEPROM, I2C_SHIM_FRAME_0, I2C_SHIM_FRAME_1: word files. I2C_SHIM_LOG: a line for each use that a real
 // sensor would not survive. I2C_SHIM_FAIL="N:ERRNO:COUNT": so many transactions from the N-th on fail.
+// I2C_SHIM_HANG="N": the N-th transaction never returns, as on a bus that a sensor holds low under a bad kernel driver.
 // I2C_SHIM_FAULT names a file: while it is there and holds "ERRNO MILLISECONDS", every transaction takes that long and
 // fails.
 #define _GNU_SOURCE
@@ -133,6 +134,8 @@ static int present_failure(void) {
 
 static int transact(struct i2c_rdwr_ioctl_data *data) {
   transactions++;
+  const char *hang = getenv("I2C_SHIM_HANG");
+  while (hang != NULL && transactions >= strtoul(hang, NULL, 10)) sleep(1);
   int failure = scripted_failure();
   if (failure == 0) failure = present_failure();
   if (failure != 0) {
