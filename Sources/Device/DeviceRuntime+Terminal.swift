@@ -99,9 +99,8 @@ extension DeviceRuntime {
         reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
         journal: SessionJournal(path: nil),
         recorder: CaptureRecorder(constants: constants, digests: digests),
-        picture: terminal.picture, changed: { changed.yield($0) },
-        livePeriodMilliseconds: terminal.livePeriodMilliseconds, past: past(in: outbox),
-        drawsOcclusionMap: settings.screening.occlusionMap),
+        picture: terminal.picture, changed: { changed.yield($0) }, past: past(in: outbox),
+        drawsOcclusionMap: settings.screening.occlusionMap, livePeriodMilliseconds: terminal.livePeriodMilliseconds),
       assessor: try loadAssessor(
         network: loadScreeningNetwork(digests: digests), limits: policy.limits, digests: digests),
       events: events, time: time, generator: generator, logger: logger)

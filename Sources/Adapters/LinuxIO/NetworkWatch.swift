@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SystemCalls
 
 /// Says when a way out of this machine appeared: an address or a default route was added (rtnetlink(7)). After a
 /// power cut the router is often slower than the device, and the next attempt would be minutes away.
