@@ -96,8 +96,23 @@ test-package: deb ## install, upgrade, remove and purge it in a clean chroot (ro
 	@Scripts/install-packages package
 	@Scripts/test-package $(lastword $(sort $(wildcard out/thermograph_*_$(shell dpkg --print-architecture).deb)))
 
+arm64: ## the same sources for arm64, in out/arm64: 5 GB and a compiler from the archive, once (root)
+	@Scripts/install-packages build arm64
+	@Scripts/build-arm64
+
+test-arm64: build arm64 ## a capture and the golden vectors on it under emulation, beside this machine's own
+	@Scripts/test-arm64
+
+deb-arm64: arm64 ## the Debian package for arm64, in out/
+	@Scripts/install-packages package arm64
+	@BINARY=out/arm64/thermograph ARCHITECTURE=arm64 SYSROOT=.build-arm64/sysroot \
+	  SWIFT_RELEASE=$$(cat out/arm64/swift-release) RUN='qemu-aarch64-static -L .build-arm64/sysroot' Scripts/build-deb
+
 reference: build ## Docs/configuration-keys.md from the table of keys
 	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
+
+docs: build ## the reference of every module from the doc comments, in out/docs; a warning of DocC is an error
+	@Scripts/docs
 
 error-catalogue: ## every error message, from the source
 	@Scripts/error-catalogue

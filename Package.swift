@@ -95,6 +95,7 @@ let adapters: [Target] = [
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CMosquitto"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
+  module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
@@ -145,13 +146,19 @@ let testTargets: [Target] = [
   // A device's outbox and delivery until a test kills it or cuts its line.
   .executableTarget(
     name: "DeliveryDriver",
-    dependencies: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging],
+    dependencies: [
+      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", "SystemCalls", logging,
+    ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
+  tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
-    uses: ["Device", "DeviceSimulation", "LinuxIO", "Storage", logging] + core.map { .byName(name: $0.name) }),
+    uses: [
+      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", "SystemCalls", logging,
+    ]
+      + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
 ]
 

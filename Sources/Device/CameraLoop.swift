@@ -17,7 +17,9 @@ struct CameraLoop: Sendable {
   let time: any TimeSource
   let clock: any SensorClock
   let logger: Logger
-  /// Called once a sub-page, for the watchdog.
+  /// Where `status` looks; nil at a terminal, which looks itself.
+  let board: StatusBoard?
+  /// Called at each turn of the loop, lost camera or not, for the watchdog.
   let progress: @Sendable () -> Void
 
   /// Runs until `stop` is raised. `camera` has been started.
@@ -27,7 +29,9 @@ struct CameraLoop: Sendable {
     var underWay: CaptureUnderWay?
     var watch = Watch()
     var isLost = false
+    board?.cameraStarted(camera)
     while !stop.isRaised {
+      progress()
       while let command = commands.take() {
         switch command {
         case .capture(let captureID, let frames):
@@ -53,11 +57,12 @@ struct CameraLoop: Sendable {
           underWay = nil
           drift.forget()
           events.send(.cameraLost(reason: "\(error)"))
+          board?.cameraLost("\(error)")
         }
         try recover(&camera, from: error)
         continue
       }
-      progress()
+      board?.cameraDelivered(step, subPagesPerSecond: camera.subPagesPerSecond)
       if isLost {
         isLost = false
         events.send(.cameraReturned)
@@ -126,6 +131,7 @@ struct CameraLoop: Sendable {
       logger.warning("another sensor was plugged in; reading its calibration")
       do {
         try camera.startAnew()
+        board?.cameraStarted(camera)
       } catch {
         logger.error("camera", metadata: ["reason": "\(error)"])
         clock.sleep(untilMicroseconds: clock.nowMicroseconds + 250_000)

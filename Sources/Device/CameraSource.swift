@@ -6,6 +6,10 @@ protocol CameraSource: SendableMetatype {
   var live: TemperatureImage { get }
   /// 12 hexadecimal digits; empty before the sensor was found.
   var serialNumber: String { get }
+  /// 0 where nobody reads at a rate.
+  var subPagesPerSecond: Double { get }
+  /// What `status` tells of the sensor and its calibration.
+  func describe(in report: inout DeviceReport.Camera)
   mutating func step() throws(SensorError) -> CameraStep
   mutating func begin(_ request: CaptureRequest)
   mutating func cancel()
@@ -17,12 +21,29 @@ protocol CameraSource: SendableMetatype {
 
 extension ThermalCamera: CameraSource {
   var serialNumber: String { eeprom?.serialNumber ?? "" }
+  var subPagesPerSecond: Double { sensor.refreshRate.subPagesPerSecond }
+
+  func describe(in report: inout DeviceReport.Camera) {
+    report.defectivePixels = defects.all.count
+    report.calibration =
+      switch calibrationSource {
+      case .live: "live"
+      case .liveFirstSeen: "first seen"
+      case .backup: "backup"
+      case .refused, nil: ""
+      }
+  }
 
   mutating func startAnew() throws(CameraError) { try start() }
 }
 
 extension RecordedCamera: CameraSource {
   var serialNumber: String { eeprom.serialNumber }
+  var subPagesPerSecond: Double { 0 }
+
+  func describe(in report: inout DeviceReport.Camera) {
+    report.calibration = "recorded"
+  }
 
   mutating func takeEvents() -> [MLX90640.Event] { [] }
 

@@ -58,6 +58,8 @@ package actor DeliveryService: Service {
   private var security = "none"
   private let clockFloor: ClockFloor?
   private var isWindowOpen = true
+  /// The round trip that `doctor` waits for.
+  private var probe: LineRoundTrip?
 
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
@@ -128,6 +130,62 @@ package actor DeliveryService: Service {
       send(.stop)
     }
     await client.stop()
+  }
+
+  /// For the watchdog: answered by this service's turn and then by the link's thread.
+  func ask(_ answer: @escaping @Sendable () -> Void) {
+    client.ask(answer)
+  }
+
+  /// How the standing connection is protected, for `doctor`.
+  func protectionFinding() -> DoctorFinding {
+    let broker = "\(link.host):\(link.port)"
+    guard machine.isConnected else {
+      return .fail(.tls, "\(broker) is not connected", mend: "thermograph status says why")
+    }
+    guard security != "none" else {
+      return identity.plaintextAllowed
+        ? .warn(
+          .tls, "\(broker), not encrypted: records and images cross the network readable",
+          mend: "[broker] ca_file, certificate_file, key_file")
+        : .pass(.tls, "\(broker), not encrypted, and does not leave this machine")
+    }
+    guard let path = identity.certificatePath else { return .pass(.tls, "\(security) with \(broker)") }
+    do {
+      let days = try CertificateValidity(ofCertificateAt: path).daysLeft(at: time.now())
+      let what = "\(security) with \(broker); our certificate has \(days) days"
+      return days > 30 ? .pass(.tls, what) : .warn(.tls, what, mend: "thermograph enroll: have the certificate renewed")
+    } catch {
+      return .fail(.tls, "\(error)", mend: "thermograph enroll")
+    }
+  }
+
+  /// Sends a probe over the standing connection; the receiver's receipt, the broker's refusal or the end of the time
+  /// answers it. One at a time.
+  func roundTrip(_ message: ProbeMessage, digests: some MessageDigests, timeoutMilliseconds: Int) async -> DoctorFinding
+  {
+    guard machine.isConnected else {
+      return .fail(.receipt, "\(link.host):\(link.port) is not connected", mend: "thermograph status says why")
+    }
+    guard probe == nil else { return .skip(.receipt, "another round trip is under way; try again") }
+    let payload: [UInt8]
+    do { payload = try message.encoded() } catch { return .fail(.receipt, "\(error)", mend: "report this") }
+    let token = PublishToken(rawValue: statusToken)
+    statusToken -= 1
+    let trip = LineRoundTrip(
+      entry: message.receipt(payload: payload, digests: digests), token: token,
+      sent: time.now().monotonicNanoseconds, protection: security)
+    probe = trip
+    client.publish(
+      OutgoingMessage(topic: topics.up("event"), payload: payload, contentType: "application/json"), token: token)
+    let alarm = Task {
+      try? await Task.sleep(for: .milliseconds(timeoutMilliseconds))
+      trip.finish()
+    }
+    for await _ in trip.finished {}
+    alarm.cancel()
+    probe = nil
+    return trip.result.finding(broker: "\(link.host):\(link.port)", needsReceipt: true)
   }
 
   /// Something else than this service changed what waits in the outbox.
@@ -209,6 +267,8 @@ package actor DeliveryService: Service {
       logger.notice("disconnected", metadata: ["reason": "\(failure)"])
     case .received(let message):
       logger.warning("message on a topic that is not in use", metadata: ["topic": "\(message.topic)"])
+    case .published(let token, let outcome) where token == probe?.token:
+      probe?.settled(outcome, at: time.now().monotonicNanoseconds)
     case .published: break
     }
   }
@@ -235,6 +295,7 @@ package actor DeliveryService: Service {
     }
     guard !receipts.isEmpty else { return }
     do {
+      for receipt in receipts { probe?.heard(receipt, at: time.now().monotonicNanoseconds) }
       let outcome = try await outbox.apply(receipts)
       if !outcome.delivered.isEmpty {
         logger.info("delivered", metadata: ["messages": "\(outcome.delivered.count)"])

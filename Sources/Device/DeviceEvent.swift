@@ -38,6 +38,8 @@ enum DeviceEvent: Sendable {
   case policy(SessionService.Policy)
   /// The alarm that the session had set.
   case timePassed
+  /// The watchdog asks whether events are still taken.
+  case question(answer: @Sendable () -> Void)
 }
 
 /// A finished capture of the camera with its times.

@@ -86,7 +86,7 @@ extension DeviceRuntime {
       store = OutboxStore(outbox: opened)
     }
     // Without a reader nobody's tag has to be made a pseudonym, and the key may stay where it is.
-    let siteKey = terminal.patient == nil ? try loadSiteKey() : []
+    let siteKey = terminal.patient == nil ? try secretBytes(settings.patients.siteKeyFile) : []
     let (changes, changed) = AsyncStream.makeStream(
       of: SessionService.Change.self, bufferingPolicy: .bufferingOldest(256))
     var constants = CaptureRecorder.Constants(
@@ -111,7 +111,8 @@ extension DeviceRuntime {
     var services: [any Service] = [camera]
     if terminal.patient == nil {
       services.append(
-        ReaderService(settings: try readerSettings(path: settings.reader.device), events: events, time: time))
+        ReaderService(
+          settings: try readerSettings(path: settings.reader.device), events: events, time: time, board: nil))
     }
     services += [session, driver]
     let group = ServiceGroup(
@@ -140,10 +141,11 @@ extension DeviceRuntime {
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
+      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: nil,
+      progress: {})
     switch source {
     case .sensor:
-      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive())), .max)
+      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive)), .max)
     case .simulated:
       return (Self.thread(loop, try startCamera(on: Simulation.bus(settings), archive: nil)), .max)
     case .recorded(let folder):

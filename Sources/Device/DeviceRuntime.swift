@@ -27,22 +27,24 @@ package struct DeviceRuntime {
   package static let firmware = "0.1.0"
 
   let settings: Settings
+  let live: LiveSettings
   let configurationText: String
   private let credentialsDirectory: String?
-  private let notifier: ServiceNotifier?
+  let notifier: ServiceNotifier?
   let logger: Logger
 
   /// - Parameters:
-  ///   - settings: checked.
+  ///   - live: the settings, checked, and the files they come from.
   ///   - configurationText: the effective configuration, of which records carry the hash.
   ///   - credentialsDirectory: systemd's `$CREDENTIALS_DIRECTORY`.
   ///   - notifier: nil when systemd did not start this process.
   package init(
-    settings: Settings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
+    live: LiveSettings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
     logger: Logger
   ) {
     self.notifier = notifier
-    self.settings = settings
+    self.live = live
+    settings = live.settings
     self.configurationText = configurationText
     self.credentialsDirectory = credentialsDirectory
     self.logger = logger
@@ -54,7 +56,7 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let time = try SystemClock()
     let digests = OpenSSLDigests()
-    let siteKey = try loadSiteKey()
+    let siteKey = try secretBytes(settings.patients.siteKeyFile)
     let outbox = try openOutbox(time: time, digests: digests)
     let network = try loadScreeningNetwork(digests: digests)
     let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
@@ -64,14 +66,19 @@ package struct DeviceRuntime {
 
     let events = DeviceEvents(logger: logger)
     let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
-    let reader = ReaderService(settings: try readerSettings(path: readerPath), events: events, time: time)
+    let readerSettings = try readerSettings(path: readerPath)
+    let board = StatusBoard(bus: settings.camera.bus, reader: readerSettings)
+    let reader = ReaderService(settings: readerSettings, events: events, time: time, board: board)
+    let heartbeats = Heartbeats(
+      watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let commands = Mailbox<CameraCommand>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive())
+    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
     let cameraLoop = CameraLoop(
       acquisition: .init(
         emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
         motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, progress: {})
+      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: board,
+      progress: { heartbeats.beat(.camera) })
     let cameraService = Self.thread(cameraLoop, camera)
 
     let panel = PanelService.panel(settings, on: simulation?.panel, time: time, logger: logger)
@@ -113,7 +120,11 @@ package struct DeviceRuntime {
     services += [cameraService, reader, session]
     if let panel { services.append(PanelService(panel: panel, events: events)) }
     if let simulation { services.append(simulation) }
-    services.append(ReadinessService(logger: logger, notifier: notifier))
+    services += supervision(
+      .init(
+        heartbeats: heartbeats, board: board, events: events, session: session.control, outbox: outbox,
+        delivery: delivery, models: models,
+        configurationSHA256: configurationSHA256, time: time, topics: topics))
     let group = ServiceGroup(
       configuration: .init(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -126,7 +137,7 @@ package struct DeviceRuntime {
 
   // MARK: - Opening
 
-  private func path(of secret: SecretReference) throws -> String {
+  func path(of secret: SecretReference) throws -> String {
     guard let path = secret.path(credentialsDirectory: credentialsDirectory) else {
       throw DeviceStartError(
         "\(secret.configurationText): systemd passed no credentials; add LoadCredential= to the unit or name a file")
@@ -134,8 +145,8 @@ package struct DeviceRuntime {
     return path
   }
 
-  func loadSiteKey() throws -> [UInt8] {
-    try KeyFile.loadBytes(path: path(of: settings.patients.siteKeyFile))
+  func secretBytes(_ secret: SecretReference) throws -> [UInt8] {
+    try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
   }
 
   func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
@@ -166,8 +177,8 @@ package struct DeviceRuntime {
     return TagReader.Settings(settings.reader, path: path)
   }
 
-  func sensorArchive() throws -> SensorFolder {
-    try SensorFolder(path: settings.paths.stateDirectory + "/sensors")
+  var sensorArchive: SensorFolder {
+    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
   }
 
   func openBus() throws -> any I2CBus {
@@ -193,7 +204,7 @@ package struct DeviceRuntime {
     return camera
   }
 
-  private func linkSettings(host: String) throws -> LinkSettings {
+  func linkSettings(host: String) throws -> LinkSettings {
     let broker = settings.broker
     var identity: ClientIdentity?
     if let certificate = broker.certificateFile, let key = broker.keyFile {

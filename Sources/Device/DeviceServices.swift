@@ -82,6 +82,8 @@ struct ReaderService: Service {
   let settings: TagReader.Settings
   let events: DeviceEvents
   let time: any TimeSource
+  /// Where `status` looks; nil at a terminal.
+  let board: StatusBoard?
 
   func run() async throws {
     let reader = try TagReader(settings, clock: time)
@@ -90,12 +92,16 @@ struct ReaderService: Service {
     for await event in reader.events.cancelOnGracefulShutdown() {
       switch event {
       case .connected:
+        board?.readerConnected()
         if isLost { events.send(.readerReturned) }
         isLost = false
       case .disconnected(let error, _):
+        board?.readerLost("\(error)")
         if !isLost { events.send(.readerLost(reason: "\(error)")) }
         isLost = true
-      case .presentation(.presented(let reading)): events.send(.presented(reading))
+      case .presentation(.presented(let reading)):
+        board?.tagPresented()
+        events.send(.presented(reading))
       case .presentation(.removed): events.send(.removed)
       case .presentation(.ambiguous): events.send(.ambiguousTags)
       case .presentation(.refused): events.send(.unreadableTag)
@@ -105,19 +111,39 @@ struct ReaderService: Service {
   }
 }
 
-/// Says that the device is up, last of all services; tells systemd, too.
+/// Says that the device is up, last of all services, and from then on how it is; tells systemd, too.
 struct ReadinessService: Service {
+  /// How often the status line is looked at; it is sent when it has changed.
+  private static let statusPeriod = Duration.seconds(2)
+
   let logger: Logger
   let notifier: ServiceNotifier?
+  /// Called as soon as a stop is asked for, before any service ends.
+  let stopBegins: @Sendable () -> Void
+  /// One line for `systemctl status`.
+  let status: @Sendable () async -> String
 
   func run() async throws {
     logger.notice("ready")
-    notify(.ready, "ready for a tag")
-    try await gracefulShutdown()
-    notify(.stopping, "stopping")
+    await withGracefulShutdownHandler {
+      await cancelWhenGracefulShutdown {
+        // Before anything is asked of a part: a slow disk must not delay it.
+        var told = "ready for a tag"
+        notify(.ready, told)
+        while !Task.isCancelled {
+          try? await Task.sleep(for: Self.statusPeriod)
+          let present = await status()
+          if present != told, !Task.isCancelled { notify(nil, present) }
+          told = present
+        }
+      }
+    } onGracefulShutdown: {
+      stopBegins()
+      notify(.stopping, "stopping")
+    }
   }
 
-  private func notify(_ state: ServiceNotifier.State, _ status: String) {
+  private func notify(_ state: ServiceNotifier.State?, _ status: String) {
     do {
       try notifier?.notify(state, status: status)
     } catch {

@@ -1,16 +1,24 @@
 import Glibc
+import LinuxIO
 import Logging
+import SystemCalls
 
-/// Log lines on standard error: `level message key=value ...`, or with the priority that journald reads from a
-/// `<N>` prefix when it is listening (sd-daemon(3)).
+/// Log lines on standard error, `level message key=value ...`; under systemd entries of the journal, in which the metadata
+/// are fields too: `journalctl -u thermograph THERMOGRAPH_CAPTURE=...`.
 package struct LineLogHandler: LogHandler {
   package var metadata: Logger.Metadata = [:]
-  package var logLevel: Logger.Level
-  private let journal: Bool
+  package var logLevel: Logger.Level {
+    get { level.value }
+    set { level = LogLevel(newValue) }
+  }
+  private var level: LogLevel
+  private let journal: JournalSocket?
 
-  /// - Parameter journal: standard error is connected to journald, which adds the time itself.
-  package init(level: Logger.Level, journal: Bool) {
-    logLevel = level
+  /// - Parameters:
+  ///   - level: shared, so that a reload changes it for every logger.
+  ///   - journal: nil when journald does not listen.
+  package init(level: LogLevel, journal: JournalSocket?) {
+    self.level = level
     self.journal = journal
   }
 
@@ -20,16 +28,25 @@ package struct LineLogHandler: LogHandler {
   }
 
   package func log(event: LogEvent) {
-    let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-    var text = journal ? "<\(event.level.journalPriority)>" : "\(event.level.rawValue): "
-    text += "\(event.message)"
-    for (key, value) in fields { text += " \(key)=\(Self.quoted("\(value)"))" }
-    // One write a line, so that lines of several threads never mix.
+    let fields = metadata.merging(event.metadata ?? [:]) { $1 }.map { ($0, "\($1)") }.sorted { $0.0 < $1.0 }
+    var text = "\(event.message)"
+    for (key, value) in fields { text += " \(key)=\(Self.quoted(value))" }
+    guard let journal else { return Self.write("\(event.level.rawValue): " + text) }
+    do throws(SystemCallError) {
+      try journal.send(JournalEntry(priority: event.level.journalPriority, message: text, fields: fields))
+    } catch {
+      // journald reads standard error too and takes the priority from this prefix (sd-daemon(3)).
+      Self.write("<\(event.level.journalPriority)>" + text)
+    }
+  }
+
+  /// One write a line, so that lines of several threads never mix.
+  private static func write(_ text: String) {
     var bytes = Array(text.utf8).map { $0 == 10 ? 32 : $0 } + [10]
     bytes.withUnsafeMutableBytes { buffer in
       var sent = 0
       while sent < buffer.count {
-        let count = write(STDERR_FILENO, buffer.baseAddress.map { $0 + sent }, buffer.count - sent)
+        let count = Glibc.write(STDERR_FILENO, buffer.baseAddress.map { $0 + sent }, buffer.count - sent)
         if count < 0, errno == EINTR { continue }
         // A closed standard error leaves nobody to tell.
         if count <= 0 { return }

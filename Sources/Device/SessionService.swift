@@ -189,6 +189,7 @@ actor SessionService: Service {
     case .request(let request, let answer): answer(await fulfil(request))
     case .policy(let policy): adopt(policy)
     case .timePassed: await feed(.timePassed)
+    case .question(let answer): answer()
     }
   }
 

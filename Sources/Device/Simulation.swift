@@ -48,6 +48,18 @@ package struct Simulation: Service {
     return TorsoScene(shape)
   }
 
+  func unplug() async {
+    await reader.unplug()
+  }
+
+  /// For doctor: holds a made-up tag to the reader over and over, until cancelled.
+  func tapAgainAndAgain() async {
+    while !Task.isCancelled {
+      await reader.tap([0x0D, 0xE0, 0, 0, 1])
+      try? await Task.sleep(for: .milliseconds(200))
+    }
+  }
+
   func bus() -> any I2CBus { Self.bus(settings, eeprom) }
 
   /// The simulated sensor alone, for a session without a reader.

@@ -130,8 +130,11 @@ struct AssessCommand: ParsableCommand {
     let failed = assessment.gates.filter { !$0.passed }.map(\.code.rawValue)
     let verdict = assessment.verdict
     let score = verdict.probability.map { " p=\($0)" } ?? ""
+    let difference = verdict.leftRightDifference.map {
+      " left-right \($0.celsius) +- \($0.standardErrorCelsius) degC"
+    }
     print(
-      "\(sample): \(verdict.outcome.rawValue)\(score)\(verdict.demonstration ? " (demonstration model)" : "")"
+      "\(sample): \(verdict.outcome.rawValue)\(score)\(verdict.demonstration ? " (demonstration model)" : "")\(difference ?? "")"
         + (failed.isEmpty ? "" : " failed: \(failed.joined(separator: ", "))"))
   }
 }

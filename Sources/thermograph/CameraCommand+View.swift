@@ -12,7 +12,7 @@ struct CameraViewCommand: ParsableCommand {
 
         thermograph camera view --rate 8
         thermograph camera view --palette gray --low 20 --high 40
-        thermograph camera view --simulate /usr/share/thermograph/sensors/melexis-example/eeprom.txt
+        thermograph camera view --simulate /usr/share/thermograph/hardware/sensors/melexis-example/eeprom.txt
       """)
 
   @OptionGroup var options: CameraOptions

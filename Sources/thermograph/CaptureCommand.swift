@@ -14,11 +14,15 @@ struct CaptureCommand: AsyncParsableCommand {
     abstract: "Runs one guided capture session at the terminal.",
     discussion: """
       Shows the live image, the progress and the gates as they change; into a pipe or a file it writes plain lines. The \
-      session, gates, verdict and record are those of the service, which must not run at the same time: it holds the \
-      camera and the outbox. On the keyboard: Enter goes on, y and n answer, s skips the rest, q ends the session.
+      session, gates, verdict and record are those of the service. On the keyboard: Enter goes on, y and n answer, s \
+      skips the rest, q ends the session.
+
+      A running service holds the camera and the outbox. Then it is the service that captures, as if the patient's tag \
+      had been presented, and what it tells the person before the device is shown here; Ctrl-C ends the watching, not \
+      the session.
 
       --simulate draws a torso, --replay plays a folder as 'camera dump' writes it; both leave out the rest and take no \
-      second attempt, and need --output, because an outbox is for patients. Exit status 0: every view is saved.
+      second attempt, and need --output, because an outbox is for patients. Exit status 0: every view is saved, through the service: at least one.
 
         thermograph capture
         thermograph capture --patient ward-7-0042 --skip-rest
@@ -28,6 +32,9 @@ struct CaptureCommand: AsyncParsableCommand {
 
   @Option(name: .long, help: "The main configuration file; with --simulate and --replay the defaults will do.")
   var config: String?
+
+  @Option(name: .long, help: "The running service's control socket, instead of the configuration's.")
+  var socket: String?
 
   @Option(name: .long, help: "The patient's pseudonym or roster id; without it the reader's tag says.")
   var patient: String?
@@ -58,8 +65,11 @@ struct CaptureCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if !simulate, replay == nil, output == nil, let service = runningService() {
+      return try capture(through: service)
+    }
     let (settings, text) = try readSettings()
-    let logger = Logger(label: "thermograph") { _ in LineLogHandler(level: .warning, journal: false) }
+    let logger = Logger(label: "thermograph") { _ in LineLogHandler(level: LogLevel(.warning), journal: nil) }
     let display = TerminalDisplay(showsPicture: !json && isatty(STDOUT_FILENO) == 1)
     let source: TerminalSession.Source = simulate ? .simulated : replay.map { .recorded(folder: $0) } ?? .sensor
     var named = patient
@@ -67,7 +77,10 @@ struct CaptureCommand: AsyncParsableCommand {
     let outcome: TerminalOutcome
     do {
       outcome = try await DeviceRuntime(
-        settings: settings, configurationText: text,
+        live: LiveSettings(
+          settings, folder: ConfigurationFolder(mainFile: config ?? ConfigurationFolder.installedMainFile),
+          logger: logger),
+        configurationText: text,
         credentialsDirectory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }, notifier: nil,
         logger: logger
       ).run(

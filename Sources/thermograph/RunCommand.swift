@@ -1,17 +1,19 @@
 import ArgumentParser
+import Configuration
 import ConfigurationFiles
 import Device
 import Glibc
 import LinuxIO
 import Logging
+import UnixSignals
 
 struct RunCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Runs the device until it is told to stop; this is what the service starts.",
     discussion: """
-      Waits for tags, captures, screens, stores and delivers. SIGTERM and SIGINT end it cleanly. Exit status 78 means \
-      that the configuration is not usable.
+      Waits for tags, captures, screens, stores and delivers. SIGTERM and SIGINT end it cleanly, SIGHUP reads the \
+      configuration again. Exit status 78 means that the configuration is not usable.
 
         thermograph run
         thermograph run --config ./thermograph.toml --simulate
@@ -25,33 +27,71 @@ struct RunCommand: AsyncParsableCommand {
     help: "Open a simulated sensor and a reader on a pseudo-terminal instead of the board's bus and serial port.")
   var simulate = false
 
+  @Flag(
+    name: .long,
+    help: "With a configuration that is not usable, answer status and doctor and do nothing else; else end at once.")
+  var safeMode = false
+
   func run() async throws {
     let environment = { (name: String) in getenv(name).map { String(cString: $0) } }
     let folder = ConfigurationFolder(mainFile: config, credentialsDirectory: environment("CREDENTIALS_DIRECTORY"))
     let reading = folder.read()
     for notice in reading.notices { printToStandardError("note: \(notice)") }
-    guard reading.isUsable else {
-      for fault in reading.faults { printToStandardError("\(fault)") }
-      throw CheckCommand.notUsable
-    }
-    let settings = reading.settings
-    let level = Logger.Level(rawValue: settings.log.level.rawValue) ?? .info
-    let journal = environment("JOURNAL_STREAM") != nil
-    let logger = Logger(label: "thermograph") { _ in LineLogHandler(level: level, journal: journal) }
     let notifyEnvironment = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
       .reduce(into: [String: String]()) { $0[$1] = environment($1) }
+    let notifier = ServiceNotifier(environment: notifyEnvironment, processID: getpid())
+    let settings = reading.settings
+    let level = LogLevel(Logger.Level(rawValue: settings.log.level.rawValue) ?? .info)
+    let journal = JournalSocket(journalStream: environment("JOURNAL_STREAM"))
+    let logger = Logger(label: "thermograph") { _ in LineLogHandler(level: level, journal: journal) }
+    if let mode = SafeMode(reading) {
+      for fault in reading.faults { printToStandardError("\(fault)") }
+      guard safeMode else {
+        tell(notifier, mode.summary)
+        throw CheckCommand.notUsable
+      }
+      try await SafeModeRuntime(mode, folder: folder, notifier: notifier, logger: logger).run()
+      return
+    }
+    if safeMode {
+      printToStandardError("\(config): the configuration is usable; there is nothing to be safe from")
+      return
+    }
+    let live = LiveSettings(settings, folder: folder, logger: logger)
+    live.onChange(of: ["log"]) { level.value = Logger.Level(rawValue: $0.log.level.rawValue) ?? .info }
+    let reloads = Task { await reload(live, notifier: notifier, logger: logger) }
+    defer { reloads.cancel() }
     do {
       let simulation =
         try simulate
         ? Simulation(settings: settings, readerPath: settings.paths.runtimeDirectory + "/reader", logger: logger) : nil
       try await DeviceRuntime(
-        settings: settings, configurationText: reading.canonicalText,
-        credentialsDirectory: environment("CREDENTIALS_DIRECTORY"),
-        notifier: ServiceNotifier(environment: notifyEnvironment, processID: getpid()), logger: logger
+        live: live, configurationText: reading.canonicalText,
+        credentialsDirectory: environment("CREDENTIALS_DIRECTORY"), notifier: notifier, logger: logger
       ).run(simulation: simulation)
     } catch {
+      tell(notifier, "\(error)")
       printToStandardError("thermograph: \(error)")
       throw ExitCode.failure
+    }
+  }
+
+  /// The reason of an end stays in `systemctl status` until the next start.
+  private func tell(_ notifier: ServiceNotifier?, _ status: String) {
+    do {
+      try notifier?.notify(status: status)
+    } catch {
+      printToStandardError("systemd could not be told: \(error)")
+    }
+  }
+
+  private func reload(_ live: LiveSettings, notifier: ServiceNotifier?, logger: Logger) async {
+    for await _ in await UnixSignalsSequence(trapping: .sighup) {
+      do {
+        _ = try DeviceRuntime.reload(live, notifier: notifier, logger: logger)
+      } catch {
+        // Every mistake has been logged; the device runs on.
+      }
     }
   }
 }

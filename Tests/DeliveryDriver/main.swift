@@ -18,6 +18,7 @@ import LinuxIO
 import Logging
 import Provenance
 import Storage
+import SystemCalls
 
 func say(_ line: String) {
   let bytes = Array((line + "\n").utf8)

@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func scoresGatherWithinASessionAndNoFurther() async throws {
-    let patient = try #require(PatientReference("patient-a"))
+    let patient = PatientReference("patient-a")
     var comparison = SessionComparison()
     let first = identifier()
     comparison.begin(.frontal, sessionID: first, patient: patient, past: { _ in [] })
@@ -47,12 +47,12 @@ import Testing
       patient.text == "patient-a" ? captures : []
     }
     var comparison = SessionComparison()
-    comparison.begin(.frontal, sessionID: session, patient: try #require(PatientReference("patient-a")), past: past)
+    comparison.begin(.frontal, sessionID: session, patient: PatientReference("patient-a"), past: past)
     let baseline = try #require(await comparison.context().baseline)
     #expect(baseline.change(of: captures[0].regions)?.sessions == 3)
     // Another patient's session asks anew.
     comparison.begin(
-      .frontal, sessionID: identifier(), patient: try #require(PatientReference("patient-b")), past: past)
+      .frontal, sessionID: identifier(), patient: PatientReference("patient-b"), past: past)
     #expect(await comparison.context().baseline == nil)
   }
 }

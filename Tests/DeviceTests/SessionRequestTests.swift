@@ -128,7 +128,8 @@ import Testing
     try after.present(2)
     try await after.wait("closed") { after.memory.now.events.count == 2 }
     let closed = try #require(after.memory.now.events.last)
-    #expect(closed.reason == "another-patient" && closed.patientRef == (try SessionBench.reference(1)))
+    let patient = try SessionBench.reference(1)
+    #expect(closed.reason == "another-patient" && closed.patientRef == patient)
     #expect(closed.sessionID == before.memory.now.records.first?.sessionID && after.memory.now.records.isEmpty)
   }
 

@@ -66,7 +66,8 @@ import Testing
     bench.events.send(.thermogram(SessionBench.thermogram(second)))
     try await bench.wait("the second is stored") { bench.memory.now.records.count == 1 }
     let record = try #require(bench.memory.now.records.first)
-    #expect(record.captureID == second && record.patientRef == (try SessionBench.reference(2)))
+    let patient = try SessionBench.reference(2)
+    #expect(record.captureID == second && record.patientRef == patient)
     let kinds = bench.memory.now.events.prefix(2).map { "\($0.kind.rawValue) \($0.reason ?? "")" }
     #expect(kinds == ["tag-refused session-of-another-patient", "session-closed another-patient"])
   }

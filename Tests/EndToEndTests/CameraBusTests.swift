@@ -5,27 +5,17 @@ import Testing
 /// shim that is an MLX90640 with the recorded EEPROM and frames of `Hardware/sensors/melexis-example`.
 @Suite struct CameraBusTests {
   private let workspace: Workspace
-  private let sensor = Workspace.repository + "/Hardware/sensors/melexis-example"
+  private let shim: SensorShim
 
   init() async throws {
     workspace = try Workspace()
-    let source = Workspace.repository + "/Tests/EndToEndTests/Fixtures/i2c-shim.c"
-    let compiled = try await Program.run(
-      ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", shim, source, "-ldl", "-lpthread"],
-      executable: "/usr/bin/cc", in: workspace.folder)
-    try #require(compiled.status == 0, "\(compiled.errors)")
+    shim = try await SensorShim(in: workspace.folder)
   }
-
-  private var shim: String { workspace.folder + "/i2c-shim.so" }
-  private var log: String { workspace.folder + "/i2c-shim.log" }
 
   private func run(
     _ arguments: [String], failing script: String? = nil
   ) async throws -> (status: Int32, output: String, errors: String) {
-    var environment = [
-      "LD_PRELOAD": shim, "I2C_SHIM_EEPROM": sensor + "/eeprom.txt", "I2C_SHIM_FRAME_0": sensor + "/frame-0.txt",
-      "I2C_SHIM_FRAME_1": sensor + "/frame-1.txt", "I2C_SHIM_LOG": log,
-    ]
+    var environment = shim.environment
     if let script { environment["I2C_SHIM_FAIL"] = script }
     return try await Program.run(arguments, in: workspace.folder, environment: environment)
   }
@@ -38,15 +28,14 @@ import Testing
     let dump = try await run(
       ["camera", "dump", "--bus", "/dev/i2c-1", "--output", workspace.folder, "--frames", "8", "--rate", "16"])
     #expect(dump.status == 0, "\(dump.errors)")
-    #expect(try words(workspace.folder + "/eeprom.txt") == words(sensor + "/eeprom.txt"))
+    #expect(try words(workspace.folder + "/eeprom.txt") == words(SensorShim.recording + "/eeprom.txt"))
     let frames = try (0..<8).map { try words(workspace.folder + "/frame-\($0).txt") }
     #expect(frames.allSatisfy { $0.count == 834 && $0[832] == 0x1E81 })  // chess, 19 bit, 16 Hz
     // A busy machine may miss a sub-page, so they need not alternate; both must be there.
     let even = try #require(frames.firstIndex { $0[833] == 0 })
     let odd = try #require(frames.firstIndex { $0[833] == 1 })
     // Nothing but the status and control registers was written, no message carried an unusual flag.
-    let complaints = FileManager.default.contents(atPath: log).map { String(decoding: $0, as: UTF8.self) }
-    #expect(complaints == nil)
+    #expect(shim.complaints == nil)
 
     let decode = try await run(
       [
@@ -56,8 +45,8 @@ import Testing
     let result = try #require(
       try JSONSerialization.jsonObject(with: Data(decode.output.utf8)) as? [String: Any])
     #expect((result["warnings"] as? [String])?.isEmpty == true, "\(result["warnings"] ?? "")")
-    var expected = try numbers(sensor + "/expected-to-1.txt")
-    let first = try numbers(sensor + "/expected-to-0.txt")
+    var expected = try numbers(SensorShim.recording + "/expected-to-1.txt")
+    let first = try numbers(SensorShim.recording + "/expected-to-0.txt")
     for (index, value) in first.enumerated() where value != 0 { expected[index] = value }
     var compared = 0
     for frame in try #require(result["frames"] as? [[String: Any]]) {

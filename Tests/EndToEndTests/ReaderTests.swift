@@ -76,7 +76,6 @@ import Testing
       RFIDFrames.em4100($0, layout: layout)
     }
   }
-  }
 
   @Test func rdm6300() async throws {
     let bench = try await start(.rdm6300)

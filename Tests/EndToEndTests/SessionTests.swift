@@ -87,7 +87,7 @@ import Testing
       [
         "camera", "dump", "--simulate", Workspace.repository + "/Hardware/sensors/melexis-example/eeprom.txt",
         "--output", workspace.folder, "--frames", "8", "--rate", "16",
-      ])
+      ], in: workspace.folder)
     try #require(recorded.status == 0, "\(recorded.errors)")
     let configuration = try workspace.configure(port: 1883, captures: 0)
     for (name, arguments) in [("replayed", ["--replay", workspace.folder]), ("simulated", ["--simulate"])] {

@@ -23,6 +23,7 @@ private let importTable: [String: Set<String>] = [
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "SystemCalls", "CMosquitto", "Glibc", "Synchronization"],
   "Receiving": ["Provenance", "Forwarding", "FoundationEssentials", "Glibc"],
+  "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
   "DeviceSimulation": ["Provenance", "Thermography", "Identification", "CLinux", "Glibc", "Synchronization"],
 ]

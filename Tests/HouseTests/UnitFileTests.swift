@@ -8,6 +8,7 @@ struct UnitFileTests {
   /// Tenths, as `--threshold` counts.
   static let defaultExposure = 13
   static let hardenedExposure = 10
+  static let safeModeExposure = 3
 
   /// `systemd/thermograph.service` in a folder of its own, with drop-ins beside it.
   private static func stage(dropIns: [String], replacing: [String: String] = [:]) throws -> String {
@@ -67,7 +68,10 @@ struct UnitFileTests {
   /// A misspelt key is a warning only and leaves the exit status 0, so that any output is a fault.
   @Test func systemdUnderstandsEveryLine() throws {
     // Neither the program nor the manual page is installed here.
-    let program = ["ExecStart=/usr/bin/thermograph run": "ExecStart=/bin/true run"]
+    let program = [
+      "ExecStart=/usr/bin/thermograph run": "ExecStart=/bin/true run",
+      "ExecReload=/usr/bin/thermograph reload": "ExecReload=/bin/true reload",
+    ]
     let folder = try Self.stage(dropIns: ["hardened.conf", "credentials.conf"], replacing: program)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let verify = ["verify", "--man=no", folder + "/thermograph.service"]
@@ -81,12 +85,30 @@ struct UnitFileTests {
     #expect(complaint.contains("ProtectHoem"))
   }
 
-  @Test func systemdUnderstandsTheImport() throws {
+  /// No device, no network, no socket but a local one: what safe mode promises.
+  @Test func safeModeHasNoWayOut() throws {
+    let unit = try House.lines(of: "systemd/thermograph-safe-mode.service")
+    for line in ["PrivateDevices=yes", "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX"] {
+      #expect(unit.contains(Substring(line)), "\(line)")
+    }
+    let (status, text) = try Self.run(
+      "/usr/bin/systemd-analyze",
+      [
+        "security", "--offline=true", "--no-pager", "--threshold=\(Self.safeModeExposure)",
+        House.path("systemd/thermograph-safe-mode.service"),
+      ])
+    #expect(status == 0, "\(text)")
+    // The one way into it.
+    #expect(try House.lines(of: "systemd/thermograph.service").contains("OnFailure=thermograph-safe-mode.service"))
+  }
+
+  @Test(arguments: ["thermograph-import.service", "thermograph-safe-mode.service"])
+  func systemdUnderstandsTheOtherUnits(name: String) throws {
     let folder = NSTemporaryDirectory() + "thermograph-unit-\(UUID().uuidString.prefix(8).lowercased())"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let unit = try String(contentsOfFile: House.path("systemd/thermograph-import.service"), encoding: .utf8)
-    let path = folder + "/thermograph-import.service"
+    let unit = try String(contentsOfFile: House.path("systemd/\(name)"), encoding: .utf8)
+    let path = folder + "/\(name)"
     try unit.replacingOccurrences(of: "=/usr/bin/thermograph ", with: "=/bin/true ")
       .write(toFile: path, atomically: true, encoding: .utf8)
     #expect(try Self.run("/usr/bin/systemd-analyze", ["verify", "--man=no", path]).text == "")
@@ -116,10 +138,10 @@ struct UnitFileTests {
   /// A watchdog that nobody feeds would end a healthy device every minute.
   @Test func watchdogIsSetOnlyIfTheDeviceFeedsIt() throws {
     let feeds = try House.swiftFiles(under: "Sources/Device").contains { file in
-      try House.lines(of: file).contains { $0.contains(".watchdog") }
+      try House.lines(of: file).contains { $0.contains("notify(.watchdog)") }
     }
-    let asks = try House.lines(of: "systemd/thermograph.service").contains { $0.hasPrefix("WatchdogSec=") }
-    #expect(feeds == asks, "the device feeds: \(feeds); the unit asks: \(asks)")
+    let asks = try House.lines(of: "systemd/thermograph.service").contains("WatchdogSec=60")
+    #expect(feeds && asks, "the device feeds: \(feeds); the unit asks: \(asks)")
   }
 
   /// What the program answers and what the unit makes of it belong together.

@@ -149,6 +149,24 @@ import Thermography
       ])
   }
 
+  @Test func aDeadCornerIsNoIce() throws {
+    var torso = thermogram()
+    for row in 0...2 {
+      for column in 0...2 {
+        torso.celsius[row * 32 + column] = 0
+        torso.states[row * 32 + column] = .invalid
+      }
+    }
+    let assessment = Assessor(network: try network()).assess(torso, conditions: conditions)
+    #expect(assessment.gates.allSatisfy { $0.passed })
+    #expect(assessment.verdict.probability != nil)
+    // With hardly a pixel left there is nothing to judge.
+    torso.states = torso.states.indices.map { $0 < 300 ? .measured : .invalid }
+    let blind = Assessor(network: try network()).assess(torso, conditions: conditions)
+    #expect(
+      blind.verdict.outcome == .notAssessable && blind.gates.contains { $0.code == .subjectPresent && !$0.passed })
+  }
+
   // MARK: - Second head
 
   /// A second head over the one output: its class is decided by the bases alone.

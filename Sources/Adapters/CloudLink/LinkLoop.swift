@@ -68,6 +68,7 @@ final class LinkLoop {
       }
       settle(session, session.publish(message, token: token))
     case .disconnect: hangUp()
+    case .answer(let answer): answer()
     case .stop:
       isStopping = true
       hangUp()

@@ -62,6 +62,11 @@ package final class MQTTClient: Sendable {
     commands.add(messages.map { .publish($0.message, $0.token) })
   }
 
+  /// Calls `answer` on the link's thread, for a watchdog: a thread that hangs never does.
+  package func ask(_ answer: @escaping @Sendable () -> Void) {
+    commands.add(.answer(answer))
+  }
+
   /// Closes as `disconnect` does and ends the thread, within 2 s. The handlers are not called afterwards.
   package func stop() async {
     commands.add(.stop)
@@ -74,6 +79,7 @@ enum LinkCommand: Sendable {
   case connect(LinkSettings)
   case publish(OutgoingMessage, PublishToken)
   case disconnect
+  case answer(@Sendable () -> Void)
   case stop
 }
 

@@ -23,6 +23,8 @@ package struct SensorFolder: SensorArchive {
     }
   }
 
+  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
   package func eeprom(serialNumber: String) throws(SensorArchiveError) -> EEPROMImage? {
     guard let bytes = try read(file(serialNumber, "eeprom"), maximumBytes: WordFile.maximumBytes) else { return nil }
     do { return try WordFile.eeprom(bytes, name: file(serialNumber, "eeprom")) } catch {

@@ -57,6 +57,12 @@ package struct ReaderProbe {
     return nil
   }
 
+  /// Whether a frame of `kind` comes at `baud` within the listening time, or a PN532 answers.
+  package func hears(_ kind: ReaderKind, baud: Int) throws(SerialPortError) -> Bool {
+    if kind == .pn532HSU { return try askPN532(baud) != nil }
+    return try listen(baud).contains { $0.kind == kind && $0.frames > 0 }
+  }
+
   private func askPN532(_ baud: Int) throws(SerialPortError) -> ReaderProbeResult? {
     var port = try SerialPort(path: path, baud: baud)
     var rules = PN532Rules()

@@ -8,8 +8,26 @@ package struct SystemClock: TimeSource {
   /// The kernel's boot id, read once: it cannot change while the process lives.
   package let bootID: String
 
+  /// systemd-timesyncd makes this file when it has set the clock for the first time since boot.
+  package static let synchronisationMark = "/run/systemd/timesync/synchronized"
+
+  /// How the clock is known to be right.
+  package enum SynchronisationSource: String, Sendable {
+    /// adjtimex(2): the kernel's clock is disciplined.
+    case kernel
+    /// The kernel may not be asked (`ProtectClock=`), and timesyncd has left its mark.
+    case timesyncd
+    /// Nobody vouches for the clock.
+    case none
+  }
+
+  private let mark: String
+
   /// Throws when `/proc/sys/kernel/random/boot_id` cannot be read or holds no UUID.
-  package init() throws(SystemCallError) {
+  ///
+  /// - Parameter mark: the file that stands for a synchronised clock where adjtimex is denied.
+  package init(synchronisationMark mark: String = Self.synchronisationMark) throws(SystemCallError) {
+    self.mark = mark
     let path = "/proc/sys/kernel/random/boot_id"
     let descriptor = OwnedDescriptor(
       takingOver: try systemCall("open", on: path) { open(path, O_RDONLY | O_CLOEXEC) })
@@ -26,8 +44,22 @@ package struct SystemClock: TimeSource {
     return Timestamp(
       utcNanoseconds: Int64(utc.tv_sec) * 1_000_000_000 + Int64(utc.tv_nsec), bootID: bootID,
       monotonicNanoseconds: Self.monotonicNanoseconds(),
-      // A kernel that does not answer (a sandbox without adjtimex) vouches for nothing.
-      synchronised: clinux_clock_is_synchronised() == 1)
+      synchronised: synchronisationSource != .none)
+  }
+
+  package var synchronisationSource: SynchronisationSource {
+    Self.source(kernelAnswer: clinux_clock_is_synchronised()) { access(mark, F_OK) == 0 }
+  }
+
+  /// - Parameters:
+  ///   - kernelAnswer: of `clinux_clock_is_synchronised`: 1, 0, or -1 where a sandbox denies adjtimex.
+  ///   - isMarked: asked only when the kernel does not answer: its own word, where there is one, is newer.
+  static func source(kernelAnswer: Int32, isMarked: () -> Bool) -> SynchronisationSource {
+    switch kernelAnswer {
+    case 1: .kernel
+    case 0: .none
+    default: isMarked() ? .timesyncd : .none
+    }
   }
 
   /// Nanoseconds since boot, suspended time included (CLOCK_BOOTTIME).

@@ -60,6 +60,17 @@ package enum BoundedFile {
     return bytes
   }
 
+  /// Reads a file of /proc or /sys, whose size the kernel does not state, at most `maximumBytes` of it.
+  package static func readStream(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8] {
+    let descriptor = try retrying(path, "open") { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: maximumBytes)
+    let count = try retrying(path, "read") {
+      bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+    }
+    return Array(bytes[..<count])
+  }
+
   /// Replaces `path` as a whole, durably: a reader sees the old content or the new one, also after a power cut.
   ///
   /// - Parameter mode: permission bits of a new file.
@@ -102,8 +113,8 @@ package enum BoundedFile {
   }
 
   /// Makes a rename durable.
-  private static func synchroniseFolder(of path: String) throws(FileError) {
-    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+  static func synchroniseFolder(of path: String) throws(FileError) {
+    let folder = Folder.holding(path)
     let descriptor = try retrying(folder, "open") { open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     defer { close(descriptor) }
     _ = try retrying(folder, "fsync") { fsync(descriptor) }

@@ -21,9 +21,21 @@ package enum Folder {
     }
   }
 
+  /// The folder that `path` stands in.
+  package static func holding(_ path: String) -> String {
+    path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+  }
+
   /// Makes the folder if there is none; the one above it must exist.
   package static func make(_ path: String, mode: UInt32) throws(FileError) {
     guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError(path: path, call: "mkdir") }
+  }
+
+  /// Bytes that an unprivileged process may still write on the file system of the folder.
+  package static func freeBytes(at path: String) throws(FileError) -> Int {
+    var status = statvfs()
+    guard statvfs(path, &status) == 0 else { throw FileError(path: path, call: "statvfs") }
+    return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
   }
 
   /// Permission bits of the file that `path` leads to, 0...07777.
@@ -36,5 +48,6 @@ package enum Folder {
 
 extension FileError {
   package var isMissing: Bool { systemErrorNumber == ENOENT || systemErrorNumber == ENOTDIR }
+  package var isThereAlready: Bool { systemErrorNumber == EEXIST }
   package var isForbidden: Bool { systemErrorNumber == EACCES || systemErrorNumber == EPERM }
 }

@@ -87,7 +87,12 @@ package final class Receiver {
       case .status: try overwrite("status.json", message, topic.schema)
       case .health: try overwrite("health.json", message, topic.schema)
       case .alert: try keep("alert", message, topic.schema, &arrival)
-      case .event: try keep("event", message, topic.schema, &arrival)
+      case .event:
+        try keep("event", message, topic.schema, &arrival)
+        if let probe = ProbeMessage(decoding: message.payload) {
+          let entry = probe.receipt(payload: message.payload, digests: digests)
+          reaction.receipts.append(try publish([entry], to: topic.schema))
+        }
       case .reply: try keep("reply", message, topic.schema, &arrival)
       }
     } catch let rejection as Rejection {

@@ -22,7 +22,8 @@ struct DatabaseSalvage: ~Copyable {
     let sequence: Int64?
   }
 
-  private let pages: DatabasePages
+  // A variable for Swift 6.2, which holds that a mutating method changes a constant that cannot be copied.
+  private var pages: DatabasePages
   /// Every place at which a payload of this message id lies, newest first.
   private(set) var payloads: [Int64: [Found]] = [:]
   private(set) var marks: [Int64: Mark] = [:]

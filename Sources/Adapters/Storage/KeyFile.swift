@@ -20,8 +20,8 @@ package enum KeyFile {
 
   /// Reads the 32 bytes of a key. The file must be a regular file that belongs to us or to root and is closed to everyone else.
   ///
-  /// - Parameter requirePrivate: systemd credentials are files of mode 0440 owned by root in a private mount; they are
-  ///   read with `false`, everything else with `true`.
+  /// - Parameter requirePrivate: read a systemd credential with `false`, everything else with `true`. A credential may
+  ///   show a readable group, which is the mask of the access list by which systemd lets the service's user read it.
   package static func loadBytes(path: String, requirePrivate: Bool = true) throws(KeyFileError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw KeyFileError(path: path, .open(errno)) }
@@ -29,11 +29,11 @@ package enum KeyFile {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw KeyFileError(path: path, .open(errno)) }
     guard status.st_mode & S_IFMT == S_IFREG else { throw KeyFileError(path: path, .notAFile) }
-    if requirePrivate {
-      guard status.st_mode & 0o077 == 0 else { throw KeyFileError(path: path, .mode(UInt32(status.st_mode & 0o777))) }
-      guard status.st_uid == geteuid() || status.st_uid == 0 else {
-        throw KeyFileError(path: path, .owner(uid: status.st_uid))
-      }
+    guard status.st_mode & (requirePrivate ? 0o077 : 0o037) == 0 else {
+      throw KeyFileError(path: path, .mode(UInt32(status.st_mode & 0o777)))
+    }
+    guard status.st_uid == geteuid() || status.st_uid == 0 else {
+      throw KeyFileError(path: path, .owner(uid: status.st_uid))
     }
     var content = [UInt8](repeating: 0, count: maximumBytes + 1)
     var filled = 0

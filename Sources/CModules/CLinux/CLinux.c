@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timex.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -121,4 +122,58 @@ int clinux_send_unix_datagram(const char *address, const void *message, size_t s
     return -1;
   }
   return 0;
+}
+
+static int unix_address(const char *path, struct sockaddr_un *address) {
+  size_t length = strlen(path);
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  if (length == 0 || length >= sizeof address->sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address->sun_path, path, length);
+  return 0;
+}
+
+static int closed_with_reason(int descriptor) {
+  int failure = errno;
+  close(descriptor);
+  errno = failure;
+  return -1;
+}
+
+int clinux_listen_unix(const char *path, mode_t mode, int backlog) {
+  struct sockaddr_un address;
+  struct stat found;
+  if (unix_address(path, &address) < 0) return -1;
+  // Only a socket is ours to remove; anything else makes bind fail with EADDRINUSE.
+  if (lstat(path, &found) == 0 && S_ISSOCK(found.st_mode)) unlink(path);
+  int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -1;
+  if (bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0 || chmod(path, mode) < 0 ||
+      listen(descriptor, backlog) < 0)
+    return closed_with_reason(descriptor);
+  return descriptor;
+}
+
+int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+int clinux_connect_unix(const char *path) {
+  struct sockaddr_un address;
+  if (unix_address(path, &address) < 0) return -1;
+  int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -1;
+  if (connect(descriptor, (struct sockaddr *)&address, sizeof address) < 0) return closed_with_reason(descriptor);
+  return descriptor;
+}
+
+int clinux_peer(int descriptor, uid_t *user, gid_t *group, gid_t *groups, int group_count) {
+  struct ucred credentials;
+  socklen_t size = sizeof credentials;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) return -1;
+  *user = credentials.uid;
+  *group = credentials.gid;
+  size = (socklen_t)(group_count * (int)sizeof *groups);
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0) return 0;
+  return (int)(size / sizeof *groups);
 }

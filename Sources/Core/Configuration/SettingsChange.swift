@@ -7,6 +7,8 @@ package struct SettingsChange: Sendable, Equatable {
   package var new: String?
   /// Takes effect at once; otherwise after a restart of the service.
   package var isLive: Bool
+
+  package var table: String { String(key.prefix { $0 != "." }) }
 }
 
 extension SettingsChange: CustomStringConvertible {
@@ -19,15 +21,19 @@ extension Settings {
   /// What a reload changes.
   /// - Returns: The settings to run on, in which only the keys that can change live have their new value, and every
   ///   changed key. A key that needs a restart stays in the changes of later reloads until the restart.
-  package func reloaded(with new: Settings) -> (settings: Settings, changes: [SettingsChange]) {
+  /// - Parameter isTakenOver: whether somebody takes a live key's new value over; without, it waits for a restart too.
+  package func reloaded(
+    with new: Settings, isTakenOver: (SettingKey) -> Bool = { _ in true }
+  ) -> (settings: Settings, changes: [SettingsChange]) {
     var settings = self
     var changes: [SettingsChange] = []
     for key in SettingKey.all {
       let before = key.effectiveText(self)
       let after = key.effectiveText(new)
       guard before != after else { continue }
-      changes.append(SettingsChange(key: key.path, old: before, new: after, isLive: key.isLive))
-      if key.isLive { key.copy(new, &settings) }
+      let isLive = key.isLive && isTakenOver(key)
+      changes.append(SettingsChange(key: key.path, old: before, new: after, isLive: isLive))
+      if isLive { key.copy(new, &settings) }
     }
     return (settings, changes)
   }

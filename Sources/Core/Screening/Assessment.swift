@@ -58,6 +58,8 @@ package struct Assessor {
   /// Where the model reacted, for a doctor; nil where there is no verdict to explain.
   package func occlusionMap(of thermogram: Thermogram, for verdict: Verdict) throws(ScreeningError) -> OcclusionMap? {
     guard let network, verdict.probability != nil else { return nil }
+    var thermogram = thermogram
+    thermogram.celsius = thermogram.filled
     return try network.occlusionMap(of: thermogram)
   }
 
@@ -70,6 +72,8 @@ package struct Assessor {
     _ thermogram: Thermogram, conditions: AcquisitionConditions,
     context: CaptureContext = CaptureContext(view: .frontal)
   ) -> Assessment {
+    var thermogram = thermogram
+    thermogram.celsius = thermogram.filled
     let subject = SubjectMeasurements(
       celsius: thermogram.celsius, standardErrorCelsius: thermogram.standardErrorCelsius,
       measured: thermogram.states.map { $0 == .measured })
@@ -130,6 +134,33 @@ package struct Assessor {
     } catch {
       verdict.reasons = [error.description]
     }
+  }
+}
+
+extension Thermogram {
+  /// The temperatures with pixels that have no value filled in from the nearest measured ones, so that a dead corner is
+  /// not taken for ice. Only the outline and the networks see them.
+  var filled: [Float] {
+    let (rows, columns) = (SubjectMeasurements.rows, SubjectMeasurements.columns)
+    var result = celsius
+    for pixel in states.indices where states[pixel] == .invalid {
+      let (row, column) = (pixel / columns, pixel % columns)
+      for reach in 1..<columns {
+        var (sum, count) = (Float(0), 0)
+        for r in max(row - reach, 0)...min(row + reach, rows - 1) {
+          for c in max(column - reach, 0)...min(column + reach, columns - 1)
+          where states[r * columns + c] == .measured {
+            sum += celsius[r * columns + c]
+            count += 1
+          }
+        }
+        if count > 0 {
+          result[pixel] = sum / Float(count)
+          break
+        }
+      }
+    }
+    return result
   }
 }
 

@@ -33,7 +33,7 @@ struct Silhouette {
   ///
   /// - Parameters:
   ///   - celsius: 768 finite values.
-  ///   - ordered: the same, sorted.
+  ///   - ordered: those that were measured, sorted; at least one.
   init?(celsius: [Float], ordered: [Float]) {
     let floor = max(ordered[ordered.count * 3 / 100] - Self.coldMarginCelsius, -100)
     let ceiling = max(Self.hotCelsius, floor)

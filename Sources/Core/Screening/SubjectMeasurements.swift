@@ -55,9 +55,9 @@ package struct SubjectMeasurements: Sendable, Equatable {
   ///   - standardErrorCelsius: 768 standard errors, or empty (or all 0) when unknown: the noise that the picture
   ///     itself shows takes their place.
   ///   - measured: 768 flags of pixels that were measured, or empty when all were. Made-up pixels show where the
-  ///     subject is, and no temperature is taken from them.
+  ///     subject is (see `Thermogram.filled`), and no temperature is taken from them.
   ///   - mirrored: true when the image shows the patient as a mirror does (left side at the left).
-  /// - Returns: nil when the frame is none.
+  /// - Returns: nil when the frame is none, or less than half of it was measured.
   package init?(
     celsius: [Float], standardErrorCelsius: [Float] = [], measured: [Bool] = [], mirrored: Bool = false
   ) {
@@ -68,7 +68,8 @@ package struct SubjectMeasurements: Sendable, Equatable {
     let texture = PictureTexture(celsius)
     checkerboardCelsius = texture.checkerboardCelsius
     noiseCelsius = texture.noiseCelsius
-    let ordered = celsius.sorted()
+    let ordered = (measured.isEmpty ? celsius : zip(celsius, measured).filter(\.1).map(\.0)).sorted()
+    guard ordered.count >= Self.pixels / 2 else { return nil }
     guard let silhouette = Silhouette.filling(ordered) ?? Silhouette(celsius: celsius, ordered: ordered) else {
       contrastCelsius = Double(ordered[ordered.count - 1 - ordered.count / 20] - ordered[ordered.count / 20])
       return

@@ -3,6 +3,9 @@
 //
 // I2C_SHIM_EEPROM, I2C_SHIM_FRAME_0, I2C_SHIM_FRAME_1: word files. I2C_SHIM_LOG: a line for each use that a real
 // sensor would not survive. I2C_SHIM_FAIL="N:ERRNO:COUNT": so many transactions from the N-th on fail.
+// I2C_SHIM_HANG="N": the N-th transaction never returns, as on a bus that a sensor holds low under a bad kernel driver.
+// I2C_SHIM_FAULT names a file: while it is there and holds "ERRNO MILLISECONDS", every transaction takes that long and
+// fails.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -117,9 +120,24 @@ static int scripted_failure(void) {
   return transactions >= first && transactions < first + count ? code : 0;
 }
 
+static int present_failure(void) {
+  const char *path = getenv("I2C_SHIM_FAULT");
+  FILE *file = path ? fopen(path, "r") : NULL;
+  if (file == NULL) return 0;
+  int code, milliseconds;
+  int fields = fscanf(file, "%d %d", &code, &milliseconds);
+  fclose(file);
+  if (fields != 2) return 0;
+  usleep((useconds_t)milliseconds * 1000);
+  return code;
+}
+
 static int transact(struct i2c_rdwr_ioctl_data *data) {
   transactions++;
+  const char *hang = getenv("I2C_SHIM_HANG");
+  while (hang != NULL && transactions >= strtoul(hang, NULL, 10)) sleep(1);
   int failure = scripted_failure();
+  if (failure == 0) failure = present_failure();
   if (failure != 0) {
     errno = failure;
     return -1;

@@ -42,3 +42,18 @@ int clinux_network_watch_open(void);
 /// Reads what a watch has heard: 1 when an address that reaches beyond this host or a default route was added, 0 when
 /// nothing of that kind, -1 on failure.
 int clinux_network_watch_read(int descriptor);
+
+/// A listening stream socket at `path` (a stale socket there is removed) with `mode`, non-blocking, or -1.
+int clinux_listen_unix(const char *_Nonnull path, mode_t mode, int backlog);
+
+/// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC, or -1.
+int clinux_accept(int listener);
+
+/// A stream socket connected to `path`, non-blocking, close-on-exec, or -1; EAGAIN when the listener is overrun.
+int clinux_connect_unix(const char *_Nonnull path);
+
+/// Who is at the other end of a unix socket, as the kernel noted it when the connection was made (SO_PEERCRED).
+/// Up to `group_count` supplementary groups (SO_PEERGROUPS, Linux 4.13) are written to `groups`. Returns their number;
+/// 0 when there are none, more than fit or the kernel does not tell; -1 when not even the user is known.
+int clinux_peer(int descriptor, uid_t *_Nonnull user, gid_t *_Nonnull group, gid_t *_Nonnull groups,
+                int group_count);

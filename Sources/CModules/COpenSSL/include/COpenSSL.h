@@ -52,3 +52,32 @@ void tg_recipient_free(tg_recipient *recipient);
 int tg_recipient_seal(const tg_recipient *recipient, const uint8_t *plain, size_t count, uint8_t **sealed,
                       size_t *sealed_count);
 void tg_recipient_release(uint8_t *sealed);
+
+/// A new EC key on P-256 (FIPS 186-4) as PKCS #8 PEM without a passphrase. Writes at most `size` bytes, no zero at the end;
+/// returns their number or TG_CRYPTO_LIBRARY_FAILED.
+long tg_key_new(char *pem, size_t size);
+
+/// A certificate request (RFC 2986) for the key `key_pem` with the subject `CN=common_name`, signed with SHA-256, as PEM.
+/// Returns its length, TG_CRYPTO_LIBRARY_FAILED, or TG_CRYPTO_NOT_AUTHENTIC when `key_pem` is no private key in PEM.
+long tg_request_new(const char *key_pem, size_t key_count, const char *common_name, char *pem, size_t size);
+
+/// What `tg_certificate_examine` found.
+struct tg_certificate {
+  /// Seconds since 1970.
+  int64_t not_before, not_after;
+  /// Of the subject, UTF-8; empty when there is none. Names longer than this are cut.
+  char common_name[128];
+  char issuer[256];
+  /// 1 yes, 0 no, -1 not asked.
+  int fits_key;
+  /// 0: a chain to `authority_pem` was found (dates left aside); else an X509_V_ERR code; -1 not asked.
+  int chain;
+};
+
+/// Reads the first certificate of `certificate_pem`; those behind it may stand between it and the authority. `key_pem` and
+/// `authority_pem` may be NULL. Returns TG_CRYPTO_OK, or TG_CRYPTO_NOT_AUTHENTIC when a text is not PEM of its kind.
+int tg_certificate_examine(const char *certificate_pem, size_t certificate_count, const char *key_pem, size_t key_count,
+                           const char *authority_pem, size_t authority_count, struct tg_certificate *found);
+
+/// OpenSSL's words for an X509_V_ERR code.
+const char *tg_certificate_error_text(int code);

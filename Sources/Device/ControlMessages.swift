@@ -1,0 +1,140 @@
+import FoundationEssentials
+
+/// What a tool asks the running service: one line of JSON.
+package struct ControlRequest: Sendable, Equatable, Codable {
+  package enum Kind: String, Sendable, Codable, CaseIterable {
+    case status
+    case doctor
+    case capture
+    case reload
+  }
+
+  package var request: Kind
+  /// `doctor`: names of `DoctorPart`.
+  package var parts: [String]?
+  /// `capture`: the patient's pseudonym or the id that the roster gives.
+  package var patient: String?
+
+  package init(_ request: Kind, parts: [String]? = nil, patient: String? = nil) {
+    self.request = request
+    self.parts = parts
+    self.patient = patient
+  }
+
+  /// Reads one line. The listener has bounded its size.
+  package init(decoding line: [UInt8]) throws(ControlRefusal) {
+    do {
+      self = try JSONDecoder().decode(Self.self, from: Data(line))
+    } catch {
+      let kinds = Kind.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+      throw ControlRefusal("no request; expected one line of JSON such as {\"request\":\"status\"}, of \(kinds)")
+    }
+    let texts = (parts ?? []) + [patient ?? ""]
+    guard (parts ?? []).count <= 64, texts.allSatisfy({ $0.utf8.count <= 128 }) else {
+      throw ControlRefusal("the request's texts are longer than 128 bytes or more than 64")
+    }
+  }
+}
+
+/// Why a request was not carried out; for a person.
+package struct ControlRefusal: Error, Sendable, Equatable, CustomStringConvertible {
+  package var description: String
+
+  package init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// One line of an answer. Exactly one member is set.
+package struct ControlReply: Sendable, Codable {
+  package var error: String?
+  package var status: DeviceReport?
+  package var findings: [DoctorFinding]?
+  package var changes: ReloadReport?
+  /// A capture under way, a line at each change; the last one says `isOver`.
+  package var capture: CaptureProgress?
+
+  package init() {}
+
+  package static func error(_ text: String) -> Self {
+    var reply = Self()
+    reply.error = text
+    return reply
+  }
+
+  package init(decoding line: [UInt8]) throws(ControlRefusal) {
+    do {
+      self = try JSONDecoder().decode(Self.self, from: Data(line))
+    } catch {
+      throw ControlRefusal("the service's answer is not understood; is it of the same release as this tool?")
+    }
+  }
+
+  /// One line, without its end.
+  package func encoded() throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return [UInt8](try encoder.encode(self))
+  }
+}
+
+/// How a capture that was asked for stands.
+package struct CaptureProgress: Sendable, Equatable, Codable {
+  package var state: String
+  /// What the person before the device is being told.
+  package var sentence: String
+  package var framesAveraged: Int?
+  package var framesWanted: Int?
+  package var savedViews: [String]
+  package var isOver: Bool
+
+  package init(
+    state: String, sentence: String, framesAveraged: Int? = nil, framesWanted: Int? = nil, savedViews: [String] = [],
+    isOver: Bool = false
+  ) {
+    self.state = state
+    self.sentence = sentence
+    self.framesAveraged = framesAveraged
+    self.framesWanted = framesWanted
+    self.savedViews = savedViews
+    self.isOver = isOver
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case state, sentence
+    case framesAveraged = "frames_averaged"
+    case framesWanted = "frames_wanted"
+    case savedViews = "saved_views"
+    case isOver = "over"
+  }
+}
+
+/// What a reload did.
+package struct ReloadReport: Sendable, Equatable, Codable {
+  /// Changes that are in force now, and those that wait for a restart; one line each.
+  package var applied: [String]
+  package var needRestart: [String]
+
+  package init(applied: [String] = [], needRestart: [String] = []) {
+    self.applied = applied
+    self.needRestart = needRestart
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case applied
+    case needRestart = "need_restart"
+  }
+
+  /// One line for the log and the terminal.
+  package var summary: String {
+    if applied.isEmpty && needRestart.isEmpty { return "reloaded; nothing has changed" }
+    let now = applied.isEmpty ? [] : ["in force: " + applied.joined(separator: ", ")]
+    let later = needRestart.isEmpty ? [] : ["after a restart: " + needRestart.joined(separator: ", ")]
+    return "reloaded; " + (now + later).joined(separator: "; ")
+  }
+}
+
+extension ControlRequest {
+  /// One line, without its end.
+  package func encoded() throws -> [UInt8] { [UInt8](try JSONEncoder().encode(self)) }
+}

@@ -1,0 +1,104 @@
+import LinuxIO
+import Logging
+import ServiceLifecycle
+import Synchronization
+import SystemCalls
+
+/// What the control socket can ask of the device. In safe mode only the first two answer.
+struct ControlPort: Sendable {
+  var report: @Sendable () async -> DeviceReport
+  /// What the service itself knows of these parts; it holds the devices, so that a tool cannot look.
+  var diagnose: @Sendable ([DoctorPart]) async -> [DoctorFinding]
+  var reload: @Sendable () throws(ControlRefusal) -> ReloadReport
+  /// Begins a session and calls back at each change until it is over.
+  var capture: @Sendable (_ patient: String, _ progress: @Sendable (CaptureProgress) -> Bool) async throws -> Void
+}
+
+/// Answers the control socket until the device stops.
+struct ControlService: Service {
+  static let socketName = "control.socket"
+  /// Requests that are worked on at a time; the listener's connections bound them too.
+  private static let maximumRequests = 8
+
+  let path: String
+  let port: ControlPort
+  let logger: Logger
+
+  func run() async throws {
+    let (requests, arrivals) = AsyncStream.makeStream(
+      of: Arrival.self, bufferingPolicy: .bufferingOldest(Self.maximumRequests))
+    let listener: ControlListener
+    do throws(SystemCallError) {
+      listener = try ControlListener(path: path) { request, peer, answer in
+        if case .dropped = arrivals.yield(Arrival(request: request, peer: peer, answer: answer)) { answer.finish() }
+      }
+    } catch {
+      // A device that cannot be asked still captures.
+      logger.error("no control socket; status, capture and reload do not answer", metadata: ["reason": "\(error)"])
+      try await gracefulShutdown()
+      return
+    }
+    await withDiscardingTaskGroup { group in
+      for await arrival in requests.cancelOnGracefulShutdown() {
+        group.addTask { await answer(arrival) }
+      }
+      listener.stop()
+      group.cancelAll()
+    }
+  }
+
+  private struct Arrival: Sendable {
+    var request: [UInt8]
+    var peer: ControlPeer
+    var answer: ControlAnswer
+  }
+
+  private func answer(_ arrival: Arrival) async {
+    defer { arrival.answer.finish() }
+    do {
+      let request = try ControlRequest(decoding: arrival.request)
+      logger.debug(
+        "control", metadata: ["request": "\(request.request.rawValue)", "user": "\(arrival.peer.user)"])
+      try await carryOut(request, arrival.answer)
+    } catch {
+      send(.error("\(error)"), to: arrival.answer)
+    }
+  }
+
+  private func carryOut(_ request: ControlRequest, _ answer: ControlAnswer) async throws {
+    var reply = ControlReply()
+    switch request.request {
+    case .status: reply.status = await port.report()
+    case .doctor:
+      let names = request.parts ?? DoctorPart.allCases.map(\.rawValue)
+      let parts = names.compactMap(DoctorPart.init)
+      guard parts.count == names.count else {
+        throw ControlRefusal("an unknown part; thermograph doctor --list names all")
+      }
+      reply.findings = await port.diagnose(parts)
+    case .reload: reply.changes = try port.reload()
+    case .capture:
+      guard let patient = request.patient, !patient.isEmpty else {
+        throw ControlRefusal("capture: whom? \"patient\" is the pseudonym or the roster's id")
+      }
+      logger.notice("a capture is asked for over the control socket")
+      try await port.capture(patient) { progress in
+        var reply = ControlReply()
+        reply.capture = progress
+        return send(reply, to: answer)
+      }
+      return
+    }
+    send(reply, to: answer)
+  }
+
+  @discardableResult
+  private func send(_ reply: ControlReply, to answer: ControlAnswer) -> Bool {
+    do {
+      return answer.send(line: try reply.encoded())
+    } catch {
+      logger.error("an answer could not be written", metadata: ["reason": "\(error)"])
+      return false
+    }
+  }
+}

@@ -1,0 +1,240 @@
+/// How the device stands: what `thermograph status` shows, and its `--json`. No patient datum but the pseudonym.
+package struct DeviceReport: Sendable, Equatable, Codable {
+  package static let schema = "thermograph.device-report.v1"
+
+  package enum Mode: String, Sendable, Codable {
+    case running
+    /// The configuration is not usable: nothing but status and diagnostics.
+    case safe
+  }
+
+  package enum Health: String, Sendable, Codable {
+    case starting, good, lost
+  }
+
+  package struct Clock: Sendable, Equatable, Codable {
+    /// RFC 3339.
+    package var now: String
+    /// `kernel`, `timesyncd` or `none`: who vouches for it.
+    package var source: String
+
+    package init(now: String, source: String) {
+      self.now = now
+      self.source = source
+    }
+  }
+
+  package struct Camera: Sendable, Equatable, Codable {
+    package var health = Health.starting
+    /// Why it is lost.
+    package var reason: String?
+    package var bus = ""
+    package var serial = ""
+    package var subPagesPerSecond = 0.0
+    /// Sub-pages since the start.
+    package var subPages = 0
+    package var ambientCelsius: Double?
+    package var supplyVolts: Double?
+    package var isSettling = false
+    /// `live`, `first seen` or `backup`: where the calibration comes from.
+    package var calibration = ""
+    /// Pixels that are interpolated.
+    package var defectivePixels = 0
+
+    package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+      case health, reason, bus, serial, calibration
+      case subPagesPerSecond = "sub_pages_per_second"
+      case subPages = "sub_pages"
+      case ambientCelsius = "ambient_celsius"
+      case supplyVolts = "supply_volts"
+      case isSettling = "settling"
+      case defectivePixels = "defective_pixels"
+    }
+  }
+
+  package struct Reader: Sendable, Equatable, Codable {
+    package var health = Health.starting
+    package var reason: String?
+    package var kind = ""
+    package var device = ""
+    package var baud = 0
+    /// Tags that were accepted since the start.
+    package var presentations = 0
+
+    package init() {}
+  }
+
+  package struct Model: Sendable, Equatable, Codable {
+    package var id: String
+    package var sha256: String
+
+    package init(id: String, sha256: String) {
+      self.id = id
+      self.sha256 = sha256
+    }
+  }
+
+  package struct Session: Sendable, Equatable, Codable {
+    package var state: String
+    package var sentence: String
+    package var patientRef: String?
+    package var view: String?
+    package var storageIsFull: Bool
+
+    package init(
+      state: String, sentence: String = "", patientRef: String? = nil, view: String? = nil, storageIsFull: Bool = false
+    ) {
+      self.state = state
+      self.sentence = sentence
+      self.patientRef = patientRef
+      self.view = view
+      self.storageIsFull = storageIsFull
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case state, sentence, view
+      case patientRef = "patient_ref"
+      case storageIsFull = "storage_full"
+    }
+  }
+
+  package struct Outbox: Sendable, Equatable, Codable {
+    /// Undelivered messages and their bytes by class.
+    package var waiting: [String: Int] = [:]
+    package var waitingBytes = 0
+    package var quarantined = 0
+    package var storedBytes = 0
+    package var quotaBytes = 0
+    /// Age of the oldest undelivered message; nil when nothing waits.
+    package var oldestSeconds: Int?
+
+    package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+      case waiting, quarantined
+      case waitingBytes = "waiting_bytes"
+      case storedBytes = "stored_bytes"
+      case quotaBytes = "quota_bytes"
+      case oldestSeconds = "oldest_seconds"
+    }
+  }
+
+  package struct Line: Sendable, Equatable, Codable {
+    /// `unconfigured`, `connected`, or what it is doing instead.
+    package var state = "unconfigured"
+    package var broker: String?
+    /// e.g. `TLSv1.3`; `none` for plain MQTT.
+    package var protection = "none"
+    /// In this state, or until the next attempt.
+    package var seconds: Int?
+    package var lastFailure: String?
+    package var certificateDays: Int?
+
+    package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+      case state, broker, protection, seconds
+      case lastFailure = "last_failure"
+      case certificateDays = "certificate_days"
+    }
+  }
+
+  package struct Configuration: Sendable, Equatable, Codable {
+    package var path = ""
+    package var sha256 = ""
+    /// Changes in the files that take effect only after a restart.
+    package var needRestart: [String] = []
+    /// In safe mode: the mistakes.
+    package var faults: [String] = []
+
+    package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+      case path, sha256, faults
+      case needRestart = "need_restart"
+    }
+  }
+
+  package struct Beat: Sendable, Equatable, Codable {
+    package var part: String
+    package var secondsAgo: Double
+
+    package init(part: String, secondsAgo: Double) {
+      self.part = part
+      self.secondsAgo = secondsAgo
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case part
+      case secondsAgo = "seconds_ago"
+    }
+  }
+
+  package var schema = DeviceReport.schema
+  package var mode = Mode.running
+  package var device = ""
+  package var site = ""
+  package var firmware = ""
+  package var processID: Int32 = 0
+  package var uptimeSeconds = 0
+  package var clock = Clock(now: "", source: "none")
+  package var configuration = Configuration()
+  package var camera = Camera()
+  package var reader = Reader()
+  package var models: [Model] = []
+  package var session: Session?
+  package var outbox = Outbox()
+  package var line = Line()
+  package var beats: [Beat] = []
+
+  package init() {}
+
+  private enum CodingKeys: String, CodingKey {
+    case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, session, outbox, line,
+      beats
+    case processID = "process_id"
+    case uptimeSeconds = "uptime_seconds"
+  }
+
+  /// What a person must see to, most urgent first; empty for a device in order.
+  package var complaints: [String] {
+    var complaints = configuration.faults
+    if mode == .safe { return complaints }
+    if camera.health == .lost { complaints.append("camera lost: \(camera.reason ?? "")") }
+    if reader.health == .lost { complaints.append("reader lost: \(reader.reason ?? "")") }
+    if session?.storageIsFull == true { complaints.append("the outbox is full; new captures are refused") }
+    if outbox.quarantined > 0 {
+      complaints.append("\(outbox.quarantined) messages are set aside: thermograph outbox list")
+    }
+    if let days = line.certificateDays, days <= 30 {
+      complaints.append(days < 0 ? "the certificate has ended" : "the certificate ends in \(days) days")
+    }
+    if camera.calibration == "backup" { complaints.append("the camera's calibration is taken from its backup") }
+    if clock.source == "none" { complaints.append("nobody vouches for the clock") }
+    if !configuration.needRestart.isEmpty {
+      complaints.append("waits for a restart: " + configuration.needRestart.joined(separator: ", "))
+    }
+    return complaints
+  }
+
+  package var canCapture: Bool {
+    mode == .running && camera.health == .good && session?.storageIsFull != true
+  }
+
+  /// One line for `systemctl status`.
+  package var summary: String {
+    if mode == .safe { return "safe mode: \(configuration.faults.first ?? "the configuration is not usable")" }
+    let doing: String =
+      if camera.health == .lost {
+        "no camera"
+      } else {
+        session.map { $0.state == "idle" ? "ready for a tag" : $0.state } ?? "ready for a tag"
+      }
+    let captures = outbox.waiting["capture", default: 0]
+    let backlog = captures == 0 ? "nothing waits" : "\(captures) captures wait"
+    let away = reader.health == .lost ? "; no reader" : ""
+    return "\(doing)\(away); \(backlog); line \(line.state)"
+  }
+}

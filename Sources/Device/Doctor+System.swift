@@ -1,0 +1,184 @@
+import Configuration
+import Glibc
+import LinuxIO
+import LocalFiles
+import SystemCalls
+
+// Kernel devices, bus, lines, clock.
+
+extension Doctor {
+  func configurationFinding() -> DoctorFinding {
+    let place = folder.mainFile
+    if let first = reading.faults.first {
+      let more = reading.faults.count == 1 ? "" : " (and \(reading.faults.count - 1) more)"
+      return .fail(.configuration, "\(first)\(more)", mend: "thermograph check names every mistake")
+    }
+    guard reading.notices.isEmpty else {
+      return .warn(
+        .configuration, "usable; " + reading.notices.map(\.what).joined(separator: "; "), mend: "see each note")
+    }
+    return .pass(.configuration, "\(place) and \(reading.files.count - 1) other files: usable")
+  }
+
+  /// Nodes, modes, groups; then what else may hold them.
+  func devicesFinding() -> DoctorFinding {
+    var missing: [String] = []
+    let paths: [String] = [settings.camera.bus, settings.reader.device]
+    for path in paths where access(path, F_OK) != 0 {
+      missing.append("\(path) does not exist")
+    }
+    if let first = missing.first {
+      let isBus = first.hasPrefix(settings.camera.bus)
+      return .fail(
+        .devices, missing.joined(separator: "; "),
+        mend: isBus
+          ? "enable I2C in the boot configuration (see the board profile) and restart the board"
+          : "plug the reader in, or name its port in reader.device")
+    }
+    let closed = paths.filter { access($0, R_OK | W_OK) != 0 }
+    if !closed.isEmpty {
+      return .fail(
+        .devices, "this user may not open \(closed.joined(separator: " and "))",
+        mend: "run as root, or add the user to the groups i2c and dialout")
+    }
+    if let lacking = Self.groupsThatTheServiceLacks(), !lacking.isEmpty {
+      return .fail(
+        .devices, "the user thermograph is not in \(lacking.joined(separator: ", "))",
+        mend: "systemd-sysusers; then systemctl restart thermograph")
+    }
+    if let driver = kernelDriver() {
+      return .fail(
+        .devices, "the kernel's driver \(driver) holds the sensor",
+        mend: "remove its overlay from the boot configuration")
+    }
+    if let console = consoleOnTheReadersPort() {
+      return .warn(
+        .devices, "the login console is on \(console), the reader's port",
+        mend: "take console=\(console) out of the kernel's command line and disable serial-getty@\(console)")
+    }
+    return .pass(.devices, "\(settings.camera.bus) and \(settings.reader.device) are there and open")
+  }
+
+  /// nil when there is no such user: not installed as a service.
+  private static func groupsThatTheServiceLacks() -> [String]? {
+    guard let user = getpwnam("thermograph") else { return nil }
+    let primary = user.pointee.pw_gid
+    return ["i2c", "dialout"].filter { name in
+      // A board without the group rules access in another way.
+      guard let group = getgrnam(name), group.pointee.gr_gid != primary, let members = group.pointee.gr_mem else {
+        return false
+      }
+      var index = 0
+      while let member = members[index] {
+        if String(cString: member) == "thermograph" { return false }
+        index += 1
+      }
+      return true
+    }
+  }
+
+  /// `1` of `/dev/i2c-1`.
+  private var busNumber: Int? { settings.camera.bus.split(separator: "-").last.flatMap { Int($0) } }
+
+  private func kernelDriver() -> String? {
+    guard let busNumber else { return nil }
+    let address = String(settings.camera.address, radix: 16)
+    let padded = String(repeating: "0", count: max(0, 4 - address.count)) + address
+    var target = [CChar](repeating: 0, count: 256)
+    let count = readlink("/sys/bus/i2c/devices/\(busNumber)-\(padded)/driver", &target, target.count)
+    guard count > 0 else { return nil }
+    let path = String(decoding: target.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return path.split(separator: "/").last.map(String.init)
+  }
+
+  private func consoleOnTheReadersPort() -> String? {
+    do throws(FileError) {
+      let line = String(decoding: try BoundedFile.readStream("/proc/cmdline", maximumBytes: 8192), as: UTF8.self)
+      return Self.console(inCommandLine: line, sharing: Self.resolved(settings.reader.device))
+    } catch {
+      return nil
+    }
+  }
+
+  /// The console of `line` that is the port `device` (a real path).
+  static func console(inCommandLine line: String, sharing device: String) -> String? {
+    for word in line.split(whereSeparator: \.isWhitespace) where word.hasPrefix("console=") {
+      let name = String(word.dropFirst(8).prefix { $0 != "," })
+      if resolved("/dev/\(name)") == device { return name }
+    }
+    return nil
+  }
+
+  static func resolved(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
+  // MARK: - Bus, lines, clock
+
+  func busFinding() -> DoctorFinding {
+    do {
+      _ = try device.openBus()
+    } catch {
+      return .fail(.bus, "\(error)", mend: "see the part devices")
+    }
+    let wanted = settings.camera.busSpeedKHz
+    guard let hertz = busHertz() else {
+      return .pass(
+        .bus, "\(settings.camera.bus) opens; this kernel does not tell its speed (configured: \(wanted) kHz)")
+    }
+    let found = hertz / 1000
+    guard found == wanted else {
+      return .warn(
+        .bus, "\(settings.camera.bus) runs at \(found) kHz, camera.bus_speed_khz says \(wanted)",
+        mend: "set dtparam=i2c_arm_baudrate=\(wanted * 1000) in the boot configuration, or bus_speed_khz = \(found)")
+    }
+    return .pass(.bus, "\(settings.camera.bus) at \(found) kHz")
+  }
+
+  /// The device tree's word for the bus, big-endian.
+  private func busHertz() -> Int? {
+    guard let busNumber else { return nil }
+    do throws(FileError) {
+      let bytes = try BoundedFile.readStream(
+        "/sys/bus/i2c/devices/i2c-\(busNumber)/of_node/clock-frequency", maximumBytes: 16)
+      guard bytes.count == 4 else { return nil }
+      return bytes.reduce(0) { $0 << 8 | Int($1) }
+    } catch {
+      return nil
+    }
+  }
+
+  func linesFinding() -> DoctorFinding {
+    let wiring = GPIOLines.Wiring(settings.lines)
+    guard wiring != GPIOLines.Wiring() else { return .skip(.lines, "no button, light or buzzer is configured") }
+    do throws(SystemCallError) {
+      let opened = try GPIOLines(wiring)
+      guard opened.problems.isEmpty else {
+        return .fail(
+          .lines, opened.problems.map(\.description).joined(separator: "; "),
+          mend: "gpioinfo shows chips and lines; a Pi 5 has other chips than a Pi 4: device.board")
+      }
+      return .pass(.lines, "every configured line is to be had")
+    } catch {
+      return .fail(.lines, "\(error)", mend: "see the part devices")
+    }
+  }
+
+  func clockFinding() -> DoctorFinding {
+    let now = time.now()
+    // Before this program was written no clock is right.
+    guard now.utcNanoseconds > 1_735_689_600 * 1_000_000_000 else {
+      return .fail(.clock, "it says \(now.rfc3339)", mend: "connect the network, or set it: timedatectl set-time ...")
+    }
+    switch time.synchronisationSource {
+    case .none:
+      return .warn(
+        .clock, "\(now.rfc3339), and nobody vouches for it; captures say so",
+        mend: "timedatectl timesync-status; without a network, timedatectl set-time ...")
+    case .kernel: return .pass(.clock, "\(now.rfc3339), disciplined by the kernel")
+    case .timesyncd: return .pass(.clock, "\(now.rfc3339), set by systemd-timesyncd since the start")
+    }
+  }
+}

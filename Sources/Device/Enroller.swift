@@ -1,0 +1,162 @@
+import Configuration
+import ConfigurationFiles
+import Enrolment
+import LinuxIO
+import LocalFiles
+import Provenance
+
+/// The life of a device's identity: key and request, the certificate that comes back, and the end.
+package struct Enroller {
+  /// Where the three files of TLS lie.
+  package struct Files: Sendable, Equatable {
+    package var key: String
+    package var certificate: String
+    package var authority: String
+    /// Lines for `[broker]` that the configuration lacks.
+    package var missingSettings: [String] = []
+  }
+
+  private let folder: ConfigurationFolder
+  private let settings: Settings
+
+  /// - Throws: `EnrolmentError` when the configuration does not say who this device is, or its key is a credential.
+  package init(_ folder: ConfigurationFolder) throws {
+    self.folder = folder
+    let reading = folder.read()
+    settings = reading.settings
+    guard !settings.device.id.isEmpty, !settings.device.site.isEmpty else {
+      throw EnrolmentError("\(folder.mainFile): device.id and device.site must be given first; see thermograph check")
+    }
+  }
+
+  package var device: String { settings.device.id }
+
+  /// What the configuration names, or where enrolment puts it.
+  package func files() throws(EnrolmentError) -> Files {
+    let broker = settings.broker
+    let configuration = Folder.holding(folder.mainFile)
+    var files = Files(
+      key: settings.paths.stateDirectory + "/keys/device.key", certificate: configuration + "/device.pem",
+      authority: configuration + "/ca.pem")
+    switch broker.keyFile {
+    case .file(let path): files.key = path
+    case .credential(let name):
+      throw EnrolmentError(
+        "broker.key_file is credential:\(name), which only systemd can open; name a file to enrol with")
+    case nil: files.missingSettings.append("key_file = \"\(files.key)\"")
+    }
+    if let path = broker.certificateFile {
+      files.certificate = path
+    } else {
+      files.missingSettings.append("certificate_file = \"\(files.certificate)\"")
+    }
+    if let path = broker.caFile {
+      files.authority = path
+    } else {
+      files.missingSettings.append("ca_file = \"\(files.authority)\"")
+    }
+    return files
+  }
+
+  /// Makes the key unless there is one, and writes the request for it.
+  ///
+  /// - Returns: whether the key is new.
+  package func request(into stick: String) throws -> Bool {
+    let files = try files()
+    var isNew = true
+    do {
+      try DeviceKey.create(at: files.key)
+    } catch let error as FileError where error.isThereAlready {
+      // The same key, again: a lost stick costs nothing, and a renewal keeps the key.
+      isNew = false
+    }
+    let request = try DeviceKey.request(keyAt: files.key, commonName: settings.device.id)
+    try EnrolmentFolder(path: stick).write(request: request, device: settings.device.id, site: settings.device.site)
+    return isNew
+  }
+
+  /// Examines what came back, and installs it when it fits.
+  ///
+  /// - Parameter foreignIssuer: an authority that is not on the stick signed it (AWS IoT does): no chain is asked for.
+  /// - Returns: the certificate, and notes for a person.
+  package func install(
+    from stick: String, foreignIssuer: Bool, time: SystemClock
+  ) throws -> (certificate: DeviceCertificate, notes: [String]) {
+    let files = try files()
+    let folder = EnrolmentFolder(path: stick)
+    let pem = try folder.certificate()
+    let authority = try folder.authority()
+    let installed = try Self.readIfThere(files.authority)
+    var notes: [String] = []
+    let signer = foreignIssuer ? nil : try folder.issuer() ?? authority ?? installed
+    if signer == nil, !foreignIssuer {
+      throw EnrolmentError(
+        "\(stick): no \(EnrolmentFolder.issuerName) and no \(EnrolmentFolder.authorityName) to judge the certificate by; "
+          + "with an authority of the cloud's own use --foreign-issuer")
+    }
+    if authority == nil, installed == nil {
+      throw EnrolmentError("\(stick): no \(EnrolmentFolder.authorityName), and none is installed at \(files.authority)")
+    }
+    let certificate = try DeviceCertificate(pem: pem, keyPath: files.key, authority: signer)
+    let now = time.now()
+    if !now.synchronised { notes.append("nobody vouches for the clock: the dates were not judged") }
+    let faults = certificate.faults(
+      device: settings.device.id, nowSeconds: now.synchronised ? now.utcNanoseconds / 1_000_000_000 : nil)
+    guard faults.isEmpty else {
+      throw EnrolmentError(
+        "\(stick)/\(EnrolmentFolder.certificateName) is not installed: " + faults.joined(separator: "; "))
+    }
+    if let authority, authority != installed { try BoundedFile.replace(files.authority, with: authority) }
+    try BoundedFile.replace(files.certificate, with: pem)
+    if !files.missingSettings.isEmpty {
+      notes.append("add to [broker]: " + files.missingSettings.joined(separator: ", "))
+    }
+    return (certificate, notes)
+  }
+
+  private static func readIfThere(_ path: String) throws(FileError) -> [UInt8]? {
+    do throws(FileError) { return try BoundedFile.read(path, maximumBytes: DeviceKey.maximumBytes * 4) } catch {
+      if error.isMissing { return nil }
+      throw error
+    }
+  }
+
+  // MARK: - The end
+
+  /// The files of a decommissioning, keys first: with them goes the meaning of everything sealed.
+  package func filesToErase() throws(EnrolmentError) -> [String] {
+    let state = settings.paths.stateDirectory
+    let files = try files()
+    var paths: [String] = []
+    for secret in [settings.outbox.keyFile, settings.patients.siteKeyFile] {
+      if case .file(let path) = secret { paths.append(path) }
+    }
+    paths.append(files.key)
+    if let roster = settings.patients.rosterFile { paths.append(roster) }
+    paths += ["", "-wal", "-shm", ".ballast"].map { state + "/outbox.sqlite" + $0 }
+    return paths + [state + "/session.json", files.certificate]
+  }
+
+  /// Credentials that this program cannot reach.
+  package var credentialsToErase: [String] {
+    [settings.outbox.keyFile, settings.patients.siteKeyFile, settings.broker.keyFile].compactMap {
+      if case .credential(let name) = $0 { name } else { nil }
+    }
+  }
+
+  /// Erases everything by which the device could be recognised or a patient's data read. The service must not run.
+  ///
+  /// - Returns: what was erased, one path each.
+  package func decommission() throws -> [String] {
+    let client = ControlClient(path: settings.paths.runtimeDirectory + "/" + ControlService.socketName)
+    do {
+      try client.ask(ControlRequest(.status).encoded(), silenceMilliseconds: 5000) { _ in false }
+      throw EnrolmentError("the service is running; stop it first: systemctl disable --now thermograph")
+    } catch ControlClientError.notRunning {
+      // As it must be.
+    }
+    var erased: [String] = []
+    for path in try filesToErase() where try BoundedFile.erase(path) { erased.append(path) }
+    return erased
+  }
+}

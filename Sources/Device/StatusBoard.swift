@@ -1,0 +1,74 @@
+import Identification
+import LinuxIO
+import Synchronization
+import Thermography
+
+/// Where the device's threads leave how their part stands; `status` reads it.
+final class StatusBoard: Sendable {
+  private struct State {
+    var camera = DeviceReport.Camera()
+    var reader = DeviceReport.Reader()
+  }
+
+  private let state: Mutex<State>
+
+  init(bus: String, reader: TagReader.Settings) {
+    var initial = State()
+    initial.camera.bus = bus
+    initial.reader.kind = reader.kind.rawValue
+    initial.reader.device = reader.path
+    initial.reader.baud = reader.baud
+    state = Mutex(initial)
+  }
+
+  var camera: DeviceReport.Camera { state.withLock { $0.camera } }
+  var reader: DeviceReport.Reader { state.withLock { $0.reader } }
+
+  /// The camera started, or started anew.
+  func cameraStarted(_ camera: borrowing some CameraSource) {
+    var report = self.camera
+    report.serial = camera.serialNumber
+    report.subPagesPerSecond = camera.subPagesPerSecond
+    camera.describe(in: &report)
+    // The camera's thread alone writes this.
+    state.withLock { [report] in $0.camera = report }
+  }
+
+  /// Once a sub-page; nothing is allocated.
+  func cameraDelivered(_ step: CameraStep, subPagesPerSecond: Double) {
+    state.withLock { state in
+      state.camera.health = .good
+      state.camera.reason = nil
+      state.camera.subPages += 1
+      state.camera.subPagesPerSecond = subPagesPerSecond
+      state.camera.ambientCelsius = step.ambientCelsius
+      state.camera.supplyVolts = step.supplyVolts
+      state.camera.isSettling = step.settling
+    }
+  }
+
+  func cameraLost(_ reason: String) {
+    state.withLock { state in
+      state.camera.health = .lost
+      state.camera.reason = reason
+    }
+  }
+
+  func readerConnected() {
+    state.withLock { state in
+      state.reader.health = .good
+      state.reader.reason = nil
+    }
+  }
+
+  func readerLost(_ reason: String) {
+    state.withLock { state in
+      state.reader.health = .lost
+      state.reader.reason = reason
+    }
+  }
+
+  func tagPresented() {
+    state.withLock { $0.reader.presentations += 1 }
+  }
+}

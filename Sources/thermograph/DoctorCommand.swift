@@ -1,0 +1,88 @@
+import ArgumentParser
+import ConfigurationFiles
+import Device
+import Glibc
+import Logging
+
+struct DoctorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Looks at every part of the device and says what is wrong and how to mend it.",
+    discussion: """
+      Safe beside the running service: what the service holds (camera, reader, lines, the connection), the service is asked \
+      about. While it does not run, doctor opens everything itself. Each part passes, warns, fails, or is skipped with the \
+      reason. Exit status 0: nothing failed; 1: something did.
+
+        thermograph doctor
+        thermograph doctor --part camera --part frame
+        thermograph doctor --simulate --config ./thermograph.toml
+        thermograph doctor --json | jq 'select(.outcome != "pass")'
+      """)
+
+  @Option(name: .long, help: "The main configuration file.")
+  var config = ConfigurationFolder.installedMainFile
+
+  @Option(name: .long, help: "Look at this part only; may be repeated. --list names all.")
+  var part: [String] = []
+
+  @Flag(name: .long, help: "List the parts and end.")
+  var list = false
+
+  @Flag(name: .long, help: "Do not ask for a tag.")
+  var noTag = false
+
+  @Option(name: .long, help: "How long to listen for a tag at each speed, 100 to 60000.")
+  var listenMilliseconds = 3000
+
+  @Option(name: .long, help: "How long to wait for a receiver's receipt, 100 to 60000.")
+  var receiptMilliseconds = 10_000
+
+  @Flag(name: .long, help: "Examine a simulated sensor and reader instead of the board's.")
+  var simulate = false
+
+  @Flag(name: .long, help: "Print one JSON object a part on standard output.")
+  var json = false
+
+  func validate() throws {
+    for name in part where DoctorPart(rawValue: name) == nil {
+      throw ValidationError(
+        "there is no part '\(name)'; expected one of \(DoctorPart.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    for (name, value) in [("listen", listenMilliseconds), ("receipt", receiptMilliseconds)] {
+      guard (100...60_000).contains(value) else {
+        throw ValidationError("--\(name)-milliseconds is 100 to 60000, not \(value)")
+      }
+    }
+  }
+
+  func run() async throws {
+    if list {
+      for part in DoctorPart.allCases { print("\(part.rawValue)\t\(part.summary)") }
+      return
+    }
+    var options = Doctor.Options()
+    options.simulate = simulate
+    options.asksForTag = !noTag
+    options.listenMilliseconds = listenMilliseconds
+    options.receiptMilliseconds = receiptMilliseconds
+    let folder = ConfigurationFolder(
+      mainFile: config, credentialsDirectory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) })
+    let doctor = try Doctor(
+      folder: folder, options: options,
+      logger: Logger(label: "doctor") { _ in LineLogHandler(level: LogLevel(.error), journal: nil) },
+      prompt: { printToStandardError("... \($0)") })
+    let parts = part.isEmpty ? DoctorPart.allCases : part.compactMap(DoctorPart.init)
+    let findings = await doctor.run(parts) { finding in
+      if json { print(jsonLine(finding)) } else { print(finding.text) }
+      // A person watches: each part as soon as it is known.
+      fflush(nil)
+    }
+    if findings.contains(where: { $0.outcome == .fail }) { throw ExitCode.failure }
+  }
+
+  private func jsonLine(_ finding: DoctorFinding) -> String {
+    do { return try jsonText(finding) } catch {
+      return "{\"error\":\"\(finding.part.rawValue) cannot be written as JSON\"}"
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+import ConfigurationFiles
+import Device
+import Enrolment
+import Glibc
+import LinuxIO
+import LocalFiles
+import Provenance
+
+struct EnrollCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "enroll",
+    abstract: "Makes this device's key and certificate request, installs the certificate, or ends the device's life.",
+    discussion: """
+      The key is made on the device, mode 0600, and is never replaced and never leaves. The request goes into a folder, of \
+      a stick for instance; whoever signs it puts certificate.pem beside it, and ca.pem, the authority of the broker. The \
+      certificate is installed only when it fits: this key, this device's id, valid now, signed by issuer.pem or ca.pem. \
+      provisioning.json is the same request for AWS IoT fleet provisioning.
+
+        thermograph enroll --request /media/stick
+        thermograph enroll --install /media/stick
+        thermograph enroll --install /media/stick --foreign-issuer
+        thermograph enroll --decommission --confirm thermograph-001
+      """)
+
+  @Option(name: .long, help: "The main configuration file; it says who this device is and where its key lies.")
+  var config = ConfigurationFolder.installedMainFile
+
+  @Option(name: .long, help: "Make the key if there is none, and write the certificate request into this folder.")
+  var request: String?
+
+  @Option(name: .long, help: "Examine and install the certificate in this folder.")
+  var install: String?
+
+  @Flag(name: .long, help: "With --install: an authority that is not in the folder has signed, as AWS IoT does.")
+  var foreignIssuer = false
+
+  @Flag(name: .long, help: "Erase keys, roster, outbox and certificate. What is not delivered is lost.")
+  var decommission = false
+
+  @Option(name: .long, help: "With --decommission: the device's id, to confirm. Asked for on a terminal otherwise.")
+  var confirm: String?
+
+  func validate() throws {
+    guard [request != nil, install != nil, decommission].count(where: { $0 }) == 1 else {
+      throw ValidationError("say one of --request FOLDER, --install FOLDER and --decommission")
+    }
+  }
+
+  func run() throws {
+    do {
+      let enroller = try Enroller(ConfigurationFolder(mainFile: config))
+      if let request {
+        try write(enroller, request)
+      } else if let install {
+        try take(enroller, install)
+      } else {
+        try end(enroller)
+      }
+    } catch let error as ExitCode {
+      throw error
+    } catch {
+      printToStandardError("\(error)")
+      throw ExitCode.failure
+    }
+  }
+
+  private func write(_ enroller: Enroller, _ stick: String) throws {
+    let isNew = try enroller.request(into: stick)
+    print("\(try enroller.files().key): \(isNew ? "a new key" : "the key that was there")")
+    print("\(stick)/\(EnrolmentFolder.requestName): to be signed, CN=\(enroller.device)")
+  }
+
+  private func take(_ enroller: Enroller, _ stick: String) throws {
+    let (certificate, notes) = try enroller.install(
+      from: stick, foreignIssuer: foreignIssuer, time: try SystemClock())
+    let end = Timestamp(
+      utcNanoseconds: certificate.notAfterSeconds * 1_000_000_000, bootID: "", monotonicNanoseconds: 0,
+      synchronised: true
+    ).rfc3339.prefix(10)
+    print("\(try enroller.files().certificate): installed, CN=\(certificate.commonName), until \(end)")
+    for note in notes { printToStandardError("note: \(note)") }
+  }
+
+  private func end(_ enroller: Enroller) throws {
+    let device = enroller.device
+    if confirm == nil, isatty(STDIN_FILENO) == 1 {
+      printToStandardError("This erases, for ever, what is not delivered too:")
+      for path in try enroller.filesToErase() { printToStandardError("  \(path)") }
+      printToStandardError("Type the device's id to go on:")
+    }
+    let answer = confirm ?? (isatty(STDIN_FILENO) == 1 ? readLine() : nil)
+    guard answer == device else {
+      printToStandardError("nothing is erased: --confirm must be the device's id, \(device)")
+      throw ExitCode.failure
+    }
+    for path in try enroller.decommission() { print("erased \(path)") }
+    for name in enroller.credentialsToErase {
+      printToStandardError("note: the credential \(name) lies with systemd: erase its file in /etc/credstore* too")
+    }
+    printToStandardError("note: copies of the site key elsewhere still link pseudonyms to tags")
+  }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Testing
+
+/// `thermograph doctor` on a simulated device, beside the running service, and on a board without hardware.
+@Suite(.serialized) struct DoctorTests {
+  private func doctor(
+    _ workspace: Workspace, _ arguments: [String], environment: [String: String] = [:]
+  ) async throws -> (status: Int32, findings: [String: [String: Any]], errors: String) {
+    let result = try await Program.run(
+      ["doctor", "--json", "--config", workspace.folder + "/thermograph.toml"] + arguments, in: workspace.folder,
+      environment: environment, seconds: 120)
+    var findings: [String: [String: Any]] = [:]
+    for line in result.output.split(separator: "\n") {
+      let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      findings[try #require(object["part"] as? String)] = object
+    }
+    return (result.status, findings, result.errors)
+  }
+
+  private func outcomes(_ findings: [String: [String: Any]], _ outcome: String) -> [String] {
+    findings.filter { $0.value["outcome"] as? String == outcome }.keys.sorted()
+  }
+
+  @Test func theListNamesEveryPartWithWhatItIs() async throws {
+    let workspace = try Workspace()
+    let list = try await Program.run(["doctor", "--list"], in: workspace.folder)
+    let lines = list.output.split(separator: "\n")
+    #expect(list.status == 0 && lines.count == 17 && lines.allSatisfy { $0.split(separator: "\t").count == 2 })
+    let unknown = try await Program.run(["doctor", "--part", "cammera"], in: workspace.folder)
+    #expect(unknown.status != 0 && unknown.errors.contains("there is no part 'cammera'"))
+  }
+
+  @Test func aSimulatedDeviceInOrderPassesUpToTheReceipt() async throws {
+    let workspace = try Workspace()
+    let broker = try Broker(in: workspace.folder)
+    try await broker.start()
+    let receiver = try workspace.startReceiver(port: broker.port, until: 1)
+    try await receiver.waitForErrors(containing: "127.0.0.1")
+    try workspace.configure(port: broker.port, captures: 0)
+    let (status, findings, errors) = try await doctor(workspace, ["--simulate", "--listen-milliseconds", "2000"])
+    #expect(status == 0, "\(findings)\n\(errors)")
+    #expect(findings.count == 17)
+    #expect(outcomes(findings, "fail") == [])
+    for part in ["camera", "eeprom", "frame", "reader", "tag", "model", "keys", "name", "receipt", "outbox"] {
+      #expect(findings[part]?["outcome"] as? String == "pass", "\(part): \(findings[part] ?? [:])")
+    }
+    let receipt = try #require(findings["receipt"]?["what"] as? String)
+    #expect(receipt.contains("the receipt of"), "\(receipt)")
+    let model = try #require(findings["model"]?["what"] as? String)
+    #expect(model.contains("golden samples equal"), "\(model)")
+    // What a person is to do stands on standard error.
+    #expect(errors.contains("hold a tag to the reader"))
+  }
+
+  @Test func besideTheServiceTheServiceAnswersForWhatItHolds() async throws {
+    let workspace = try Workspace()
+    let broker = try Broker(in: workspace.folder)
+    try await broker.start()
+    let receiver = try workspace.startReceiver(port: broker.port, until: 1)
+    try await receiver.waitForErrors(containing: "127.0.0.1")
+    let path = try workspace.configure(port: broker.port, captures: 0)
+    let device = try Program(Program.thermograph, ["run", "--config", path, "--simulate"], in: workspace.folder)
+    try await device.waitForErrors(containing: "connected broker=")
+    let parts = ["camera", "eeprom", "frame", "reader", "tls", "receipt", "outbox", "keys"]
+    let (status, findings, errors) = try await doctor(workspace, parts.flatMap { ["--part", $0] })
+    #expect(status == 0, "\(findings)\n\(errors)")
+    #expect(outcomes(findings, "pass") == parts.sorted(), "\(findings)")
+    #expect((findings["camera"]?["what"] as? String)?.contains("held by the service") == true)
+    #expect((findings["receipt"]?["what"] as? String)?.contains("the receipt of") == true, "\(findings)")
+    // The service runs on, with the same connection.
+    #expect(device.isRunning && !device.errors.contains("disconnected"))
+    device.send(SIGTERM)
+    #expect(try await device.waitForExit(seconds: 20) == 0)
+  }
+
+  @Test func everyFaultOfABoardWithoutHardwareHasItsMend() async throws {
+    let workspace = try Workspace()
+    // Nobody listens there, and nothing is plugged in.
+    let nobody = try PortReservation()
+    let hardware = "bus = \"\(workspace.folder)/i2c-absent\""
+    try workspace.configure(
+      port: nobody.port, captures: 0,
+      more: ["camera": hardware, "reader": "device = \"\(workspace.folder)/tty-absent\""])
+    try FileManager.default.removeItem(atPath: workspace.folder + "/state/keys/site.key")
+    let (status, findings, _) = try await doctor(workspace, ["--no-tag"])
+    #expect(status == 1)
+    for part in ["devices", "keys", "bus", "camera", "reader", "tls", "receipt"] where part != "tls" {
+      #expect(findings[part]?["outcome"] as? String == "fail", "\(part): \(findings[part] ?? [:])")
+      #expect((findings[part]?["mend"] as? String)?.isEmpty == false, "\(part)")
+    }
+    #expect(findings["eeprom"]?["outcome"] as? String == "skip")
+    #expect((findings["keys"]?["what"] as? String)?.contains("site.key") == true)
+  }
+
+  @Test func theReadersSpeedIsFoundWhenTheConfigurationIsWrong() async throws {
+    let workspace = try Workspace()
+    let board = try await FieldBoard(workspace)
+    // A pseudo-terminal carries bytes at any speed: the protocol is what differs here.
+    try workspace.configure(
+      port: 1883, captures: 0, more: ["reader": "kind = \"line\"\ndevice = \"\(board.reader.path)\""])
+    let tapping = Task {
+      while !Task.isCancelled {
+        await board.reader.tap([0x0D, 0xE0, 0, 0, 1])
+        try? await Task.sleep(for: .milliseconds(100))
+      }
+    }
+    defer { tapping.cancel() }
+    let (status, findings, _) = try await doctor(
+      workspace, ["--part", "tag", "--listen-milliseconds", "1000"], environment: board.environment)
+    #expect(status == 1)
+    let tag = try #require(findings["tag"])
+    #expect((tag["what"] as? String)?.contains("speaks rdm6300 at 9600 baud, not line at 9600") == true, "\(tag)")
+    #expect((tag["mend"] as? String)?.contains("kind = \"rdm6300\"") == true, "\(tag)")
+  }
+
+  @Test func aDamagedConfigurationIsToldAndTheRestSkipped() async throws {
+    let workspace = try Workspace()
+    try workspace.configure(port: 1883, captures: 0, more: ["camera": "emissivty = 0.98"])
+    let (status, findings, _) = try await doctor(workspace, [])
+    #expect(status == 1)
+    #expect(outcomes(findings, "fail") == ["configuration"])
+    #expect(outcomes(findings, "skip").count == 16)
+  }
+}

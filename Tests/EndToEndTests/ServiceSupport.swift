@@ -1,0 +1,90 @@
+import DeviceSimulation
+import Foundation
+import Testing
+
+/// systemd's end of the notify socket: keeps every line of every datagram.
+final class NotifyReceiver {
+  private let descriptor: Int32
+  private(set) var lines: [String] = []
+
+  init(at path: String) throws {
+    descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+    let result = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    try #require(descriptor >= 0 && result == 0)
+  }
+
+  deinit { close(descriptor) }
+
+  /// All lines so far.
+  var messages: [String] {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while case let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT)), count > 0 {
+      lines += String(decoding: buffer.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+    return lines
+  }
+
+  func holds(_ prefix: String) -> Bool { messages.contains { $0.hasPrefix(prefix) } }
+}
+
+/// A broker's address that takes connections and never answers.
+final class BlackHole {
+  let port: Int
+  private let descriptor: Int32
+
+  init() throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let descriptor = descriptor
+    let bound = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0 && listen(descriptor, 16) == 0
+      }
+    }
+    port = Int(UInt16(bigEndian: address.sin_port))
+    try #require(bound, "no loopback port could be bound")
+  }
+
+  deinit { close(descriptor) }
+
+  /// Somebody has connected and waits.
+  var hasVisitor: Bool {
+    var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&waiting, 1, 0) == 1
+  }
+}
+
+/// A board's interfaces without a board: the preloaded bus with a recorded sensor, and a reader on a pseudo-terminal.
+struct FieldBoard {
+  let reader: SimulatedRFIDReader
+  let environment: [String: String]
+
+  init(_ workspace: Workspace) async throws {
+    let shim = workspace.folder + "/i2c-shim.so"
+    let compiled = try await Program.run(
+      [
+        "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", shim,
+        Workspace.repository + "/Tests/EndToEndTests/Fixtures/i2c-shim.c", "-ldl", "-lpthread",
+      ], executable: "/usr/bin/cc", in: workspace.folder)
+    try #require(compiled.status == 0, "\(compiled.errors)")
+    let sensor = Workspace.repository + "/Hardware/sensors/melexis-example"
+    environment = [
+      "LD_PRELOAD": shim, "I2C_SHIM_EEPROM": sensor + "/eeprom.txt", "I2C_SHIM_FRAME_0": sensor + "/frame-0.txt",
+      "I2C_SHIM_FRAME_1": sensor + "/frame-1.txt", "I2C_SHIM_LOG": workspace.folder + "/i2c-shim.log",
+    ]
+    reader = try SimulatedRFIDReader(kind: .rdm6300, path: workspace.folder + "/run/tty-reader")
+  }
+
+  /// For `Workspace.configure`.
+  var readerTable: String { "kind = \"rdm6300\"\ndevice = \"\(reader.path)\"" }
+}
