@@ -5,7 +5,7 @@ SWIFT ?= swift
 .PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-device check-broken-files bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## one guided capture, simulated, all the way to a broker and a receiver
 	@Scripts/install-packages build demo
