@@ -73,15 +73,21 @@ struct InferCommand: ParsableCommand {
     let interpreter = try Interpreter(
       model: model, kernels: KernelChoice(kernels), fusesOperators: !noFusion)
     if describe {
+      let resident: (own: Int, files: Int)?
+      if runs != nil {
+        InvocationBuffers(interpreter).invoke(interpreter)
+        resident = try residentBytes()
+      } else {
+        resident = nil
+      }
       let description = ModelDescription(model: model, interpreter: interpreter)
       print(json ? try encode(description) : description.text)
-      if let runs {
-        InvocationBuffers(interpreter).invoke(interpreter)
-        let growth = try residentBytes() - residentBefore
+      if let runs, let resident {
         let load = try measureLoad(bytes, runs: runs)
         printToStandardError(
           "load (parse, validate, plan, pack): median \(load.median) us, minimum \(load.minimum) us; "
-            + "resident growth with the first invocation \(growth) bytes")
+            + "resident growth with the first invocation \(resident.own - residentBefore.own) bytes, "
+            + "and \(resident.files - residentBefore.files) of code")
       }
     }
     if !input.isEmpty {
@@ -200,10 +206,14 @@ struct InferCommand: ParsableCommand {
     return (microseconds[runs / 2].rounded(), microseconds[0].rounded())
   }
 
-  /// This process's resident memory, from `/proc/self/statm` in pages of 4 KiB.
-  private func residentBytes() throws -> Int {
-    let text = String(decoding: try Data(contentsOf: URL(filePath: "/proc/self/statm")), as: UTF8.self)
-    return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
+  /// This process's resident memory, from `/proc/self/status`: its own pages, and those of files (its code) read so far.
+  private func residentBytes() throws -> (own: Int, files: Int) {
+    let text = String(decoding: try Data(contentsOf: URL(filePath: "/proc/self/status")), as: UTF8.self)
+    func kibibytes(_ name: String) -> Int {
+      let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
+      return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0
+    }
+    return (kibibytes("RssAnon:") << 10, kibibytes("RssFile:") << 10)
   }
 
   /// Far above any thermogram series; a larger file is a mistake.
