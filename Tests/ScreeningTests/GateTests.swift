@@ -202,6 +202,17 @@ import Testing
     #expect(failed(gates(wall)) == [.subjectPresent])
   }
 
+  @Test func aHotRoomIsABackgroundAndARadiatorIsNoPerson() throws {
+    let tropics = torso {
+      $0.ambient = 30.5
+      $0.skin = 34
+    }
+    #expect(failed(gates(tropics)) == [.ambientRange])
+    let radiator = (0..<768).map { $0 / 32 > 12 && $0 % 32 > 20 ? Float(55) : 21 }
+    let gate = try #require(gates(radiator).first { $0.code == .subjectPresent })
+    #expect(!gate.passed && gate.value < gate.limit)
+  }
+
   @Test func severalFaultsAreAllNamed() {
     var conditions = AcquisitionConditions()
     conditions.motionCelsius = 4

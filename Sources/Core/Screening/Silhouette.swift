@@ -20,6 +20,26 @@ struct Silhouette {
 
   var fillsFrame: Bool { count == SubjectMeasurements.pixels }
 
+  /// The outline, or the whole frame where the warm region stands out too little because all of it is body.
+  static func find(in celsius: [Float], ordered: [Float]) -> Silhouette? {
+    let region = Silhouette(celsius: celsius, ordered: ordered)
+    if let region, region.contrast(celsius) >= clearContrastCelsius { return region }
+    return filling(ordered) ?? region
+  }
+
+  /// A warm region that stands out by so much is no part of a larger body, degC.
+  private static let clearContrastCelsius: Float = 2.5
+
+  /// Mean inside less mean outside, degC.
+  private func contrast(_ celsius: [Float]) -> Float {
+    var sums: (inside: Float, outside: Float) = (0, 0)
+    for (value, isInside) in zip(celsius, inside) {
+      if isInside { sums.inside += value } else { sums.outside += value }
+    }
+    guard count < celsius.count else { return 0 }
+    return sums.inside / Float(count) - sums.outside / Float(celsius.count - count)
+  }
+
   /// A body so near that nothing else is in the picture, by its temperatures alone: nearly all as warm as skin, and
   /// more uneven than a warm wall. nil when it is not so.
   static func filling(_ ordered: [Float]) -> Silhouette? {

@@ -70,7 +70,7 @@ package struct SubjectMeasurements: Sendable, Equatable {
     noiseCelsius = texture.noiseCelsius
     let ordered = (measured.isEmpty ? celsius : zip(celsius, measured).filter(\.1).map(\.0)).sorted()
     guard ordered.count >= Self.pixels / 2 else { return nil }
-    guard let silhouette = Silhouette.filling(ordered) ?? Silhouette(celsius: celsius, ordered: ordered) else {
+    guard let silhouette = Silhouette.find(in: celsius, ordered: ordered) else {
       contrastCelsius = Double(ordered[ordered.count - 1 - ordered.count / 20] - ordered[ordered.count / 20])
       return
     }
