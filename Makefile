@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-device check-broken-files bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-device check-broken-files bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean bench-idle
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ check-broken-files: build ## what check says of ten broken configurations
 
 bench-readers: build ## the tag decoders on 1 MB of reader bytes: READER_RUNS=21
 	@Scripts/bench-readers $(or $(READER_RUNS),21)
+
+bench-idle: build ## the idle daemon's share of a core at 8 sub-pages a second: IDLE_SECONDS=60
+	@Scripts/bench-idle
 
 bench-delivery: ## outbox and drain beside their peers, and the daemon's figures: BENCH_ROUNDS=5 BENCH_MESSAGES=8000
 	@Scripts/install-packages build demo test delivery

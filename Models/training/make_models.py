@@ -375,11 +375,12 @@ def screening_makers():
     salvi = [*whole, {"step": "resize", "rows": 32, "columns": 32}, {"step": "replicate-channels", "count": 3},
              {"step": "quantise", "divisor": 5, "zero_point": 0}]
     return {
-        "screening-fold": lambda: make_screening("screening-fold", a.screening_fold, FOLD, 10, "screening", TRAINING_CAPTURES),
-        "salvi-cnn": lambda: make_screening("salvi-cnn", a.salvi_cnn, salvi, 6, "comparison", 16000, 1000),
+        "screening-fold": lambda: make_screening(
+            "screening-fold", a.screening_fold, FOLD, 10, "screening", TRAINING_CAPTURES),
+        "salvi-cnn": lambda: make_screening("salvi-cnn", a.salvi_cnn, salvi, 4, "comparison", 8000, 1000),
         "kalva-resnet": lambda: make_screening(
-            "kalva-resnet", a.kalva_resnet, kalva_chain(os.environ.get("KALVA_PREPROCESSING", "z-score")), 6,
-            "comparison", 16000, 1000),
+            "kalva-resnet", a.kalva_resnet, kalva_chain(os.environ.get("KALVA_PREPROCESSING", "z-score")), 4,
+            "comparison", 8000, 1000),
         "bagheri-hosvd": lambda: make_screening("bagheri-hosvd", a.bagheri_features, FOLD, 6, "comparison", 16000),
     }
 
