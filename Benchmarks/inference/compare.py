@@ -12,6 +12,7 @@ import json
 import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -57,10 +58,13 @@ class LiteRT:
         return statistics.median(times) / 1000
 
 
-def thermograph(program, arguments):
+def thermograph(program, arguments, messages=None):
+    """The JSON object that `thermograph infer` prints; what it says on standard error goes to the list `messages`."""
     done = subprocess.run([program, "infer", *arguments], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"thermograph infer {' '.join(arguments)}: {done.stderr.strip()}")
+    if messages is not None:
+        messages.append(done.stderr)
     return json.loads(done.stdout)
 
 
@@ -79,11 +83,25 @@ def random_samples(details, generator):
     return samples
 
 
-def macs_of(description):
-    for key in ("multiplyAccumulates", "macs", "multiply_accumulates"):
-        if key in description:
-            return int(description[key])
-    return 0
+ALLOWANCE = 256 << 10
+
+
+class Memory:
+    """What one level takes, and how long it takes to load."""
+
+    def __init__(self, program, path, level):
+        messages = []
+        report = thermograph(
+            program, ["--model", str(path), "--kernels", level, "--describe", "--runs", "50", "--json"], messages)
+        memory = report["memory"]
+        self.weights, self.bound = report["weight_bytes"], memory["arena_bound_bytes"]
+        self.taken = sum(memory[f"{part}_bytes"] for part in ("packed", "arena", "constant", "scratch"))
+        found = re.search(r"median ([0-9.]+) us.* invocation (-?[0-9]+) bytes", messages[0])
+        self.load, self.growth = float(found.group(1)), int(found.group(2))
+
+    def share(self):
+        """Of the budget: 1.35 times weights and arena bound, and the allowance."""
+        return self.taken / (1.35 * (self.weights + self.bound) + ALLOWANCE)
 
 
 class Model:
@@ -98,7 +116,8 @@ class Model:
             stacked = np.concatenate([sample[i] for sample in self.samples])
             self.input_files.append(self.save(f"input{i}.npy", stacked))
             self.timing_files.append(self.save(f"timing{i}.npy", self.samples[0][i]))
-        self.macs = macs_of(thermograph(program, ["--model", str(path), "--describe", "--json"]))
+        self.macs = int(thermograph(program, ["--model", str(path), "--describe", "--json"])["macs"])
+        self.memory = {level: Memory(program, path, level) for level in levels}
         self.times = {name: [] for name in [*levels, *LITERT]}
         self.mismatches = {}
 
@@ -140,6 +159,16 @@ class Model:
         for name, engine in self.litert.items():
             self.times[name].append(engine.median_microseconds(self.samples[0], seconds))
 
+    def profile(self, level):
+        """Label and median microseconds of every step."""
+        arguments = ["--model", str(self.path), "--kernels", level, "--runs", "500", "--profile", "--json"]
+        for name in self.timing_files:
+            arguments += ["--input", name]
+        return [(step["label"], step["median_us"]) for step in thermograph(self.program, arguments)["steps"]]
+
+    def name(self):
+        return self.path.stem if self.path.stem != "model" else self.path.parent.name
+
     def median(self, name):
         return statistics.median(self.times[name])
 
@@ -163,6 +192,47 @@ def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values)) if values else float("nan")
 
 
+def print_row(cells):
+    print("| " + " | ".join(str(cell) for cell in cells) + " |")
+
+
+def print_header(cells):
+    print_row(cells)
+    print("|" + "|".join([" --- "] + [" ---: "] * (len(cells) - 1)) + "|")
+
+
+def print_tables(models, levels, best, options):
+    """Markdown."""
+    print(f"\nMicroseconds a sample, median of {options.rounds} interleaved rounds, one thread; ratio: LiteRT with XNNPACK "
+          f"over {best}; spread: largest less smallest round, of the median.\n")
+    print_header(["model", "MMAC", *levels, *(f"LiteRT {name}" for name in LITERT), "ratio", f"{best} GMAC/s", "spread",
+                  "differing bytes"])
+    ratios = []
+    for model in models:
+        ratios.append(model.median("XNNPACK") / model.median(best))
+        spread = max(model.spread(best), model.spread("XNNPACK"))
+        print_row([model.name(), f"{model.macs / 1e6:.2f}", *(f"{model.median(name):.1f}" for name in [*levels, *LITERT]),
+                   f"{ratios[-1]:.2f}", f"{model.macs / model.median(best) / 1e3:.1f}", f"{spread:.0%}",
+                   sum(model.mismatches.values())])
+    print(f"\nGeometric mean of the ratios: {geometric_mean(ratios):.2f}, lowest {min(ratios):.2f}.")
+
+    print("\nLoad: parse, validate, plan and pack, median microseconds. Memory: packed weights, arena, constants and scratch, "
+          "in bytes; share: of 1.35 x (weights + arena bound) + 256 KiB. Growth: the process's own resident pages.\n")
+    print_header(["model", "level", "load us", "weights in file", "arena bound", "memory", "share", "growth"])
+    for model in models:
+        for level in levels:
+            m = model.memory[level]
+            print_row([model.name(), level, f"{m.load:.0f}", m.weights, m.bound, m.taken, f"{m.share():.2f}", m.growth])
+
+    print(f"\nWhere the time goes, {best}: median microseconds of each step alone.\n")
+    print_header(["model", "step", "us", "share"])
+    for model in models:
+        steps = model.profile(best)
+        total = sum(time for _, time in steps) or 1
+        for label, time in steps:
+            print_row([model.name(), label.removesuffix(f" {best}"), f"{time:.2f}", f"{time / total:.0%}"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="+")
@@ -175,7 +245,7 @@ def main():
     options = parser.parse_args()
 
     listed = thermograph(options.program, ["--list-kernels", "--json"])
-    available = [entry["name"] for entry in listed if entry.get("isAvailable", entry.get("available", False))]
+    available = [entry["name"] for entry in listed if entry["available"]]
     levels = options.levels.split(",") if options.levels else [name for name in available if name != "reference"]
     best = levels[-1]
     print(f"processor: {processor_name()}; levels: {', '.join(levels)}; compared by ratio: {best}")
@@ -191,28 +261,16 @@ def main():
             for model in models:
                 model.time_round(options.seconds)
             print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr)
-
-    columns = [*levels, *LITERT]
-    print(f"\nmicroseconds a sample, median of {options.rounds} interleaved rounds, one thread")
-    print(f"{'model':28} {'MMAC':>6} " + " ".join(f"{name:>12}" for name in columns)
-          + f" {'GMAC/s':>8} {'XNN/ours':>9} {'spread':>7}  differing bytes")
-    ratios = []
-    for model in models:
-        ratio = model.median("XNNPACK") / model.median(best)
-        ratios.append(ratio)
-        name = model.path.stem if model.path.stem != "model" else model.path.parent.name
-        spread = max(model.spread(best), model.spread("XNNPACK"))
-        print(f"{name:28} {model.macs / 1e6:6.2f} " + " ".join(f"{model.median(c):12.1f}" for c in columns)
-              + f" {model.macs / model.median(best) / 1e3:8.1f} {ratio:9.2f} {spread:6.0%}  {sum(model.mismatches.values())}")
-    print(f"geometric mean of LiteRT+XNNPACK over {best}: {geometric_mean(ratios):.2f}, lowest {min(ratios):.2f}")
+        print_tables(models, levels, best, options)
 
     if options.json:
         figures = [
-            {"model": str(model.path), "macs": model.macs, "rounds_us": model.times, "differing_bytes": model.mismatches}
+            {"model": str(model.path), "macs": model.macs, "rounds_us": model.times, "differing_bytes": model.mismatches,
+             "memory": {level: vars(memory) for level, memory in model.memory.items()}}
             for model in models
         ]
         Path(options.json).write_text(json.dumps({"processor": processor_name(), "models": figures}, indent=1))
-    wrong = [model.path.stem for model in models if any(model.mismatches.values())]
+    wrong = [model.name() for model in models if any(model.mismatches.values())]
     if wrong:
         sys.exit(f"outputs differ from the reference: {', '.join(wrong)}")
 

@@ -28,6 +28,14 @@ LOOPS = [
     ("avx512vnni", "AVX512VNNIConvolution.c", "conv_pool_12x2_avx512vnni", "icelake-server", "llvm-mca", None),
 ]
 
+# Whole tiles of a 3x3 layer of 32 channels: 72 rounds of the loop, then requantisation and stores.
+# level, source, pixels, vectors, channels, processor, GMAC/s the project wants of "3x3 32->32 at 32x32"
+TILES = [
+    ("avxvnni", "AVXVNNIConvolution.c", 6, 2, 16, "icelake-server", 170),
+    ("avx512vnni", "AVX512VNNIConvolution.c", 11, 2, 32, "icelake-server", 430),
+]
+TILE_DEPTH, TILE_ROUNDS = 9 * 32, 72
+
 PRODUCTS = [
     (r"vpdpbusd.*%zmm", 64), (r"vpdpbusd.*%ymm", 32), (r"vpmaddwd.*%ymm", 16),
     (r"sdot\s", 16), (r"smull2?\s", 8), (r"smlal2?\s", 8),
@@ -82,6 +90,38 @@ def cycles_by_model(body, processor, is_arm):
     return int(re.search(r"Total Cycles:\s+(\d+)", done.stdout).group(1)) / 200
 
 
+def tail(folder, source, pixels, vectors, channels):
+    """The instructions behind a tile's loop: signed rounding, all channels stored."""
+    program = f"""
+#include "{source}"
+TARGET void tail(const KERNEL(tile_arguments) *t, const vector *from) {{
+  vector sum[{pixels * vectors}];
+  _Pragma("GCC unroll 64") for (int i = 0; i < {pixels * vectors}; i++) sum[i] = from[i];
+  tgk_output how = t->how;
+  how.rounding = tgk_x86_signed;
+  KERNEL(store_tile)({pixels}, {vectors}, sum, &t->channels, &how, {channels}, t->output, t->output_step);
+}}"""
+    command = ["clang", "-std=gnu11", "-O2", f"-I{folder}", f"-I{folder}/include", "-x", "c", "-S", "-o", "-", "-"]
+    text = subprocess.run(command, input=program, check=True, capture_output=True, text=True).stdout
+    lines = text[text.index("\ntail:"):].splitlines()[2:]
+    lines = [re.sub(r"\s*#.*", "", line) for line in lines[:next(i for i, l in enumerate(lines) if ".cfi_endproc" in l)]]
+    body = [line for line in lines if line.strip() and not re.match(r"\s*\.|\S+:|\s*retq?$|\s*vzeroupper", line)]
+    if any(re.match(r"\s+j", line) for line in body):
+        sys.exit(f"{source}: the tile's tail has branches; the model takes straight code")
+    return body
+
+
+def print_tiles(folder, texts):
+    print(f"\n{'level':11} {'tile':7} {'loop cycles':>11} {'tail cycles':>11} {'MAC/cycle':>10}  "
+          "3x3 32->32 would reach the wanted rate at a clock of")
+    for level, source, pixels, vectors, channels, processor, wanted in TILES:
+        loop = cycles_by_model(inner_loop(texts[source], f"conv_{pixels}x{vectors}_{level}"), processor, False)
+        rest = cycles_by_model(tail(folder, source, pixels, vectors, channels), processor, False)
+        rate = pixels * channels * TILE_DEPTH / (TILE_ROUNDS * loop + rest)
+        print(f"{level:11} {pixels}x{vectors:<5} {TILE_ROUNDS * loop:11.0f} {rest:11.0f} {rate:10.2f}  "
+              f"{wanted / rate:.2f} GHz ({wanted} GMAC/s)")
+
+
 def cycles_by_pipes(body):
     asimd = sum(1 for line in body if re.search(r"\.(4s|16b|8h|2d)", line) and not re.match(r"\s+ld", line))
     loads = sum(2 if re.match(r"\s+ldp", line) else 1 for line in body if re.match(r"\s+ld", line))
@@ -104,7 +144,8 @@ def main():
         missed |= wanted is not None and rate < wanted
         print(f"{level:11} {function:28} {processor:15} {how:9} {len(body):6} {products(body):6} {cycles:7.2f} {rate:10.2f}  "
               + (f">= {wanted}" if wanted else "-"))
-    print("modelled, not measured; MAC/cycle of the inner loop alone")
+    print_tiles(folder, texts)
+    print("\nmodelled, not measured; the upper table has the inner loop alone, the lower adds loop and tail without overlap")
     sys.exit(1 if missed else 0)
 
 

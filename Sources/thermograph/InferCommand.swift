@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Inference
+import LocalFiles
 
 struct InferCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -67,21 +68,27 @@ struct InferCommand: ParsableCommand {
       try printKernels()
     }
     guard let path = model else { return }
-    let bytes = try readFile(path, atMostBytes: Model.Limits().fileBytes)
+    let bytes = try BoundedFile.read(path, maximumBytes: Model.Limits().fileBytes)
     let residentBefore = try residentBytes()
     let model = try named(path) { try Model(bytes: bytes) }
     let interpreter = try Interpreter(
       model: model, kernels: KernelChoice(kernels), fusesOperators: !noFusion)
     if describe {
+      let resident: (own: Int, files: Int)?
+      if runs != nil {
+        InvocationBuffers(interpreter).invoke(interpreter)
+        resident = try residentBytes()
+      } else {
+        resident = nil
+      }
       let description = ModelDescription(model: model, interpreter: interpreter)
       print(json ? try encode(description) : description.text)
-      if let runs {
-        InvocationBuffers(interpreter).invoke(interpreter)
-        let growth = try residentBytes() - residentBefore
+      if let runs, let resident {
         let load = try measureLoad(bytes, runs: runs)
         printToStandardError(
           "load (parse, validate, plan, pack): median \(load.median) us, minimum \(load.minimum) us; "
-            + "resident growth with the first invocation \(growth) bytes")
+            + "resident growth with the first invocation \(resident.own - residentBefore.own) bytes, "
+            + "and \(resident.files - residentBefore.files) of code")
       }
     }
     if !input.isEmpty {
@@ -109,13 +116,14 @@ struct InferCommand: ParsableCommand {
       throw ValidationError("\(output.count) --output files for a model of \(model.outputs.count) outputs.")
     }
     let arrays = try input.map { path in
-      try named(path) { try NumPyArray(file: readFile(path, atMostBytes: Self.arrayBytesMax)) }
+      let file = try BoundedFile.read(path, maximumBytes: Self.arrayBytesMax)
+      return try named(path) { try NumPyArray(file: file) }
     }
     let batch = try SampleBatch(arrays, for: model)
     let results = (0..<batch.count).map { interpreter.invoke(batch.sample($0)) }
     let outputs = batch.collect(results)
     for (path, array) in zip(output, outputs) {
-      try named(path) { try Data(array.file).write(to: URL(filePath: path)) }
+      try write(array.file, to: path)
     }
     let timing = batch.count > 0 ? runs.map { measure(interpreter, batch, runs: $0) } : nil
     let steps = profile && batch.count > 0 ? runs.map { measureSteps(interpreter, batch.sample(0), runs: $0) } : nil
@@ -200,22 +208,27 @@ struct InferCommand: ParsableCommand {
     return (microseconds[runs / 2].rounded(), microseconds[0].rounded())
   }
 
-  /// This process's resident memory, from `/proc/self/statm` in pages of 4 KiB.
-  private func residentBytes() throws -> Int {
-    let text = String(decoding: try Data(contentsOf: URL(filePath: "/proc/self/statm")), as: UTF8.self)
-    return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
+  /// This process's resident memory, from `/proc/self/status`: its own pages, and those of files (its code) read so far.
+  private func residentBytes() throws -> (own: Int, files: Int) {
+    let text = String(decoding: try BoundedFile.readStream("/proc/self/status", maximumBytes: 1 << 16), as: UTF8.self)
+    func kibibytes(_ name: String) -> Int {
+      let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
+      return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0
+    }
+    return (kibibytes("RssAnon:") << 10, kibibytes("RssFile:") << 10)
   }
 
   /// Far above any thermogram series; a larger file is a mistake.
   private static let arrayBytesMax = 512 << 20
 
-  private func readFile(_ path: String, atMostBytes limit: Int) throws -> [UInt8] {
-    let attributes = try FileManager.default.attributesOfItem(atPath: path)
-    let size = attributes[.size] as? Int ?? 0
-    guard size <= limit else {
-      throw ValidationError("\(path): \(size) bytes; expected at most \(limit).")
+  /// In place: an output may be a pipe or a device.
+  private func write(_ bytes: [UInt8], to path: String) throws {
+    do {
+      try Data(bytes).write(to: URL(filePath: path))
+    } catch {
+      throw FileError(
+        path: path, reason: "cannot be written; check that its folder exists, may be written and has room")
     }
-    return [UInt8](try Data(contentsOf: URL(filePath: path)))
   }
 
   /// Errors of a file's content name the file.

@@ -9,6 +9,7 @@ struct GoldenVectorTests {
   func inventory() {
     #expect(GoldenVectors.names.filter { $0.hasPrefix("models/") }.count == 8)
     #expect(GoldenVectors.names.filter { $0.hasPrefix("ops/") }.count == 71)
+    #expect(GoldenVectors.names.filter { $0.hasPrefix("chains/") }.count == 11)
   }
 
   @Test("reference kernels are byte-equal", arguments: GoldenVectors.names)

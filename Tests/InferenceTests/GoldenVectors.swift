@@ -23,7 +23,7 @@ enum GoldenVectors {
   }
 
   /// Paths of all models, relative to the folder, without extension: "models/s7_thermal24x32".
-  static let names: [String] = ["models", "ops"].flatMap { group in
+  static let names: [String] = ["models", "ops", "chains"].flatMap { group in
     let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.appending(path: group).path())) ?? []
     return files.filter { $0.hasSuffix(".tflite") }.sorted().map { "\(group)/\($0.dropLast(7))" }
   }

@@ -59,6 +59,24 @@ struct InvocationTests {
     #expect([UInt8](buffers.output(0)) == [UInt8](golden.vectors[0].outputs[0]))
   }
 
+  @Test("QUANTIZE of NaN, infinities and huge values is the same for every kernel set")
+  func quantizeSpecials() throws {
+    let model = try Model(bytes: GoldenVectors.bytes("ops/quant_f2q"))
+    let count = model.inputs[0].elementCount
+    let specials: [Float] = [
+      .nan, .infinity, -.infinity, .greatestFiniteMagnitude, -1e30, -0.0, .signalingNaN, .leastNonzeroMagnitude,
+    ]
+    // Both whole vectors and what remains behind them.
+    let values = (0..<count).map { specials[$0 % specials.count] }
+    let input = values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { [UInt8]($0) } }
+    let expected = try Interpreter(model: model, kernels: .reference).invoke([input])
+    let zeroPoint = try #require(model.outputs.first).zeroPoint
+    #expect(expected[0].prefix(3).map { Int(Int8(bitPattern: $0)) } == [zeroPoint, 127, -128])
+    for level in KernelChoice.levels where level.isAvailable {
+      #expect(try Interpreter(model: model, kernels: KernelChoice(level.name)).invoke([input]) == expected)
+    }
+  }
+
   @Test("a weight of -128, outside the quantisation specification, is computed all the same")
   func minimumWeight() throws {
     for name in ["ops/conv_pertensor", "ops/fc_8_640", "ops/dw_0_9x9x8_m1_k3x3_s11_d1_p0"] {

@@ -47,6 +47,33 @@ struct PlanTests {
     #expect(!residual.contains { $0.label.hasPrefix("ADD") })
   }
 
+  @Test("a dilation written as SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND is one step")
+  func dilation() throws {
+    #expect(
+      try steps("models/s8_opzoo24x32").map(\.operators).prefix(4) == [[1], [2], [0, 3, 4], [5]])
+    // Cropped, depthwise, with a table between, with an ADD behind.
+    #expect(try steps("chains/dilated_12").map(\.operators) == [[0, 1, 2]])
+    #expect(try steps("chains/dilated_23").map(\.operators) == [[0, 1, 3], [2], [4]])
+    #expect(try steps("chains/dilated_20").map(\.operators) == [[0, 1, 2, 3]])
+  }
+
+  @Test("padding with the zero point is the convolution's own; read twice or of another value it is not")
+  func padding() throws {
+    #expect(try steps("chains/padded_2").map(\.operators) == [[0, 1]])
+    #expect(try steps("chains/padded_17").map(\.operators) == [[0, 1]])
+    #expect(try steps("chains/padded_5").map(\.operators) == [[0], [1], [2]])
+    var bytes = try GoldenVectors.bytes("chains/padded_17")
+    let model = try Model(bytes: bytes)
+    let value = try #require(
+      model.graph.tensors.first { $0.type == .int8 && $0.isConstant && $0.elementCount == 1 && $0.shape == [1] })
+    guard case .file(let range) = value.source else {
+      Issue.record("the pad value is not in the file")
+      return
+    }
+    bytes[range.lowerBound] ^= 1
+    #expect(try Interpreter(model: Model(bytes: bytes)).stepEntries.map(\.operators) == [[0], [1]])
+  }
+
   @Test("without fusion every operator is a step, reshapes excepted")
   func noFusion() throws {
     #expect(try steps("models/s7_thermal24x32", fuses: false).count == 9)

@@ -1,15 +1,19 @@
 import CInferenceKernels
 
 /// How much memory an interpreter may take: 1.35 times what cannot be avoided (the file's weights and the arena's live-set
-/// bound) and an allowance of 256 KiB. Everything counts: packed weights, arena, constants, scratch and the plan itself.
+/// bound) and 256 KiB. Everything counts: packed weights, arena, constants, scratch and the plan itself.
 struct MemoryBudget: Equatable, Sendable {
   let byteCount: Int
+
+  init(byteCount: Int) {
+    self.byteCount = byteCount
+  }
 
   /// - Parameters:
   ///   - weightBytes: weights and biases in the file.
   ///   - arenaBoundBytes: the most bytes of tensors that live at the same time.
   init(weightBytes: Int, arenaBoundBytes: Int) {
-    byteCount = (weightBytes + arenaBoundBytes + 256 << 10) * 135 / 100
+    byteCount = (weightBytes + arenaBoundBytes) * 135 / 100 + 256 << 10
   }
 
   /// What a step takes beside its weights: the object, its parameter block, its label.

@@ -538,6 +538,59 @@ def mean_hw(g, x):
     return g.operator("MEAN", [x, g.constant([1, 2])], y, "ReducerOptions", 2, keepDims=False)
 
 
+def random_image(g):
+    rng = g.rng
+    x = g.activation([int(pick(rng, 1, 1, 2)), int(rng.integers(3, 20)), int(rng.integers(3, 20)), int(rng.integers(1, 34))])
+    g.inputs.append(x)
+    return x
+
+
+def dilated(g):
+    """A dilation as converters write it: to batches, a convolution, perhaps a table, and back to space."""
+    rng = g.rng
+    x = random_image(g)
+    b, h, w, c = g.shape(x)
+    blocks = [int(rng.integers(1, 4)), int(rng.integers(1, 4))]
+    pads = []
+    for size, block in zip((h, w), blocks):
+        before = int(rng.integers(0, 5))
+        pads.append([before, -(size + before) % block + block * int(rng.integers(0, 3))])
+    rows, columns = ((size + sum(pad)) // block for size, pad, block in zip((h, w), pads, blocks))
+    y = g.operator("SPACE_TO_BATCH_ND", [x, g.constant(blocks), g.constant(pads)],
+                   g.like(x, [b * blocks[0] * blocks[1], rows, columns, c]), "SpaceToBatchNDOptions", 2)
+    y = conv(g, y, depthwise=rng.random() < 0.3, friendly=True)
+    if rng.random() < 0.4:
+        y = unary(g, y)
+    out, crops = [b], []
+    for size, block in zip(g.shape(y)[1:3], blocks):
+        before = int(rng.integers(0, min(3, size * block))) if rng.random() < 0.4 else 0
+        after = int(rng.integers(0, min(3, size * block - before))) if rng.random() < 0.6 else 0
+        crops.append([before, after])
+        out.append(size * block - before - after)
+    y = g.operator("BATCH_TO_SPACE_ND", [y, g.constant(blocks), g.constant(crops)],
+                   g.like(y, out + g.shape(y)[-1:]), "BatchToSpaceNDOptions", 2)
+    return [binary(g, y) if rng.random() < 0.5 else y]
+
+
+def padded(g):
+    """PAD, now and then with a value that is not the zero point, before what reads it."""
+    rng = g.rng
+    x = random_image(g)
+    b, h, w, c = g.shape(x)
+    (top, bottom), (left, right) = rng.integers(0, 4, (2, 2)).tolist()
+    amounts = g.constant([[0, 0], [top, bottom], [left, right], [0, 0]])
+    y = g.like(x, [b, h + top + bottom, w + left + right, c])
+    scale, zero_point = g.quantization(x)
+    value = zero_point if rng.random() < 0.5 else int(rng.integers(-128, 128))
+    if rng.random() < 0.6:
+        y = g.operator("PAD", [x, amounts], y, "PadOptions", 2)
+    else:
+        constant = g.tensor([1], INT8, scale, zero_point, np.full(1, value, np.int8))
+        y = g.operator("PADV2", [x, amounts, constant], y, "PadV2Options", 2)
+    z = conv(g, y, depthwise=rng.random() < 0.4)
+    return [z, conv(g, y)] if rng.random() < 0.2 else [z]
+
+
 def two_inputs(g):
     rng = g.rng
     shape = [int(rng.integers(1, 6)) for _ in range(int(rng.integers(1, 7)))]
@@ -555,7 +608,7 @@ def float_borders(g):
     return [g.operator("DEQUANTIZE", [y], g.tensor(g.shape(y), FLOAT32), "DequantizeOptions", 2)]
 
 
-KINDS = [single, single, single, chain, chain, residual, residual, two_inputs, float_borders]
+KINDS = [single, single, single, chain, chain, residual, residual, dilated, padded, two_inputs, float_borders]
 
 
 def random_graph(seed):
