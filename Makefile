@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference compare-inference build lint packages clean
+.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-device check-broken-files bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean bench-idle
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## one guided capture, simulated, all the way to a broker and a receiver
 	@Scripts/install-packages build demo
@@ -31,6 +31,9 @@ FUZZ_SECONDS ?= 120
 fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
 	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)
 
+fuzz-configuration: ## libFuzzer over the configuration's reader: FUZZ_SECONDS=120
+	@Scripts/fuzz-configuration $(FUZZ_SECONDS)
+
 MODELS ?=
 ROUNDS ?= 5
 
@@ -52,8 +55,17 @@ compare-inference: ## fresh random graphs against LiteRT's reference kernels: GR
 bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder
 	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
 
+bench-device: build ## start-up, memory, idle load, stop and check of the device: DEVICE_RUNS=11
+	@Scripts/bench-device .build/release/thermograph $(or $(DEVICE_RUNS),11)
+
+check-broken-files: build ## what check says of ten broken configurations
+	@Scripts/check-broken-files .build/release/thermograph
+
 bench-readers: build ## the tag decoders on 1 MB of reader bytes: READER_RUNS=21
 	@Scripts/bench-readers $(or $(READER_RUNS),21)
+
+bench-idle: build ## the idle daemon's share of a core at 8 sub-pages a second: IDLE_SECONDS=60
+	@Scripts/bench-idle
 
 bench-delivery: ## outbox and drain beside their peers, and the daemon's figures: BENCH_ROUNDS=5 BENCH_MESSAGES=8000
 	@Scripts/install-packages build demo test delivery

@@ -168,21 +168,24 @@ let benchmarks: [Target] =
   ? []
   : [
     .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Screening"],
+      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Inference", "Screening"],
       path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
       name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),
   ]
 
-// libFuzzer brings the `main`; only `make fuzz-inference` asks for this target.
+// libFuzzer brings the `main`; only `make fuzz-inference` and `make fuzz-configuration` ask for these targets.
 let fuzzers: [Target] =
   Context.environment["THERMOGRAPH_FUZZERS"] == nil
   ? []
   : [
     .executableTarget(
       name: "ModelFuzzer", dependencies: ["Inference"], path: "Tests/ModelFuzzer",
-      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
+    .executableTarget(
+      name: "ConfigurationFuzzer", dependencies: ["Configuration", "ConfigurationFiles"],
+      path: "Tests/ConfigurationFuzzer", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
   ]
 
 let package = Package(

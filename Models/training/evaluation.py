@@ -46,7 +46,7 @@ def balanced(raw, truth):
     return max(range(-127, 128), key=lambda q: (raw[truth] >= q).mean() + (raw[~truth] < q).mean())
 
 
-def thresholds(raw, truth, false_positive=0.05, false_negative=0.10, ratio=2.0, captures=20):
+def thresholds(raw, truth, false_positive=0.01, false_negative=0.10, ratio=2.0, captures=20):
     """(lower, upper): above flags at most `false_positive` of the healthy, below misses at most `false_negative` of the
     ill, and either is spoken only where it is `ratio` times as frequent among those it speaks of as among the others,
     on at least `captures` captures. A side that never gets there is left out (-128 and 127)."""

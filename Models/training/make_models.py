@@ -29,7 +29,7 @@ CLEAN = [{"step": "suppress-outliers", "limit": 250}, {"step": "mask-body"},
          {"step": "subtract-mean", "region": "body"}]
 # A body of which 4 x 4 pixels lie within 0.2 degC is covered, or no body: nothing is said of it.
 STRUCTURE = {"step": "require-structure", "size": 4, "range": 20}
-FOLD = [*CLEAN[:2], STRUCTURE, CLEAN[2], {"step": "fold-left-right"}, {"step": "quantise", "divisor": 5, "zero_point": 0}]
+FOLD = [*CLEAN[:2], STRUCTURE, {"step": "erode-body"}, CLEAN[2], {"step": "fold-left-right"}, {"step": "quantise", "divisor": 5, "zero_point": 0}]
 WHOLE = [{"step": "suppress-outliers", "limit": 1000}, {"step": "mask-body"},
          {"step": "subtract-mean", "region": "body"}]
 KALVA_CHAINS = {
@@ -64,6 +64,11 @@ def train(model, x, y, validation, loss, epochs, rate=1e-3, batch=64):
     keep = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
     log = model.fit(x, y, batch_size=batch, epochs=epochs, validation_data=validation, verbose=2, callbacks=[keep])
     return [float(v) for v in log.history["val_loss"]]
+
+
+def shuffled(q):
+    """The representative inputs of a set that is kept class by class: all classes among the first ones."""
+    return q[np.random.default_rng(9).permutation(len(q))]
 
 
 def limit(captures, count):
@@ -247,7 +252,7 @@ def make_quality():
     history = train(model, real(q["train"]), targets("train"), (real(q["validation"]), targets("validation")),
                     ["sparse_categorical_crossentropy"] * 2, 14)
     seconds = time.time() - start
-    content = quantisation.convert(model, q["train"][::7])
+    content = quantisation.convert(model, shuffled(q["train"]))
     reference = quantisation.Reference(content)
     shapes = [(len(FAULTS),), (len(VIEWS),)]
     (validation, order), (test, _) = (by_shape(reference, reference(q[s]), shapes) for s in ("validation", "test"))
@@ -295,12 +300,12 @@ def make_digiscope():
     q = {s: preprocessing.apply(chain, v[0]) for s, v in sets.items()}
     y = {s: target(v[1], v[2]) for s, v in sets.items()}
     model = architectures.digiscope_cnn()
-    keep = np.random.default_rng(1).permutation(len(q["train"]))[:5000]
+    keep = np.random.default_rng(1).permutation(len(q["train"]))[:12000]
     start = time.time()
     history = train(model, real(q["train"][keep]), y["train"][keep], (real(q["validation"]), y["validation"]),
-                    "sparse_categorical_crossentropy", 4)
+                    "sparse_categorical_crossentropy", 6)
     seconds = time.time() - start
-    content = quantisation.convert(model, q["train"][::7])
+    content = quantisation.convert(model, shuffled(q["train"]))
     pick = np.random.default_rng(2).permutation(len(q["test"]))[:1500]
     sets["test"] = tuple(v[pick] for v in sets["test"])
     q["test"], y["test"] = q["test"][pick], y["test"][pick]
@@ -370,10 +375,12 @@ def screening_makers():
     salvi = [*whole, {"step": "resize", "rows": 32, "columns": 32}, {"step": "replicate-channels", "count": 3},
              {"step": "quantise", "divisor": 5, "zero_point": 0}]
     return {
-        "screening-fold": lambda: make_screening("screening-fold", a.screening_fold, FOLD, 10, "screening", TRAINING_CAPTURES),
+        "screening-fold": lambda: make_screening(
+            "screening-fold", a.screening_fold, FOLD, 10, "screening", TRAINING_CAPTURES),
         "salvi-cnn": lambda: make_screening("salvi-cnn", a.salvi_cnn, salvi, 4, "comparison", 8000, 1000),
         "kalva-resnet": lambda: make_screening(
-            "kalva-resnet", a.kalva_resnet, kalva_chain(os.environ.get("KALVA_PREPROCESSING", "z-score")), 4, "comparison", 8000, 1000),
+            "kalva-resnet", a.kalva_resnet, kalva_chain(os.environ.get("KALVA_PREPROCESSING", "z-score")), 4,
+            "comparison", 8000, 1000),
         "bagheri-hosvd": lambda: make_screening("bagheri-hosvd", a.bagheri_features, FOLD, 6, "comparison", 16000),
     }
 

@@ -77,6 +77,15 @@ def body_mask(x):
     return mask, columns - 1 + rounded(offset, count)
 
 
+def erode(mask):
+    """Without the pixels that have a neighbour outside of the body; what lies beyond the frame counts as body."""
+    padded = np.pad(mask, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    kept = mask & padded[:, :-2, 1:-1] & padded[:, 2:, 1:-1] & padded[:, 1:-1, :-2] & padded[:, 1:-1, 2:]
+    if not kept.any(axis=(1, 2)).all():
+        raise Featureless("nothing of the body is left")
+    return kept
+
+
 def flattest(x, mask, size):
     """The smallest range of `size` x `size` pixels that all belong to the body, one a frame; 1 << 40 without such."""
     windows = lambda a: np.lib.stride_tricks.sliding_window_view(a, (size, size), axis=(1, 2))
@@ -136,6 +145,8 @@ def _step(x, mask, midline, step):
         return (x, *body_mask(x))
     if kind == "fill-background":
         return np.where(mask, x, step["value"]), mask, midline
+    if kind == "erode-body":
+        return x, erode(mask), midline
     if kind == "require-structure":
         if (flattest(x, mask, step["size"]) < step["range"]).any():
             raise Structureless(f"{step['size']} x {step['size']} pixels of the body within {step['range']} centikelvin")

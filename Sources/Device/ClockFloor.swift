@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// Two things are known without a network: this release was made after `releaseSeconds`, and time was already at what
 /// a trusted source said in an earlier run, which a file keeps.
-package final class ClockFloor: Sendable {
+final class ClockFloor: Sendable {
   /// 2026-11-01T00:00:00Z, to be moved with every release.
   static let releaseSeconds: Int64 = 1_793_491_200
   /// A trusted time this much newer than the file's is worth a write.

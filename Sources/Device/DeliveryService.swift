@@ -56,7 +56,7 @@ package actor DeliveryService: Service {
   private var wakeNanoseconds: UInt64?
   private var statusToken = DeliveryService.firstStatusToken
   private var security = "none"
-  private let clockFloor: ClockFloor?
+  private let clockFloorSeconds: (@Sendable (Timestamp) -> Int64)?
   private var isWindowOpen = true
   /// The round trip that `doctor` waits for.
   private var probe: LineRoundTrip?
@@ -64,9 +64,9 @@ package actor DeliveryService: Service {
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
-    clockFloor: ClockFloor? = nil
+    clockFloorSeconds: (@Sendable (Timestamp) -> Int64)? = nil
   ) throws {
-    self.clockFloor = clockFloor
+    self.clockFloorSeconds = clockFloorSeconds
     self.outbox = outbox
     self.topics = topics
     self.identity = identity
@@ -436,7 +436,7 @@ package actor DeliveryService: Service {
   /// The broker speaks the will when the connection breaks; it carries the number of the connection it belongs to.
   private func linkWithWill() -> LinkSettings {
     var settings = link
-    settings.clockFloorSeconds = clockFloor?.seconds(at: time.now()) ?? 0
+    if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds(time.now()) }
     do {
       settings.will = try message(
         StatusMessage(

@@ -11,6 +11,9 @@ import Storage
 // What watches over the device and answers for it: watchdog, control socket, readiness.
 
 extension DeviceRuntime {
+  /// The tables of the configuration that make a session's policy.
+  static let sessionTables: Set<String> = ["session", "gates", "alerts", "patients"]
+
   package static var processID: Int32 { getpid() }
 
   /// What supervision looks at.
@@ -29,6 +32,14 @@ extension DeviceRuntime {
 
   /// In the order of start: they stop before everything they watch.
   func supervision(_ parts: Supervised) -> [any Service] {
+    // The roster is read again at each reload: its rows may have changed though its path has not.
+    live.onChange(of: Self.sessionTables, always: true) { [logger] settings in
+      do {
+        parts.events.send(.policy(try SessionService.Policy(settings, logger: logger)))
+      } catch {
+        logger.error("the session keeps its rules and roster", metadata: ["reason": "\(error)"])
+      }
+    }
     let deadline = StopDeadline(logger: logger)
     let reporter = DeviceReporter(parts: parts, live: live)
     let control = ControlService(
@@ -166,16 +177,25 @@ struct DeviceReporter: Sendable {
   }
 
   private func addDelivery(to report: inout DeviceReport) async {
-    do {
-      let accounts = try await parts.outbox.accounts()
-      for deliveryClass in DeliveryClass.allCases {
-        let waiting = accounts.backlog(deliveryClass)
-        report.outbox.waiting[deliveryClass.name] = waiting.rows
-        report.outbox.waitingBytes += waiting.bytes
-        report.outbox.quarantined += accounts[deliveryClass, .quarantined].rows
+    do throws(OutboxError) {
+      let monitor = DeliveryMonitor(outbox: parts.outbox, delivery: parts.delivery, time: parts.time)
+      let snapshot = try await monitor.snapshot()
+      for figures in snapshot.classes {
+        report.outbox.waiting[figures.deliveryClass.name] = figures.depth.rows
+        report.outbox.waitingBytes += figures.depth.bytes
+        report.outbox.quarantined += figures.quarantined.rows
+        if let oldest = figures.oldestSeconds {
+          report.outbox.oldestSeconds = max(report.outbox.oldestSeconds ?? 0, oldest)
+        }
       }
-      report.outbox.storedBytes = accounts.total.bytes
-      report.outbox.quotaBytes = live.settings.outbox.maximumBytes
+      report.outbox.storedBytes = snapshot.usedBytes
+      report.outbox.quotaBytes = snapshot.outbox.quotaBytes
+      report.line.state = snapshot.line.state.rawValue
+      report.line.broker = snapshot.line.broker
+      report.line.protection = snapshot.line.protection
+      report.line.seconds = snapshot.line.seconds
+      report.line.lastFailure = snapshot.line.lastFailure.map { "\($0)" }
+      report.line.certificateDays = snapshot.line.certificateDays
     } catch {
       report.configuration.faults.append("the outbox does not answer: \(error)")
     }

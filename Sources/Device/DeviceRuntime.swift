@@ -105,7 +105,8 @@ package struct DeviceRuntime {
         identity: .init(
           firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
           certificatePath: settings.broker.certificateFile, plaintextAllowed: settings.broker.allowPlaintext),
-        time: time, generator: SystemRandomNumberGenerator(), logger: logger, clockFloor: clockFloor)
+        time: time, generator: SystemRandomNumberGenerator(), logger: logger,
+        clockFloorSeconds: { clockFloor.seconds(at: $0) })
     } else {
       logger.notice("no broker is configured; captures stay in the outbox")
     }

@@ -12,7 +12,7 @@ package final class LiveSettings: Sendable {
   private struct State {
     var settings: Settings
     var needRestart: [String] = []
-    var observers: [(tables: Set<String>, observer: Observer)] = []
+    var observers: [(tables: Set<String>, always: Bool, observer: Observer)] = []
   }
 
   private let folder: ConfigurationFolder
@@ -30,10 +30,12 @@ package final class LiveSettings: Sendable {
   /// Changes that wait for a restart, one line each.
   package var needRestart: [String] { state.withLock { $0.needRestart } }
 
-  /// - Parameter tables: of the configuration, of which `observer` takes over every live key. A live key of a table that
-  ///   nobody takes over counts as needing a restart.
-  package func onChange(of tables: Set<String>, _ observer: @escaping Observer) {
-    state.withLock { $0.observers.append((tables, observer)) }
+  /// - Parameters:
+  ///   - tables: of the configuration, of which `observer` takes over every live key. A live key of a table that nobody
+  ///     takes over counts as needing a restart.
+  ///   - always: call it at every reload: a key may name a file whose content has changed.
+  package func onChange(of tables: Set<String>, always: Bool = false, _ observer: @escaping Observer) {
+    state.withLock { $0.observers.append((tables, always, observer)) }
   }
 
   /// Reads the files again. With one mistake in them nothing changes, and the error holds every mistake.
@@ -52,7 +54,7 @@ package final class LiveSettings: Sendable {
       state.needRestart = changes.filter { !$0.isLive }.map(\.short)
       let report = ReloadReport(applied: changes.filter(\.isLive).map(\.short), needRestart: state.needRestart)
       let changed = Set(changes.filter(\.isLive).map(\.table))
-      let observers = state.observers.filter { !$0.tables.isDisjoint(with: changed) }.map(\.observer)
+      let observers = state.observers.filter { $0.always || !$0.tables.isDisjoint(with: changed) }.map(\.observer)
       return (report, observers, settings)
     }
     for observer in observers { observer(settings) }

@@ -13,7 +13,12 @@ struct ServiceDoctor: Sendable {
   let delivery: DeliveryService?
 
   func findings(_ parts: [DoctorPart]) async -> [DoctorFinding] {
-    let report = await reporter.report()
+    var report = await reporter.report()
+    // Just started: a sub-page may take a second at the slowest rate.
+    for _ in 0..<50 where report.camera.health == .starting {
+      try? await Task.sleep(for: .milliseconds(100))
+      report = await reporter.report()
+    }
     var findings: [DoctorFinding] = []
     for part in parts { findings.append(await finding(part, report)) }
     return findings

@@ -18,6 +18,7 @@ import Thermography
 actor SessionService: Service {
   /// What happened to the one session that there can be.
   enum Change: Sendable {
+    /// A session began, or goes on after its own patient's tag.
     case opened
     /// A capture is on disk.
     case saved(captureID: RandomIdentifier, Assessment)
@@ -205,7 +206,7 @@ actor SessionService: Service {
 
   private func present(_ tag: KnownTag) async {
     // Room may have come back since the last capture: delivery frees it without a word.
-    if machine.patient == nil { await feed(await parts.store.isFull() ? .storageFull : .storageFree) }
+    if !machine.isSessionOpen { await feed(await parts.store.isFull() ? .storageFull : .storageFree) }
     await feed(.tagPresented(tag))
     if tag.role == .patient, !tag.isEnrolled {
       await alert(.unknownTag, "a tag that the roster does not name was presented")
@@ -216,7 +217,7 @@ actor SessionService: Service {
     lastRefusal = nil
     switch request {
     case .capture(let patient):
-      guard machine.patient == nil else { return .refused(reason: SessionRefusal.sessionUnderWay.sentence) }
+      guard !machine.isSessionOpen else { return .refused(reason: SessionRefusal.sessionUnderWay.sentence) }
       guard let tag = tags.patient(patient) else {
         return .refused(reason: "\(patient) is not a patient's id; the roster has it for staff")
       }
@@ -252,9 +253,9 @@ actor SessionService: Service {
     var pending = [event]
     while !pending.isEmpty {
       let next = pending.removeFirst()
-      let before = machine.sessionID
+      let wasUnderWay = machine.isUnderWay
       let actions = machine.handle(next, atNanoseconds: time.now().monotonicNanoseconds, using: &generator)
-      if before == nil, machine.sessionID != nil { parts.changed(.opened) }
+      if !wasUnderWay, machine.isUnderWay { parts.changed(.opened) }
       for action in actions { await perform(action, leadingTo: &pending) }
     }
     watch()
@@ -320,6 +321,13 @@ actor SessionService: Service {
         // Cancelled: a newer alarm took its place.
       }
     }
+  }
+}
+
+extension SessionMachine {
+  /// A session is open and knows whose turn it is.
+  fileprivate var isUnderWay: Bool {
+    if case .awaitingPatient = phase { false } else { sessionID != nil }
   }
 }
 

@@ -81,7 +81,7 @@ import Testing
       "thermograph.toml:6:1: unknown key session.level; expected it in [log]; did you mean \"log.level\"?"),
     Example(
       "[helth]\ninterval_seconds = 10",
-      "thermograph.toml:5:2: unknown table [helth]; expected one of [device] [paths] [camera] [reader] [patients] [session] [gates] [screening] [quality] [outbox] [broker] [lines] [health] [log] [simulation]; did you mean \"health\"?"
+      "thermograph.toml:5:2: unknown table [helth]; expected one of [device] [paths] [camera] [reader] [patients] [session] [gates] [screening] [quality] [outbox] [broker] [lines] [panel] [alerts] [health] [log] [simulation]; did you mean \"health\"?"
     ),
     Example(
       "[screening.model]\nid = 1",

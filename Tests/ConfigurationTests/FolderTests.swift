@@ -95,6 +95,8 @@ import Testing
           + "thermograph.toml",
         "hardware/boards/test.toml:3:1: unknown key camera.buss; expected one of bus, address, bus_speed_khz; did you "
           + "mean \"bus\"?",
+        "thermograph.toml:9:1: lines has an offset and no chip to count it on; expected chip in [lines], or the line's "
+          + "name",
       ])
   }
 

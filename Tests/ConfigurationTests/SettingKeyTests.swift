@@ -88,8 +88,13 @@ import Testing
       let main = try scratch.write(text)
       let fault = scratch.read().faults.first { $0.what.hasPrefix(path + " ") }
       #expect(fault?.place.file == main && fault?.place.line == line, "\(path) = \(value) was taken")
-      let isList = if case .items = key.shape { true } else { false }
-      #expect(fault?.expected == key.shape.expectation || key.table == "session" || isList)
+      // A fault inside a list says what the element should have been.
+      let isList =
+        switch key.shape {
+        case .items, .choices: true
+        default: false
+        }
+      #expect(fault?.expected == key.shape.expectation || isList)
     }
   }
 
@@ -112,6 +117,7 @@ import Testing
         [paths]
         state_directory = "/a \\"b\\" \\\\ \\u00e9"
         [lines]
+        chip = "gpiochip0"
         button = 4
         led = "GPIO27"
         [outbox]

@@ -16,12 +16,7 @@ import Testing
 
   private func start(_ kind: ReaderKind, _ table: String = "") async throws -> Bench {
     let workspace = try Workspace()
-    let shim = workspace.folder + "/i2c-shim.so"
-    let source = Workspace.repository + "/Tests/EndToEndTests/Fixtures/i2c-shim.c"
-    let compiled = try await Program.run(
-      ["-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl", "-lpthread"], executable: "/usr/bin/cc",
-      in: workspace.folder)
-    try #require(compiled.status == 0, "\(compiled.errors)")
+    let shim = try await SensorShim(in: workspace.folder)
     let broker = try Broker(in: workspace.folder)
     try await broker.start()
     let port = workspace.folder + "/run/reader"
@@ -35,14 +30,9 @@ import Testing
         "session": "acclimatisation_seconds = 0\nposition_seconds = 0\nretakes_per_view = 0",
         "camera": "frames_averaged = 2",
       ])
-    let sensor = Workspace.repository + "/Hardware/sensors/melexis-example"
     let device = try Program(
-      Program.thermograph, ["run", "--config", configuration], in: workspace.folder,
-      environment: [
-        "LD_PRELOAD": shim, "I2C_SHIM_EEPROM": sensor + "/eeprom.txt", "I2C_SHIM_FRAME_0": sensor + "/frame-0.txt",
-        "I2C_SHIM_FRAME_1": sensor + "/frame-1.txt", "I2C_SHIM_LOG": workspace.folder + "/i2c-shim.log",
-      ])
-    try await device.waitForErrors(containing: " ready", seconds: 60)
+      Program.thermograph, ["run", "--config", configuration], in: workspace.folder, environment: shim.environment)
+    try await device.waitForErrors(containing: "ready", seconds: 60)
     return Bench(
       workspace: workspace, broker: broker, reader: reader, device: device,
       receiver: try workspace.startReceiver(port: broker.port, until: 1))

@@ -309,7 +309,7 @@ import Testing
     var bench = Bench(quick(), waiting: (1...1000).map { makeItem($0) })
     bench.connect()
     bench.answerAll()
-    #expect(bench.largestLookAhead <= 64)
+    #expect(bench.largestLookAhead <= DeliveryMachine.lookAhead)
     #expect(bench.delivered == Array(1...1000))
   }
 }

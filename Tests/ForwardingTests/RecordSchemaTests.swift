@@ -49,7 +49,12 @@ import Testing
         camera: "MLX90640", cameraSerial: "0123456789ab", lens: "55x35", distanceCentimetres: 50, emissivity: 0.98,
         reflectedTemperatureCelsius: 20, refreshRateHz: 8, framesAveraged: 16, sensorTemperatureCelsius: 28,
         supplyVolts: 3.3, settling: false, interpolatedPixels: 0),
-      gates: [], verdict: verdict(), images: [],
+      gates: [], verdict: verdict(),
+      images: [
+        .init(
+          name: "master.png", kind: .master, mediaType: "image/png", bytes: 2000,
+          sha256: String(repeating: "c", count: 64))
+      ],
       durations: .init(acquisitionMilliseconds: 4000, edgeMilliseconds: 2),
       versions: .init(firmware: "0", configurationSHA256: digest, modelSHA256: digest))
     try change(&record)
@@ -91,7 +96,7 @@ import Testing
         QualityGate(
           code: .lens, value: 0.5, limit: 0.8, unit: "Cel", severity: .soft, passed: false, sentence: "Wipe it.")
       ]
-      record.images = [
+      record.images += [
         .init(
           name: "occlusion.png", kind: .occlusion, mediaType: "image/png", bytes: 900,
           sha256: String(repeating: "b", count: 64), label: OcclusionMap.label)

@@ -24,7 +24,7 @@ struct RosterTests {
     #expect(entry.reference.text == "ward-7-0042" && entry.consent == [.capture, .upload])
     #expect(entry.note == "left, the \"old\" ward")
     let second = roster.tag(fingerprint: try reference(Self.two))
-    #expect(second == KnownTag(reference: try reference(Self.two), role: .operator, isEnrolled: true))
+    #expect(second == KnownTag(reference: try reference(Self.two), role: .operator, isEnrolled: true, consent: []))
   }
 
   @Test func aTagOutsideTheRosterIsAPatientUnderItsFingerprint() throws {

@@ -18,6 +18,8 @@ struct SessionRun {
   static let fitter = KnownTag(reference: reference("fitter"), role: .technician)
   static let stranger = KnownTag(reference: reference("stranger"), isEnrolled: false)
 
+  static let someID = RandomIdentifier("00000000-0000-4000-8000-000000000000") ?? never()
+
   static func reference(_ text: String) -> PatientReference {
     guard let reference = PatientReference(text) else { preconditionFailure("a test's reference must be valid") }
     return reference
@@ -71,7 +73,7 @@ struct SessionRun {
   }
 
   private func event(_ happening: Happening) -> SessionEvent {
-    let id = captureID ?? RandomIdentifier("00000000-0000-4000-8000-000000000000") ?? Self.never()
+    let id = captureID ?? Self.someID
     return switch happening {
     case .tag(let tag): .tagPresented(tag)
     case .removed: .tagRemoved

@@ -42,6 +42,23 @@ import Testing
     }
   }
 
+  /// The mean of the body is then free of the edge, and the fold of its pairs.
+  @Test func erosionTakesTheEdgeAway() throws {
+    var picture = (0..<768).map { (6..<26).contains($0 % 32) ? 30400 : 29500 }
+    for row in 0..<24 { picture[row * 32 + 6] = 30000 }
+    func chain(_ steps: [PreprocessingStep]) throws -> [Int8] {
+      try PreprocessingChain(
+        steps: [.maskBody] + steps + [.subtractMean(.body), .quantise(divisor: 1, zeroPoint: 0)]
+      ).apply(toCentikelvin: picture).tensor
+    }
+    // 24 of 480 pixels are 400 cooler: the mean lies 20 lower.
+    #expect(try chain([])[32 + 15] == 20)
+    #expect(try chain([.erodeBody])[32 + 15] == 0)
+    #expect(throws: PreprocessingError.self) {
+      try PreprocessingChain(steps: [.erodeBody, .quantise(divisor: 5, zeroPoint: 0)])
+    }
+  }
+
   @Test func stepNeedsTheBodyAndSensibleNumbers() {
     #expect(throws: PreprocessingError.self) {
       try PreprocessingChain(steps: [.requireStructure(size: 4, range: 20), .quantise(divisor: 5, zeroPoint: 0)])

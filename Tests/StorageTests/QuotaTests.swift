@@ -94,6 +94,66 @@ import Testing
     await outbox.close()
   }
 
+  @Test(arguments: [OutboxQuota.OnFull.refuse, .dropOldestImage])
+  func aClassHasALimitOfItsOwn(onFull: OutboxQuota.OnFull) async throws {
+    let scratch = try ScratchDirectory()
+    var configuration = try configuration(scratch, onFull: onFull)
+    configuration.quota.bytesByClass = [.image: 200_000, .event: 20_000]
+    let outbox = try Outbox(configuration, time: clock)
+    var refusals: [QuotaRefusal] = []
+    for index in 1...6 {
+      let capture = makeCapture(UInt64(index), at: clock.now(), imageBytes: [50_000])
+      if let refusal = try await quotaRefusal(of: capture, by: outbox) { refusals.append(refusal) }
+    }
+    #expect(try await outbox.accounts().total(.image).bytes <= 200_000)
+    let records = try await outbox.accounts().total(.capture).rows
+    let dropped = try await outbox.figures().counters[.image].dropped
+    if onFull == .refuse {
+      #expect(records == 3 && refusals.count == 3 && dropped == 0)
+      #expect(refusals.allSatisfy { $0.limit == .classBytes && $0.deliveryClass == .image })
+    } else {
+      #expect(records == 6 && refusals.isEmpty && dropped == 3)
+      #expect(try await gaps(outbox).count { $0.reason == .dropped } == 3)
+    }
+    // The whole outbox is a fifth full; events have a limit of their own, alerts have none.
+    await #expect(throws: OutboxError.self) {
+      try await outbox.enqueue(.event([UInt8](repeating: 1, count: 20_000), created: clock.now()))
+    }
+    _ = try await outbox.enqueue(.alert([UInt8](repeating: 1, count: 30_000), created: clock.now()))
+    await outbox.close()
+  }
+
+  @Test func countersSayWhatBecameOfEveryMessage() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch), time: clock)
+    let stored = try await outbox.enqueue(makeCapture(1, at: clock.now()))
+    let alert = try await outbox.enqueue(.alert([1], created: clock.now()))
+    for _ in 0..<3 { try await outbox.enqueue(.health([2], created: clock.now())) }
+    clock.advance(seconds: 7)
+    #expect(try await outbox.figures().oldest[.capture]?.monotonicNanoseconds == 1_000_000_000_000)
+    var settlement = Settlement()
+    settlement.awaitingReceipt = [stored.itemIDs[0]]
+    settlement.delivered = [alert]
+    settlement.quarantined = [.init(id: stored.itemIDs[1], reason: "test")]
+    try await outbox.settle(settlement)
+    // A message without a receipt is still the oldest of its class.
+    #expect(try await outbox.figures().oldest[.capture]?.monotonicNanoseconds == 1_000_000_000_000)
+    let record = try await outbox.item(stored.itemIDs[0]).item
+    let entry = Receipt.Entry(
+      captureID: try #require(record.captureID), name: OutboxItem.recordName,
+      sha256: Hexadecimal.text(of: record.sha256))
+    for _ in 0..<2 { _ = try await outbox.apply(Receipt(receiver: "r", entries: [entry])) }
+    let figures = try await outbox.figures()
+    let counters = figures.counters
+    #expect(counters[.capture].enqueued == 1 && counters[.capture].delivered == 1 && counters[.capture].receipted == 1)
+    #expect(counters[.image].enqueued == 2 && counters[.image].quarantined == 1 && counters[.image].delivered == 0)
+    #expect(counters[.alert].delivered == 1 && counters[.alert].receipted == 0)
+    #expect(counters[.health].enqueued == 3 && counters[.health].dropped == 2)
+    #expect(figures.oldest[.capture] == nil && figures.oldest[.image] != nil)
+    #expect(figures.sync.commits > 0 && figures.sync.buckets.reduce(0, +) == figures.sync.commits)
+    await outbox.close()
+  }
+
   @Test func rowsAreBoundedPerClass() async throws {
     let scratch = try ScratchDirectory()
     let outbox = try Outbox(configuration(scratch, rows: 3), time: clock)

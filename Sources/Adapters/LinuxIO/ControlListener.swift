@@ -96,13 +96,13 @@ package final class ControlListener: Sendable {
   package init(
     path: String, limits: ControlLimits = ControlLimits(), handler: @escaping Handler
   ) throws(SystemCallError) {
-    let listener = OwnedDescriptor(
-      takingOver: try systemCall("bind", on: path) { clinux_listen_unix(path, 0o660, 8) })
+    let listener = ListeningSocket(
+      OwnedDescriptor(takingOver: try systemCall("bind", on: path) { clinux_listen_unix(path, 0o660, 8) }))
     let shared = ControlListenerShared(wake: try WakeSignal(), listener: listener, path: path)
     self.shared = shared
     thread = Mutex(
       try NamedThread("control") {
-        var loop = ControlListenerLoop(shared: shared, limits: limits, handler: handler)
+        var loop = ControlListenerLoop(shared: shared, listener: listener, limits: limits, handler: handler)
         loop.run()
       })
   }
@@ -112,6 +112,7 @@ package final class ControlListener: Sendable {
     guard let thread = thread.withLock({ $0.take() }) else { return }
     shared.stop()
     thread.join()
+    shared.closeListener()
     unlink(shared.path)
   }
 
@@ -120,16 +121,29 @@ package final class ControlListener: Sendable {
   }
 }
 
+/// Closed with the last reference: those whom nobody has accepted yet are cut off then.
+private final class ListeningSocket: Sendable {
+  let descriptor: OwnedDescriptor
+
+  init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
+
+  var number: Int32 { descriptor.number }
+}
+
 private final class ControlListenerShared: Sendable {
   let wake: WakeSignal
-  let listener: OwnedDescriptor
   let path: String
+  private let listener: Mutex<ListeningSocket?>
   private let isStopping = Atomic(false)
 
-  init(wake: WakeSignal, listener: consuming OwnedDescriptor, path: String) {
+  init(wake: WakeSignal, listener: ListeningSocket, path: String) {
     self.wake = wake
-    self.listener = listener
+    self.listener = Mutex(listener)
     self.path = path
+  }
+
+  func closeListener() {
+    listener.withLock { $0 = nil }
   }
 
   var mustStop: Bool { isStopping.load(ordering: .acquiring) }
@@ -162,6 +176,7 @@ private final class ControlConnection {
 /// The body of the listener's thread.
 private struct ControlListenerLoop {
   let shared: ControlListenerShared
+  let listener: ListeningSocket
   let limits: ControlLimits
   let handler: ControlListener.Handler
   private var connections: [ControlConnection] = []
@@ -169,8 +184,12 @@ private struct ControlListenerLoop {
   private var pausedUntil: UInt64 = 0
   private static let pauseMilliseconds: UInt64 = 20
 
-  init(shared: ControlListenerShared, limits: ControlLimits, handler: @escaping ControlListener.Handler) {
+  init(
+    shared: ControlListenerShared, listener: ListeningSocket, limits: ControlLimits,
+    handler: @escaping ControlListener.Handler
+  ) {
     self.shared = shared
+    self.listener = listener
     self.limits = limits
     self.handler = handler
   }
@@ -181,7 +200,7 @@ private struct ControlListenerLoop {
     while !shared.mustStop {
       var descriptors = [pollfd(fd: shared.wake.number, events: Int16(POLLIN), revents: 0)]
       let isPaused = now < pausedUntil
-      descriptors.append(pollfd(fd: isPaused ? -1 : shared.listener.number, events: Int16(POLLIN), revents: 0))
+      descriptors.append(pollfd(fd: isPaused ? -1 : listener.number, events: Int16(POLLIN), revents: 0))
       for connection in connections {
         let hasAnswer = connection.answer.state.withLock { !$0.waiting.isEmpty }
         let events = connection.isReading ? POLLIN : hasAnswer ? POLLOUT : 0
@@ -203,7 +222,7 @@ private struct ControlListenerLoop {
   }
 
   private mutating func accept() {
-    let number = clinux_accept(shared.listener.number)
+    let number = clinux_accept(listener.number)
     guard number >= 0 else {
       // Out of descriptors, or the client gave up meanwhile.
       pausedUntil = now + Self.pauseMilliseconds

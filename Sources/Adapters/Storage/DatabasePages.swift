@@ -14,22 +14,29 @@ struct DatabasePages: ~Copyable {
   private let log: Int32
   private let filePages: Int
   /// Where the versions of a page lie in the log, oldest first.
-  private var logged: [Int: [Int]] = [:]
+  private let logged: [Int: [Int]]
   /// The highest page number of file and log.
-  private(set) var pageCount: Int
+  let pageCount: Int
 
   /// Opens both files for reading; one that is absent is an empty one.
   init(path: String) throws(OutboxError) {
-    file = open(path, O_RDONLY | O_CLOEXEC)
+    // Values first, properties last: a value that cannot be copied must not be left half made by an error.
+    let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 || errno == ENOENT else { throw .file(path: path, operation: "open for recovery", code: errno) }
-    log = open(path + "-wal", O_RDONLY | O_CLOEXEC)
+    let log = open(path + "-wal", O_RDONLY | O_CLOEXEC)
     let size = file >= 0 ? lseek(file, 0, SEEK_END) : 0
-    filePages = min(Self.maximumPages, (Int(size) + Self.pageBytes - 1) / Self.pageBytes)
-    pageCount = filePages
+    let filePages = min(Self.maximumPages, (Int(size) + Self.pageBytes - 1) / Self.pageBytes)
+    var logged: [Int: [Int]] = [:]
+    var pageCount = filePages
     for frame in log >= 0 ? WriteAheadLog(descriptor: log)?.frames ?? [] : [] {
       logged[frame.page, default: []].append(frame.offset)
       pageCount = max(pageCount, frame.page)
     }
+    self.file = file
+    self.log = log
+    self.filePages = filePages
+    self.logged = logged
+    self.pageCount = pageCount
   }
 
   deinit {

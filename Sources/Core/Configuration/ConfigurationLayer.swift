@@ -26,12 +26,16 @@ extension ConfigurationReading {
   ///   - layers: In the order of their effect: board profile, main file, drop-ins.
   ///   - mainFile: Named where a required key is missing.
   ///   - syntaxFaults: What was found while the layers were made.
-  package init(layers: [ConfigurationLayer], mainFile: String, syntaxFaults: [ConfigurationFault] = []) {
+  ///   - retired: Keys of earlier releases that files may still hold.
+  package init(
+    layers: [ConfigurationLayer], mainFile: String, syntaxFaults: [ConfigurationFault] = [],
+    retired: [RetiredKey] = RetiredKey.all
+  ) {
     self.init(faults: syntaxFaults)
     files = layers.map(\.file)
     for key in SettingKey.all { origins[key.path] = .builtIn }
     var faulty: Set<String> = []
-    for layer in layers { faulty.formUnion(read(layer, mainFile: mainFile)) }
+    for layer in layers { faulty.formUnion(read(layer, mainFile: mainFile, retired: retired)) }
     deriveDefaults()
     let isPartial = layers.contains(where: \.isPartial)
     if !isPartial {
@@ -50,9 +54,9 @@ extension ConfigurationReading {
   }
 
   /// - Returns: The known keys whose value is wrong.
-  private mutating func read(_ layer: ConfigurationLayer, mainFile: String) -> Set<String> {
+  private mutating func read(_ layer: ConfigurationLayer, mainFile: String, retired: [RetiredKey]) -> Set<String> {
     guard case .table(let entries) = layer.root.content else { return [] }
-    var reader = LayerReader(role: layer.role)
+    var reader = LayerReader(role: layer.role, retired: retired)
     for entry in entries { reader.readTopLevel(entry, into: &self) }
     // Without a version a later program could not tell what an old file meant.
     if layer.file == mainFile, !reader.hasSchema, !layer.isPartial {
@@ -92,6 +96,7 @@ extension LocatedValue {
 /// Reads one layer's tables by the table of keys.
 private struct LayerReader {
   let role: ConfigurationLayer.Role
+  let retired: [RetiredKey]
   var hasSchema = false
   var faulty: Set<String> = []
 
@@ -108,7 +113,7 @@ private struct LayerReader {
     case "profile" where role == .boardProfile:
       // Description for people and for `doctor`: texts that set nothing.
       break
-    case let name where Self.tables.contains(name):
+    case let name where Self.tables.contains(name) || retired.contains { $0.table == name }:
       guard case .table(let entries) = entry.value.content else {
         reading.faults.append(
           ConfigurationFault(
@@ -132,7 +137,11 @@ private struct LayerReader {
   }
 
   private mutating func readKey(_ entry: LocatedValue.Entry, table: String, into reading: inout ConfigurationReading) {
-    let path = table + "." + entry.key
+    var path = table + "." + entry.key
+    if let old = retired.first(where: { $0.path == path }) {
+      guard let successor = takeOver(old, entry, into: &reading) else { return }
+      path = successor
+    }
     guard let key = Self.byPath[path] else {
       reading.faults.append(unknown(entry, table: table))
       return
@@ -152,6 +161,29 @@ private struct LayerReader {
         ConfigurationFault(
           at: error.place, "\(path) \(error.what)", expected: error.expected, suggestion: error.suggestion))
     }
+  }
+
+  /// Notes a key of an earlier release.
+  /// - Returns: the key that its value is for; nil when it has no effect or its successor is set already.
+  private func takeOver(
+    _ old: RetiredKey, _ entry: LocatedValue.Entry, into reading: inout ConfigurationReading
+  ) -> String? {
+    guard let successor = old.successor else {
+      reading.notices.append(
+        ConfigurationFault(at: entry.keyPlace, "\(old.path) has no effect since \(old.since)", expected: "it removed"))
+      return nil
+    }
+    if case .file(let place) = reading.origins[successor], place.file == entry.keyPlace.file {
+      reading.faults.append(
+        ConfigurationFault(
+          at: entry.keyPlace, "\(old.path) is the former name of \(successor), which line \(place.line ?? 0) gives too",
+          expected: "\(successor) alone"))
+      return nil
+    }
+    reading.notices.append(
+      ConfigurationFault(
+        at: entry.keyPlace, "\(old.path) is called \(successor) since \(old.since)", expected: "\(successor)"))
+    return successor
   }
 
   private func unknown(_ entry: LocatedValue.Entry, table: String?) -> ConfigurationFault {

@@ -146,7 +146,7 @@ extension SettingKey {
   private static let outboxKeys = table("outbox") { t in
     key(t + "key_file", \.outbox.keyFile, .secret, "key that seals what waits")
     key(t + "older_key_file", \.outbox.olderKeyFile, .secret, "key before that one; what it sealed is sealed anew")
-    key(t + "maximum_bytes", \.outbox.maximumBytes, .integer(16_777_216...1_099_511_627_776), "quota", .live)
+    key(t + "maximum_bytes", \.outbox.maximumBytes, .integer(16_777_216...1_099_511_627_776), "quota")
     key(
       t + "maximum_image_bytes", \.outbox.maximumImageBytes, .integer(1_048_576...1_099_511_627_776),
       "of images; unset: the quota's")
@@ -156,9 +156,9 @@ extension SettingKey {
     key(t + "maximum_messages", \.outbox.maximumMessages, .integer(100...10_000_000), "undelivered, of one class")
     key(
       t + "free_space_floor_bytes", \.outbox.freeSpaceFloorBytes, .integer(0...1_099_511_627_776),
-      "left free on the file system", .live)
-    key(t + "on_full", \.outbox.onFull, .choice, "when the quota is reached", .live)
-    key(t + "retention_days", \.outbox.retentionDays, .integer(0...3650), "of delivered captures", .live)
+      "left free on the file system")
+    key(t + "on_full", \.outbox.onFull, .choice, "when the quota is reached")
+    key(t + "retention_days", \.outbox.retentionDays, .integer(0...3650), "of delivered captures")
   }
 
   private static let brokerKeys = table("broker") { t in
@@ -181,7 +181,7 @@ extension SettingKey {
       "of a metered line; alerts are not held")
     key(t + "window_messages", \.broker.windowMessages, .integer(1...100), "in flight")
     key(t + "part_size_bytes", \.broker.partSizeBytes, .integer(1024...16_777_216), "larger payloads are cut")
-    key(t + "pacing_messages_per_second", \.broker.pacingMessagesPerSecond, .integer(1...1000), "at most", .live)
+    key(t + "pacing_messages_per_second", \.broker.pacingMessagesPerSecond, .integer(1...1000), "at most")
     key(t + "connect_timeout_seconds", \.broker.connectTimeoutSeconds, .integer(1...120), "TLS included")
     key(t + "retry_minimum_seconds", \.broker.retryMinimumSeconds, .integer(1...3600), "between attempts")
     key(t + "retry_maximum_seconds", \.broker.retryMaximumSeconds, .integer(1...3600), "between attempts")
@@ -233,7 +233,7 @@ extension SettingKey {
 
   private static let serviceKeys =
     table("health") { t in
-      key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages", .live)
+      key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages")
       key(t + "prometheus_file", \.health.prometheusFile, .text(.absolutePath), "for node_exporter; unset: none")
     }
     + table("log") { t in

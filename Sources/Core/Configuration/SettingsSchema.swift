@@ -11,7 +11,7 @@ package enum SettingsSchema {
     for (name, keys) in grouped {
       var table: [(String, JSONText)] = [
         ("type", .string("object")), ("additionalProperties", .boolean(false)),
-        ("properties", .object(keys.map { ($0.name, property($0)) })),
+        ("properties", .object(keys.map { ($0.name, property($0)) } + retired(in: name))),
       ]
       let required = keys.filter(\.isRequired)
       if !required.isEmpty { table.append(("required", .array(required.map { .string($0.name) }))) }
@@ -38,6 +38,16 @@ package enum SettingsSchema {
       }
     }
     return tables
+  }
+
+  /// Editors strike them through.
+  private static func retired(in table: String) -> [(String, JSONText)] {
+    RetiredKey.all.filter { $0.table == table }.map { key in
+      let instead = key.successor.map { "called \($0)" } ?? "without effect"
+      return (
+        key.name, .object([("deprecated", .boolean(true)), ("description", .string("\(instead) since \(key.since)"))])
+      )
+    }
   }
 
   private static func property(_ key: SettingKey) -> JSONText {

@@ -56,7 +56,7 @@ package struct DeliveryMachine: Sendable {
   }
 
   /// Descriptions read at a time for a class.
-  static let lookAhead = 256
+  package static let lookAhead = 256
   /// What topic, properties and headers of a PUBLISH may take.
   static let packetReserveBytes = 1024
   /// Refusals of one message for its own sake before it is set aside.

@@ -32,6 +32,26 @@ package struct BodyMask: Sendable, Equatable {
     doubledMidline = plane.columns - 1 + FixedPoint.rounded(offset, dividedBy: count)
   }
 
+  private init(rows: Int, columns: Int, pixels: [Bool], doubledMidline: Int) {
+    self.rows = rows
+    self.columns = columns
+    self.pixels = pixels
+    count = pixels.count { $0 }
+    self.doubledMidline = doubledMidline
+  }
+
+  /// Without the pixels that have a neighbour above, below, left or right outside of the body: those of the edge are
+  /// part skin, part room. What lies beyond the frame counts as body. The midline stays; nil when nothing is left.
+  func eroded() -> BodyMask? {
+    let kept = pixels.indices.map { pixel in
+      let (row, column) = (pixel / columns, pixel % columns)
+      return pixels[pixel] && (row == 0 || pixels[pixel - columns]) && (row == rows - 1 || pixels[pixel + columns])
+        && (column == 0 || pixels[pixel - 1]) && (column == columns - 1 || pixels[pixel + 1])
+    }
+    let mask = BodyMask(rows: rows, columns: columns, pixels: kept, doubledMidline: doubledMidline)
+    return mask.count > 0 ? mask : nil
+  }
+
   /// The last bin of the lower class; the first of equals. Nil when one bin holds all.
   private static func otsuThreshold(of bins: [Int]) -> Int? {
     var histogram = Array(repeating: 0, count: binCount)

@@ -85,6 +85,8 @@ private struct PreprocessingCheck {
     case .maskBody:
       guard levels == nil else { return "mask-body needs temperatures, before they are scaled" }
       hasMask = true
+    case .erodeBody:
+      guard hasMask else { return "erode-body needs mask-body before it" }
     case .requireStructure(let size, let range):
       guard hasMask else { return "require-structure needs mask-body before it" }
       guard (2...8).contains(size) && (1...1000).contains(range) else {

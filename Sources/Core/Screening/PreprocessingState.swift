@@ -27,6 +27,9 @@ struct PreprocessingState {
       let mask = try BodyMask(of: planes[0])
       body = mask
       foundBody = mask
+    case .erodeBody:
+      guard let eroded = body?.eroded() else { throw .featureless }
+      body = eroded
     case .requireStructure(let size, let range):
       guard let body, let place = body.flatPlace(in: planes[0], size: size, range: range) else { return }
       throw .structureless(row: place.row, column: place.column)

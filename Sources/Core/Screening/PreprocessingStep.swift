@@ -13,6 +13,8 @@ package enum PreprocessingStep: Sendable, Equatable {
   case suppressOutliers(limit: Int)
   /// Finds the body: pixels above Otsu's threshold on a histogram of 250 bins of 10 centikelvin from the minimum.
   case maskBody
+  /// Takes the pixels of the edge out of the body: they are part skin, part room.
+  case erodeBody
   /// Changes nothing; refuses a thermogram in which `size` x `size` pixels of the body lie within less than `range`
   /// centikelvin: no bare skin is so flat, so something covers it, or it was painted over.
   case requireStructure(size: Int, range: Int)
@@ -50,6 +52,7 @@ extension PreprocessingStep: Decodable {
     switch name {
     case "suppress-outliers": self = .suppressOutliers(limit: try integer(.limit))
     case "mask-body": self = .maskBody
+    case "erode-body": self = .erodeBody
     case "require-structure":
       self = .requireStructure(size: try integer(.size), range: try integer(.range))
     case "subtract-mean": self = .subtractMean(try container.decode(Region.self, forKey: .region))

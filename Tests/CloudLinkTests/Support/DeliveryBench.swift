@@ -15,14 +15,18 @@ final class DeviceBench: Sendable {
   let directory: URL
   let outbox: Outbox
   let topics: TopicSchema
-  private let time: SystemClock
+  private let time: any TimeSource
   private let task = Mutex<Task<Void, any Error>?>(nil)
+  private let service = Mutex<DeliveryService?>(nil)
 
-  init() throws {
+  /// - Parameters:
+  ///   - name: of the device, its client identifier too.
+  ///   - time: its clock; the machine's own when nil.
+  init(_ name: String = "unit-1", time clock: (any TimeSource)? = nil) throws {
     directory = FileManager.default.temporaryDirectory.appending(path: "device-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    time = try SystemClock()
-    topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
+    time = try clock ?? SystemClock()
+    topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier(name))
     let bytes = (0..<SealingKey.byteCount).map { _ in UInt8.random(in: 0...255) }
     guard let key = SealingKey(bytes: bytes, digests: OpenSSLDigests()) else {
       throw MosquittoBroker.Fault(description: "no key")
@@ -40,13 +44,21 @@ final class DeviceBench: Sendable {
   func start(
     _ port: UInt16, version: ProtocolVersion = .mqtt5, confirm: ConfirmationMode = .receipt, window: Int = 20
   ) throws {
-    var link = LinkSettings.plain(port)
+    var link = LinkSettings.plain(port, topics.device.text)
     link.protocolVersion = version
     try start(link, confirm: confirm, window: window)
   }
 
-  /// Starts delivery with pauses short enough for a test.
-  func start(_ settings: LinkSettings, confirm: ConfirmationMode = .receipt, window: Int = 20) throws {
+  /// Pauses short enough for a test.
+  static let shortPauses = ReconnectBackoff.Configuration(
+    minimumMilliseconds: 20, maximumMilliseconds: 300, lossSpreadMilliseconds: 100, steadySeconds: 1,
+    refusedFloorMilliseconds: 50)
+
+  /// Starts delivery.
+  func start(
+    _ settings: LinkSettings, confirm: ConfirmationMode = .receipt, window: Int = 20,
+    backoff: ReconnectBackoff.Configuration = shortPauses, clockFloorSeconds: Int64? = nil
+  ) throws {
     var link = settings
     link.inFlightMaximum = window + 2
     link.keepAliveSeconds = 5
@@ -54,19 +66,26 @@ final class DeviceBench: Sendable {
     let configuration = DeliveryConfiguration(
       confirm: confirm, window: window, messagesPerSecond: 100_000, acknowledgementTimeoutSeconds: 3,
       receiptTimeoutSeconds: 3, settlementDelayMilliseconds: 20,
-      backoff: ReconnectBackoff.Configuration(
-        minimumMilliseconds: 20, maximumMilliseconds: 300, lossSpreadMilliseconds: 100, steadySeconds: 1,
-        refusedFloorMilliseconds: 50))
+      backoff: backoff)
     var logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
+    var floor: (@Sendable (Timestamp) -> Int64)?
+    if let clockFloorSeconds { floor = { _ in clockFloorSeconds } }
     let service = try DeliveryService(
       outbox: outbox, topics: topics, configuration: configuration, link: link,
       identity: DeliveryService.Identity(
         firmware: "test", models: [], configurationSHA256: "", certificatePath: nil,
         plaintextAllowed: false),
-      time: time, generator: SystemRandomNumberGenerator(), logger: logger)
+      time: time, generator: SystemRandomNumberGenerator(), logger: logger,
+      clockFloorSeconds: floor)
     let started = Task { try await service.run() }
     task.withLock { $0 = started }
+    self.service.withLock { $0 = service }
+  }
+
+  /// How the line stands.
+  func line() async throws -> LineFigures? {
+    await service.withLock { $0 }?.figures()
   }
 
   /// Stops delivery, as SIGTERM does.

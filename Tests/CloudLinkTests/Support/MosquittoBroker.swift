@@ -69,6 +69,11 @@ final class MosquittoBroker: Sendable {
     running.waitUntilExit()
   }
 
+  /// Has the broker read its access rules again.
+  func reload() {
+    if let processIdentifier { Foundation.kill(processIdentifier, SIGHUP) }
+  }
+
   var log: String {
     (try? String(contentsOf: directory.appending(path: "mosquitto.log"), encoding: .utf8)) ?? "(no log)"
   }

@@ -135,7 +135,11 @@ static int present_failure(void) {
 static int transact(struct i2c_rdwr_ioctl_data *data) {
   transactions++;
   const char *hang = getenv("I2C_SHIM_HANG");
-  while (hang != NULL && transactions >= strtoul(hang, NULL, 10)) sleep(1);
+  if (hang != NULL && transactions >= strtoul(hang, NULL, 10)) {
+    // The bus hangs, not the rest of the process.
+    pthread_mutex_unlock(&lock);
+    for (;;) sleep(1);
+  }
   int failure = scripted_failure();
   if (failure == 0) failure = present_failure();
   if (failure != 0) {
