@@ -168,7 +168,7 @@ let benchmarks: [Target] =
   ? []
   : [
     .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Screening"],
+      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Inference", "Screening"],
       path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
       name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],

@@ -1,4 +1,5 @@
 import Glibc
+import Inference
 import Screening
 import Thermography
 
@@ -11,9 +12,9 @@ enum VerdictBenchmarks {
     }
     let network = try screeningNetwork("Models/screening-fold")
     let assessor = Assessor(network: network)
-    let torso = thermogram()
+    let torso = try thermogram("Models/screening-fold/golden/frames.npy")
     guard assessor.assess(torso, conditions: conditions).verdict.probability != nil else {
-      throw BenchmarkError(description: "the drawn torso does not reach the network; its gates fail")
+      throw BenchmarkError(description: "the golden frame does not reach the network; its gates fail")
     }
     var pipeline = CapturePipeline(
       converter: TemperatureConverter(Calibration(eeprom)), defects: eeprom.defectivePixels)
@@ -21,7 +22,7 @@ enum VerdictBenchmarks {
     return BenchmarkSuite(
       name: "A capture after its last sub-page",
       benchmarks: [
-        // The recorded frames show no person, so the picture that is judged is a drawn one; both sub-pages of the last
+        // The recorded frames show no person, so the picture that is judged is one of the model's golden frames; both sub-pages of the last
         // frame are counted.
         Benchmark(name: "last sub-page to verdict", unit: "capture", unitsPerRun: 1, goalMilliseconds: 5) { times in
           var sum = 0.0
@@ -66,15 +67,11 @@ enum VerdictBenchmarks {
     return conditions
   }
 
-  /// A cylinder before a wall, a little warmer at one side.
-  private static func thermogram() -> Thermogram {
-    var state: UInt64 = 3
-    let celsius = (0..<768).map { pixel -> Float in
-      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      let noise = 0.05 * (Float(state >> 40) / Float(1 << 23) - 1)
-      let across = (Float(pixel % 32) - 15.5) / 11
-      guard pixel / 32 >= 3, abs(across) <= 1 else { return 22 + noise }
-      return 33 - 1.5 * across * across + (across < 0 ? 0.4 : 0) + noise
+  /// The first of the frames.
+  private static func thermogram(_ path: String) throws -> Thermogram {
+    let array = try NumPyArray(file: bytes(path))
+    let celsius = array.bytes.withUnsafeBytes { bytes in
+      (0..<768).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
     }
     return Thermogram(
       celsius: celsius, standardErrorCelsius: [Float](repeating: 0.05, count: 768),

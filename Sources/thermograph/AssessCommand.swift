@@ -111,6 +111,7 @@ struct AssessCommand: ParsableCommand {
     else {
       throw CommandFailure("\(thermogram): \(array.element.rawValue) of shape \(array.shape); expected <f4 [N, 24, 32]")
     }
+    guard array.elementCount > 0 else { throw CommandFailure("\(thermogram): no samples; expected at least one") }
     let values = array.bytes.withUnsafeBytes { bytes in
       (0..<array.elementCount).map {
         Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))

@@ -1,5 +1,6 @@
 import Forwarding
 import Foundation
+import Inference
 import Provenance
 import Screening
 import Storage
@@ -58,11 +59,11 @@ import Thermography
     let models = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "Models").path
     let network = try ModelFolder(path: models + "/screening-fold", digests: OpenSSLDigests()).screeningNetwork()
-    // A warm block before a cooler wall, warmer at one side.
+    let golden = try NumPyArray(
+      file: [UInt8](Data(contentsOf: URL(filePath: models + "/screening-fold/golden/frames.npy"))))
     let torso = thermogram { celsius in
-      for pixel in 0..<768 {
-        let column = pixel % 32
-        celsius[pixel] = (6...25).contains(column) && pixel / 32 > 3 ? (column < 12 ? 34 : 32) : 21
+      golden.bytes.withUnsafeBytes { bytes in
+        for pixel in 0..<768 { celsius[pixel] = bytes.loadUnaligned(fromByteOffset: 4 * pixel, as: Float.self) }
       }
     }
     let map = try network.occlusionMap(of: torso)

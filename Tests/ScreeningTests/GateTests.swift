@@ -59,8 +59,7 @@ import Testing
       }
     }
     try check(
-      .tooNear, passes: filling(13, from: 2), justFails: filling(30, from: 1), farFails: filling(40, from: 0),
-      margin: 0.04)
+      .tooNear, passes: filling(13, from: 2), justFails: filling(30, from: 1), farFails: skinAlone, margin: 0.04)
   }
 
   @Test func tooFar() throws {
@@ -146,7 +145,7 @@ import Testing
       }
       return frame
     }
-    try check(.lens, passes: fogged(6), justFails: fogged(14), farFails: fogged(40), margin: 0.2)
+    try check(.lens, passes: fogged(6), justFails: fogged(14), farFails: fogged(24), margin: 0.2)
   }
 
   /// A limit, a value at it, one just beyond it and one far beyond it.
@@ -183,9 +182,9 @@ import Testing
     let noisy = torso { $0.noise = 0.6 }
     let room = try #require(value(.ambientRange, AcquisitionConditions(), torso { $0.ambient = 14 }))
     #expect(abs(room - 14) < 0.2)
-    // Uniform noise of 0.6 has a standard deviation of 0.346.
+    // Uniform noise of 0.6 has a standard deviation of 0.346; going by medians overstates it by up to a third.
     let noise = try #require(value(.noise, AcquisitionConditions(), noisy))
-    #expect(abs(noise - 0.346) < 0.08)
+    #expect((0.33...0.5).contains(noise))
     var known = AcquisitionConditions()
     known.ambientCelsius = 20
     known.noiseCelsius = 0.05
@@ -193,13 +192,24 @@ import Testing
     #expect(value(.noise, known, noisy) == 0.05)
   }
 
+  /// The outline cannot be found, the temperatures tell.
+  private let skinAlone = (0..<768).map { 31 + 2.5 * Float($0 / 32) / 24 }
+
   @Test func aBodyThatFillsTheFrameIsTooNearAndNotNobody() {
-    // Nothing but skin: the outline cannot be found, the temperatures tell.
-    var frame = [Float](repeating: 0, count: 768)
-    for pixel in 0..<768 { frame[pixel] = 31 + 2.5 * Float(pixel / 32) / 24 }
-    #expect(failed(gates(frame)) == [.tooNear])
+    #expect(failed(gates(skinAlone)) == [.tooNear, .lens])
     let wall = [Float](repeating: 31, count: 768)
     #expect(failed(gates(wall)) == [.subjectPresent])
+  }
+
+  @Test func aHotRoomIsABackgroundAndARadiatorIsNoPerson() throws {
+    let tropics = torso {
+      $0.ambient = 30.5
+      $0.skin = 34
+    }
+    #expect(failed(gates(tropics)) == [.ambientRange])
+    let radiator = (0..<768).map { $0 / 32 > 12 && $0 % 32 > 20 ? Float(55) : 21 }
+    let gate = try #require(gates(radiator).first { $0.code == .subjectPresent })
+    #expect(!gate.passed && gate.value < gate.limit)
   }
 
   @Test func severalFaultsAreAllNamed() {

@@ -1,15 +1,15 @@
 import Thermography
 
-/// Where a model's score changes when a patch of the thermogram is covered: where the model reacted, not where disease
+/// Where a model's score changes when a patch of the thermogram is brought to the subject's mean: where the model reacted, not where disease
 /// is. For a doctor, never for a patient.
 package struct OcclusionMap: Sendable, Hashable {
   /// What must stand with every such picture.
   package static let label = "where the model reacted, not where disease is"
-  /// Side of the covered square, and the step from one to the next, in pixels.
+  /// Side of the changed square, and the step from one to the next, in pixels.
   package static let patchSide = 4
   package static let stride = 2
 
-  /// 768 grey levels, row-major: 255 where covering changed the score most, 0 where it changed nothing. Relative to
+  /// 768 grey levels, row-major: 255 where a patch changed the score most, 0 where it changed nothing. Relative to
   /// `peakChange`, so two maps cannot be compared by their brightness.
   package let grey: [UInt8]
   /// The largest mean change of the raw int8 output over the patches that cover a pixel; 0 when nothing changed it.
@@ -23,13 +23,14 @@ package struct OcclusionMap: Sendable, Hashable {
 }
 
 extension ScreeningNetwork {
-  /// Covers patch after patch with the subject's mean temperature and runs the network each time: some 165 runs.
+  /// Brings patch after patch of the subject to the subject's mean temperature, fine structure kept, and runs the
+  /// network each time: at most 165 runs.
   ///
-  /// - Throws: when the thermogram has no score, or a covered one has none.
+  /// - Throws: when the thermogram has no score, or a changed one has none.
   package func occlusionMap(of thermogram: Thermogram) throws(ScreeningError) -> OcclusionMap {
     let celsius = thermogram.celsius
     guard let subject = SubjectMeasurements(celsius: celsius), subject.isPresent else {
-      throw .thermogram("no subject stands out; there is nothing to cover")
+      throw .thermogram("no subject stands out; there is nothing to explain")
     }
     let score = Int(try rawScore(of: celsius))
     let (rows, columns) = (SubjectMeasurements.rows, SubjectMeasurements.columns)
@@ -40,9 +41,12 @@ extension ScreeningNetwork {
         let patch = (0..<OcclusionMap.patchSide * OcclusionMap.patchSide).map { index in
           (top + index / OcclusionMap.patchSide) * columns + left + index % OcclusionMap.patchSide
         }
-        var covered = celsius
-        for pixel in patch { covered[pixel] = Float(subject.subjectCelsius) }
-        let change = abs(Double(Int(try rawScore(of: covered)) - score))
+        let mean = patch.reduce(Float(0)) { $0 + celsius[$1] } / Float(patch.count)
+        // Less than half of it is subject: nothing to take away.
+        guard Double(mean) > subject.backgroundCelsius + subject.contrastCelsius / 2 else { continue }
+        var changed = celsius
+        for pixel in patch { changed[pixel] += Float(subject.subjectCelsius) - mean }
+        let change = abs(Double(Int(try rawScore(of: changed)) - score))
         for pixel in patch {
           sums[pixel] += change
           counts[pixel] += 1

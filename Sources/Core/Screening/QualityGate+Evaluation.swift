@@ -48,8 +48,11 @@ private struct GateList {
   mutating func addSubject(_ subject: SubjectMeasurements?) {
     guard let subject else { return add(.subjectPresent, 0, atLeast: limits.contrastMinimumCelsius, "Cel") }
     let isPresent = subject.isPresent && subject.contrastCelsius >= limits.contrastMinimumCelsius
+    // What stands out and cannot be a person (a radiator, a picture in kelvin) is no contrast of a subject.
+    let isNoPerson = !subject.isPresent && subject.contrastCelsius >= limits.contrastMinimumCelsius
     add(
-      .subjectPresent, subject.contrastCelsius, limits.contrastMinimumCelsius, "Cel", passed: isPresent,
+      .subjectPresent, isNoPerson ? 0 : subject.contrastCelsius, limits.contrastMinimumCelsius, "Cel",
+      passed: isPresent,
       key: isPresent ? "passed" : "failed")
     if isPresent {
       let centre = Double(SubjectMeasurements.columns - 1) / 2

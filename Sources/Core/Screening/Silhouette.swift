@@ -20,22 +20,62 @@ struct Silhouette {
 
   var fillsFrame: Bool { count == SubjectMeasurements.pixels }
 
+  /// The outline, or the whole frame where the warm region stands out too little because all of it is body.
+  ///
+  /// - Parameters:
+  ///   - celsius: 768 finite values.
+  ///   - ordered: those that were measured, sorted; at least one.
+  static func find(in celsius: [Float], ordered: [Float]) -> Silhouette? {
+    guard let region = Silhouette(celsius: celsius, floor: ordered[ordered.count * 3 / 100] - coldMarginCelsius)
+    else { return filling(ordered) }
+    let remainder = celsius.count - region.count
+    if remainder <= celsius.count / 10 {
+      // What was cut off may be something cold in the picture, and the room be inside: look once more without it.
+      let coolest = region.inside.indices.filter { region.inside[$0] }.map { celsius[$0] }.min() ?? 0
+      let floor = coolest - coldMarginCelsius
+      if let second = Silhouette(celsius: celsius, floor: floor), second.count < region.count,
+        second.contrast(celsius, floor: floor) >= roomContrastCelsius
+      {
+        return second
+      }
+    }
+    let floor = ordered[0]
+    if remainder >= minimumPixels, region.contrast(celsius, floor: floor) >= clearContrastCelsius { return region }
+    return filling(ordered) ?? region
+  }
+
+  /// A warm region that stands out by so much is no part of a larger body, degC.
+  private static let clearContrastCelsius: Float = 2.5
+  /// No two parts of one body differ by so much, degC.
+  private static let roomContrastCelsius: Float = 4
+
+  /// Mean inside less mean outside, degC; colder than `floor` counts as it.
+  private func contrast(_ celsius: [Float], floor: Float) -> Float {
+    var sums: (inside: Float, outside: Float) = (0, 0)
+    for (value, isInside) in zip(celsius.lazy.map({ max($0, floor) }), inside) {
+      if isInside { sums.inside += value } else { sums.outside += value }
+    }
+    guard count < celsius.count else { return 0 }
+    return sums.inside / Float(count) - sums.outside / Float(celsius.count - count)
+  }
+
   /// A body so near that nothing else is in the picture, by its temperatures alone: nearly all as warm as skin, and
   /// more uneven than a warm wall. nil when it is not so.
   static func filling(_ ordered: [Float]) -> Silhouette? {
     let low = ordered[ordered.count / 20]
     let high = ordered[ordered.count * 9 / 10]
     guard low >= 26, high >= 29, high <= 40, (1...6).contains(high - low) else { return nil }
-    return Silhouette(inside: [Bool](repeating: true, count: ordered.count), count: ordered.count)
+    let pixels = SubjectMeasurements.pixels
+    return Silhouette(inside: [Bool](repeating: true, count: pixels), count: pixels)
   }
 
   /// nil when nothing is warm enough to be a region of at least `minimumPixels`.
   ///
   /// - Parameters:
   ///   - celsius: 768 finite values.
-  ///   - ordered: those that were measured, sorted; at least one.
-  init?(celsius: [Float], ordered: [Float]) {
-    let floor = max(ordered[ordered.count * 3 / 100] - Self.coldMarginCelsius, -100)
+  ///   - floor: what is colder counts as it, degC.
+  private init?(celsius: [Float], floor: Float) {
+    let floor = max(floor, -100)
     let ceiling = max(Self.hotCelsius, floor)
     var centikelvin: [Int] = []
     centikelvin.reserveCapacity(celsius.count)

@@ -12,7 +12,7 @@ package struct SubjectMeasurements: Sendable, Equatable {
   package var isPresent = false
   /// Mean of the subject above the background, degC; without a subject, what stands out most.
   package var contrastCelsius = 0.0
-  /// Median of everything that is not the subject, degC; the frame's 5th percentile where hardly anything is left.
+  /// Median of what is not the subject, degC; the frame's 5th percentile where hardly anything is left.
   package var backgroundCelsius = 0.0
   /// The room as the background shows it, degC; nil where too little of it is seen.
   package var roomCelsius: Double?
@@ -70,7 +70,7 @@ package struct SubjectMeasurements: Sendable, Equatable {
     noiseCelsius = texture.noiseCelsius
     let ordered = (measured.isEmpty ? celsius : zip(celsius, measured).filter(\.1).map(\.0)).sorted()
     guard ordered.count >= Self.pixels / 2 else { return nil }
-    guard let silhouette = Silhouette.filling(ordered) ?? Silhouette(celsius: celsius, ordered: ordered) else {
+    guard let silhouette = Silhouette.find(in: celsius, ordered: ordered) else {
       contrastCelsius = Double(ordered[ordered.count - 1 - ordered.count / 20] - ordered[ordered.count / 20])
       return
     }
@@ -79,7 +79,13 @@ package struct SubjectMeasurements: Sendable, Equatable {
     let body = celsius.indices.filter { inside[$0] && isMeasured($0) }.map { celsius[$0] }.sorted()
     let skin = body.prefix { $0 <= Self.skinMaximumCelsius }
     let outside = silhouette.surroundings.filter(isMeasured).map { celsius[$0] }.sorted()
-    backgroundCelsius = outside.count >= 16 ? Self.percentile(outside[...], 0.5) : Self.percentile(ordered[...], 0.05)
+    if outside.count >= 16 {
+      backgroundCelsius = Self.percentile(outside[...], 0.5)
+    } else {
+      // Too little of it is free of the subject's edge: what lies outside at all, or the cold end.
+      let rest = celsius.indices.filter { !inside[$0] && isMeasured($0) }.map { celsius[$0] }.sorted()
+      backgroundCelsius = rest.count >= 8 ? Self.percentile(rest[...], 0.5) : Self.percentile(ordered[...], 0.05)
+    }
     if outside.count >= 48 { roomCelsius = backgroundCelsius }
     guard skin.count >= Silhouette.minimumPixels else {
       contrastCelsius = Self.mean(body[...]) - backgroundCelsius
