@@ -327,7 +327,7 @@ actor SessionService: Service {
 extension SessionMachine {
   /// A session is open and knows whose turn it is.
   fileprivate var isUnderWay: Bool {
-    if case .awaitingPatient = phase { false } else { sessionID != nil }
+    if case .awaitingPatient = phase { false } else { isSessionOpen }
   }
 }
 
