@@ -95,13 +95,6 @@ package struct DeviceRuntime {
         drawsOcclusionMap: settings.screening.occlusionMap),
       assessor: try loadAssessor(network: network, limits: policy.limits, digests: digests), events: events, time: time,
       generator: SystemRandomNumberGenerator(), logger: logger)
-    live.onChange(of: ["session", "gates", "patients", "alerts"]) { [logger] settings in
-      do {
-        events.send(.policy(try SessionService.Policy(settings, logger: logger)))
-      } catch {
-        logger.error("the session keeps its settings: the roster cannot be read", metadata: ["reason": "\(error)"])
-      }
-    }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
     var delivery: DeliveryService?

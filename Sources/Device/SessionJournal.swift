@@ -12,7 +12,7 @@ struct SessionJournal: Sendable {
   private static let maximumBytes = 64 << 10
 
   /// What the file holds.
-  struct Entry: Sendable, Equatable, Codable {
+  struct Page: Sendable, Equatable, Codable {
     static let schema = "thermograph.session-journal.v1"
 
     var schema = Self.schema
@@ -41,8 +41,8 @@ struct SessionJournal: Sendable {
   /// Writes the open session down, durably.
   func write(_ checkpoint: SessionCheckpoint, at now: Timestamp) throws {
     guard let path else { return }
-    let entry = Entry(written: now, checkpoint: checkpoint)
-    try BoundedFile.replace(path, with: [UInt8](CanonicalJSON.encoder().encode(entry)), mode: 0o600)
+    let page = Page(written: now, checkpoint: checkpoint)
+    try BoundedFile.replace(path, with: [UInt8](CanonicalJSON.encoder().encode(page)), mode: 0o600)
   }
 
   /// The session is closed.
@@ -53,15 +53,15 @@ struct SessionJournal: Sendable {
 
   /// The session that was open when the process ended, or nil. A file that is no journal is an error: somebody must
   /// look at it, and it must not stand in the way either.
-  func read() throws -> Entry? {
+  func read() throws -> Page? {
     guard let path else { return nil }
     guard let bytes = try contents(of: path) else { return nil }
     do {
-      let entry = try JSONDecoder().decode(Entry.self, from: Data(bytes))
-      guard entry.schema == Entry.schema else {
-        throw FileError(path: path, reason: "has schema \(entry.schema); expected \(Entry.schema)")
+      let page = try JSONDecoder().decode(Page.self, from: Data(bytes))
+      guard page.schema == Page.schema else {
+        throw FileError(path: path, reason: "has schema \(page.schema); expected \(Page.schema)")
       }
-      return entry
+      return page
     } catch let error as FileError {
       throw error
     } catch {

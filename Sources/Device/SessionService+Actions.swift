@@ -96,8 +96,10 @@ extension SessionService {
     let subject = SubjectMeasurements(
       celsius: zip(picture.image.celsius, picture.image.valid).map { $1 ? $0 : coldest },
       measured: picture.image.valid)
+    // A single picture is four times as noisy as the average of sixteen: its noise says nothing of the capture's.
     let gates = QualityGate.evaluate(
-      subject: subject, conditions: AcquisitionConditions(picture), limits: limits, sentences: assessor.sentences)
+      subject: subject, conditions: AcquisitionConditions(picture), limits: limits, sentences: assessor.sentences
+    ).filter { $0.code != .noise && $0.code != .checkerboard }
     control.change { $0.gates = gates }
     parts.picture(picture, gates)
     guard case .acclimatising = machine.phase, let subject, subject.isPresent else { return }

@@ -206,7 +206,7 @@ actor SessionService: Service {
 
   private func present(_ tag: KnownTag) async {
     // Room may have come back since the last capture: delivery frees it without a word.
-    if machine.patient == nil { await feed(await parts.store.isFull() ? .storageFull : .storageFree) }
+    if !machine.isSessionOpen { await feed(await parts.store.isFull() ? .storageFull : .storageFree) }
     await feed(.tagPresented(tag))
     if tag.role == .patient, !tag.isEnrolled {
       await alert(.unknownTag, "a tag that the roster does not name was presented")
@@ -217,7 +217,7 @@ actor SessionService: Service {
     lastRefusal = nil
     switch request {
     case .capture(let patient):
-      guard machine.patient == nil else { return .refused(reason: SessionRefusal.sessionUnderWay.sentence) }
+      guard !machine.isSessionOpen else { return .refused(reason: SessionRefusal.sessionUnderWay.sentence) }
       guard let tag = tags.patient(patient) else {
         return .refused(reason: "\(patient) is not a patient's id; the roster has it for staff")
       }
@@ -327,7 +327,7 @@ actor SessionService: Service {
 extension SessionMachine {
   /// A session is open and knows whose turn it is.
   fileprivate var isUnderWay: Bool {
-    if case .awaitingPatient = phase { false } else { sessionID != nil }
+    if case .awaitingPatient = phase { false } else { isSessionOpen }
   }
 }
 

@@ -215,7 +215,7 @@ static bool test_dense(tgk_level level, uint64_t seed) {
   int8_t *wanted = malloc(output_count), *got = malloc(output_count);
   int32_t *bias = malloc(4 * outputs), *multiplier = malloc(4 * outputs), *shift = malloc(4 * outputs);
   double *scale = malloc(8 * outputs);
-  fill_random(&g, weights, weight_count, d.weight_zero_point ? -128 : -127);
+  fill_random(&g, weights, weight_count, -127);
   fill_random(&g, input, input_count, -128);
   for (size_t i = 0; i < outputs; i++) {
     bias[i] = between(&g, -30000, 30000);

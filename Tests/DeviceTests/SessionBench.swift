@@ -146,7 +146,7 @@ final class SessionBench {
   func wait(
     _ what: String, _ location: SourceLocation = #_sourceLocation, until condition: () async throws -> Bool
   ) async throws {
-    let deadline = ContinuousClock.now + .seconds(60)
+    let deadline = ContinuousClock.now + .seconds(300)
     while try await !condition() {
       try #require(
         ContinuousClock.now < deadline, "waited in vain until \(what); \(session.control.snapshot)",

@@ -163,7 +163,7 @@ import Testing
     let checkpoint = SessionCheckpoint(
       sessionID: RandomIdentifier(using: &generator), patient: "p", signedBy: nil, views: [.frontal], savedViews: [],
       viewIndex: 0, attempt: 0)
-    let entry = SessionJournal.Entry(written: instant("a", 100, utc: 1000, true), checkpoint: checkpoint)
+    let entry = SessionJournal.Page(written: instant("a", 100, utc: 1000, true), checkpoint: checkpoint)
     #expect(entry.ageSeconds(at: instant("a", 160, utc: 0, false)) == 60)
     #expect(entry.ageSeconds(at: instant("b", 5, utc: 1300, true)) == 300)
     #expect(entry.ageSeconds(at: instant("b", 5, utc: 1300, false)) == nil)

@@ -90,8 +90,9 @@ import Testing
     for phantom in phantoms(.id12la) { await bench.reader.inject(phantom) }
     // Noise, half a frame, a wrong checksum.
     await bench.reader.inject(Array("\u{2}0DE04C2197".utf8) + [0xFF, 0x00, 0x03])
-    await bench.reader.inject(
-      RFIDFrames.em4100([0x0D, 0xE0, 0x4C, 0x21, 0x96], layout: .id12la).map { $0 == 0x36 ? 0x35 : $0 })
+    var damaged = RFIDFrames.em4100([0x0D, 0xE0, 0x4C, 0x21, 0x96], layout: .id12la)
+    damaged[12] = damaged[12] == 0x30 ? 0x31 : 0x30  // the checksum's last digit
+    await bench.reader.inject(damaged)
     try await bench.device.waitForErrors(containing: "reason=unreadable-tag")
     try await Task.sleep(for: .seconds(1))
     #expect(!bench.device.errors.contains("capture started"), "a phantom frame began a capture")

@@ -119,6 +119,11 @@ final class OutboxDatabase {
     }
   }
 
+  /// Gives back what the check and the adding up took: with a backlog they read the whole index.
+  func releaseMemory() throws(OutboxError) {
+    try query("PRAGMA shrink_memory", { _ in }, row: { _ in })
+  }
+
   /// Marks the database as being in use, in the main file and not only in the log, so that a lost log is noticed.
   /// True when the run before did not end in order.
   func beginRun() throws(OutboxError) -> Bool {

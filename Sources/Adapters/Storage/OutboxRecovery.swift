@@ -63,6 +63,7 @@ enum OutboxRecovery {
       let database = try OutboxDatabase(configuration, time: time, generator: generator)
       try database.checkIndex()
       let wasInterrupted = try database.beginRun()
+      try database.releaseMemory()
       guard wasInterrupted, log?.isTorn ?? true else { return (database, nil) }
       let report = RecoveryReport(
         cause: log == nil ? .logMissing : .logTorn, recovered: 0, lost: 0, damagedPath: nil)

@@ -81,23 +81,28 @@ static size_t scratch_size(const tgk_conv_geometry *g) {
   return inputs_size(&plan) + products_size(&plan) + tgk_round_up((size_t)plan.padded_depth, TGK_ALIGNMENT);
 }
 
-/// 2G g (2G)^T of one 3x3 kernel whose taps lie `step` apart.
-static void transform_weights(const int8_t *taps, size_t step, int32_t out[positions]) {
-  int32_t half[4][3];
+enum { pack_step = 8 };
+
+/// 2G g (2G)^T of the 3x3 kernels of `pack_step` inputs, whose taps lie `step` apart; loops that compilers make vectors of.
+static void transform_weights(const int8_t *taps, size_t step, int16_t out[positions][pack_step]) {
+  int16_t half[4][3][pack_step];
   for (int x = 0; x < 3; x++) {
-    const int32_t a = taps[(size_t)x * step], b = taps[(size_t)(3 + x) * step], c = taps[(size_t)(6 + x) * step];
-    half[0][x] = 2 * a;
-    half[1][x] = a + b + c;
-    half[2][x] = a - b + c;
-    half[3][x] = 2 * c;
+    const int8_t *a = taps + (size_t)x * step, *b = taps + (size_t)(3 + x) * step, *c = taps + (size_t)(6 + x) * step;
+    for (int k = 0; k < pack_step; k++) {
+      half[0][x][k] = (int16_t)(2 * a[k]);
+      half[1][x][k] = (int16_t)(a[k] + b[k] + c[k]);
+      half[2][x][k] = (int16_t)(a[k] - b[k] + c[k]);
+      half[3][x][k] = (int16_t)(2 * c[k]);
+    }
   }
-  for (int y = 0; y < 4; y++) {
-    const int32_t a = half[y][0], b = half[y][1], c = half[y][2];
-    out[4 * y] = 2 * a;
-    out[4 * y + 1] = a + b + c;
-    out[4 * y + 2] = a - b + c;
-    out[4 * y + 3] = 2 * c;
-  }
+  for (int y = 0; y < 4; y++)
+    for (int k = 0; k < pack_step; k++) {
+      const int16_t a = half[y][0][k], b = half[y][1][k], c = half[y][2][k];
+      out[4 * y][k] = (int16_t)(2 * a);
+      out[4 * y + 1][k] = (int16_t)(a + b + c);
+      out[4 * y + 2][k] = (int16_t)(a - b + c);
+      out[4 * y + 3][k] = (int16_t)(2 * c);
+    }
 }
 
 static void pack(
@@ -121,11 +126,14 @@ static void pack(
         tgk_wrapping_add(bias ? bias[c] : 0, tgk_wrapping_multiply(sum, -g->input_zero_point)), magnitude,
         multiplier[c], shift[c]);
     int16_t *to = out + (size_t)(c / block) * block_weights(&plan) + (size_t)(c % block) * 2;
-    for (int32_t k = 0; k < plan.depth; k++) {
-      int32_t transformed[positions];
+    for (int32_t k = 0; k < plan.depth; k += pack_step) {
+      int16_t transformed[positions][pack_step];
       transform_weights(row + k, (size_t)plan.depth, transformed);
       for (int p = 0; p < positions; p++)
-        to[((size_t)p * (plan.depth / 2) + (size_t)(k / 2)) * block * 2 + (size_t)(k % 2)] = (int16_t)transformed[p];
+        for (int i = 0; i < pack_step; i += 2)
+          memcpy(
+              to + ((size_t)p * (plan.depth / 2) + (size_t)((k + i) / 2)) * block * 2, &transformed[p][i],
+              2 * sizeof(int16_t));
     }
   }
 }

@@ -29,7 +29,10 @@ package struct SessionMachine: Sendable {
 
   /// The patient of the open session.
   package var patient: PatientReference? { session?.patient }
-  package var sessionID: RandomIdentifier? { session?.id }
+  // Not inlined: Swift 6.3.1 breaks off ("Found outside of lifetime use") when it optimises this in an actor's async
+  // function.
+  @inline(never) package var sessionID: RandomIdentifier? { session?.id }
+  @inline(never) package var isSessionOpen: Bool { session != nil }
   /// The view under way; nil without a session and when all views are done.
   package var view: CaptureView? { session?.view }
   /// Attempts begun at that view.
