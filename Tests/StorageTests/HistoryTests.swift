@@ -14,8 +14,7 @@ import Testing
     scratch = try ScratchDirectory()
     outbox = try Outbox(
       OutboxConfiguration(
-        path: scratch.file("outbox.sqlite"), keys: KeyRing(current: makeKey(4)), retentionSeconds: 30 * 86_400),
-      time: clock)
+        path: scratch.file("outbox.sqlite"), keys: KeyRing(current: makeKey(4)), retentionSeconds: 86_400), time: clock)
   }
 
   @discardableResult
