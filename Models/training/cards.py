@@ -51,7 +51,7 @@ def screening(m):
     lines += ["", "Above is spoken "
               + ("never" if upper == 127 else f"from raw {upper} on")
               + (", below never" if lower == -128 else f", below up to raw {lower}")
-              + ": each only where it is at least twice as frequent among those it speaks of as among the others, and "
+              + ": each only where it is surely (99 %) twice as frequent among those it speaks of as among the others, and "
               "flags at most 1 % of the healthy or misses at most 10 % of the lesions, on the validation set."]
     lines += ["", "By the warming at the surface (tumour and vessels, degC), against all healthy:", "",
               "| warming | captures | AUC | above the threshold |", "|---|---|---|---|"]

@@ -46,17 +46,26 @@ def balanced(raw, truth):
     return max(range(-127, 128), key=lambda q: (raw[truth] >= q).mean() + (raw[~truth] < q).mean())
 
 
-def thresholds(raw, truth, false_positive=0.01, false_negative=0.10, ratio=2.0, captures=20):
+def surely_more(first, second, ratio):
+    """Whether the share of `first` (bool) is at least `ratio` times that of `second`: the lower end of the 99 % interval
+    of the quotient (Katz 1978) is."""
+    a, b = first.sum(), max(second.sum(), 0.5)
+    if a == 0:
+        return False
+    error = np.sqrt(max(1 / a - 1 / len(first) + 1 / b - 1 / len(second), 0))
+    return bool((a / len(first)) / (b / len(second)) * np.exp(-2.58 * error) >= ratio)
+
+
+def thresholds(raw, truth, false_positive=0.01, false_negative=0.10, ratio=2.0):
     """(lower, upper): above flags at most `false_positive` of the healthy, below misses at most `false_negative` of the
-    ill, and either is spoken only where it is `ratio` times as frequent among those it speaks of as among the others,
-    on at least `captures` captures. A side that never gets there is left out (-128 and 127)."""
+    ill, and either is spoken only where it is surely `ratio` times as frequent among those it speaks of as among the
+    others. A side that never gets there is left out (-128 and 127)."""
     healthy, ill = raw[~truth], raw[truth]
-    share = lambda hits: hits.mean()
-    above = [q for q in range(-127, 127) if share(healthy >= q) <= false_positive and (raw >= q).sum() >= captures
-             and share(ill >= q) >= ratio * share(healthy >= q)]
+    above = [q for q in range(-127, 127) if (healthy >= q).mean() <= false_positive
+             and surely_more(ill >= q, healthy >= q, ratio)]
     upper = min(above, default=127)
-    below = [q for q in range(-127, upper) if share(ill <= q) <= false_negative and (raw <= q).sum() >= captures
-             and share(healthy <= q) >= ratio * share(ill <= q)]
+    below = [q for q in range(-127, upper) if (ill <= q).mean() <= false_negative
+             and surely_more(healthy <= q, ill <= q, ratio)]
     return int(max(below, default=-128)), int(upper)
 
 

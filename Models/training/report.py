@@ -206,8 +206,9 @@ def main():
             f"{m['by_warming'][band]['AUC']:.3f}" if band in m["by_warming"] else "-"
             for m in metrics.values() if m["kind"] == "screening") + " |"
           for band in metrics[DEFAULT]["by_warming"]], "",
-        "Below a threshold nothing is said by a model for which a low score never becomes twice as frequent among the "
-        "healthy as among the others; the outcome is then above or uncertain.", "",
+        "A model speaks above or below a threshold only where that is surely (99 %) twice as frequent among those it speaks "
+        "of as among the others. Where a low score never gets there, the outcome is above or uncertain; where neither "
+        "does, it is always uncertain.", "",
         "![ROC and reliability](report/curves.png)", "",
         "## Screening architectures against each other (McNemar, at the threshold with the best balance)",
         "On the captures that all of them were tested on; exact two-sided p.", "",
