@@ -39,7 +39,9 @@ import Testing
       .filter { $0.hasPrefix("warning:") || $0.hasPrefix("error:") || $0.hasPrefix("thermograph:") }
       .map { line in line.firstRange(of: "=").map { String(line[..<$0.lowerBound]) } ?? String(line) }
     let harmless = "warning: camera: sub-pages were missed; the rate is lowered from_hz"
-    #expect(Set(said).subtracting([harmless]) == expected, "\(device.errors)")
+    // The recorded room fails gates, so that a session asks for another attempt, which this end closes.
+    let ended: Set = ["warning: session incomplete reason"]
+    #expect(Set(said).subtracting([harmless]) == expected.union(ended), "\(device.errors)")
     #expect(shim.complaints == nil)
     try workspace.expectNoTraceOfTheTag(Self.tag)
   }
