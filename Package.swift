@@ -147,7 +147,7 @@ let testTargets: [Target] = [
   .executableTarget(
     name: "DeliveryDriver",
     dependencies: [
-      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", "SystemCalls", logging,
+      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging, unixSignals,
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),

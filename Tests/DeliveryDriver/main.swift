@@ -18,7 +18,7 @@ import LinuxIO
 import Logging
 import Provenance
 import Storage
-import SystemCalls
+import UnixSignals
 
 func say(_ line: String) {
   let bytes = Array((line + "\n").utf8)
@@ -114,11 +114,7 @@ func drive() async throws {
       firmware: "test", models: [], configurationSHA256: "", certificatePath: nil, plaintextAllowed: true),
     time: time, generator: SystemRandomNumberGenerator(),
     logger: Logger(label: "driver") { _ in SayingLogHandler() })
-  // Blocked before any thread begins, so that only the wait below takes it.
-  var signals = sigset_t()
-  sigemptyset(&signals)
-  sigaddset(&signals, SIGTERM)
-  pthread_sigmask(SIG_BLOCK, &signals, nil)
+  let terminations = await UnixSignalsSequence(trapping: .sigterm)
   let delivery = Task { try await service.run() }
   let watch = options.values["network"] == "watch" ? try NetworkWatch { service.networkCameUp() } : nil
   let sizes = options.values["images"]?.split(separator: ",").compactMap { Int($0) } ?? [6000, 60_000, 140_000]
@@ -137,33 +133,13 @@ func drive() async throws {
     }
     say("all stored")
   }
-  let end = await ended(by: SIGTERM)
-  _ = end
+  for await _ in terminations { break }
   storing.cancel()
   watch?.stop()
   delivery.cancel()
   try await delivery.value
   await outbox.close()
   say("stopped")
-}
-
-/// Waits for a signal on a thread of its own.
-func ended(by signal: Int32) async -> Int32 {
-  await withCheckedContinuation { continuation in
-    do {
-      _ = try NamedThread("signals") {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, signal)
-        var taken: Int32 = 0
-        sigwait(&signals, &taken)
-        continuation.resume(returning: taken)
-      }
-    } catch {
-      say("failed \(error)")
-      exit(70)
-    }
-  }
 }
 
 do {

@@ -141,6 +141,14 @@ import Testing
     _ = try KeyFile.create(path: path, digests: digests, using: &generator)
     chmod(path, 0o640)
     #expect(throws: KeyFileError(path: path, .mode(0o640))) { try KeyFile.load(path: path, digests: digests) }
+    // A credential's readable group is the mask of systemd's access list; a writable group or readable others are not.
+    #expect(throws: Never.self) { try KeyFile.load(path: path, digests: digests, requirePrivate: false) }
+    for mode in [0o660, 0o604] as [mode_t] {
+      chmod(path, mode)
+      #expect(throws: KeyFileError(path: path, .mode(UInt32(mode)))) {
+        try KeyFile.load(path: path, digests: digests, requirePrivate: false)
+      }
+    }
     chmod(path, 0o600)
     try Data(noise(31, seed: 4)).write(to: URL(fileURLWithPath: path))
     chmod(path, 0o600)

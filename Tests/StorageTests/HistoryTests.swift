@@ -13,7 +13,8 @@ import Testing
   init() throws {
     scratch = try ScratchDirectory()
     outbox = try Outbox(
-      OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: makeKey(4))), time: clock)
+      OutboxConfiguration(
+        path: scratch.file("outbox.sqlite"), keys: KeyRing(current: makeKey(4)), retentionSeconds: 86_400), time: clock)
   }
 
   @discardableResult

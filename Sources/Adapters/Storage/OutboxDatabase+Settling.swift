@@ -20,8 +20,9 @@ package struct ReceiptOutcome: Sendable, Equatable {
 }
 
 extension OutboxDatabase {
-  /// The messages reached their goal: they are removed, or, when they belong to a capture, kept for the retention time. Unknown ids are passed over,
-  /// because an acknowledgement may meet a message that a receipt has freed. Only inside `transaction`.
+  /// The messages reached their goal: they are removed, or, when they belong to a capture, kept for the retention time.
+  /// Unknown ids are passed over, because an acknowledgement may meet a message that a receipt has freed. Only inside
+  /// `transaction`.
   func deliver(_ ids: [Int64]) throws(OutboxError) {
     for id in ids {
       guard let before = try place(of: id), before.state != .delivered else { continue }

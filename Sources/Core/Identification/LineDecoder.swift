@@ -52,9 +52,15 @@ package struct LineDecoder: TagDecoder, Equatable {
   package mutating func decode(_ bytes: UnsafeRawBufferPointer, found: (DecoderEvent) -> Void) {
     var start = 0
     for index in bytes.indices where bytes[index] == 0x0D || bytes[index] == 0x0A {
-      take(UnsafeRawBufferPointer(rebasing: bytes[start..<index]), found: found)
-      if lineByteCount > 0 { finishLine(found: found) }
-      isOverlong = false
+      let piece = UnsafeRawBufferPointer(rebasing: bytes[start..<index])
+      if lineByteCount == 0, !isOverlong, piece.count <= Self.lineLimit {
+        // The whole line lies here: it need not be copied.
+        if !piece.isEmpty { interpret(piece, found: found) }
+      } else {
+        take(piece, found: found)
+        if lineByteCount > 0 { finishLine(found: found) }
+        isOverlong = false
+      }
       start = index + 1
     }
     take(UnsafeRawBufferPointer(rebasing: bytes[start...]), found: found)
@@ -94,24 +100,26 @@ package struct LineDecoder: TagDecoder, Equatable {
     guard !isOverlong, lineByteCount <= Self.lineLimit else {
       return found(.reject(FrameReject(.badLength, byteCount: lineByteCount)))
     }
-    let reason = line.withUnsafeBufferPointer { line -> FrameReject.Reason? in
-      var uid: TagUID?
-      let reason = pattern.read(line, into: &uid)
-      if let uid { found(.reading(TagReading(uid: uid, technology: .text, isSuspect: uid.isBlank))) }
-      return reason
-    }
-    if let reason { found(.reject(FrameReject(reason, byteCount: lineByteCount))) }
+    line.withUnsafeBytes { interpret($0, found: found) }
+  }
+
+  /// Tells what a whole line says.
+  private func interpret(_ line: UnsafeRawBufferPointer, found: (DecoderEvent) -> Void) {
+    var uid: TagUID?
+    let reason = pattern.read(line, into: &uid)
+    if let uid { found(.reading(TagReading(uid: uid, technology: .text, isSuspect: uid.isBlank))) }
+    if let reason { found(.reject(FrameReject(reason, byteCount: line.count))) }
   }
 }
 
 extension LinePattern {
   /// Reads the identity that `line` writes; says why it is none. Allocates nothing.
-  fileprivate func read(_ line: UnsafeBufferPointer<UInt8>, into uid: inout TagUID?) -> FrameReject.Reason? {
+  fileprivate func read(_ line: UnsafeRawBufferPointer, into uid: inout TagUID?) -> FrameReject.Reason? {
     guard line.count > prefix.count + suffix.count else { return .badContent }
     for index in prefix.indices where line[index] != prefix[index] { return .badContent }
     let end = line.count - suffix.count
     for index in suffix.indices where line[end + index] != suffix[index] { return .badContent }
-    let digits = UnsafeBufferPointer(rebasing: line[prefix.count..<end])
+    let digits = UnsafeRawBufferPointer(rebasing: line[prefix.count..<end])
     for digit in digits {
       let isDigit =
         switch number {

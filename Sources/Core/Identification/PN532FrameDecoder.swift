@@ -110,11 +110,6 @@ package struct PN532FrameDecoder: Sendable {
   private mutating func parse(found: (Finding) -> Void) {
     var head = head
     var noise = noiseByteCount
-    func flush() {
-      guard noise > 0 else { return }
-      found(.reject(FrameReject(.noise, byteCount: noise)))
-      noise = 0
-    }
     buffer.withUnsafeBufferPointer { all in
       let bytes = UnsafeBufferPointer(rebasing: all[..<tail])
       while true {
@@ -125,7 +120,7 @@ package struct PN532FrameDecoder: Sendable {
             guard head + 1 < bytes.count, bytes[head + 1] != 0xFF else { break }
           } else {
             noise += 1
-            if noise == Self.noiseReportByteCount { flush() }
+            if noise == Self.noiseReportByteCount { Self.flush(&noise, found) }
           }
           head += 1
         }
@@ -133,16 +128,16 @@ package struct PN532FrameDecoder: Sendable {
         case .needMore:
           return
         case .control(let frame, let byteCount):
-          flush()
+          Self.flush(&noise, found)
           head += byteCount
           found(.control(frame))
         case .information(let range, let byteCount):
-          flush()
+          Self.flush(&noise, found)
           let information = UnsafeBufferPointer(rebasing: bytes[(head + range.lowerBound)..<(head + range.upperBound)])
           head += byteCount
           found(.information(information))
         case .reject(let reject):
-          flush()
+          Self.flush(&noise, found)
           found(.reject(reject))
           head += 2
         }
@@ -153,9 +148,13 @@ package struct PN532FrameDecoder: Sendable {
   }
 
   private mutating func flushNoise(found: (Finding) -> Void) {
-    guard noiseByteCount > 0 else { return }
-    found(.reject(FrameReject(.noise, byteCount: noiseByteCount)))
-    noiseByteCount = 0
+    Self.flush(&noiseByteCount, found)
+  }
+
+  private static func flush(_ noise: inout Int, _ found: (Finding) -> Void) {
+    guard noise > 0 else { return }
+    found(.reject(FrameReject(.noise, byteCount: noise)))
+    noise = 0
   }
 
   /// Looks at the frame whose start code begins `bytes`.
