@@ -47,13 +47,23 @@ final class MosquittoBroker: Sendable {
     started.arguments = ["-c", directory.appending(path: "mosquitto.conf").path]
     started.standardOutput = FileHandle.nullDevice
     started.standardError = FileHandle.nullDevice
-    try started.run()
+    try Self.run(started)
     process.withLock { $0 = started }
     try await eventually("mosquitto listens on \(port)") {
       guard started.isRunning else { throw Fault(description: "mosquitto ended at once:\n\(self.log)") }
       // Not by connecting: under TLS mosquitto 2.0 takes the rest of a broken handshake for a fault of the next one.
       return self.log.contains(" running\n")
     }
+  }
+
+  /// A child inherits the signal mask of the thread that starts it, and a thread of the pool may have been begun by one
+  /// that blocks everything: the broker would be deaf to SIGHUP and SIGTERM.
+  private static func run(_ process: Process) throws {
+    var (none, before) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try process.run()
   }
 
   var processIdentifier: Int32? { process.withLock { $0?.processIdentifier } }
