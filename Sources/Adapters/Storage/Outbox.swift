@@ -105,18 +105,29 @@ package actor Outbox {
 
   /// Stores a capture as a whole. Only after this returns may anyone be told "saved".
   package func enqueue(_ capture: NewCapture) async throws(OutboxError) -> StoredCapture {
-    try await withCheckedContinuation { submit(.capture(capture, $0)) }.get()
+    let answer = await answer { .capture(capture, $0) }
+    return try answer.get()
   }
 
   /// Stores an alert, event, reply or health message; returns its id.
   @discardableResult
   package func enqueue(_ message: NewMessage) async throws(OutboxError) -> Int64 {
-    try await withCheckedContinuation { submit(.message(message, $0)) }.get()
+    let answer = await answer { .message(message, $0) }
+    return try answer.get()
   }
 
   /// Notes what became of published messages, together with whatever else is to be committed.
   package func settle(_ settlement: Settlement) async throws(OutboxError) {
-    try await withCheckedContinuation { submit(.settle(settlement, $0)) }.get()
+    let answer = await answer { .settle(settlement, $0) }
+    try answer.get()
+  }
+
+  /// Submits the request and waits for what becomes of it. It throws nothing itself: Swift 6.2 cannot compile a
+  /// continuation inside a function with a typed error.
+  private func answer<Value>(
+    _ request: (CheckedContinuation<Result<Value, OutboxError>, Never>) -> Request
+  ) async -> Result<Value, OutboxError> {
+    await withCheckedContinuation { submit(request($0)) }
   }
 
   /// Ends use in order. Requests that still wait are refused; what was committed stays. When the end itself cannot be
