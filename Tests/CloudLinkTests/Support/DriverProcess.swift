@@ -219,6 +219,15 @@ final class LoopDisk {
         + "fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))", mount.path)
   }
 
+  /// As ext4 does it after an error: read-only at once, under open files too.
+  func turnReadOnly() throws { try run("mount", "-o", "remount,abort", mount.path) }
+
+  /// What the system does before it mounts a file system with an error again.
+  func check() throws {
+    // 1: errors were corrected.
+    try run("sh", "-c", "e2fsck -p \"$1\" || [ $? -eq 1 ]", "sh", image)
+  }
+
   static let isPossible: Bool = {
     guard geteuid() == 0, let probe = try? LoopDisk(megabytes: 16) else { return false }
     return (try? probe.cutPower()) != nil
