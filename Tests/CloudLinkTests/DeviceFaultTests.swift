@@ -127,6 +127,9 @@ import Testing
     try await eventually("all are stored", withinSeconds: 120) { try device.says("all stored") }
     let saved = try device.numbers("saved")
     try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: Double(300 + 60 * count))
+    let counts = try network.counts()
+    #expect(counts.dropped * 100 > 20 * (counts.passed + counts.dropped), "the line did not lose what it should")
+    row.report("\(counts.dropped) packets thrown away, \(counts.passed) let through")
     _ = try await device.terminate()
     await scene.receiver.stop()
   }

@@ -100,10 +100,10 @@ struct DrainBenchmark {
   /// A mosquitto with the same backlog in its queue for a bridge.
   private func drainBridge(_ count: Int) async throws -> Double {
     let target = try MosquittoBroker(extra: broad, logsEverything: false)
-    // An unlimited window would be told to the target as 0, which is against the protocol.
+    // Version 2.0.11 cannot tell the target of a window beyond a few thousand: it is then refused for a protocol error.
     let source = try MosquittoBroker(
       extra: [
-        "allow_anonymous true", "max_inflight_messages 65535", "max_queued_messages 0",
+        "allow_anonymous true", "max_inflight_messages 1000", "max_queued_messages 0",
         "connection out", "address 127.0.0.1:\(target.port)", "topic # out 1", "cleansession false",
         "restart_timeout 1 1", "bridge_protocol_version mqttv50", "bridge_attempt_unsubscribe false",
       ], logsEverything: false)
