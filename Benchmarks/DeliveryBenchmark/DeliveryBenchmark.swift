@@ -98,20 +98,34 @@ struct DeliveryBenchmark {
 
   static func latency(in folder: String) async throws {
     let outbox = try Bench(folder + "/latency.sqlite")
-    var idle: [Double] = []
-    var draining: [Double] = []
-    for _ in 0..<rounds {
-      for _ in 0..<200 { idle.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
-      try await outbox.store(count: 500, bytes: 6144)
-      let drain = Task { try await outbox.drain(batch: 64, atMost: 600) }
-      for _ in 0..<200 { draining.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+    var idle: [[Double]] = []
+    var draining: [[Double]] = []
+    for _ in 0..<(2 * rounds + 1) {
+      // As much waits in both, and more than is drained in the time.
+      for _ in 0..<40 { try await outbox.store(count: 250, bytes: 6144) }
+      var times: [Double] = []
+      for _ in 0..<1000 { times.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+      idle.append(times)
+      let drain = Task {
+        while !Task.isCancelled { try await outbox.drain(batch: 64, atMost: 64) }
+      }
+      times = []
+      for _ in 0..<1000 { times.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+      drain.cancel()
       try await drain.value
+      draining.append(times)
+      try await outbox.drain(batch: 64)
+    }
+    func times(at share: Double) -> String {
+      "idle \(fixed(median(idle.map { percentile($0, share) }) * 1e6)) us, "
+        + "while draining \(fixed(median(draining.map { percentile($0, share) }) * 1e6)) us"
     }
     print(
-      "\nenqueue of 6 KB, 99th percentile: idle \(fixed(percentile(idle, 0.99) * 1e6)) us, "
-        + "while draining \(fixed(percentile(draining, 0.99) * 1e6)) us")
+      "\nenqueue of 6 KB, 50th percentile: \(times(at: 0.5)); 99th: \(times(at: 0.99)); medians of \(idle.count) rounds"
+    )
     row(
-      "enqueue p99 while draining, times idle", percentile(draining, 0.99) / percentile(idle, 0.99), .atMost(2))
+      "enqueue p99 while draining, times idle",
+      median(zip(draining, idle).map { percentile($0, 0.99) / percentile($1, 0.99) }), .atMost(2))
     await outbox.outbox.close()
 
     // Two outboxes in turn, so that a slow minute of the machine weighs on both.

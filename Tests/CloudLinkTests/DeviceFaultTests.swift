@@ -25,7 +25,7 @@ import Testing
       let isLast = round == Self.kills
       let device = try DriverProcess(
         folder: scene.folder, keyFile: scene.keyFile, port: scene.broker.port, first: next,
-        count: isLast ? 5 : 1_000_000, options: ["pause=5"])
+        count: isLast ? 5 : 1_000_000, options: ["pause=5", "receipt=\(FaultMatrix.receiptTimeoutSeconds)"])
       if isLast {
         try await eventually("the last captures are stored") { try device.says("all stored") }
       } else {
@@ -56,7 +56,7 @@ import Testing
       let isLast = round == Self.powerCuts
       let device = try DriverProcess(
         folder: disk.mount, keyFile: scene.keyFile, port: scene.broker.port, first: next,
-        count: isLast ? 5 : 1_000_000, options: ["pause=10"])
+        count: isLast ? 5 : 1_000_000, options: ["pause=10", "receipt=\(FaultMatrix.receiptTimeoutSeconds)"])
       if isLast {
         try await eventually("the last captures are stored") { try device.says("all stored") }
       } else {

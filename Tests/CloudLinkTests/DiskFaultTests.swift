@@ -12,7 +12,7 @@ import Testing
   /// room for captures to be saved again.
   @Test(.enabled(if: SmallDisk.isPossible, "needs the right to mount a tmpfs"))
   func aDiskThatIsFullAgainAndAgain() async throws {
-    let row = FaultRow("ENOSPC \(Self.fills) times")
+    let row = FaultRow("disk full \(Self.fills) times")
     let scene = try await DriverScene()
     let disk = try SmallDisk(megabytes: 32)
     let line = try FaultProxy(to: scene.broker.port)
@@ -20,7 +20,7 @@ import Testing
     line.change(down)
     let device = try DriverProcess(
       folder: disk.mount, keyFile: scene.keyFile, port: line.port, first: 1, count: 1_000_000,
-      options: ["pause=5", "ballast=\(8 << 20)"])
+      options: ["pause=5", "ballast=\(8 << 20)", "receipt=\(FaultMatrix.receiptTimeoutSeconds)"])
     for fill in 1...Self.fills {
       let refusals = try device.numbers("refused").count
       try await eventually("the disk is full", withinSeconds: 120) {
@@ -38,7 +38,7 @@ import Testing
     _ = try await device.terminate()
     let last = try DriverProcess(
       folder: disk.mount, keyFile: scene.keyFile, port: line.port, first: 1_000_001, count: 2,
-      options: ["ballast=\(8 << 20)"])
+      options: ["ballast=\(8 << 20)", "receipt=\(FaultMatrix.receiptTimeoutSeconds)"])
     try await eventually("the last captures are stored", withinSeconds: 120) { try last.says("all stored") }
     let saved = try device.numbers("saved") + last.numbers("saved")
     let attempted = try Set(device.numbers("storing") + last.numbers("storing"))
@@ -63,7 +63,7 @@ import Testing
       let isLast = round == Self.errors
       let device = try DriverProcess(
         folder: disk.mount, keyFile: scene.keyFile, port: scene.broker.port, first: (attempted.max() ?? 0) + 1,
-        count: isLast ? 5 : 1_000_000, options: ["pause=5"])
+        count: isLast ? 5 : 1_000_000, options: ["pause=5", "receipt=\(FaultMatrix.receiptTimeoutSeconds)"])
       if isLast {
         try await eventually("the last captures are stored") { try device.says("all stored") }
       } else {

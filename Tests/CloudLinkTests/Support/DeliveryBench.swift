@@ -87,7 +87,7 @@ final class DeviceBench: Sendable {
     link.connectTimeoutMilliseconds = 3000
     let configuration = DeliveryConfiguration(
       confirm: confirm, window: window, messagesPerSecond: 100_000, acknowledgementTimeoutSeconds: 3,
-      receiptTimeoutSeconds: 3, settlementDelayMilliseconds: 20,
+      receiptTimeoutSeconds: FaultMatrix.receiptTimeoutSeconds, settlementDelayMilliseconds: 20,
       backoff: backoff)
     var logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical

@@ -13,6 +13,8 @@ enum FaultMatrix {
   static let captures = count("THERMOGRAPH_FAULT_CAPTURES", 24)
   /// Captures of the rows that have to wait for each of their messages.
   static let fewCaptures = count("THERMOGRAPH_FAULT_CAPTURES", 12)
+  /// How long a device waits for a receipt: a receiver that writes a thousand messages to a busy disk takes its time.
+  static let receiptTimeoutSeconds = captures > 100 ? 20 : 3
   /// Faults a row.
   static let rounds = count("THERMOGRAPH_FAULT_ROUNDS", 3)
   /// Beside a record of a few hundred bytes: 6 KB, 60 KB, and one that must be divided.
