@@ -236,7 +236,11 @@ package actor Outbox {
         try perform(group, on: database)
       }
     } catch {
-      for request in group { Self.fail(request, error) }
+      for request in group {
+        // Nothing can be written down now, so the capture's gap record comes when something can.
+        if case .capture = request { self.database?.untoldLosses += 1 }
+        Self.fail(request, error)
+      }
       return
     }
     watermarks = outcome.watermarks
@@ -249,12 +253,15 @@ package actor Outbox {
   private struct Outcome {
     var answers: [() -> Void] = []
     var notices: [OutboxNotice] = []
+    var hasStored = false
     var watermarks: QuotaWatermarks
   }
 
   private func perform(_ group: [Request], on database: OutboxDatabase) throws(OutboxError) -> Outcome {
     var outcome = Outcome(watermarks: watermarks)
     for request in group { try Self.perform(request, on: database, &outcome) }
+    // Where something new found room, so does the word of what did not.
+    if outcome.hasStored { try database.tellUntoldLosses() }
     let total = configuration.quota.totalBytes
     if let percent = outcome.watermarks.crossed(used: database.accounts.total.bytes, total: total) {
       outcome.notices.append(.filling(percent: percent))
@@ -282,10 +289,12 @@ package actor Outbox {
           gap.captureID = capture.captureID
         }
       }
+      if case .success = result { outcome.hasStored = true }
       outcome.answers.append { continuation.resume(returning: result) }
     case .message(let message, let continuation):
       let result = try ownFault { () throws(OutboxError) in try database.insert(message) }
       if case .failure(.refused) = result { database.counters[message.deliveryClass].refused += 1 }
+      if case .success = result { outcome.hasStored = true }
       outcome.answers.append { continuation.resume(returning: result) }
     case .settle(let settlement, let continuation):
       try database.settle(settlement)
