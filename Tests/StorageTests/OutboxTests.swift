@@ -176,6 +176,35 @@ import Testing
     await outbox.close()
   }
 
+  /// What a busy receiver has not reached yet is not sent again, or the queue at the broker would grow without end.
+  @Test func onlyWhatAReceiptOvertookIsSentAgainWhileReceiptsCome() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch), time: clock)
+    var entries: [Receipt.Entry] = []
+    for id in UInt64(1)...3 {
+      let capture = makeCapture(id, at: clock.now(), imageBytes: [])
+      _ = try await outbox.enqueue(capture)
+      let items = try await outbox.items(ofCapture: capture.captureID)
+      let item = try #require(items.first).item
+      entries.append(
+        Receipt.Entry(
+          captureID: capture.captureID, name: OutboxItem.recordName, sha256: Hexadecimal.text(of: item.sha256)))
+      var settlement = Settlement()
+      settlement.awaitingReceipt = [Int64(id)]
+      try await outbox.settle(settlement)
+      clock.advance(seconds: 10)
+    }
+    clock.advance(seconds: 100)
+    // The receiver is at the first: the others are in its queue.
+    #expect(try await outbox.apply(Receipt(receiver: "clinic", entries: [entries[0]])).delivered == [1])
+    #expect(try await outbox.requeueUnreceipted(olderThanSeconds: 60) == 0)
+    // It has the third: the second got lost.
+    #expect(try await outbox.apply(Receipt(receiver: "clinic", entries: [entries[2]])).delivered == [3])
+    #expect(try await outbox.requeueUnreceipted(olderThanSeconds: 60) == 1)
+    #expect(try await outbox.pending(.capture, after: 0, limit: 9).map(\.id) == [2])
+    await outbox.close()
+  }
+
   @Test func wrongKeyIsNamedAndNothingIsLost() async throws {
     let scratch = try ScratchDirectory()
     let right = try configuration(scratch)

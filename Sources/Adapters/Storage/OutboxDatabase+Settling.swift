@@ -43,17 +43,23 @@ extension OutboxDatabase {
   /// Frees what the receiver has, after comparing each hash. Only inside `transaction`.
   func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
     var outcome = ReceiptOutcome()
+    let now = time.now()
     for entry in receipt.entries {
-      var found: (id: Int64, sha256: String, state: Int64, deliveryClass: DeliveryClass)?
+      var found: (id: Int64, sha256: String, state: Int64, deliveryClass: DeliveryClass, acknowledged: UInt64?)?
       try query(
-        "SELECT id, sha256, state, class FROM message WHERE capture_id = ? AND name = ?",
+        """
+        SELECT id, sha256, state, class, CASE WHEN settled_boot IS ?3 THEN settled_monotonic END
+        FROM message WHERE capture_id = ?1 AND name = ?2
+        """,
         { statement throws(SQLiteError) in
           try statement.bind(1, entry.captureID.bytes)
           try statement.bind(2, entry.name)
+          try statement.bind(3, now.bootID)
         }
       ) { row in
         guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(3))) else { return }
-        found = (row.integer(0), Hexadecimal.text(of: row.blob(1)), row.integer(2), deliveryClass)
+        let acknowledged = row.optionalInteger(4).map { UInt64(bitPattern: $0) }
+        found = (row.integer(0), Hexadecimal.text(of: row.blob(1)), row.integer(2), deliveryClass, acknowledged)
       }
       guard let found, found.state != Int64(DeliveryState.delivered.rawValue) else {
         outcome.unknown += 1
@@ -65,27 +71,26 @@ extension OutboxDatabase {
       }
       try deliver([found.id])
       counters[found.deliveryClass].receipted += 1
+      patience.received(acknowledgedNanoseconds: found.acknowledged, now: now.monotonicNanoseconds)
       outcome.delivered.append(found.id)
     }
     return outcome
   }
 
-  /// Makes messages wait again whose receipt did not come within `seconds` of the PUBACK, or came from another boot.
+  /// Makes messages wait again whose receipt is overdue (`ReceiptPatience`), or whose PUBACK came in another boot.
   /// Returns how many. Only inside `transaction`.
   func requeueUnreceipted(olderThanSeconds seconds: Int) throws(OutboxError) -> Int {
     let now = time.now()
-    let age = UInt64(max(0, seconds)).multipliedReportingOverflow(by: 1_000_000_000)
-    let limit =
-      age.overflow || age.partialValue > now.monotonicNanoseconds
-      ? nil : Int64(bitPattern: now.monotonicNanoseconds - age.partialValue)
+    let limit = patience.overdueNanoseconds(timeoutSeconds: seconds, now: now.monotonicNanoseconds)
     var ids: [Int64] = []
     try query(
       "SELECT id FROM message WHERE state = 1 AND (settled_boot IS NOT ? OR settled_monotonic <= ?) LIMIT 10000",
       { statement throws(SQLiteError) in
         try statement.bind(1, now.bootID)
-        try statement.bind(2, limit)
+        try statement.bind(2, limit.map { Int64(bitPattern: $0) })
       }, row: { ids.append($0.integer(0)) })
     for id in ids { try move(id, to: .pending, reason: nil) }
+    patience.sentAgain(ids.count, timeoutSeconds: seconds, now: now.monotonicNanoseconds)
     return ids.count
   }
 

@@ -27,6 +27,8 @@ final class OutboxDatabase {
   var accounts = OutboxAccounts()
   /// Of this run; what a transaction counted goes with it when it fails.
   var counters = OutboxCounters()
+  /// What the receipts so far say of the receiver.
+  var patience = ReceiptPatience()
   private(set) var sync = SyncLatency()
   /// Losses whose gap record had no room; they are told in one as soon as there is. A restart forgets them.
   var untoldLosses = 0
