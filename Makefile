@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-device check-broken-files bench-readers bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean bench-idle
+.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,30 +61,31 @@ bench-device: build ## start-up, memory, idle load, stop and check of the device
 check-broken-files: build ## what check says of ten broken configurations
 	@Scripts/check-broken-files .build/release/thermograph
 
-bench-readers: build ## the tag decoders on 1 MB of reader bytes: READER_RUNS=21
-	@Scripts/bench-readers $(or $(READER_RUNS),21)
-
-bench-idle: build ## the idle daemon's share of a core at 8 sub-pages a second: IDLE_SECONDS=60
-	@Scripts/bench-idle
-
 bench-delivery: ## outbox and drain beside their peers, and the daemon's figures: BENCH_ROUNDS=5 BENCH_MESSAGES=8000
 	@Scripts/install-packages build demo test delivery
 	@Scripts/bench-delivery
 
 FAULT_CAPTURES ?= 250
+FAULT_SLOW_CAPTURES ?= 250
 FAULT_ROUNDS ?= 50
 FAULT_KILLS ?= 200
 FAULT_POWER_CUTS ?= 200
+FAULT_FILLS ?= 10
+FAULT_DISK_ERRORS ?= 20
+FAULT_DAMAGE_CAPTURES ?= 350
 FAULT_BACKLOG ?= 20000
 FAULT_DEVICES ?= 100
+FAULT_ROWS ?= FaultTests|KillTests|DamageTests|FullDiskTests|UpgradeTests|ReconnectStormTests
 
-test-faults: ## the long fault matrix: FAULT_CAPTURES=250 FAULT_ROUNDS=50 FAULT_KILLS=200 FAULT_POWER_CUTS=200 ...
+test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT_KILLS=200 ... (Docs/delivery-proof.md)
 	@Scripts/install-packages build test delivery
-	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) \
-	  THERMOGRAPH_KILLS=$(FAULT_KILLS) THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) \
+	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_SLOW_CAPTURES=$(FAULT_SLOW_CAPTURES) \
+	  THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) THERMOGRAPH_KILLS=$(FAULT_KILLS) \
+	  THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) THERMOGRAPH_FAULT_FILLS=$(FAULT_FILLS) \
+	  THERMOGRAPH_FAULT_DISK_ERRORS=$(FAULT_DISK_ERRORS) THERMOGRAPH_DAMAGE_CAPTURES=$(FAULT_DAMAGE_CAPTURES) \
 	  THERMOGRAPH_FAULT_BACKLOG=$(FAULT_BACKLOG) THERMOGRAPH_FAULT_DEVICES=$(FAULT_DEVICES) \
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
-	  --filter 'FaultTests|KillTests|DamageTests|FullDiskTests'
+	  --filter '$(FAULT_ROWS)'
 
 models: ## every model from nothing, its card and the report (Python registry only)
 	$(MAKE) -C Models/training all
@@ -121,8 +122,9 @@ deb-arm64: arm64 ## the Debian package for arm64, in out/
 	@BINARY=out/arm64/thermograph ARCHITECTURE=arm64 SYSROOT=.build-arm64/sysroot \
 	  SWIFT_RELEASE=$$(cat out/arm64/swift-release) RUN='qemu-aarch64-static -L .build-arm64/sysroot' Scripts/build-deb
 
-reference: build ## Docs/configuration-keys.md from the table of keys
+reference: build ## Docs/configuration-keys.md from the table of keys, Docs/images/lights.svg from the patterns
 	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
+	@Scripts/lights-picture > Docs/images/lights.svg
 
 docs: build ## the reference of every module from the doc comments, in out/docs; a warning of DocC is an error
 	@Scripts/docs

@@ -151,7 +151,7 @@ let testTargets: [Target] = [
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
-  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
+  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "CSQLite"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
@@ -159,7 +159,7 @@ let testTargets: [Target] = [
       "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", "SystemCalls", logging,
     ]
       + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation"]),
+  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation", "OutboxWriter"]),
 ]
 
 // Measured only on request: THERMOGRAPH_BENCHMARKS=1 swift run -c release ThermographBenchmarks

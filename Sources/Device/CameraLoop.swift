@@ -2,7 +2,7 @@ import Logging
 import Provenance
 import Thermography
 
-/// Keeps the camera running on a thread of its own: sub-page after sub-page, captures when asked for.
+/// Keeps the camera running on a thread of its own: sub-page after sub-page, captures and examinations when asked for.
 struct CameraLoop: Sendable {
   /// What every capture is taken with.
   struct Acquisition: Sendable {
@@ -27,6 +27,12 @@ struct CameraLoop: Sendable {
     var camera = camera
     var drift = TemperatureDrift()
     var underWay: CaptureUnderWay?
+    var examination: (@Sendable (Thermogram?) -> Void)?
+    func examined(_ thermogram: Thermogram?) {
+      examination?(thermogram)
+      examination = nil
+    }
+    defer { examined(nil) }
     var watch = Watch()
     var isLost = false
     board?.cameraStarted(camera)
@@ -35,12 +41,22 @@ struct CameraLoop: Sendable {
       while let command = commands.take() {
         switch command {
         case .capture(let captureID, let frames):
+          examined(nil)
           camera.begin(
             CaptureRequest(
               frames: frames, emissivity: acquisition.emissivity, reflectedCelsius: acquisition.reflectedCelsius,
               motionLimitCelsius: acquisition.motionLimitCelsius))
           underWay = CaptureUnderWay(captureID: captureID, began: time.now(), framesWanted: frames)
+        case .examine(let request, let answer):
+          examined(nil)
+          guard underWay == nil, !isLost else {
+            answer(nil)
+            continue
+          }
+          camera.begin(request)
+          examination = answer
         case .cancel:
+          examined(nil)
           camera.cancel()
           underWay = nil
         case .watch(let period):
@@ -53,6 +69,7 @@ struct CameraLoop: Sendable {
       } catch {
         if !isLost {
           isLost = true
+          examined(nil)
           camera.cancel()
           underWay = nil
           drift.forget()
@@ -76,6 +93,10 @@ struct CameraLoop: Sendable {
             LivePicture(
               image: camera.live, ambientCelsius: step.ambientCelsius, motionCelsius: step.motionCelsius,
               settling: step.settling, at: now)))
+      }
+      if step.captureComplete, examination != nil {
+        examined(camera.takeThermogram())
+        continue
       }
       guard let capture = underWay else { continue }
       if let frames = step.framesAveraged, frames != capture.framesReported {

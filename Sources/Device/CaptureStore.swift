@@ -23,9 +23,6 @@ protocol CaptureStore: Sendable {
 
 /// The outbox as a store of captures.
 struct OutboxStore: CaptureStore {
-  /// Record and four images take some 60 KiB; a capture must fit as a whole.
-  private static let captureBytes = 128 << 10
-
   let outbox: Outbox
 
   var outboxID: RandomIdentifier { outbox.outboxID }
@@ -46,12 +43,8 @@ struct OutboxStore: CaptureStore {
   }
 
   func isFull() async -> Bool {
-    let quota = outbox.quota
-    guard quota.onFull == .refuse else { return false }
     do {
-      let accounts = try await outbox.accounts()
-      return quota.room(for: .capture, used: accounts.total.bytes) < Self.captureBytes
-        || accounts.total(.capture).rows >= quota.rowsPerClass
+      return outbox.quota.reasonAgainstCapture(in: try await outbox.accounts()) != nil
     } catch {
       // An outbox that cannot be asked takes no capture either.
       return true

@@ -12,13 +12,21 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   package var request: Kind
   /// `doctor`: names of `DoctorPart`.
   package var parts: [String]?
+  /// `doctor`: how long to wait for a receipt, 100...60_000; nil for 10 s.
+  package var receiptMilliseconds: Int?
   /// `capture`: the patient's pseudonym or the id that the roster gives.
   package var patient: String?
 
-  package init(_ request: Kind, parts: [String]? = nil, patient: String? = nil) {
+  package init(_ request: Kind, parts: [String]? = nil, receiptMilliseconds: Int? = nil, patient: String? = nil) {
     self.request = request
     self.parts = parts
+    self.receiptMilliseconds = receiptMilliseconds
     self.patient = patient
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case request, parts, patient
+    case receiptMilliseconds = "receipt_milliseconds"
   }
 
   /// Reads one line. The listener has bounded its size.
@@ -32,6 +40,9 @@ package struct ControlRequest: Sendable, Equatable, Codable {
     let texts = (parts ?? []) + [patient ?? ""]
     guard (parts ?? []).count <= 64, texts.allSatisfy({ $0.utf8.count <= 128 }) else {
       throw ControlRefusal("the request's texts are longer than 128 bytes or more than 64")
+    }
+    guard (100...60_000).contains(receiptMilliseconds ?? 100) else {
+      throw ControlRefusal("receipt_milliseconds is 100 to 60000")
     }
   }
 }

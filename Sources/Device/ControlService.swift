@@ -8,7 +8,7 @@ import SystemCalls
 struct ControlPort: Sendable {
   var report: @Sendable () async -> DeviceReport
   /// What the service itself knows of these parts; it holds the devices, so that a tool cannot look.
-  var diagnose: @Sendable ([DoctorPart]) async -> [DoctorFinding]
+  var diagnose: @Sendable (_ parts: [DoctorPart], _ receiptMilliseconds: Int?) async -> [DoctorFinding]
   var reload: @Sendable () throws(ControlRefusal) -> ReloadReport
   /// Begins a session and calls back at each change until it is over.
   var capture: @Sendable (_ patient: String, _ progress: @Sendable (CaptureProgress) -> Bool) async throws -> Void
@@ -75,7 +75,7 @@ struct ControlService: Service {
       guard parts.count == names.count else {
         throw ControlRefusal("an unknown part; thermograph doctor --list names all")
       }
-      reply.findings = await port.diagnose(parts)
+      reply.findings = await port.diagnose(parts, request.receiptMilliseconds)
     case .reload: reply.changes = try port.reload()
     case .capture:
       guard let patient = request.patient, !patient.isEmpty else {

@@ -137,27 +137,24 @@ package actor DeliveryService: Service {
     client.ask(answer)
   }
 
-  /// How the standing connection is protected, for `doctor`.
+  /// The standing connection and the certificates' dates, for `doctor`.
   func protectionFinding() -> DoctorFinding {
-    let broker = "\(link.host):\(link.port)"
-    guard machine.isConnected else {
-      return .fail(.tls, "\(broker) is not connected", mend: "thermograph status says why")
+    if isResting, !machine.isConnected {
+      return .skip(.tls, "the line rests: the sync window is closed, or the day's allowance is used up")
     }
-    guard security != "none" else {
-      return identity.plaintextAllowed
-        ? .warn(
-          .tls, "\(broker), not encrypted: records and images cross the network readable",
-          mend: "[broker] ca_file, certificate_file, key_file")
-        : .pass(.tls, "\(broker), not encrypted, and does not leave this machine")
-    }
-    guard let path = identity.certificatePath else { return .pass(.tls, "\(security) with \(broker)") }
-    do {
-      let days = try CertificateValidity(ofCertificateAt: path).daysLeft(at: time.now())
-      let what = "\(security) with \(broker); our certificate has \(days) days"
-      return days > 30 ? .pass(.tls, what) : .warn(.tls, what, mend: "thermograph enroll: have the certificate renewed")
-    } catch {
-      return .fail(.tls, "\(error)", mend: "thermograph enroll")
-    }
+    return LineExamination(link: link, now: time.now()).finding(
+      machine.isConnected ? .success(security) : .failure(notConnected))
+  }
+
+  /// Whether the first attempt has not come to an end yet.
+  var isStillConnecting: Bool {
+    !machine.isConnected && machine.lastFailure == nil && !isResting
+  }
+
+  private var isResting: Bool { machine.standing(now: time.now().monotonicNanoseconds).state == .resting }
+
+  private var notConnected: LinkFailure {
+    machine.lastFailure ?? LinkFailure(kind: .timeout, detail: "\(link.host):\(link.port): not connected yet")
   }
 
   /// Sends a probe over the standing connection; the receiver's receipt, the broker's refusal or the end of the time
@@ -165,7 +162,9 @@ package actor DeliveryService: Service {
   func roundTrip(_ message: ProbeMessage, digests: some MessageDigests, timeoutMilliseconds: Int) async -> DoctorFinding
   {
     guard machine.isConnected else {
-      return .fail(.receipt, "\(link.host):\(link.port) is not connected", mend: "thermograph status says why")
+      return isResting
+        ? .skip(.receipt, "the line rests")
+        : LineExamination(link: link, now: time.now()).failed(.receipt, notConnected)
     }
     guard probe == nil else { return .skip(.receipt, "another round trip is under way; try again") }
     let payload: [UInt8]

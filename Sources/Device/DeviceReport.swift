@@ -183,6 +183,8 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var configuration = Configuration()
   package var camera = Camera()
   package var reader = Reader()
+  /// Lines of the front panel that were not to be had; nil where no line is configured.
+  package var panelProblems: [String]?
   package var models: [Model] = []
   package var session: Session?
   package var outbox = Outbox()
@@ -194,6 +196,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, session, outbox, line,
       beats
+    case panelProblems = "panel_problems"
     case processID = "process_id"
     case uptimeSeconds = "uptime_seconds"
   }
@@ -204,6 +207,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     if mode == .safe { return complaints }
     if camera.health == .lost { complaints.append("camera lost: \(camera.reason ?? "")") }
     if reader.health == .lost { complaints.append("reader lost: \(reader.reason ?? "")") }
+    complaints += (panelProblems ?? []).map { "front panel: \($0)" }
     if session?.storageIsFull == true { complaints.append("the outbox is full; new captures are refused") }
     if outbox.quarantined > 0 {
       complaints.append("\(outbox.quarantined) messages are set aside: thermograph outbox list")

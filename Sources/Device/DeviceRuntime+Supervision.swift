@@ -20,6 +20,7 @@ extension DeviceRuntime {
   struct Supervised: Sendable {
     var heartbeats: Heartbeats
     var board: StatusBoard
+    var camera: Mailbox<CameraCommand>
     var events: DeviceEvents
     var session: SessionControl
     var outbox: Outbox
@@ -46,7 +47,12 @@ extension DeviceRuntime {
       path: settings.paths.runtimeDirectory + "/" + ControlService.socketName,
       port: ControlPort(
         report: { await reporter.report() },
-        diagnose: { await ServiceDoctor(reporter: reporter, delivery: parts.delivery).findings($0) },
+        diagnose: {
+          await ServiceDoctor(
+            reporter: reporter, camera: parts.camera, delivery: parts.delivery,
+            receiptMilliseconds: $1 ?? ServiceDoctor.receiptMilliseconds
+          ).findings($0)
+        },
         reload: { [live, notifier, logger] () throws(ControlRefusal) in
           try Self.reload(live, notifier: notifier, logger: logger)
         },
@@ -161,6 +167,7 @@ struct DeviceReporter: Sendable {
     report.configuration.needRestart = live.needRestart
     report.camera = parts.board.camera
     report.reader = parts.board.reader
+    report.panelProblems = parts.board.panelProblems
     report.session = Self.session(parts.session.snapshot)
     report.models = parts.models.map { .init(id: $0.id, sha256: $0.sha256) }
     report.beats = parts.heartbeats.ages.map {

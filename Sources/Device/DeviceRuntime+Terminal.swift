@@ -58,6 +58,8 @@ package struct TerminalOutcome: Sendable {
 
   package var saved: [Saved] = []
   package var summary: SessionSummary?
+  /// How it ended, for the person before the device; nil when no session was open.
+  package var sentence: String?
 }
 
 extension DeviceRuntime {
@@ -92,6 +94,9 @@ extension DeviceRuntime {
     var constants = CaptureRecorder.Constants(
       settings, configurationSHA256: Hexadecimal.text(of: digests.sha256(Array(configurationText.utf8))))
     constants.framesAveraged = min(constants.framesAveraged, frames)
+    let assessor = try loadAssessor(
+      network: loadScreeningNetwork(digests: digests), limits: policy.limits, digests: digests)
+    let sentences = assessor.sentences
     let session = SessionService(
       policy: policy,
       parts: .init(
@@ -101,9 +106,7 @@ extension DeviceRuntime {
         recorder: CaptureRecorder(constants: constants, digests: digests),
         picture: terminal.picture, changed: { changed.yield($0) }, past: past(in: outbox),
         drawsOcclusionMap: settings.screening.occlusionMap, livePeriodMilliseconds: terminal.livePeriodMilliseconds),
-      assessor: try loadAssessor(
-        network: loadScreeningNetwork(digests: digests), limits: policy.limits, digests: digests),
-      events: events, time: time, generator: generator, logger: logger)
+      assessor: assessor, events: events, time: time, generator: generator, logger: logger)
     terminal.began(session.control)
 
     let driver = TerminalDriver(
@@ -130,7 +133,9 @@ extension DeviceRuntime {
     changed.finish()
     // What the session said while it was ended by a signal.
     for await change in changes { await driver.note(change) }
-    return await driver.outcome
+    var outcome = await driver.outcome
+    outcome.sentence = outcome.summary.map { SessionInstruction(endOf: $0).sentence(in: sentences) }
+    return outcome
   }
 
   /// The camera's thread, and how many frames a capture may average.

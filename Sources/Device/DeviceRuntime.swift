@@ -81,7 +81,7 @@ package struct DeviceRuntime {
       progress: { heartbeats.beat(.camera) })
     let cameraService = Self.thread(cameraLoop, camera)
 
-    let panel = PanelService.panel(settings, on: simulation?.panel, time: time, logger: logger)
+    let panel = PanelService.panel(settings, on: simulation?.panel, time: time, board: board, logger: logger)
     let policy = try SessionService.Policy(settings, logger: logger)
     let session = SessionService(
       policy: policy,
@@ -123,7 +123,8 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     services += supervision(
       .init(
-        heartbeats: heartbeats, board: board, events: events, session: session.control, outbox: outbox,
+        heartbeats: heartbeats, board: board, camera: commands, events: events, session: session.control,
+        outbox: outbox,
         delivery: delivery, models: models,
         configurationSHA256: configurationSHA256, time: time, topics: topics))
     let group = ServiceGroup(

@@ -15,61 +15,43 @@ extension Doctor {
       return .pass(.name, "\(host): \(addresses.joined(separator: ", "))")
     } catch {
       return .fail(
-        .name, "\(error)", mend: "check the spelling of broker.host and the name server: resolvectl query \(host)")
+        .name, "\(error)", mend: error.mend(host: host, port: settings.broker.effectivePort, authority: nil))
     }
   }
 
   func tlsFinding() async -> DoctorFinding {
     guard let host = settings.broker.host else { return .skip(.tls, "no broker is configured") }
-    guard settings.broker.usesTLS else {
-      return isLoopback(host)
-        ? .pass(.tls, "not encrypted, and does not leave this machine")
-        : .warn(
-          .tls, "not encrypted: records and images cross the network readable",
-          mend: "[broker] ca_file, certificate_file, key_file")
+    let link: LinkSettings
+    do throws(LinkFailure) { link = try linkSettings(host: host) } catch {
+      return .fail(.tls, "\(error)", mend: "put the files of [broker] where the configuration names them")
     }
-    var dates = ""
-    if let path = settings.broker.certificateFile {
-      do throws(LinkFailure) {
-        let validity = try CertificateValidity(ofCertificateAt: path)
-        let days = validity.daysLeft(at: time.now())
-        let end = Timestamp(
-          utcNanoseconds: validity.notAfterSeconds * 1_000_000_000, bootID: "", monotonicNanoseconds: 0,
-          synchronised: true
-        ).rfc3339.prefix(10)
-        guard days >= 0 else {
-          return .fail(.tls, "\(path) ended on \(end)", mend: "thermograph enroll: have the certificate renewed")
-        }
-        guard validity.notBeforeSeconds <= time.now().utcNanoseconds / 1_000_000_000 else {
-          return .fail(.tls, "\(path) is not valid yet", mend: "see the part clock")
-        }
-        dates = "; our certificate until \(end), \(days) days"
-      } catch {
-        return .fail(.tls, "\(error)", mend: "thermograph enroll")
-      }
-    }
+    var protection: Result<String, LinkFailure>
     do throws(LinkFailure) {
-      let probe = try await LineProbe.run(linkSettings(host: host), probe: nil, time: time, digests: digests)
-      return .pass(.tls, "\(probe.protection) with \(host)\(dates)")
+      protection = .success(try await LineProbe.run(link, probe: nil, time: time, digests: digests).protection)
     } catch {
-      return .fail(.tls, "\(error)\(dates)", mend: "see the message")
+      protection = .failure(error)
     }
+    return LineExamination(link: link, now: time.now()).finding(protection)
   }
 
   func receiptFinding() async -> DoctorFinding {
     guard let host = settings.broker.host else { return .skip(.receipt, "no broker is configured") }
+    let link: LinkSettings
+    do throws(LinkFailure) { link = try linkSettings(host: host) } catch {
+      return .fail(.receipt, "\(error)", mend: "put the files of [broker] where the configuration names them")
+    }
     do throws(LinkFailure) {
       let topics = TopicSchema(site: try identifier(settings.device.site), device: try identifier(settings.device.id))
       var generator = SystemRandomNumberGenerator()
       let result = try await LineProbe.run(
-        linkSettings(host: host),
+        link,
         probe: .init(
           message: ProbeMessage(id: RandomIdentifier(using: &generator), at: time.now()), topics: topics,
           receiptMilliseconds: options.receiptMilliseconds), time: time, digests: digests)
       return result.finding(
         broker: "\(host):\(settings.broker.effectivePort)", needsReceipt: settings.broker.confirm == .receipt)
     } catch {
-      return .fail(.receipt, "\(error)", mend: "see the message; broker, port, firewall, ACL")
+      return LineExamination(link: link, now: time.now()).failed(.receipt, error)
     }
   }
 
@@ -99,10 +81,14 @@ struct LineProbeResult: Sendable {
   /// - Parameter needsReceipt: false where the configuration is content with the broker's word.
   func finding(broker: String, needsReceipt: Bool) -> DoctorFinding {
     if let refusal {
-      return .fail(.receipt, "\(broker) refuses the message: \(refusal)", mend: "the broker's ACL must allow up/#")
+      return .fail(
+        .receipt, "\(broker) refuses the message: \(refusal)",
+        mend: "let the broker's ACL allow this device to write tg/v1/SITE/DEVICE/up/#")
     }
     guard let acknowledgedMilliseconds else {
-      return .fail(.receipt, "\(broker) does not acknowledge a message", mend: "examine the broker's log")
+      return .fail(
+        .receipt, "\(broker) does not acknowledge a message",
+        mend: "read the broker's log: does it take QoS 1 messages of this device?")
     }
     if let receiptMilliseconds {
       return .pass(

@@ -13,7 +13,10 @@ extension Doctor {
       _ = try device.secretBytes(settings.outbox.keyFile)
     } catch {
       return .fail(
-        .keys, "\(error)", mend: "see the message; a lost outbox key loses what waits, a lost site key the pseudonyms")
+        .keys, "\(error)",
+        mend:
+          "put the file back with mode 0600: without the outbox key what waits is lost, without the site key the pseudonyms"
+      )
     }
     let sources = [settings.patients.siteKeyFile, settings.outbox.keyFile].map { $0.isFile ? "file" : "credential" }
     return .pass(.keys, "site key (\(sources[0])) and outbox key (\(sources[1])) are whole and closed to others")
@@ -62,10 +65,17 @@ extension Doctor {
         return .skip(.outbox, "without its key it cannot be read; see the part keys")
       }
       guard let key = SealingKey(bytes: keyBytes, digests: digests) else { return .skip(.outbox, "see the part keys") }
+      var older: [SealingKey] = []
+      if let secret = settings.outbox.olderKeyFile {
+        do { older = [SealingKey(bytes: try device.secretBytes(secret), digests: digests)].compactMap { $0 } } catch {
+          return .fail(
+            .outbox, "\(error)", mend: "restore the file, or take outbox.older_key_file out of the configuration")
+        }
+      }
       let tool = try OutboxTool(
         OutboxConfiguration(
-          path: path, keys: KeyRing(current: key), retentionSeconds: settings.outbox.retentionDays * 86_400), time: time
-      )
+          path: path, keys: KeyRing(current: key, older: older),
+          retentionSeconds: settings.outbox.retentionDays * 86_400), time: time)
       var total = VerificationReport()
       var next: Int64? = 0
       while let from = next {
@@ -85,8 +95,13 @@ extension Doctor {
       }
       if !total.locked.isEmpty {
         return .warn(
-          .outbox, "\(total.locked.count) messages are sealed with another key; \(what)", mend: "restore the former key"
-        )
+          .outbox, "\(total.locked.count) messages are sealed with another key; \(what)",
+          mend: "restore the former key and name it in outbox.older_key_file")
+      }
+      if let reason = OutboxQuota(settings.outbox).reasonAgainstCapture(in: accounts) {
+        return .fail(
+          .outbox, "full, captures are refused: \(reason); \(what)",
+          mend: "bring the line up, or carry it away: thermograph outbox export FOLDER")
       }
       return .pass(.outbox, what)
     } catch .noDatabase {

@@ -15,25 +15,28 @@ extension Doctor {
     }
     guard reading.notices.isEmpty else {
       return .warn(
-        .configuration, "usable; " + reading.notices.map(\.what).joined(separator: "; "), mend: "see each note")
+        .configuration, "usable; " + reading.notices.map(\.description).joined(separator: "; "),
+        mend: "change each place that is named; until then it works")
     }
-    return .pass(.configuration, "\(place) and \(reading.files.count - 1) other files: usable")
+    let others = reading.files.count - 1
+    let and = others > 0 ? " and \(others) other \(others == 1 ? "file" : "files")" : ""
+    return .pass(.configuration, "\(place)\(and): usable")
   }
 
   /// Nodes, modes, groups; then what else may hold them.
   func devicesFinding() -> DoctorFinding {
-    var missing: [String] = []
     let paths: [String] = [settings.camera.bus, settings.reader.device]
-    for path in paths where access(path, F_OK) != 0 {
-      missing.append("\(path) does not exist")
-    }
-    if let first = missing.first {
-      let isBus = first.hasPrefix(settings.camera.bus)
+    let missing = paths.filter { access($0, F_OK) != 0 }
+    if !missing.isEmpty {
+      var mends: [String] = []
+      if missing.contains(settings.camera.bus) {
+        mends.append("enable I2C in the boot configuration (see the board profile) and restart the board")
+      }
+      if missing.contains(settings.reader.device) {
+        mends.append("plug the reader in, or name its port in reader.device")
+      }
       return .fail(
-        .devices, missing.joined(separator: "; "),
-        mend: isBus
-          ? "enable I2C in the boot configuration (see the board profile) and restart the board"
-          : "plug the reader in, or name its port in reader.device")
+        .devices, missing.map { "\($0) does not exist" }.joined(separator: "; "), mend: mends.joined(separator: "; "))
     }
     let closed = paths.filter { access($0, R_OK | W_OK) != 0 }
     if !closed.isEmpty {
@@ -63,7 +66,7 @@ extension Doctor {
   private static func groupsThatTheServiceLacks() -> [String]? {
     guard let user = getpwnam("thermograph") else { return nil }
     let primary = user.pointee.pw_gid
-    return ["i2c", "dialout"].filter { name in
+    return ["i2c", "dialout", "gpio"].filter { name in
       // A board without the group rules access in another way.
       guard let group = getgrnam(name), group.pointee.gr_gid != primary, let members = group.pointee.gr_mem else {
         return false
@@ -79,6 +82,11 @@ extension Doctor {
 
   /// `1` of `/dev/i2c-1`.
   private var busNumber: Int? { settings.camera.bus.split(separator: "-").last.flatMap { Int($0) } }
+
+  /// What shows who answers on the bus; 0x33 is the address that sensors are sold with.
+  var busScan: String {
+    "i2cdetect -y \(busNumber ?? 1) must show 0x\(String(settings.camera.address, radix: 16)), and not UU"
+  }
 
   private func kernelDriver() -> String? {
     guard let busNumber else { return nil }
@@ -121,20 +129,26 @@ extension Doctor {
     do {
       _ = try device.openBus()
     } catch {
-      return .fail(.bus, "\(error)", mend: "see the part devices")
+      return .fail(
+        .bus, "\(error)",
+        mend: "enable I2C in the boot configuration, and join the group i2c: thermograph doctor --part devices")
     }
+    return busSpeedFinding("\(settings.camera.bus) opens")
+  }
+
+  /// - Parameter what: what is known of the bus besides its speed.
+  func busSpeedFinding(_ what: String) -> DoctorFinding {
     let wanted = settings.camera.busSpeedKHz
     guard let hertz = busHertz() else {
-      return .pass(
-        .bus, "\(settings.camera.bus) opens; this kernel does not tell its speed (configured: \(wanted) kHz)")
+      return .pass(.bus, "\(what); this kernel does not tell its speed (configured: \(wanted) kHz)")
     }
     let found = hertz / 1000
     guard found == wanted else {
       return .warn(
-        .bus, "\(settings.camera.bus) runs at \(found) kHz, camera.bus_speed_khz says \(wanted)",
+        .bus, "\(what), at \(found) kHz, but camera.bus_speed_khz says \(wanted)",
         mend: "set dtparam=i2c_arm_baudrate=\(wanted * 1000) in the boot configuration, or bus_speed_khz = \(found)")
     }
-    return .pass(.bus, "\(settings.camera.bus) at \(found) kHz")
+    return .pass(.bus, "\(what), at \(found) kHz")
   }
 
   /// The device tree's word for the bus, big-endian.
@@ -152,18 +166,22 @@ extension Doctor {
 
   func linesFinding() -> DoctorFinding {
     let wiring = GPIOLines.Wiring(settings.lines)
-    guard wiring != GPIOLines.Wiring() else { return .skip(.lines, "no button, light or buzzer is configured") }
+    guard wiring != GPIOLines.Wiring() else { return Self.linesFinding(problems: nil) }
     do throws(SystemCallError) {
-      let opened = try GPIOLines(wiring)
-      guard opened.problems.isEmpty else {
-        return .fail(
-          .lines, opened.problems.map(\.description).joined(separator: "; "),
-          mend: "gpioinfo shows chips and lines; a Pi 5 has other chips than a Pi 4: device.board")
-      }
-      return .pass(.lines, "every configured line is to be had")
+      return Self.linesFinding(problems: try GPIOLines(wiring).problems.map(\.description))
     } catch {
-      return .fail(.lines, "\(error)", mend: "see the part devices")
+      return Self.linesFinding(problems: ["\(error)"])
     }
+  }
+
+  /// - Parameter problems: what kept lines from being opened; nil where none is configured.
+  static func linesFinding(problems: [String]?) -> DoctorFinding {
+    guard let problems else { return .skip(.lines, "no button, light or buzzer is configured") }
+    return problems.isEmpty
+      ? .pass(.lines, "every configured line is to be had")
+      : .fail(
+        .lines, problems.joined(separator: "; "),
+        mend: "gpioinfo shows chips and lines; a Pi 5 has other chips than a Pi 4: device.board; and the group gpio")
   }
 
   func clockFinding() -> DoctorFinding {

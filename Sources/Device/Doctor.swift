@@ -52,6 +52,7 @@ package struct Doctor {
   package func run(_ parts: [DoctorPart], report: (DoctorFinding) -> Void) async -> [DoctorFinding] {
     var findings: [DoctorFinding] = []
     func add(_ finding: DoctorFinding) {
+      let finding = finding.explained(by: findings.filter { $0.outcome == .fail }.map(\.part))
       findings.append(finding)
       report(finding)
     }
@@ -62,7 +63,8 @@ package struct Doctor {
       if part != .configuration, !reading.isUsable {
         add(.skip(part, "the configuration is not usable"))
       } else if let finding = held?.first(where: { $0.part == part }) {
-        add(finding)
+        // Of the bus the service knows that it works; its speed is the kernel's to say.
+        add(part == .bus && finding.outcome == .pass ? busSpeedFinding(finding.what) : finding)
       } else {
         add(await bench.finding(part))
       }
@@ -76,8 +78,10 @@ package struct Doctor {
     let client = ControlClient(path: settings.paths.runtimeDirectory + "/" + ControlService.socketName)
     var answer: ControlReply?
     do {
-      let request = ControlRequest(.doctor, parts: parts.map(\.rawValue))
-      let silence = options.receiptMilliseconds + 10_000
+      let request = ControlRequest(
+        .doctor, parts: parts.map(\.rawValue), receiptMilliseconds: options.receiptMilliseconds)
+      // Beside the receipt: a camera and a line that are just starting, and a picture.
+      let silence = options.receiptMilliseconds + 30_000
       try client.ask(request.encoded(), silenceMilliseconds: silence) { line in
         do { answer = try ControlReply(decoding: line) } catch { answer = .error("\(error)") }
         return false
@@ -87,9 +91,14 @@ package struct Doctor {
     } catch {
       answer = .error("\(error)")
     }
-    return answer?.findings
-      ?? parts.map {
-        .fail($0, "the service did not answer: \(answer?.error ?? "")", mend: "systemctl status thermograph")
-      }
+    if let findings = answer?.findings { return findings }
+    // One fault, not one for each part.
+    return parts.enumerated().map { index, part in
+      index == 0
+        ? .fail(
+          part, "the service did not answer: \(answer?.error ?? "it closed the connection")",
+          mend: "systemctl status thermograph; journalctl -u thermograph")
+        : .skip(part, "the service did not answer")
+    }
   }
 }

@@ -66,7 +66,7 @@ final class DoctorBench {
       return .pass(.camera, "MLX90640 \(camera.eeprom?.serialNumber ?? "") at \(address) on \(settings.camera.bus)")
     case .failure(let error):
       return .fail(
-        .camera, error.description, mend: "check plug and wiring; i2cdetect -y 1 must show the address, not UU")
+        .camera, error.description, mend: "check plug, wiring and camera.address: \(doctor.busScan)")
     }
   }
 
@@ -95,14 +95,19 @@ final class DoctorBench {
     defer { self.camera = .success(camera) }
     let thermogram: Thermogram?
     do throws(SensorError) {
-      let request = CaptureRequest(
-        frames: 8, emissivity: settings.camera.emissivity, motionLimitCelsius: 100, maximumRestarts: 0)
-      thermogram = try camera.capture(request)
+      thermogram = try camera.capture(Self.examination(settings))
     } catch {
       return .fail(.frame, "\(error)", mend: "check cable length, supply and bus speed")
     }
     guard let thermogram else { return .fail(.frame, "no picture came together", mend: "check supply and bus speed") }
     return Self.judge(thermogram, noiseMaximum: settings.gates.noiseMaximumCelsius)
+  }
+
+  /// One picture, whatever moves in it. At the slow rates of fewer frames, so that nobody waits for more than some 8 s.
+  static func examination(_ settings: Settings) -> CaptureRequest {
+    CaptureRequest(
+      frames: settings.camera.refreshRateHz >= 4 ? 8 : 2, emissivity: settings.camera.emissivity,
+      motionLimitCelsius: 100, maximumRestarts: 0)
   }
 
   static func judge(_ thermogram: Thermogram, noiseMaximum: Double) -> DoctorFinding {

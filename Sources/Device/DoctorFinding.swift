@@ -4,6 +4,20 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
     tls
   case receipt
 
+  /// Parts of which a fault shows as a fault of this one too.
+  package var causes: [DoctorPart] {
+    switch self {
+    case .bus, .reader: [.devices]
+    case .camera: [.devices, .bus]
+    case .eeprom, .frame: [.devices, .bus, .camera]
+    case .tag: [.devices, .reader]
+    case .outbox: [.keys]
+    case .tls: [.name]
+    case .receipt: [.name, .tls]
+    default: []
+    }
+  }
+
   /// What is looked at; one line for `--list`.
   package var summary: String {
     switch self {
@@ -57,6 +71,14 @@ package struct DoctorFinding: Sendable, Equatable, Codable {
 
   package static func skip(_ part: DoctorPart, _ why: String) -> Self {
     Self(part: part, outcome: .skip, what: why, mend: nil)
+  }
+
+  /// A failure that a part before it explains is not a second thing to mend.
+  ///
+  /// - Parameter failed: the parts that were looked at before and failed.
+  package func explained(by failed: [DoctorPart]) -> Self {
+    guard outcome == .fail, let cause = part.causes.first(where: failed.contains) else { return self }
+    return .skip(part, "follows from \(cause.rawValue): \(what)")
   }
 
   /// `pass  camera         MLX90640 ...`, and the mend below it.

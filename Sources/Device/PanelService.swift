@@ -32,9 +32,11 @@ struct PanelService: Service {
 
   /// The panel of the configuration, or nil where it names no line, or none is to be had.
   ///
-  /// - Parameter lines: what takes the place of the board's GPIO; nil in the field.
+  /// - Parameters:
+  ///   - lines: what takes the place of the board's GPIO; nil in the field.
+  ///   - board: told which lines are not to be had.
   static func panel(
-    _ settings: Settings, on lines: (any PanelLines)?, time: any TimeSource, logger: Logger
+    _ settings: Settings, on lines: (any PanelLines)?, time: any TimeSource, board: StatusBoard, logger: Logger
   ) -> FrontPanel? {
     let table = PanelTable(settings.panel)
     for (one, other) in table.indistinguishableSignals {
@@ -46,6 +48,7 @@ struct PanelService: Service {
       let opened: any PanelLines
       if let lines {
         opened = lines
+        board.panelOpened(problems: [])
       } else {
         let wiring = GPIOLines.Wiring(settings.lines)
         guard wiring != GPIOLines.Wiring() else { return nil }
@@ -54,6 +57,7 @@ struct PanelService: Service {
           logger.warning(
             "a line of the front panel is not to be had; going on without it", metadata: ["reason": "\(problem)"])
         }
+        board.panelOpened(problems: gpio.problems.map(\.description))
         opened = gpio
       }
       return try FrontPanel(
@@ -62,6 +66,7 @@ struct PanelService: Service {
           steadyMilliseconds: settings.lines.buttonSteadyMilliseconds,
           longPressMilliseconds: settings.lines.buttonLongPressMilliseconds), clock: time)
     } catch {
+      board.panelOpened(problems: ["\(error)"])
       logger.warning("the front panel cannot be used; going on without it", metadata: ["reason": "\(error)"])
       return nil
     }

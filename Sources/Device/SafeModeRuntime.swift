@@ -36,7 +36,7 @@ package struct SafeModeRuntime {
         report.configuration.faults = present.texts
         return report
       },
-      diagnose: { parts in
+      diagnose: { parts, _ in
         parts.map { part in
           part == .configuration
             ? .fail(part, present.texts.joined(separator: "; "), mend: "thermograph check")

@@ -57,8 +57,9 @@ extension SessionService {
 
   func show(_ instruction: SessionInstruction) {
     parts.show(instruction == .ready ? idleSignal : instruction.signal)
-    control.change { $0.sentence = instruction.sentence }
-    logger.info("told", metadata: ["sentence": "\(instruction.sentence)"])
+    let sentence = instruction.sentence(in: assessor.sentences)
+    control.change { $0.sentence = sentence }
+    logger.info("told", metadata: ["sentence": "\(sentence)"])
   }
 
   /// What the panel shows while nobody is being captured: whether a tag would be of any use.

@@ -213,11 +213,15 @@ actor SessionService: Service {
     }
   }
 
+  private func sentence(for refusal: SessionRefusal) -> String {
+    SessionInstruction.refused(refusal).sentence(in: assessor.sentences)
+  }
+
   private func fulfil(_ request: SessionControl.Request) async -> SessionReply {
     lastRefusal = nil
     switch request {
     case .capture(let patient):
-      guard !machine.isSessionOpen else { return .refused(reason: SessionRefusal.sessionUnderWay.sentence) }
+      guard !machine.isSessionOpen else { return .refused(reason: sentence(for: .sessionUnderWay)) }
       guard let tag = tags.patient(patient) else {
         return .refused(reason: "\(patient) is not a patient's id; the roster has it for staff")
       }
@@ -230,7 +234,7 @@ actor SessionService: Service {
       await feed(.button(.long))
       return .accepted(sessionID: session)
     }
-    if let lastRefusal { return .refused(reason: lastRefusal.sentence) }
+    if let lastRefusal { return .refused(reason: sentence(for: lastRefusal)) }
     return machine.sessionID.map { .accepted(sessionID: $0) } ?? .refused(reason: "no session is open")
   }
 

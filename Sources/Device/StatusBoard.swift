@@ -8,6 +8,7 @@ final class StatusBoard: Sendable {
   private struct State {
     var camera = DeviceReport.Camera()
     var reader = DeviceReport.Reader()
+    var panelProblems: [String]?
   }
 
   private let state: Mutex<State>
@@ -23,6 +24,13 @@ final class StatusBoard: Sendable {
 
   var camera: DeviceReport.Camera { state.withLock { $0.camera } }
   var reader: DeviceReport.Reader { state.withLock { $0.reader } }
+
+  /// Lines of the front panel that were not to be had at the start; nil where no line is configured.
+  var panelProblems: [String]? { state.withLock { $0.panelProblems } }
+
+  func panelOpened(problems: [String]) {
+    state.withLock { $0.panelProblems = problems }
+  }
 
   /// The camera started, or started anew.
   func cameraStarted(_ camera: borrowing some CameraSource) {

@@ -17,12 +17,17 @@ package struct TerminalPicture: Sendable {
     self.windowCelsius = windowCelsius
   }
 
+  private static let keys = "Enter: go on  y n: answer  s: skip the rest  q: end"
+
   /// One screen. Each line ends with the code that clears its rest.
   ///
   /// - Parameters:
   ///   - image: nil while there is none; its place stays empty.
   ///   - secondsLeft: of the phase, where it has an end.
-  package func screen(_ snapshot: SessionSnapshot, _ image: TemperatureImage?, secondsLeft: Int? = nil) -> String {
+  ///   - keys: name the keys that a session at a terminal takes.
+  package func screen(
+    _ snapshot: SessionSnapshot, _ image: TemperatureImage?, secondsLeft: Int? = nil, keys: Bool = false
+  ) -> String {
     var lines = image.map(rows) ?? [String](repeating: blankRow, count: SensorGeometry.rows / 2)
     for (index, gate) in gateLines(snapshot.gates, limit: lines.count).enumerated() { lines[index] += "  " + gate }
     let title = "\(snapshot.state.rawValue)" + (snapshot.view.map { "  \($0.rawValue)" } ?? "")
@@ -30,7 +35,7 @@ package struct TerminalPicture: Sendable {
     lines.insert(title + left, at: 0)
     lines.append(bar(snapshot))
     lines.append(String(snapshot.sentence.prefix(Self.columns)))
-    lines.append("Research use only")
+    lines.append("Research use only" + (keys ? "    \(Self.keys)" : ""))
     return lines.map { $0 + "\u{1B}[K\n" }.joined()
   }
 

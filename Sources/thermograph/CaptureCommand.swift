@@ -14,15 +14,16 @@ struct CaptureCommand: AsyncParsableCommand {
     abstract: "Runs one guided capture session at the terminal.",
     discussion: """
       Shows the live image, the progress and the gates as they change; into a pipe or a file it writes plain lines. The \
-      session, gates, verdict and record are those of the service. On the keyboard: Enter goes on, y and n answer, s \
-      skips the rest, q ends the session.
+      session, gates, verdict and record are those of the service. Each key counts as it is pressed: Enter goes on, y \
+      and n answer, s skips the rest, q ends the session.
 
       A running service holds the camera and the outbox. Then it is the service that captures, as if the patient's tag \
       had been presented, and what it tells the person before the device is shown here; Ctrl-C ends the watching, not \
       the session.
 
       --simulate draws a torso, --replay plays a folder as 'camera dump' writes it; both leave out the rest and take no \
-      second attempt, and need --output, because an outbox is for patients. Exit status 0: every view is saved, through the service: at least one.
+      second attempt, and need --output, because an outbox is for patients. Exit status 0: every view is \
+      saved, through the service: at least one.
 
         thermograph capture
         thermograph capture --patient ward-7-0042 --skip-rest
@@ -92,6 +93,7 @@ struct CaptureCommand: AsyncParsableCommand {
       throw CommandFailure("\(error)")
     }
     display.end()
+    if let sentence = outcome.sentence { printToStandardError(sentence) }
     try report(outcome)
     guard outcome.summary?.outcome == .complete else { throw ExitCode.failure }
   }

@@ -11,7 +11,8 @@ struct DoctorCommand: AsyncParsableCommand {
     discussion: """
       Safe beside the running service: what the service holds (camera, reader, lines, the connection), the service is asked \
       about. While it does not run, doctor opens everything itself. Each part passes, warns, fails, or is skipped with the \
-      reason. Exit status 0: nothing failed; 1: something did.
+      reason; what only follows from an earlier fault is skipped and names it, so that a failure is a thing to mend. Exit \
+      status 0: nothing failed; 1: something did.
 
         thermograph doctor
         thermograph doctor --part camera --part frame

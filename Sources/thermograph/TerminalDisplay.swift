@@ -2,7 +2,6 @@ import Device
 import Glibc
 import Screening
 import Synchronization
-import SystemCalls
 import Thermography
 
 /// Shows a session on standard error: a screen that is drawn again and again on a terminal, else a line a change. Takes
@@ -12,13 +11,13 @@ final class TerminalDisplay: Sendable {
     var control: SessionControl?
     var picture: LivePicture?
     var lastLine = ""
-    var isOver = false
     var ticker: Task<Void, Never>?
   }
 
   private static let period = Duration.milliseconds(200)
 
   private let showsPicture: Bool
+  private let keyboard = Keyboard()
   private let state = Mutex(State())
 
   /// - Parameter showsPicture: standard output is a terminal of 80 x 24 with 24-bit colours.
@@ -35,7 +34,7 @@ final class TerminalDisplay: Sendable {
       }
     }
     state.withLock { ($0.control, $0.ticker) = (control, ticker) }
-    if isatty(STDIN_FILENO) == 1 { listen(to: control) }
+    if Keyboard.isThere { listen(to: control) }
   }
 
   func show(_ picture: LivePicture, _ gates: [QualityGate]) {
@@ -43,18 +42,15 @@ final class TerminalDisplay: Sendable {
   }
 
   func end() {
-    state.withLock { state in
-      state.ticker?.cancel()
-      state.isOver = true
-    }
-    draw()
+    state.withLock { $0.ticker?.cancel() }
+    keyboard.restore()
   }
 
   private func draw() {
     let text: String = state.withLock { state in
       guard let snapshot = state.control?.snapshot else { return "" }
       if showsPicture {
-        return "\u{1B}[H" + TerminalPicture().screen(snapshot, state.picture?.image)
+        return "\u{1B}[H" + TerminalPicture().screen(snapshot, state.picture?.image, keys: Keyboard.isThere)
       }
       let line = TerminalPicture.line(snapshot)
       guard line != state.lastLine else { return "" }
@@ -64,22 +60,23 @@ final class TerminalDisplay: Sendable {
     if !text.isEmpty { write(text) }
   }
 
-  /// Lines of the keyboard become requests. The thread waits for input and ends with the process.
+  /// Keys become requests, one after the other; any other key does nothing.
   private func listen(to control: SessionControl) {
-    do {
-      _ = try NamedThread("keyboard") {
-        while let line = readLine() {
-          Task {
-            switch line.first {
-            case "q": _ = await control.cancel()
-            case "s": _ = await control.skipRest()
-            case "n": _ = await control.answer(false)
-            case "y": _ = await control.answer(true)
-            default: _ = await control.goOn()
-            }
-          }
+    let (keys, pressed) = AsyncStream.makeStream(of: UInt8.self, bufferingPolicy: .bufferingOldest(16))
+    Task {
+      for await key in keys {
+        switch key {
+        case UInt8(ascii: "q"): _ = await control.cancel()
+        case UInt8(ascii: "s"): _ = await control.skipRest()
+        case UInt8(ascii: "n"): _ = await control.answer(false)
+        case UInt8(ascii: "y"): _ = await control.answer(true)
+        case UInt8(ascii: "\n"), UInt8(ascii: "\r"): _ = await control.goOn()
+        default: break
         }
       }
+    }
+    do {
+      try keyboard.listen { pressed.yield($0) }
     } catch {
       printToStandardError("no keyboard: \(error)")
     }

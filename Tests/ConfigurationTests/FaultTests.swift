@@ -74,14 +74,14 @@ import Testing
   @Test(arguments: [
     Example(
       "[camera]\nrefresh_rate = 8",
-      "thermograph.toml:6:1: unknown key camera.refresh_rate; expected one of bus, address, refresh_rate_hz, bus_speed_khz, emissivity, reflected_temperature_celsius, frames_averaged, lens, distance_centimetres; did you mean \"refresh_rate_hz\"?"
+      "thermograph.toml:6:1: unknown key camera.refresh_rate; expected a key of [camera]; did you mean \"refresh_rate_hz\"?"
     ),
     Example(
       "[session]\nlevel = \"info\"",
       "thermograph.toml:6:1: unknown key session.level; expected it in [log]; did you mean \"log.level\"?"),
     Example(
       "[helth]\ninterval_seconds = 10",
-      "thermograph.toml:5:2: unknown table [helth]; expected one of [device] [paths] [camera] [reader] [patients] [session] [gates] [screening] [quality] [outbox] [broker] [lines] [panel] [alerts] [health] [log] [simulation]; did you mean \"health\"?"
+      "thermograph.toml:5:2: unknown table [helth]; expected a table of this program; did you mean \"health\"?"
     ),
     Example(
       "[screening.model]\nid = 1",
@@ -89,7 +89,7 @@ import Testing
     ),
     Example(
       "[log]\n\"le\\nvel\" = 1",
-      "thermograph.toml:6:1: unknown key log.\"le\\nvel\"; expected one of level; did you mean \"level\"?"),
+      "thermograph.toml:6:1: unknown key log.\"le\\nvel\"; expected a key of [log]; did you mean \"level\"?"),
   ]) func unknownName(_ example: Example) throws {
     #expect(try Scratch().faults(of: example.text) == example.faults)
   }
@@ -105,7 +105,7 @@ import Testing
   @Test func missingKeysAndVersion() throws {
     #expect(
       try Scratch().faults(of: "[device]\nid = \"d\"\n") == [
-        "thermograph.toml: schema is missing; expected schema = 1 above the first table",
+        "thermograph.toml:1:1: schema is missing; expected schema = 1 above the first table",
         "thermograph.toml:1:2: device.site is missing; expected site = ... in [device]: 1 to 36 of a-z, 0-9 and -",
       ])
     #expect(

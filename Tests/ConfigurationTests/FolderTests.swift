@@ -93,7 +93,7 @@ import Testing
       scratch.lines(scratch.read().faults) == [
         "hardware/boards/test.toml:2:1: camera.emissivity does not belong into a board profile; expected it in "
           + "thermograph.toml",
-        "hardware/boards/test.toml:3:1: unknown key camera.buss; expected one of bus, address, bus_speed_khz; did you "
+        "hardware/boards/test.toml:3:1: unknown key camera.buss; expected a key of [camera]; did you "
           + "mean \"bus\"?",
         "thermograph.toml:9:1: lines has an offset and no chip to count it on; expected chip in [lines], or the line's "
           + "name",

@@ -17,17 +17,28 @@ final class Broker {
 
   private var reservation: PortReservation?
 
-  func start() async throws {
+  /// - Parameter authority: signs the broker's certificate `server` and asks each client for one; nil for plain MQTT.
+  func start(authority: Authority? = nil) async throws {
     let configuration = folder + "/mosquitto.conf"
-    let text = """
+    var text = """
       listener \(port) 127.0.0.1
-      allow_anonymous true
+      allow_anonymous \(authority == nil)
       persistence false
       user root
       log_dest stderr
       log_type all
 
       """
+    if let authority {
+      text += """
+        cafile \(authority.certificate("ca"))
+        certfile \(authority.certificate("server"))
+        keyfile \(authority.key("server"))
+        require_certificate true
+        use_identity_as_username true
+
+        """
+    }
     try text.write(toFile: configuration, atomically: true, encoding: .utf8)
     reservation = nil
     let program = try Program("/usr/sbin/mosquitto", ["-c", configuration], in: folder)

@@ -84,11 +84,17 @@ import Testing
     try FileManager.default.removeItem(atPath: workspace.folder + "/state/keys/site.key")
     let (status, findings, _) = try await doctor(workspace, ["--no-tag"])
     #expect(status == 1)
-    for part in ["devices", "keys", "bus", "camera", "reader", "tls", "receipt"] where part != "tls" {
+    #expect(outcomes(findings, "fail") == ["devices", "keys", "tls"])
+    for part in outcomes(findings, "fail") {
       #expect(findings[part]?["outcome"] as? String == "fail", "\(part): \(findings[part] ?? [:])")
       #expect((findings[part]?["mend"] as? String)?.isEmpty == false, "\(part)")
     }
-    #expect(findings["eeprom"]?["outcome"] as? String == "skip")
+    // What follows from a fault is no second fault, and says so.
+    for (part, cause) in ["bus": "devices", "camera": "devices", "reader": "devices", "receipt": "tls"] {
+      #expect(findings[part]?["outcome"] as? String == "skip", "\(part)")
+      #expect((findings[part]?["what"] as? String)?.hasPrefix("follows from \(cause): ") == true, "\(part)")
+    }
+    #expect((findings["devices"]?["what"] as? String)?.contains("tty-absent") == true)
     #expect((findings["keys"]?["what"] as? String)?.contains("site.key") == true)
   }
 

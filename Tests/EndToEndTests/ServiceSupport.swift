@@ -70,18 +70,7 @@ struct FieldBoard {
   let environment: [String: String]
 
   init(_ workspace: Workspace) async throws {
-    let shim = workspace.folder + "/i2c-shim.so"
-    let compiled = try await Program.run(
-      [
-        "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", shim,
-        Workspace.repository + "/Tests/EndToEndTests/Fixtures/i2c-shim.c", "-ldl", "-lpthread",
-      ], executable: "/usr/bin/cc", in: workspace.folder)
-    try #require(compiled.status == 0, "\(compiled.errors)")
-    let sensor = Workspace.repository + "/Hardware/sensors/melexis-example"
-    environment = [
-      "LD_PRELOAD": shim, "I2C_SHIM_EEPROM": sensor + "/eeprom.txt", "I2C_SHIM_FRAME_0": sensor + "/frame-0.txt",
-      "I2C_SHIM_FRAME_1": sensor + "/frame-1.txt", "I2C_SHIM_LOG": workspace.folder + "/i2c-shim.log",
-    ]
+    environment = try await SensorShim(in: workspace.folder).environment
     reader = try SimulatedRFIDReader(kind: .rdm6300, path: workspace.folder + "/run/tty-reader")
   }
 

@@ -4,10 +4,16 @@ import Testing
 
 extension Workspace {
   /// A receiver that ends by itself after `captures` whole captures.
-  func startReceiver(port: Int, until captures: Int) throws -> Program {
-    try Program(
+  ///
+  /// - Parameter authority: has issued `receiver`; nil for plain MQTT.
+  func startReceiver(port: Int, until captures: Int, authority: Authority? = nil) throws -> Program {
+    let secured = authority.map {
+      ["--ca", $0.certificate("ca"), "--certificate", $0.certificate("receiver"), "--key", $0.key("receiver")]
+    }
+    return try Program(
       Program.thermograph,
-      ["receive", "--broker", "127.0.0.1:\(port)", "--output", received, "--until", "\(captures)"], in: folder)
+      ["receive", "--broker", "127.0.0.1:\(port)", "--output", received, "--until", "\(captures)"] + (secured ?? []),
+      in: folder)
   }
 
   /// Holds a received record against the schema in the repository, with Debian's python3-jsonschema.

@@ -133,6 +133,12 @@ extension TOMLText {
     return nil
   }
 
+  private static let translations = [
+    ("not representable in 64 bits", "a number that does not fit", "a whole number of at most 64 bits"),
+    ("invalid utf-8", "bytes that are no UTF-8", "the file saved as UTF-8"),
+    ("could not determine value type", "no value", "a number, a text in double quotes, true, false or a list"),
+  ]
+
   /// toml++'s words, made a sentence of ours. What is not recognised is passed on.
   private static func explain(_ message: String, line: Int, column: Int) -> SyntaxFault {
     let marker = "cannot redefine existing "
@@ -150,6 +156,19 @@ extension TOMLText {
     let printable = String(
       String.UnicodeScalarView(message.unicodeScalars.prefix(300).map { isControl($0) ? " " : $0 }))
     let detail = printable.hasPrefix(prefix) ? "in a " + printable.dropFirst(prefix.count) : printable
+    for (words, what, expected) in Self.translations where detail.contains(words) {
+      return SyntaxFault(line: line, column: column, what: "not TOML: \(what)", expected: expected)
+    }
+    // "in a table header: expected ']', saw '\\n'"
+    if let start = detail.firstRange(of: ": expected "),
+      let middle = detail[start.upperBound...].firstRange(of: ", saw ")
+    {
+      let found = detail[middle.upperBound...]
+      return SyntaxFault(
+        line: line, column: column,
+        what: "not TOML: \(detail[..<start.lowerBound]): \(found == "'\\n'" ? "the line ends" : "\(found)")",
+        expected: String(detail[start.upperBound..<middle.lowerBound]))
+    }
     return SyntaxFault(line: line, column: column, what: "not TOML: \(detail)")
   }
 

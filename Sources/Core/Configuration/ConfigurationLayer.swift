@@ -62,7 +62,7 @@ extension ConfigurationReading {
     if layer.file == mainFile, !reader.hasSchema, !layer.isPartial {
       faults.append(
         ConfigurationFault(
-          at: SourcePlace(file: layer.file), "schema is missing",
+          at: SourcePlace(file: layer.file, line: 1, column: 1), "schema is missing",
           expected: "schema = \(Settings.schemaVersion) above the first table"))
     }
     return reader.faulty
@@ -200,11 +200,23 @@ private struct LayerReader {
       return ConfigurationFault(
         at: entry.keyPlace, isTable ? "unknown table [\(shown)]" : "unknown key \(shown) outside every table",
         expected: isTable ? "one of " + Self.tables.map { "[\($0)]" }.joined(separator: " ") : "only schema there",
-        suggestion: nearestName(to: entry.key, among: isTable ? Self.tables : ["schema"]))
+        suggestion: nearestName(to: entry.key, among: isTable ? Self.tables : ["schema"])
+      ).shortened("a table of this program")
     }
     let names = SettingKey.all.filter { $0.table == table && (role == .settings || $0.isOfBoard) }.map(\.name)
     return ConfigurationFault(
       at: entry.keyPlace, "unknown \(isTable ? "table" : "key") \(table).\(shown)",
-      expected: "one of " + names.joined(separator: ", "), suggestion: nearestName(to: entry.key, among: names))
+      expected: "one of " + names.joined(separator: ", "), suggestion: nearestName(to: entry.key, among: names)
+    ).shortened("a key of [\(table)]")
+  }
+}
+
+extension ConfigurationFault {
+  /// With a suggestion the whole list of names is more than anybody reads.
+  fileprivate func shortened(_ expected: String) -> Self {
+    guard suggestion != nil else { return self }
+    var fault = self
+    fault.expected = expected
+    return fault
   }
 }

@@ -111,28 +111,24 @@ extension GraphBuilder {
     let bytes = try constantBytes(weights)
     var magnitudes = [Int](repeating: 0, count: channels)
     var hasMinimum = false
-    let zeroPoint = Int(weightZeroPoint)
     bytes.withUnsafeBytes { raw in
-      let values = raw.bindMemory(to: Int8.self)
       magnitudes.withUnsafeMutableBufferPointer { sums in
         if run == 1 {
           // Channels innermost (depthwise).
+          let zeroPoint = Int(weightZeroPoint)
           var channel = 0
-          for value in values {
+          for value in raw.bindMemory(to: Int8.self) {
             sums[channel] &+= abs(Int(value) &- zeroPoint)
             hasMinimum = hasMinimum || value == -128
             channel = channel &+ 1 == channels ? 0 : channel &+ 1
           }
         } else {
           for channel in 0..<channels {
-            var sum = 0
-            var smallest: Int8 = 127
-            for position in channel * run..<(channel + 1) * run {
-              sum &+= abs(Int(values[position]) &- zeroPoint)
-              smallest = min(smallest, values[position])
-            }
-            sums[channel] = sum
-            hasMinimum = hasMinimum || smallest == -128
+            let extent = WeightExtent(
+              of: UnsafeRawBufferPointer(rebasing: raw[channel * run..<(channel + 1) * run]),
+              zeroPoint: Int16(weightZeroPoint))
+            sums[channel] = extent.magnitude
+            hasMinimum = hasMinimum || extent.smallest == -128
           }
         }
       }

@@ -1,6 +1,8 @@
 extension SentenceBook {
   /// Every sentence that there is. `Languages/en.json` holds the same; a test compares them.
-  static let englishSentences: [String: String] = [
+  static let englishSentences = englishGateSentences.merging(englishSessionSentences) { gate, _ in gate }
+
+  private static let englishGateSentences: [String: String] = [
     "gate.settling.passed": "The camera has warmed up.",
     "gate.settling.failed": "The camera is still warming up; wait a few minutes.",
     "gate.ambient-range.passed": "The room has a good temperature.",

@@ -1,4 +1,4 @@
-// Preloaded into the binary under test: answers open, ioctl and close for /dev/i2c-1 as a bus with one MLX90640 does,
+// Preloaded into the binary under test: answers access, open, ioctl and close for /dev/i2c-1 as a bus with one MLX90640 does,
 // at register level, so that the binary's own path to i2c-dev runs on a machine without I2C.
 //
 // I2C_SHIM_EEPROM, I2C_SHIM_FRAME_0, I2C_SHIM_FRAME_1: word files. I2C_SHIM_LOG: a line for each use that a real
@@ -239,6 +239,12 @@ int ioctl(int descriptor, unsigned long request, ...) {
   if (ours) return result;
   int (*real)(int, unsigned long, ...) = (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
   return real(descriptor, request, argument);
+}
+
+int access(const char *path, int mode) {
+  if (strcmp(path, BUS) == 0) return 0;
+  int (*real)(const char *, int) = (int (*)(const char *, int))dlsym(RTLD_NEXT, "access");
+  return real(path, mode);
 }
 
 int close(int descriptor) {
