@@ -68,7 +68,7 @@ import Testing
         "thermograph.toml:3:6: device.id is \"D\"",
         "conf.d/10-a.toml:2:9: log.level is 3",
         "conf.d/20-b.toml:1:2: unknown table [lgo]",
-        "conf.d/30-c.toml:1:4: not TOML: in a key-value pair: expected value, saw '\\n'",
+        "conf.d/30-c.toml:1:4: not TOML: in a key-value pair: the line ends",
       ])
   }
 
