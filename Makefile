@@ -66,19 +66,26 @@ bench-delivery: ## outbox and drain beside their peers, and the daemon's figures
 	@Scripts/bench-delivery
 
 FAULT_CAPTURES ?= 250
+FAULT_SLOW_CAPTURES ?= 250
 FAULT_ROUNDS ?= 50
 FAULT_KILLS ?= 200
 FAULT_POWER_CUTS ?= 200
+FAULT_FILLS ?= 10
+FAULT_DISK_ERRORS ?= 20
+FAULT_DAMAGE_CAPTURES ?= 350
 FAULT_BACKLOG ?= 20000
 FAULT_DEVICES ?= 100
+FAULT_ROWS ?= FaultTests|KillTests|DamageTests|FullDiskTests|UpgradeTests|ReconnectStormTests
 
-test-faults: ## the long fault matrix: FAULT_CAPTURES=250 FAULT_ROUNDS=50 FAULT_KILLS=200 FAULT_POWER_CUTS=200 ...
+test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT_KILLS=200 ... (Docs/delivery-proof.md)
 	@Scripts/install-packages build test delivery
-	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) \
-	  THERMOGRAPH_KILLS=$(FAULT_KILLS) THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) \
+	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_SLOW_CAPTURES=$(FAULT_SLOW_CAPTURES) \
+	  THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) THERMOGRAPH_KILLS=$(FAULT_KILLS) \
+	  THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) THERMOGRAPH_FAULT_FILLS=$(FAULT_FILLS) \
+	  THERMOGRAPH_FAULT_DISK_ERRORS=$(FAULT_DISK_ERRORS) THERMOGRAPH_DAMAGE_CAPTURES=$(FAULT_DAMAGE_CAPTURES) \
 	  THERMOGRAPH_FAULT_BACKLOG=$(FAULT_BACKLOG) THERMOGRAPH_FAULT_DEVICES=$(FAULT_DEVICES) \
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
-	  --filter 'FaultTests|KillTests|DamageTests|FullDiskTests'
+	  --filter '$(FAULT_ROWS)'
 
 models: ## every model from nothing, its card and the report (Python registry only)
 	$(MAKE) -C Models/training all
@@ -91,7 +98,8 @@ model: ## one model from nothing: NAME=screening-fold
 models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts
 	$(MAKE) -C Models/training statistics
 
-models-check: build ## each model's hash, manifest and golden outputs on the device's engine
+models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards against figures
+	python3 Models/training/cards.py --check
 	.build/release/thermograph model verify --directory Models
 
 deb: build ## the Debian package, in out/

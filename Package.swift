@@ -151,7 +151,7 @@ let testTargets: [Target] = [
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
-  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance"]),
+  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "CSQLite"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",

@@ -54,14 +54,14 @@ struct DeliveryBenchmark {
       let syncs = Counters.now().syncs - before.syncs - outbox.fileSyncs
       outbox.fileSyncs = 0
       let ratio = median(fileTimes) / median(outboxTimes)
-      print(
-        "bursts of \(burst): \(fixed(Double(syncs) / Double(messages))) syncs a message, "
-          + "\(fixed(ratio)) times as fast as a file per message")
+      let what = burst == 1 ? "single messages" : "bursts of \(burst)"
+      row("\(what): fsync a message", Double(syncs) / Double(messages), .atMost(burst == 1 ? 1.1 : 0.2))
+      row("\(what): times as fast as a file per message", ratio, .atLeast(burst == 1 ? 1.6 : 8))
     }
     let captures = 40
     let before = Counters.now()
     for _ in 0..<captures { try await outbox.storeCapture() }
-    print("captures of 4 messages: \(fixed(Double(Counters.now().syncs - before.syncs) / Double(captures))) syncs each")
+    row("a capture of 4 messages: fsync", Double(Counters.now().syncs - before.syncs) / Double(captures), .atMost(1.1))
     await outbox.outbox.close()
   }
 
@@ -76,7 +76,9 @@ struct DeliveryBenchmark {
       try await outbox.drain(batch: 64)
       await outbox.outbox.close()
       let written = Counters.now().bytes - before.bytes
-      print("\(bytes) bytes: \(fixed(Double(written) / Double(bytes * count)))")
+      row(
+        "write amplification at \(bytes / 1024) KB", Double(written) / Double(bytes * count),
+        .atMost(bytes == 6144 ? 7 : 3.5))
     }
   }
 
@@ -96,19 +98,34 @@ struct DeliveryBenchmark {
 
   static func latency(in folder: String) async throws {
     let outbox = try Bench(folder + "/latency.sqlite")
-    var idle: [Double] = []
-    var draining: [Double] = []
-    for _ in 0..<rounds {
-      for _ in 0..<200 { idle.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
-      try await outbox.store(count: 500, bytes: 6144)
-      let drain = Task { try await outbox.drain(batch: 64, atMost: 600) }
-      for _ in 0..<200 { draining.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+    var idle: [[Double]] = []
+    var draining: [[Double]] = []
+    for _ in 0..<(2 * rounds + 1) {
+      // As much waits in both, and more than is drained in the time.
+      for _ in 0..<40 { try await outbox.store(count: 250, bytes: 6144) }
+      var times: [Double] = []
+      for _ in 0..<1000 { times.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+      idle.append(times)
+      let drain = Task {
+        while !Task.isCancelled { try await outbox.drain(batch: 64, atMost: 64) }
+      }
+      times = []
+      for _ in 0..<1000 { times.append(try await measure { try await outbox.store(count: 1, bytes: 6144) }) }
+      drain.cancel()
       try await drain.value
+      draining.append(times)
+      try await outbox.drain(batch: 64)
     }
-    print("\nenqueue of 6 KB, 99th percentile: idle \(fixed(percentile(idle, 0.99) * 1e6)) us, ", terminator: "")
+    func times(at share: Double) -> String {
+      "idle \(fixed(median(idle.map { percentile($0, share) }) * 1e6)) us, "
+        + "while draining \(fixed(median(draining.map { percentile($0, share) }) * 1e6)) us"
+    }
     print(
-      "while draining \(fixed(percentile(draining, 0.99) * 1e6)) us, "
-        + "ratio \(fixed(percentile(draining, 0.99) / percentile(idle, 0.99)))")
+      "\nenqueue of 6 KB, 50th percentile: \(times(at: 0.5)); 99th: \(times(at: 0.99)); medians of \(idle.count) rounds"
+    )
+    row(
+      "enqueue p99 while draining, times idle",
+      median(zip(draining, idle).map { percentile($0, 0.99) / percentile($1, 0.99) }), .atMost(2))
     await outbox.outbox.close()
 
     // Two outboxes in turn, so that a slow minute of the machine weighs on both.
@@ -128,8 +145,10 @@ struct DeliveryBenchmark {
     }
     let (few, many) = (median(costs[0]), median(costs[1]))
     print(
-      "a message through the outbox: \(fixed(few * 1e6)) us at 1,000 waiting, \(fixed(many * 1e6)) us at 50,000, "
-        + "ratio \(fixed(median(zip(costs[1], costs[0]).map { $0 / $1 })))")
+      "a message through the outbox: \(fixed(few * 1e6)) us at 1,000 waiting, \(fixed(many * 1e6)) us at 50,000")
+    row(
+      "cost of a message at 50,000 waiting, times that at 1,000", median(zip(costs[1], costs[0]).map { $0 / $1 }),
+      .atMost(1.2))
     await small.outbox.close()
     await large.outbox.close()
     let open = try await measure { await (try Bench(folder + "/large.sqlite")).outbox.close() }
@@ -137,6 +156,21 @@ struct DeliveryBenchmark {
   }
 
   // MARK: - Small things
+
+  enum Limit {
+    case atMost(Double)
+    case atLeast(Double)
+  }
+
+  /// A figure beside its limit, in the form that `Scripts/bench-delivery` collects.
+  static func row(_ figure: String, _ value: Double, _ limit: Limit) {
+    let (isKept, words) =
+      switch limit {
+      case .atMost(let most): (value <= most, "at most \(fixed(most))")
+      case .atLeast(let least): (value >= least, "at least \(fixed(least))")
+      }
+    print("FIGURE | \(figure) | \(fixed(value)) | \(words) | \(isKept ? "ok" : "missed")")
+  }
 
   static func measure(_ body: () async throws -> Void) async rethrows -> Double {
     let start = seconds()

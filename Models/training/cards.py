@@ -1,10 +1,11 @@
 """Writes each model's card.md from its manifest.json and metrics.json, so that a card holds no number that the
-training did not print."""
+training did not print; with --check only compares. Needs nothing but Python."""
 
 import json
+import pathlib
 import sys
 
-import shipping
+MODELS = pathlib.Path(__file__).resolve().parent.parent
 
 WHAT = {
     "screening-fold": "The device's screening model: the thermogram is folded about the body's midline, so a thermogram "
@@ -97,7 +98,7 @@ def figures(m):
 
 
 def card(name):
-    folder = shipping.MODELS / name
+    folder = MODELS / name
     m, manifest = (json.loads((folder / f).read_text()) for f in ("metrics.json", "manifest.json"))
     lines = [
         f"# {name} {m['version']}", WHAT[name], "",
@@ -110,10 +111,16 @@ def card(name):
         "## Measured", *figures(m), "",
         "Every number here is printed by `Models/training/make_models.py` and kept in `metrics.json`. None of them says "
         "anything about patients."]
-    (folder / "card.md").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    for folder in sorted(shipping.MODELS.glob("*/metrics.json")):
-        card(folder.parent.name)
-        print(folder.parent.name, file=sys.stderr)
+    stale = []
+    for folder in sorted(path.parent for path in MODELS.glob("*/metrics.json")):
+        path, text = folder / "card.md", card(folder.name)
+        if sys.argv[1:] != ["--check"]:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            stale.append(f"{path}: not what its metrics.json and manifest.json say; run Models/training/cards.py")
+    if stale:
+        sys.exit("\n".join(stale))

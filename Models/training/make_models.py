@@ -30,6 +30,8 @@ CLEAN = [{"step": "suppress-outliers", "limit": 250}, {"step": "mask-body"},
 # A body of which 4 x 4 pixels lie within 0.2 degC is covered, or no body: nothing is said of it.
 STRUCTURE = {"step": "require-structure", "size": 4, "range": 20}
 FOLD = [*CLEAN[:2], STRUCTURE, {"step": "erode-body"}, CLEAN[2], {"step": "fold-left-right"}, {"step": "quantise", "divisor": 5, "zero_point": 0}]
+# Where the body hardly stands out, Otsu's threshold cuts it in two.
+DEFAULT_FOLD = [FOLD[0], {"step": "mask-body", "method": "minimum-error"}, *FOLD[2:]]
 WHOLE = [{"step": "suppress-outliers", "limit": 1000}, {"step": "mask-body"},
          {"step": "subtract-mean", "region": "body"}]
 KALVA_CHAINS = {
@@ -376,7 +378,7 @@ def screening_makers():
              {"step": "quantise", "divisor": 5, "zero_point": 0}]
     return {
         "screening-fold": lambda: make_screening(
-            "screening-fold", a.screening_fold, FOLD, 10, "screening", TRAINING_CAPTURES),
+            "screening-fold", a.screening_fold, DEFAULT_FOLD, 10, "screening", TRAINING_CAPTURES),
         "salvi-cnn": lambda: make_screening("salvi-cnn", a.salvi_cnn, salvi, 4, "comparison", 8000, 1000),
         "kalva-resnet": lambda: make_screening(
             "kalva-resnet", a.kalva_resnet, kalva_chain(os.environ.get("KALVA_PREPROCESSING", "z-score")), 4,

@@ -1,14 +1,15 @@
 """Writes the frames of the overclaim tests (Tests/ScreeningTests/Fixtures/overclaim): synthetic frontal captures that no
-training, validation or test set has seen."""
+training, validation or test set has seen, and frontal captures of each fault, `FAULTS[1:]` in their order."""
 
 import numpy as np
 
 import data
 import shipping
-from thermograms.generator import Batch
+from thermograms.generator import FAULTS, Batch
 
 SEED = 400_000
 HEALTHY, ILL = 100, 50
+FAULTY = 12  # captures of each fault
 FOLDER = shipping.MODELS.parent / "Tests" / "ScreeningTests" / "Fixtures" / "overclaim"
 
 
@@ -27,7 +28,8 @@ def main():
     save = lambda name, parts: np.save(FOLDER / f"{name}.npy", np.concatenate(parts))
     save("frames", [b.celsius for b in batches])
     save("breasts", [breasts(b) for b in batches])
-    save("body", [(data.coarse(b.body.astype(float)) > 0.5).astype(np.int8) for b in batches])
+    save("body", [np.rint(100 * data.coarse(b.body.astype(float))).astype(np.int8) for b in batches])  # percent
+    save("faults", [Batch(FAULTY, SEED + 2, fault=fault).celsius for fault in FAULTS[1:]])
     save("lesion", [b.has_lesion.astype(np.int8) for b in batches])
 
 

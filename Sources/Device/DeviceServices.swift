@@ -26,6 +26,16 @@ struct OutboxService: Service {
     if let report = outbox.recoveryAtStart {
       logger.error("the outbox was damaged and mended", metadata: ["report": "\(report)"])
     }
+    do {
+      let locked = try await outbox.countLocked()
+      if locked > 0 {
+        logger.error(
+          "messages wait for the key they were sealed with; name its file in outbox.older_key_file",
+          metadata: ["messages": "\(locked)"])
+      }
+    } catch {
+      logger.error("the outbox cannot be read", metadata: ["reason": "\(error)"])
+    }
     let listener = Task {
       for await notice in outbox.notices {
         logger.warning("outbox", metadata: ["notice": "\(notice)"])

@@ -13,8 +13,8 @@ struct ReceiveCommand: AsyncParsableCommand {
     abstract: "Receives captures from a broker into a folder and answers with receipts.",
     discussion: """
       The reference receiver. It checks every image against the SHA-256 in its record, puts divided images together, \
-      stores each capture once however often it comes, keeps a log of every arrival (arrivals.jsonl), and sends a \
-      receipt only when the record and all its images are on the disk. It may be killed and started again at any time.
+      stores each capture once however often it comes, keeps a log of every arrival (arrivals.jsonl) and an index of \
+      the complete captures (captures.sqlite: tables capture and image), and sends a receipt only when the record and all its images are on the disk. It may be killed and started again at any time.
 
         thermograph receive --broker localhost:1883 --output ./received
         thermograph receive --broker mqtt.clinic.example:8883 --ca ca.pem --certificate r.pem --key r.key \
@@ -84,13 +84,16 @@ struct ReceiveCommand: AsyncParsableCommand {
     let settings = try settings(name: name)
     do {
       let clock = try SystemClock()
-      let receiver = try Receiver(folder: output, name: name, digests: OpenSSLDigests(), time: clock)
+      let receiver = try Self.receiver(folder: output, name: name, clock: clock)
       let link = try ReceivingLink(
         settings: settings, receiver: receiver, time: clock, until: until,
         report: { [json, output] in Self.report($0, json: json, output: output) })
       let isDone = await link.run(until: UnixSignalsSequence(trapping: .sigint, .sigterm))
       guard isDone else { throw ExitCode.failure }
     } catch let error as ReceiverError {
+      printToStandardError("receive: \(error)")
+      throw ExitCode.failure
+    } catch let error as OutboxError {
       printToStandardError("receive: \(error)")
       throw ExitCode.failure
     } catch let error as LinkFailure {
@@ -139,6 +142,34 @@ struct ReceiveCommand: AsyncParsableCommand {
     let filter = "tg/v1/\(try level(site, "--site"))/\(try level(device, "--device"))/up/#"
     guard let share else { return filter }
     return "$share/\(try level(share, "--share"))/\(filter)"
+  }
+
+  /// A receiver with its index, which is filled from the folder when it is new.
+  private static func receiver(folder: String, name: String, clock: SystemClock) throws -> sending Receiver {
+    // The receiver makes the folder, so the index is opened at its first use.
+    var opened: CaptureIndex?
+    func index() throws(OutboxError) -> CaptureIndex {
+      if let opened { return opened }
+      let index = try CaptureIndex(path: folder + "/captures.sqlite")
+      opened = index
+      return index
+    }
+    let receiver = try Receiver(folder: folder, name: name, digests: OpenSSLDigests(), time: clock) { capture in
+      let images = zip(zip(capture.images, capture.imageBytes), capture.entries.dropFirst())
+      try index().add(
+        CaptureIndex.Entry(
+          site: capture.site, device: capture.device, captureID: capture.captureID, outboxID: capture.outboxID,
+          sequence: capture.sequence, record: capture.record,
+          images: images.map { image, entry in
+            CaptureIndex.Image(name: image.0, byteCount: image.1, sha256: entry.sha256)
+          }, folder: "\(capture.site)/\(capture.device)/\(capture.captureID)", receivedAt: clock.now()))
+    }
+    if try index().needsFilling {
+      let count = try receiver.registerAll()
+      try index().noteFilled()
+      if count > 0 { printToStandardError("captures.sqlite was made anew from \(count) captures") }
+    }
+    return receiver
   }
 
   private static func report(_ progress: ReceivingLink.Progress, json: Bool, output: String) {

@@ -5,65 +5,19 @@ import Testing
 /// The fault matrix as far as it needs a device in a process of its own: kills, power cuts, real networks.
 ///
 /// The counts are small here and grow with the environment: THERMOGRAPH_KILLS, THERMOGRAPH_POWER_CUTS,
-/// THERMOGRAPH_FAULT_CAPTURES. Each capture is four messages: a record, and images of 6 KB, 60 KB and 140 KB.
+/// THERMOGRAPH_FAULT_CAPTURES, THERMOGRAPH_FAULT_SLOW_CAPTURES. Each capture is four messages: a record, and images of 6 KB, 60 KB and 140 KB.
 @Suite(.serialized) struct DeviceFaultTests {
-  private static func count(_ name: String, _ standard: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard
-  }
-
-  private static let kills = count("THERMOGRAPH_KILLS", 8)
-  private static let powerCuts = count("THERMOGRAPH_POWER_CUTS", 3)
-  private static let captures = count("THERMOGRAPH_FAULT_CAPTURES", 24)
-  private static let names = [OutboxItem.recordName, "image0.png", "image1.png", "image2.png"]
-
-  /// A broker with a receiver, and a device's folder with its key.
-  private final class Scene {
-    let broker: MosquittoBroker
-    let receiver: ReceiverEnd
-    let folder: URL
-    let keyFile: URL
-
-    init(gateway: String? = nil) async throws {
-      // A second listener for the device behind its virtual interface; the receiver stays on loopback.
-      broker = try MosquittoBroker(
-        extra: ["allow_anonymous true"] + (gateway.map { ["listener 1883 \($0)"] } ?? []), logsEverything: false)
-      try await broker.start()
-      receiver = try await ReceiverEnd(broker.port)
-      folder = FileManager.default.temporaryDirectory.appending(path: "scene-\(UUID().uuidString)")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      keyFile = try DriverProcess.makeKey(in: folder)
-    }
-
-    deinit {
-      try? FileManager.default.removeItem(at: folder)
-    }
-
-    /// Everything that was announced as saved is there once, in its order, and nothing is there twice.
-    func verify(saved: [Int], attempted: Set<Int>, hangGuardSeconds: Double = 240) async throws {
-      let expected = Set(
-        saved.flatMap { number in
-          DeviceFaultTests.names.map { "\(DriverProcess.captureID(number))/\($0)" }
-        })
-      try await eventually("all saved captures are there", withinSeconds: hangGuardSeconds) {
-        guard receiver.completed >= saved.count else { return false }
-        return expected.isSubset(of: try receiver.ledger().stored.keys)
-      }
-      let (stored, order) = try receiver.ledger()
-      #expect(stored.values.allSatisfy { $0 == 1 }, "stored twice: \(stored.filter { $0.value > 1 })")
-      // A capture whose commit was whole when the device died may be there without having been announced.
-      let known = Set(attempted.map { DriverProcess.captureID($0) })
-      #expect(stored.keys.allSatisfy { known.contains(String($0.prefix(36))) })
-      #expect(order == order.sorted(), "records out of order")
-      #expect(receiver.notes.isEmpty, "\(receiver.notes)")
-    }
-  }
-
-  private func report(_ line: String) { print("FAULT MATRIX: \(line)") }
+  private static let kills = FaultMatrix.count("THERMOGRAPH_KILLS", 8)
+  private static let powerCuts = FaultMatrix.count("THERMOGRAPH_POWER_CUTS", 3)
+  private static let captures = FaultMatrix.captures
+  /// Of the lines that take minutes for a thousand messages.
+  private static let slowCaptures = FaultMatrix.count("THERMOGRAPH_FAULT_SLOW_CAPTURES", 3)
 
   // MARK: - Kills and power
 
   @Test func killedAtAnyMomentWhileStoringAndDelivering() async throws {
-    let scene = try await Scene()
+    let row = FaultRow("SIGKILL \(Self.kills) times")
+    let scene = try await DriverScene()
     var saved: [Int] = []
     var attempted: Set<Int> = []
     var next = 1
@@ -71,7 +25,7 @@ import Testing
       let isLast = round == Self.kills
       let device = try DriverProcess(
         folder: scene.folder, keyFile: scene.keyFile, port: scene.broker.port, first: next,
-        count: isLast ? 5 : 1_000_000, options: ["pause=5"])
+        count: isLast ? 5 : 1_000_000, options: ["pause=5", "receipt=\(FaultMatrix.receiptTimeoutSeconds)"])
       if isLast {
         try await eventually("the last captures are stored") { try device.says("all stored") }
       } else {
@@ -83,18 +37,16 @@ import Testing
       attempted.formUnion(try device.numbers("storing"))
       next = (attempted.max() ?? 0) + 1
       guard isLast else { continue }
-      try await scene.verify(saved: saved, attempted: attempted)
+      try await scene.verify(row, saved: saved, attempted: attempted)
       _ = try await device.terminate()
     }
     await scene.receiver.stop()
-    report(
-      "SIGKILL \(Self.kills) times, \(saved.count) captures (\(4 * saved.count) messages) saved, all there once, in order"
-    )
   }
 
   @Test(.enabled(if: LoopDisk.isPossible, "needs root, a loop device and ext4's shutdown ioctl"))
   func powerCutsLoseNothingThatWasSaved() async throws {
-    let scene = try await Scene()
+    let row = FaultRow("power cut \(Self.powerCuts) times")
+    let scene = try await DriverScene()
     let disk = try LoopDisk()
     var saved: [Int] = []
     var attempted: Set<Int> = []
@@ -104,7 +56,7 @@ import Testing
       let isLast = round == Self.powerCuts
       let device = try DriverProcess(
         folder: disk.mount, keyFile: scene.keyFile, port: scene.broker.port, first: next,
-        count: isLast ? 5 : 1_000_000, options: ["pause=10"])
+        count: isLast ? 5 : 1_000_000, options: ["pause=10", "receipt=\(FaultMatrix.receiptTimeoutSeconds)"])
       if isLast {
         try await eventually("the last captures are stored") { try device.says("all stored") }
       } else {
@@ -124,21 +76,19 @@ import Testing
       attempted.formUnion(try device.numbers("storing"))
       next = (attempted.max() ?? 0) + 1
       guard isLast else { continue }
-      try await scene.verify(saved: saved, attempted: attempted)
+      try await scene.verify(row, saved: saved, attempted: attempted, note: "\(refused) refused with EIO")
       _ = try await device.terminate()
     }
     await scene.receiver.stop()
-    report(
-      "power cut \(Self.powerCuts) times, \(saved.count) captures (\(4 * saved.count) messages) saved, all there once; "
-        + "\(refused) refused with EIO")
   }
 
   // MARK: - Real networks
 
   @Test(.enabled(if: NetworkNamespace.isPossible, "needs root, network namespaces and iptables"))
   func aBlackHoleInMidPublishIsNoticedAndOvercome() async throws {
+    let row = FaultRow("black hole in mid-publish")
     let network = try NetworkNamespace()
-    let scene = try await Scene(gateway: network.gateway)
+    let scene = try await DriverScene(gateway: network.gateway)
     let keepAlive = 5
     let device = try DriverProcess(
       folder: scene.folder, keyFile: scene.keyFile, host: network.gateway, port: 1883, first: 1, count: Self.captures,
@@ -152,7 +102,8 @@ import Testing
     try network.blackHole(false)
     try await eventually("all are stored", withinSeconds: 120) { try device.says("all stored") }
     let saved = try device.numbers("saved")
-    try await scene.verify(saved: saved, attempted: Set(saved))
+    try await scene.verify(
+      row, saved: saved, attempted: Set(saved), note: "noticed after \(noticed) at a keep-alive of \(keepAlive) s")
     // Once more, and the device is told to stop in the middle of it.
     try network.blackHole(true)
     let end = try await device.terminate()
@@ -160,50 +111,52 @@ import Testing
     // The contract is twice the keep-alive and 2 s; a test machine that stands still must not fail the test.
     #expect(noticed < .seconds(6 * keepAlive))
     #expect(end < .seconds(20))
-    report(
-      "black hole in mid-publish: noticed after \(noticed) (keep-alive \(keepAlive) s), SIGTERM to exit \(end); "
-        + "\(saved.count) captures, all there once, in order")
+    row.report("SIGTERM to exit \(end) while the hole is there")
   }
 
   @Test(.enabled(if: NetworkNamespace.isPossible, "needs root, network namespaces and iptables"))
   func aLineThatLosesAThirdDelivers() async throws {
+    let row = FaultRow("30 % loss in both directions")
     let network = try NetworkNamespace()
-    let scene = try await Scene(gateway: network.gateway)
+    let scene = try await DriverScene(gateway: network.gateway)
     try network.lose(percent: 30)
-    let count = max(2, Self.captures / 8)
+    let count = Self.slowCaptures
     let device = try DriverProcess(
       folder: scene.folder, keyFile: scene.keyFile, host: network.gateway, port: 1883, first: 1, count: count,
       options: ["keepalive=30", "stall=120", "connect=20000", "receipt=120"], namespace: network)
     try await eventually("all are stored", withinSeconds: 120) { try device.says("all stored") }
     let saved = try device.numbers("saved")
-    try await scene.verify(saved: saved, attempted: Set(saved), hangGuardSeconds: Double(300 + 60 * count))
+    try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: Double(300 + 60 * count))
+    let counts = try network.counts()
+    #expect(counts.dropped * 100 > 20 * (counts.passed + counts.dropped), "the line did not lose what it should")
+    row.report("\(counts.dropped) packets thrown away, \(counts.passed) let through")
     _ = try await device.terminate()
     await scene.receiver.stop()
-    report("30 % loss in both directions: \(saved.count) captures, all there once, in order")
   }
 
   @Test func aSlowLineDelivers() async throws {
-    let scene = try await Scene()
+    let row = FaultRow("256 kbit/s")
+    let scene = try await DriverScene()
     let line = try FaultProxy(to: scene.broker.port)
     line.change(FaultProxy.Plan(bytesPerSecond: 256_000 / 8))
-    let count = max(2, Self.captures / 12)
+    let count = Self.slowCaptures
     let device = try DriverProcess(
       folder: scene.folder, keyFile: scene.keyFile, port: line.port, first: 1, count: count,
       options: ["keepalive=5", "stall=120", "receipt=600"])
     try await eventually("all are stored", withinSeconds: 120) { try device.says("all stored") }
     let saved = try device.numbers("saved")
-    try await scene.verify(saved: saved, attempted: Set(saved), hangGuardSeconds: Double(60 + 20 * count))
+    try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: Double(60 + 20 * count))
     let losses = try device.lines().count { $0.hasPrefix("log disconnected") }
     #expect(losses == 0, "a slow line was taken for a dead one \(losses) times")
     _ = try await device.terminate()
     await scene.receiver.stop()
-    report("256 kbit/s: \(saved.count) captures, all there once, in order, the connection held")
   }
 
   @Test(.enabled(if: NetworkNamespace.isPossible, "needs root, network namespaces and iptables"))
   func aNetworkThatComesUpIsUsedAtOnce() async throws {
+    let row = FaultRow("a network that comes up")
     let network = try NetworkNamespace(isUp: false)
-    let scene = try await Scene(gateway: network.gateway)
+    let scene = try await DriverScene(gateway: network.gateway)
     // The pause between attempts is an hour: only the news of the interface can bring it about.
     let device = try DriverProcess(
       folder: scene.folder, keyFile: scene.keyFile, host: network.gateway, port: 1883, first: 1, count: 2,
@@ -211,33 +164,34 @@ import Testing
     try await eventually("no connection") { try device.says("log no connection") }
     try network.bringUp()
     let saved = [1, 2]
-    try await scene.verify(saved: saved, attempted: Set(saved), hangGuardSeconds: 60)
+    try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: 60)
     _ = try await device.terminate()
     await scene.receiver.stop()
   }
 
   @Test(.enabled(if: NetworkNamespace.isPossible, "needs root, network namespaces and iptables"))
   func aNameServerThatHangsHoldsNothingUp() async throws {
+    let row = FaultRow("DNS that hangs")
     let network = try NetworkNamespace()
-    let scene = try await Scene(gateway: network.gateway)
+    let scene = try await DriverScene(gateway: network.gateway)
     try network.hangLookUps()
     let device = try DriverProcess(
-      folder: scene.folder, keyFile: scene.keyFile, host: "broker.example.invalid", port: 1883, first: 1, count: 10,
-      options: ["connect=1000"], namespace: network)
-    try await eventually("captures are saved all the same") { try device.says("all stored") }
+      folder: scene.folder, keyFile: scene.keyFile, host: "broker.example.invalid", port: 1883, first: 1,
+      count: Self.captures, options: ["connect=1000"], namespace: network)
+    try await eventually("captures are saved all the same", withinSeconds: 120) { try device.says("all stored") }
     try await eventually("the attempt is bounded") {
       try device.lines().count { $0.hasPrefix("log no connection") } >= 2
     }
-    #expect(try device.numbers("saved").count == 10)
+    #expect(try device.numbers("saved").count == Self.captures)
     let end = try await device.terminate()
     #expect(end < .seconds(20))
     // With a name that resolves, what waited arrives.
     let again = try DriverProcess(
-      folder: scene.folder, keyFile: scene.keyFile, host: network.gateway, port: 1883, first: 11, count: 1,
-      namespace: network)
-    try await scene.verify(saved: Array(1...11), attempted: Set(1...11))
+      folder: scene.folder, keyFile: scene.keyFile, host: network.gateway, port: 1883, first: Self.captures + 1,
+      count: 1, namespace: network)
+    let saved = Array(1...(Self.captures + 1))
+    try await scene.verify(row, saved: saved, attempted: Set(saved), note: "SIGTERM to exit \(end)")
     _ = try await again.terminate()
     await scene.receiver.stop()
-    report("DNS that hangs: 10 captures saved meanwhile, SIGTERM to exit \(end), all there once afterwards")
   }
 }

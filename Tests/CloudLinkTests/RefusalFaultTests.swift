@@ -10,43 +10,9 @@ import Testing
 
 /// The fault matrix as far as somebody says no: certificates, access rules, quotas, clocks, receipts that lie.
 @Suite struct RefusalFaultTests {
-  private static func count(_ name: String, _ standard: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard
-  }
-
-  private static let captures = count("THERMOGRAPH_FAULT_CAPTURES", 12)
-  private static let backlog = count("THERMOGRAPH_FAULT_BACKLOG", 150)
-  private static let devices = count("THERMOGRAPH_FAULT_DEVICES", 0)
-  private static let imageBytes = [6000, 60_000, 140_000]
-
-  private func store(
-    _ count: Int, in device: DeviceBench, images: [Int] = RefusalFaultTests.imageBytes
-  ) async throws -> [RandomIdentifier] {
-    var ids: [RandomIdentifier] = []
-    for _ in 0..<count { ids.append(try await device.store(images: images)) }
-    return ids
-  }
-
-  /// Everything once, in order, and the device knows it.
-  private func verify(
-    _ device: DeviceBench, _ receiver: ReceiverEnd, _ ids: [RandomIdentifier], images: Int = imageBytes.count,
-    orderKept: Bool = true, hangGuardSeconds: Double = 180
-  ) async throws {
-    try await eventually("all captures are complete", withinSeconds: hangGuardSeconds) {
-      receiver.completed >= ids.count
-    }
-    try await eventually("the device has heard so", withinSeconds: hangGuardSeconds) {
-      try await device.backlog() == 0
-    }
-    try await device.stop()
-    await receiver.stop()
-    let (stored, order) = try receiver.ledger()
-    let expected = Set(
-      ids.flatMap { id in ["\(id)/\(OutboxItem.recordName)"] + (0..<images).map { "\(id)/image\($0).png" } })
-    #expect(Set(stored.keys) == expected)
-    #expect(stored.values.allSatisfy { $0 == 1 }, "stored twice: \(stored.filter { $0.value > 1 })")
-    if orderKept { #expect(order == order.sorted()) }
-  }
+  private static let captures = FaultMatrix.fewCaptures
+  private static let backlog = FaultMatrix.count("THERMOGRAPH_FAULT_BACKLOG", 150)
+  private static let devices = FaultMatrix.count("THERMOGRAPH_FAULT_DEVICES", 0)
 
   // MARK: - Certificates
 
@@ -56,6 +22,7 @@ import Testing
 
   @Test(arguments: CertificateFault.allCases)
   func aCertificateThatIsRefusedAndThenReplaced(fault: CertificateFault) async throws {
+    let row = FaultRow("certificate: \(fault.rawValue), then replaced")
     let authority = try TestAuthority()
     try authority.makeAuthority("other")
     let server =
@@ -76,7 +43,7 @@ import Testing
     settings.keepAliveSeconds = 5
     settings.connectTimeoutMilliseconds = 5000
     try device.start(settings)
-    let ids = try await store(Self.captures, in: device)
+    let ids = try await row.store(Self.captures, in: device)
     try await eventually("refused again and again") {
       try await device.line()?.counters.failures[.tls, default: 0] ?? 0 >= 3
     }
@@ -89,20 +56,21 @@ import Testing
       broker.kill()
       try await broker.start()
     }
-    try await verify(device, receiver, ids)
+    try await row.verify(device, receiver, ids)
   }
 
   // MARK: - Rights and quotas
 
   @Test(arguments: [ProtocolVersion.mqtt5, .mqtt311])
   func aTopicThatTheAccessRulesRefuseAndThenAllow(version: ProtocolVersion) async throws {
+    let row = FaultRow("topic refused by access rules, then allowed, \(version)")
     let broker = try MosquittoBroker(
       extra: ["allow_anonymous true", "acl_file @DIR@/rules"],
       files: ["rules": "topic readwrite tg/#\ntopic deny tg/v1/clinic/unit-1/up/capture\n"])
     try await broker.start()
     let receiver = try await ReceiverEnd(broker.port)
     let device = try DeviceBench()
-    let ids = try await store(Self.captures, in: device)
+    let ids = try await row.store(Self.captures, in: device)
     try device.start(broker.port, version: version)
     // The images flow although the records are refused.
     try await eventually("images arrive") { try receiver.ledger().stored.count >= Self.captures }
@@ -115,27 +83,33 @@ import Testing
     #expect(try await device.outbox.accounts().backlog(.capture).rows == Self.captures)
     try Data("topic readwrite tg/#\n".utf8).write(to: broker.directory.appending(path: "rules"))
     broker.reload()
-    try await verify(device, receiver, ids, orderKept: version == .mqtt5)
+    try await row.verify(device, receiver, ids, orderKept: version == .mqtt5)
   }
 
   @Test func aQuotaThatIsUsedUpAndThenFree() async throws {
+    let row = FaultRow("quota refused (0x97), then free")
     // The first forty publishes of records and images are refused for the quota (0x97), whatever they are.
     let broker = try ScriptedBroker { topic, number in
       topic.contains("/up/status") || number > 40 ? 0 : 0x97
     }
     let device = try DeviceBench()
-    let ids = try await store(Self.captures, in: device, images: [6000, 60_000])
+    let ids = try await row.store(Self.captures, in: device)
     try device.start(broker.port, confirm: .broker)
     try await eventually("everything is taken at last", withinSeconds: 120) { try await device.backlog() == 0 }
     try await device.stop()
     #expect(broker.refused.count >= 30)
     let records = broker.accepted.filter { $0.hasSuffix("/up/capture") }
     #expect(records.count == ids.count)
+    // The largest of the three images goes in two parts.
     let images = broker.accepted.filter { $0.contains("/up/image/") }
-    #expect(images.count == 2 * ids.count && Set(images).count == images.count)
+    #expect(Set(images).count == 4 * ids.count)
+    // One image may have had its first part refused as the last and its second taken, and both sent again.
+    #expect(images.count - Set(images).count <= 1)
     // A refusal is no fault of the message: nothing was set aside.
     #expect(try await device.outbox.accounts()[.capture, .quarantined].rows == 0)
     #expect(try await device.outbox.accounts()[.image, .quarantined].rows == 0)
+    row.report(
+      "\(4 * ids.count) messages taken once each, \(broker.refused.count) refusals, none set aside")
   }
 
   // MARK: - Clocks
@@ -165,6 +139,7 @@ import Testing
 
   @Test(arguments: [1970, 2040] as [Int64])
   func aClockThatIsWrongAtTheStartAndStepsLater(year: Int64) async throws {
+    let row = FaultRow("clock at \(year), corrected, then steps of a day")
     let broker = try MosquittoBroker()
     try await broker.start()
     let receiver = try await ReceiverEnd(broker.port)
@@ -172,16 +147,17 @@ import Testing
     clock.set(year: year)
     let device = try DeviceBench(time: clock)
     try device.start(broker.port)
-    var ids = try await store(max(1, Self.captures / 3), in: device)
+    var ids = try await row.store(max(1, Self.captures / 3), in: device)
     clock.correct()
     for step in [1, -2, 1] as [Int64] {
       clock.step(days: step)
-      ids += try await store(max(1, Self.captures / 3), in: device)
+      ids += try await row.store(max(1, Self.captures / 3), in: device)
     }
-    try await verify(device, receiver, ids)
+    try await row.verify(device, receiver, ids)
   }
 
   @Test func belowTheClockFloorCapturesGoOnAndAreDeliveredAfterTheCorrection() async throws {
+    let row = FaultRow("clock below its floor, then corrected")
     let authority = try TestAuthority()
     let plain = try FreePort.take()
     let broker = try authority.broker(try authority.issue("server"), extra: ["listener \(plain) 127.0.0.1"])
@@ -194,22 +170,23 @@ import Testing
     let floor = Int64(Date().timeIntervalSince1970) - 86_400
     settings.keepAliveSeconds = 5
     try device.start(settings, clockFloorSeconds: floor)
-    let ids = try await store(Self.captures, in: device)
+    let ids = try await row.store(Self.captures, in: device)
     try await eventually("no attempt is made") {
       try await device.line()?.counters.failures[.clock, default: 0] ?? 0 >= 2
     }
     #expect(try await device.line()?.counters.connections == 0)
     clock.correct()
-    try await verify(device, receiver, ids)
+    try await row.verify(device, receiver, ids)
   }
 
   // MARK: - Receipts
 
   @Test func receiptsThatAreForgedRepeatedOrNoise() async throws {
+    let row = FaultRow("receipts forged, replayed, noise")
     let broker = try MosquittoBroker()
     try await broker.start()
     let device = try DeviceBench()
-    let ids = try await store(Self.captures, in: device)
+    let ids = try await row.store(Self.captures, in: device)
     let liar = try LinkProbe()
     try await liar.connect(.plain(broker.port, "liar"))
     try device.start(broker.port)
@@ -242,26 +219,34 @@ import Testing
       }
     }
     await liar.client.stop()
-    try await verify(device, receiver, ids, orderKept: false)
+    try await row.verify(device, receiver, ids, orderKept: false)
     #expect(try await device.outbox.figures().counters[.capture].receipted == ids.count)
   }
 
   // MARK: - Numbers
 
   @Test func aLongBacklog() async throws {
+    let row = FaultRow("\(Self.backlog) captures waiting")
     let broker = try MosquittoBroker(logsEverything: false)
     try await broker.start()
     let device = try DeviceBench()
-    let ids = try await store(Self.backlog, in: device, images: [6000])
+    var expected: Set<String> = []
+    for index in 0..<Self.backlog {
+      // One in twenty is of full size, so that 20,000 have a thousand of each.
+      let images = index % 20 == 0 ? FaultMatrix.imageBytes : [6000]
+      let id = try await device.store(images: images)
+      expected.insert("\(id)/\(OutboxItem.recordName)")
+      for number in images.indices { expected.insert("\(id)/image\(number).png") }
+    }
     let receiver = try await ReceiverEnd(broker.port)
     try device.start(broker.port, window: 100)
-    try await verify(device, receiver, ids, images: 1, hangGuardSeconds: Double(120 + Self.backlog / 5))
-    print("FAULT MATRIX: \(ids.count) captures waiting: all there once, in order")
+    try await row.verify(device, receiver, expected)
   }
 
   /// Real devices with the pauses of the field; the simulated form with as many is in `ReconnectStormTests`.
   @Test(.enabled(if: devices > 0, "THERMOGRAPH_FAULT_DEVICES is not set"))
   func manyDevicesAndABrokerRestart() async throws {
+    let row = FaultRow("\(Self.devices) devices and a broker restart")
     let broker = try MosquittoBroker(extra: ["allow_anonymous true", "max_connections -1"], logsEverything: false)
     try await broker.start()
     let devices = try (0..<Self.devices).map { try DeviceBench("unit-\($0)") }
@@ -291,8 +276,6 @@ import Testing
     for device in devices { try await device.stop() }
     let busiest = perSecond.max() ?? 0
     #expect(busiest * 10 <= max(10, before), "\(perSecond)")
-    print(
-      "FAULT MATRIX: \(devices.count) devices, broker restart: \(before) back within a minute, busiest second \(busiest)"
-    )
+    row.report("\(before) back within a minute, \(busiest) in the busiest second")
   }
 }

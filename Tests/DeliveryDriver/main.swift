@@ -8,7 +8,7 @@
 //     open whole|mended        storing N        saved N        refused N reason        log MESSAGE ...        stopped
 //
 // keepalive=S confirm=receipt|broker window=N pause=MS retry=MS (longest pause between attempts) images=BYTES,...
-// network=watch (try at once when an interface comes up)
+// ballast=BYTES network=watch (try at once when an interface comes up)
 
 import CloudLink
 import Device
@@ -90,7 +90,7 @@ func drive() async throws {
   let outbox = try Outbox(
     OutboxConfiguration(
       path: arguments[1] + "/outbox.sqlite", keys: KeyRing(current: key),
-      quota: OutboxQuota(freeSpaceFloorBytes: 0, ballastBytes: 1 << 20)), time: time)
+      quota: OutboxQuota(freeSpaceFloorBytes: 0, ballastBytes: options.number("ballast", 1 << 20))), time: time)
   say("open \(outbox.recoveryAtStart.map { "mended \($0)" } ?? "whole")")
   let topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
   var link = LinkSettings(

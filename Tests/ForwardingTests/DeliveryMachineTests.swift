@@ -120,6 +120,39 @@ import Testing
     #expect(bench.machine.counters.acknowledgementsByReason[0x97] == 40)
   }
 
+  /// Between the refusals of one window the outbox is looked at anew: the last of them must not overtake the first.
+  @Test func aRefusalAfterANewLookKeepsItsPlace() {
+    var bench = Bench(quick { $0.window = 3 }, waiting: (1...6).map { makeItem($0) })
+    bench.connect()
+    #expect(bench.sent.map(\.item.id) == [1, 2, 3])
+    bench.answer(.refused(reason: 0x87))
+    bench.answer(.refused(reason: 0x87))
+    bench.send(.outboxChanged)
+    bench.answer(.refused(reason: 0x87))
+    #expect(bench.wire.isEmpty)
+    bench.answerAll()
+    #expect(bench.sent.dropFirst(3).map(\.item.id) == [1, 2, 3, 4, 5, 6])
+    #expect(bench.delivered == [1, 2, 3, 4, 5, 6])
+  }
+
+  /// A window that is refused as a whole is one refusal, and the next attempt is a single message: were the rights
+  /// given back in the middle of a second window, its later messages would be taken before its earlier ones.
+  @Test func afterARefusalOneMessageAsks() {
+    var bench = Bench(quick { $0.window = 5 }, waiting: (1...8).map { makeItem($0) })
+    bench.connect()
+    for expected in [2, 4, 8] {
+      while !bench.wire.isEmpty { bench.answer(.refused(reason: 0x87)) }
+      #expect(bench.reports.last == .refused(.capture, reason: 0x87, nextAttemptSeconds: expected))
+      let before = bench.sent.count
+      bench.sleep()
+      #expect(bench.sent.dropFirst(before).map(\.item.id) == [1])
+    }
+    bench.answer()
+    #expect(bench.wire.map(\.item.id) == [2, 3, 4, 5, 6], "the window is open again")
+    bench.answerAll()
+    #expect(bench.delivered == Array(1...8))
+  }
+
   @Test func aSuccessWithAHighReasonIsARefusal() {
     var bench = Bench(quick(), waiting: [makeItem(1)])
     bench.connect()

@@ -141,6 +141,38 @@ import Testing
     #expect(Set(pauses).count > 150)
   }
 
+  /// The first pause is even over 1 to 3 s; the long run keeps no fleet in step: of ten thousand devices that fail
+  /// together, no second of a later attempt sees more than a twentieth.
+  @Test(arguments: [(attempt: 1, seconds: 1...3, most: 0.6), (2, 1...9, 0.4), (4, 1...81, 0.2), (12, 1...120, 0.06)])
+  func theJitterSpreadsAFleet(attempt: Int, seconds: ClosedRange<Int>, most: Double) {
+    let devices = 10_000
+    var generator = SeededGenerator(seed: UInt64(attempt))
+    var buckets = [Int](repeating: 0, count: 121)
+    for _ in 0..<devices {
+      var backoff = ReconnectBackoff()
+      var pause = 0
+      for _ in 0..<attempt { pause = backoff.afterFailure(.unreachable, using: &generator) }
+      buckets[pause / 1000] += 1
+    }
+    #expect(buckets.enumerated().allSatisfy { $1 == 0 || seconds.contains($0) }, "\(buckets)")
+    #expect(buckets.count { $0 > 0 } >= seconds.count * 3 / 5, "\(buckets)")
+    #expect(Double(buckets.max() ?? 0) <= most * Double(devices), "\(buckets)")
+  }
+
+  /// A connection that held for 30 s starts the pauses anew; one that did not goes on where they were.
+  @Test(arguments: [(29, false), (30, true), (3600, true)])
+  func onlyASteadyConnectionResetsThePauses(seconds: Int, resets: Bool) {
+    var resetCount = 0
+    for seed in 1...200 {
+      var generator = SeededGenerator(seed: UInt64(seed))
+      var backoff = ReconnectBackoff()
+      for _ in 0..<12 { _ = backoff.afterFailure(.unreachable, using: &generator) }
+      _ = backoff.afterLoss(.closedByPeer, connectedSeconds: seconds, using: &generator)
+      if backoff.afterFailure(.unreachable, using: &generator) <= 3000 { resetCount += 1 }
+    }
+    #expect(resets ? resetCount == 200 : resetCount < 60, "\(resetCount) of 200")
+  }
+
   @Test func floorsHoldForRefusals() {
     var generator = SeededGenerator(seed: 2)
     for kind in [LinkFailure.Kind.refused, .tls, .busy, .sessionTaken, .clock] {

@@ -5,7 +5,7 @@ import Testing
 @Suite struct StructureAndBandTests {
   private func chain(size: Int = 4, range: Int = 20) throws -> PreprocessingChain {
     try PreprocessingChain(steps: [
-      .maskBody, .requireStructure(size: size, range: range), .subtractMean(.body),
+      .maskBody(), .requireStructure(size: size, range: range), .subtractMean(.body),
       .quantise(divisor: 5, zeroPoint: 0),
     ])
   }
@@ -32,7 +32,7 @@ import Testing
 
   @Test func skinWithStructurePasses() throws {
     let plain = try PreprocessingChain(steps: [
-      .maskBody, .subtractMean(.body), .quantise(divisor: 5, zeroPoint: 0),
+      .maskBody(), .subtractMean(.body), .quantise(divisor: 5, zeroPoint: 0),
     ])
     // A smaller flat patch is none, and the step changes nothing.
     for picture in [thermogram(step: 10), thermogram(step: 10, flat: 3)] {
@@ -48,7 +48,7 @@ import Testing
     for row in 0..<24 { picture[row * 32 + 6] = 30000 }
     func chain(_ steps: [PreprocessingStep]) throws -> [Int8] {
       try PreprocessingChain(
-        steps: [.maskBody] + steps + [.subtractMean(.body), .quantise(divisor: 1, zeroPoint: 0)]
+        steps: [.maskBody()] + steps + [.subtractMean(.body), .quantise(divisor: 1, zeroPoint: 0)]
       ).apply(toCentikelvin: picture).tensor
     }
     // 24 of 480 pixels are 400 cooler: the mean lies 20 lower.

@@ -8,7 +8,8 @@ import Testing
 
 /// An outbox as a power cut leaves it: main file and log, with most in the main file and the last captures in the log.
 private struct Interrupted {
-  static let captures = 60
+  /// THERMOGRAPH_DAMAGE_CAPTURES raises it.
+  static let captures = Int(ProcessInfo.processInfo.environment["THERMOGRAPH_DAMAGE_CAPTURES"] ?? "") ?? 60
   /// Captures stored after the last checkpoint.
   static let inLog = 12
 
@@ -57,7 +58,9 @@ private struct Interrupted {
   }
 
   static func capture(_ index: Int, _ time: Timestamp) -> NewCapture {
-    makeCapture(UInt64(index), at: time, imageBytes: index % 5 == 0 ? [300, 60_000] : [700, 6000])
+    makeCapture(
+      UInt64(index), at: time,
+      imageBytes: index % 20 == 0 ? [6000, 140_000] : index % 5 == 0 ? [300, 60_000] : [700, 6000])
   }
 
   func change(_ suffix: String, _ body: (inout Data) -> Void) throws {

@@ -20,6 +20,16 @@ private final class SmallFileSystem {
     try? FileManager.default.removeItem(atPath: path)
   }
 
+  /// Takes what is free but for so many pages of 4 KiB, until `giveBack`.
+  func take(allBut pages: Int) throws {
+    var status = statvfs()
+    guard statvfs(path, &status) == 0 else { throw CocoaError(.fileReadUnknown) }
+    let bytes = (Int(status.f_bavail) - pages) * Int(status.f_bsize)
+    try Data(count: max(0, bytes)).write(to: URL(fileURLWithPath: path + "/other"))
+  }
+
+  func giveBack() throws { try FileManager.default.removeItem(atPath: path + "/other") }
+
   func remount(_ option: String) throws { try Self.run("mount", ["-o", "remount,\(option)", path]) }
 
   static func run(_ command: String, _ arguments: [String]) throws {
@@ -88,6 +98,60 @@ struct FullDiskTests {
     #expect(again.recoveryAtStart == nil)
     #expect(try await again.accounts()[.capture, .pending].rows == stored.count + 1)
     await again.close()
+  }
+
+  /// How many captures: `make test-faults` raises it. Each meets the end of the space at another write.
+  private static let captures = Int(ProcessInfo.processInfo.environment["THERMOGRAPH_FAULT_CAPTURES"] ?? "") ?? 48
+
+  @Test func noSpaceAtAnyWriteSavesOrRefusesAndIsOverWithIt() async throws {
+    let disk = try SmallFileSystem(megabytes: 16)
+    let configuration = try configuration(disk, ballastBytes: 0)
+    var saved: [Int64] = []
+    var refused = 0
+    var index: UInt64 = 0
+    var messages = 0
+    func capture() -> NewCapture {
+      index += 1
+      return makeCapture(index, at: clock.now(), imageBytes: [6000, 60_000, 140_000])
+    }
+    for round in 0..<Self.captures {
+      // Opened anew, so that the log begins at nothing: it would reuse its own room otherwise.
+      let outbox = try Outbox(configuration, time: clock)
+      #expect(outbox.recoveryAtStart == nil)
+      // A capture of 206 KB needs some sixty pages.
+      try disk.take(allBut: (round * 7) % 80)
+      do {
+        saved.append(try await outbox.enqueue(capture()).number.sequence)
+      } catch OutboxError.noSpace {
+        refused += 1
+      }
+      try disk.giveBack()
+      saved.append(try await outbox.enqueue(capture()).number.sequence)
+      var settlement = Settlement()
+      for deliveryClass in [DeliveryClass.capture, .image] {
+        for item in try await outbox.pending(deliveryClass, after: 0, limit: 1000) {
+          #expect(try await outbox.payload(of: item.id).count == item.byteCount)
+          settlement.delivered.append(item.id)
+        }
+      }
+      messages += settlement.delivered.count
+      try await outbox.settle(settlement)
+      await outbox.close()
+    }
+    let outbox = try Outbox(configuration, time: clock)
+    #expect(messages == 4 * saved.count, "what was saved was not all there")
+    #expect(saved == Array(1...Int64(saved.count)), "a refused capture used a number")
+    #expect(refused > Self.captures / 4 && refused < Self.captures)
+    // Each refusal left its word, if only later.
+    var told = 0
+    for item in try await outbox.pending(.event, after: 0, limit: 10_000) {
+      told += try JSONDecoder().decode(GapRecord.self, from: Data(await outbox.payload(of: item.id))).count
+    }
+    #expect(told == refused)
+    await outbox.close()
+    print(
+      "FAULT MATRIX: ENOSPC at any write: \(Self.captures) times, \(refused) refused, \(messages) messages saved, "
+        + "all there, no number skipped")
   }
 
   @Test func theFreeSpaceFloorRefusesBeforeTheFileSystemDoes() async throws {

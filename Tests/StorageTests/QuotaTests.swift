@@ -72,6 +72,12 @@ import Testing
     let told = try await gaps(outbox)
     #expect(told.filter { $0.reason == .dropped }.compactMap(\.sequence) == Array(1...(40 - Int64(images.count))))
     #expect(told.allSatisfy { $0.name == "master.png" })
+    // The record, and the verdict in it, stays as it was stored.
+    for (record, index) in zip(records, 1...) {
+      let capture = makeCapture(UInt64(index), at: clock.now(), imageBytes: [50_000])
+      let expected = try capture.record(CaptureNumber(outboxID: outbox.outboxID, sequence: Int64(index)))
+      #expect(try await outbox.payload(of: record.id) == expected)
+    }
     await outbox.close()
   }
 
@@ -90,7 +96,8 @@ import Testing
     }
     #expect(try await outbox.accounts()[.health, .pending].rows == 0)
     #expect(try await outbox.accounts()[.image, .pending].rows == 12)
-    #expect(try await gaps(outbox).isEmpty, "nothing undelivered was dropped")
+    // What had arrived is no loss; the health message that gave way is one, and is told.
+    #expect(try await gaps(outbox).map(\.deliveryClass) == ["health"])
     await outbox.close()
   }
 
@@ -151,6 +158,57 @@ import Testing
     #expect(counters[.health].enqueued == 3 && counters[.health].dropped == 2)
     #expect(figures.oldest[.capture] == nil && figures.oldest[.image] != nil)
     #expect(figures.sync.commits > 0 && figures.sync.buckets.reduce(0, +) == figures.sync.commits)
+    await outbox.close()
+  }
+
+  /// Captures may fill 95 %, gap records and events 98 %, alerts all of it; each refusal says so in words.
+  @Test func theLastTwentiethBelongsToAlertsAndGapRecords() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch), time: clock)
+    var shares: [Int] = []
+    for deliveryClass in [DeliveryClass.capture, .event, .alert] {
+      var refusal: QuotaRefusal?
+      for index in 1...400 where refusal == nil {
+        let payload = [UInt8](repeating: 1, count: 500)
+        switch deliveryClass {
+        case .event: refusal = try await quotaRefusal(of: .event(payload, created: clock.now()), by: outbox)
+        case .alert: refusal = try await quotaRefusal(of: .alert(payload, created: clock.now()), by: outbox)
+        default:
+          refusal = try await quotaRefusal(
+            of: makeCapture(UInt64(index), at: clock.now(), imageBytes: [3000]), by: outbox)
+        }
+      }
+      #expect(refusal?.limit == .bytes && refusal?.deliveryClass == deliveryClass)
+      #expect(refusal?.description.contains("deliver or export what waits, or raise the quota") == true)
+      shares.append(try await outbox.accounts().total.bytes * 100 / (1 << 20))
+    }
+    // Each stopped within the size of a message below its share.
+    #expect(shares[0] >= 94 && shares[0] <= 96, "\(shares)")
+    #expect(shares[1] >= 97 && shares[1] <= 98, "\(shares)")
+    #expect(shares[2] >= 99 && shares[2] <= 100, "\(shares)")
+    await outbox.close()
+  }
+
+  /// Losses that find no room for their gap records are told in one as soon as there is room.
+  @Test func everyRefusalIsToldInTheEnd() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch), time: clock)
+    var refused = 0
+    for index in 1...200 {
+      let refusal = try await quotaRefusal(
+        of: makeCapture(UInt64(index), at: clock.now(), imageBytes: [50_000]), by: outbox)
+      if refusal != nil { refused += 1 }
+    }
+    let toldWhileFull = try await gaps(outbox).reduce(0) { $0 + $1.count }
+    #expect(refused == 181)
+    #expect(toldWhileFull < refused, "the reserve was meant to run out")
+    var settlement = Settlement()
+    settlement.delivered = try await outbox.pending(.image, after: 0, limit: 3).map(\.id)
+    try await outbox.settle(settlement)
+    _ = try await outbox.enqueue(makeCapture(9000, at: clock.now(), imageBytes: [50_000]))
+    #expect(try await gaps(outbox).reduce(0) { $0 + $1.count } == refused)
+    _ = try await outbox.enqueue(makeCapture(9001, at: clock.now(), imageBytes: [50_000]))
+    #expect(try await gaps(outbox).reduce(0) { $0 + $1.count } == refused, "told twice")
     await outbox.close()
   }
 

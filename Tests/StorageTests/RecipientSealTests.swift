@@ -49,6 +49,9 @@ import Testing
     var changed = sealed
     changed[sealed.count / 2] ^= 1
     #expect(try open(scratch, changed, by: "clinic") == nil, "a changed byte was not noticed")
+    for length in [0, 1, 64, sealed.count / 2, sealed.count - 1] {
+      #expect(try open(scratch, Array(sealed[..<length]), by: "clinic") == nil, "cut to \(length) bytes")
+    }
     #expect(try open(scratch, try seal.seal([]), by: "clinic") == [])
   }
 

@@ -104,3 +104,14 @@ func quotaRefusal(of capture: NewCapture, by outbox: Outbox) async throws -> Quo
     return refusal
   }
 }
+
+/// The same for a message without images.
+func quotaRefusal(of message: NewMessage, by outbox: Outbox) async throws -> QuotaRefusal? {
+  do throws(OutboxError) {
+    _ = try await outbox.enqueue(message)
+    return nil
+  } catch {
+    guard case .refused(let refusal) = error else { throw error }
+    return refusal
+  }
+}

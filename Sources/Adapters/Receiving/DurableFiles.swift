@@ -69,6 +69,24 @@ enum DurableFiles {
     return bytes
   }
 
+  /// Names of the folders within `path`, in their order; links and hidden ones are left out.
+  static func folders(in path: String) throws(ReceiverError) -> [String] {
+    guard let directory = opendir(path) else { throw ReceiverError("list", path, errnoCode: errno) }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      var status = stat()
+      guard !name.hasPrefix("."), lstat("\(path)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        continue
+      }
+      names.append(name)
+    }
+    return names.sorted()
+  }
+
   static func exists(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0

@@ -9,6 +9,7 @@ import Provenance
 ///
 /// ```
 /// arrivals.jsonl                                   everything that arrived, in order, duplicates included
+/// captures.sqlite                                  index of what is complete (`register`), made again when missing
 /// {site}/{device}/{capture_id}/record.json         the record
 /// {site}/{device}/{capture_id}/master.png ...      its images, checked against the record's SHA-256
 /// {site}/{device}/{capture_id}/receipt.json        there when everything is there and on the disk
@@ -44,6 +45,12 @@ package final class Receiver {
     package var path: String
     /// Names of the images.
     package var images: [String]
+    /// The record as it came.
+    package var record: [UInt8]
+    /// What the receipt vouches for, the record first.
+    package var entries: [Receipt.Entry]
+    /// Bytes of each image, in the order of `images`.
+    package var imageBytes: [Int]
   }
 
   private let root: String
@@ -51,18 +58,23 @@ package final class Receiver {
   private let digests: any MessageDigests
   private let time: any TimeSource
   private let log: ArrivalLog
+  private let register: (CompletedCapture) throws -> Void
 
   /// - Parameters:
   ///   - folder: made when missing.
   ///   - name: this receiver's name in receipts and temporary files, `[A-Za-z0-9._-]{1,64}`.
+  ///   - register: enters a complete capture in an index, on the disk when it returns, before the receipt is made. It
+  ///     may be called again for the same capture. When it throws there is no receipt and the device sends again.
   package init(
-    folder: String, name: String, digests: any MessageDigests, time: any TimeSource
+    folder: String, name: String, digests: any MessageDigests, time: any TimeSource,
+    register: @escaping (CompletedCapture) throws -> Void = { _ in }
   ) throws(ReceiverError) {
     let isUsable = (1...64).contains(name.utf8.count) && name.utf8.allSatisfy(Self.isNameCharacter)
     guard isUsable else {
       throw ReceiverError("use the name", "'\(name)'", reason: "expected 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
     }
     root = folder
+    self.register = register
     self.name = name
     self.digests = digests
     self.time = time
@@ -110,6 +122,38 @@ package final class Receiver {
   }
 
   // MARK: Captures
+
+  /// Registers again every capture of the folder for which there is a receipt: for an index that was lost or is new.
+  /// Returns how many.
+  package func registerAll() throws(ReceiverError) -> Int {
+    var count = 0
+    do {
+      for site in try DurableFiles.folders(in: root) {
+        for device in try DurableFiles.folders(in: "\(root)/\(site)") {
+          let topics = TopicSchema(site: try TopicIdentifier(site), device: try TopicIdentifier(device))
+          for name in try DurableFiles.folders(in: "\(root)/\(site)/\(device)") {
+            guard let captureID = RandomIdentifier(name) else { continue }
+            let folder = CaptureFolder(root: root, topics: topics, captureID: captureID, writer: self.name)
+            guard let receipt = try folder.receipt(), let bytes = try folder.read(OutboxItem.recordName) else {
+              continue
+            }
+            let record = try RecordEnvelope(decoding: bytes, from: topics)
+            try register(
+              CompletedCapture(
+                site: site, device: device, captureID: captureID, outboxID: record.outboxID,
+                sequence: record.sequence, replayed: nil, path: folder.path, images: record.images.map(\.name),
+                record: bytes, entries: receipt.entries, imageBytes: record.images.map(\.bytes)))
+            count += 1
+          }
+        }
+      }
+    } catch let error as ReceiverError {
+      throw error
+    } catch {
+      throw ReceiverError("register the captures of", root, reason: "\(error)")
+    }
+    return count
+  }
 
   private func takeRecord(
     _ message: IncomingMessage, _ topics: TopicSchema, _ arrival: inout Arrival, _ reaction: inout Reaction
@@ -220,12 +264,15 @@ package final class Receiver {
     }
     // First the names of the files, then the receipt that vouches for them, then its own name.
     try DurableFiles.synchronise(folder: folder.path)
+    let completed = CompletedCapture(
+      site: topics.site.text, device: topics.device.text, captureID: record.captureID, outboxID: record.outboxID,
+      sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name),
+      record: recordBytes, entries: entries, imageBytes: record.images.map(\.bytes))
+    try register(completed)
     try folder.write(try Receipt(receiver: name, entries: entries).encoded(), as: CaptureFolder.receiptName)
     try DurableFiles.synchronise(folder: folder.path)
     reaction.receipts.append(try publish(entries, to: topics))
-    reaction.completed = CompletedCapture(
-      site: topics.site.text, device: topics.device.text, captureID: record.captureID, outboxID: record.outboxID,
-      sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name))
+    reaction.completed = completed
   }
 
   /// Takes the unique key (device, outbox_id, sequence) for this capture.

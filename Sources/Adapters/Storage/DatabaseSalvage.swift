@@ -32,11 +32,13 @@ struct DatabaseSalvage: ~Copyable {
   private(set) var nextSequence: Int64 = 0
   private(set) var outboxID: RandomIdentifier?
 
-  init(path: String) throws(OutboxError) {
-    pages = try DatabasePages(path: path)
-    let free = Self.freePages(pages)
-    for page in stride(from: 1, through: pages.pageCount, by: 1) where !free.contains(page) {
-      for (version, content) in pages.versions(of: page).enumerated() {
+  /// Reads every leaf of `pages`. Opening them is the caller's: Swift 6.2 cannot compile an initialiser that throws when
+  /// half of a value that cannot be copied is made.
+  init(_ pages: consuming DatabasePages) {
+    self.pages = pages
+    let free = Self.freePages(self.pages)
+    for page in stride(from: 1, through: self.pages.pageCount, by: 1) where !free.contains(page) {
+      for (version, content) in self.pages.versions(of: page).enumerated() {
         guard let leaf = LeafPage(content, isFirst: page == 1) else { continue }
         var usable = false
         for (index, cell) in leaf.cells.enumerated() where note(cell, page: page, version: version, index: index) {

@@ -2,7 +2,7 @@ import Forwarding
 import Provenance
 
 extension Outbox {
-  /// Waiting messages of a class in their order, from behind `id` on.
+  /// Waiting messages of a class in their order, from behind `id` on; those whose key is not loaded are passed over.
   package func pending(_ deliveryClass: DeliveryClass, after id: Int64, limit: Int) throws(OutboxError) -> [OutboxItem]
   {
     try withDatabase { database throws(OutboxError) in try database.pending(deliveryClass, after: id, limit: limit) }
@@ -52,6 +52,11 @@ extension Outbox {
 
   package func accounts() throws(OutboxError) -> OutboxAccounts {
     try withDatabase { database in database.accounts }
+  }
+
+  /// Undelivered messages that wait for a key that is not loaded.
+  package func countLocked() throws(OutboxError) -> Int {
+    try withDatabase { database throws(OutboxError) in try database.countLocked() }
   }
 
   /// Messages of any state in order of arrival.

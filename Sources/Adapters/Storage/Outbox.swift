@@ -105,18 +105,29 @@ package actor Outbox {
 
   /// Stores a capture as a whole. Only after this returns may anyone be told "saved".
   package func enqueue(_ capture: NewCapture) async throws(OutboxError) -> StoredCapture {
-    try await withCheckedContinuation { submit(.capture(capture, $0)) }.get()
+    let answer = await answer { .capture(capture, $0) }
+    return try answer.get()
   }
 
   /// Stores an alert, event, reply or health message; returns its id.
   @discardableResult
   package func enqueue(_ message: NewMessage) async throws(OutboxError) -> Int64 {
-    try await withCheckedContinuation { submit(.message(message, $0)) }.get()
+    let answer = await answer { .message(message, $0) }
+    return try answer.get()
   }
 
   /// Notes what became of published messages, together with whatever else is to be committed.
   package func settle(_ settlement: Settlement) async throws(OutboxError) {
-    try await withCheckedContinuation { submit(.settle(settlement, $0)) }.get()
+    let answer = await answer { .settle(settlement, $0) }
+    try answer.get()
+  }
+
+  /// Submits the request and waits for what becomes of it. It throws nothing itself: Swift 6.2 cannot compile a
+  /// continuation inside a function with a typed error.
+  private func answer<Value>(
+    _ request: (CheckedContinuation<Result<Value, OutboxError>, Never>) -> Request
+  ) async -> Result<Value, OutboxError> {
+    await withCheckedContinuation { submit(request($0)) }
   }
 
   /// Ends use in order. Requests that still wait are refused; what was committed stays. When the end itself cannot be
@@ -225,7 +236,11 @@ package actor Outbox {
         try perform(group, on: database)
       }
     } catch {
-      for request in group { Self.fail(request, error) }
+      for request in group {
+        // Nothing can be written down now, so the capture's gap record comes when something can.
+        if case .capture = request { self.database?.untoldLosses += 1 }
+        Self.fail(request, error)
+      }
       return
     }
     watermarks = outcome.watermarks
@@ -238,12 +253,15 @@ package actor Outbox {
   private struct Outcome {
     var answers: [() -> Void] = []
     var notices: [OutboxNotice] = []
+    var hasStored = false
     var watermarks: QuotaWatermarks
   }
 
   private func perform(_ group: [Request], on database: OutboxDatabase) throws(OutboxError) -> Outcome {
     var outcome = Outcome(watermarks: watermarks)
     for request in group { try Self.perform(request, on: database, &outcome) }
+    // Where something new found room, so does the word of what did not.
+    if outcome.hasStored { try database.tellUntoldLosses() }
     let total = configuration.quota.totalBytes
     if let percent = outcome.watermarks.crossed(used: database.accounts.total.bytes, total: total) {
       outcome.notices.append(.filling(percent: percent))
@@ -271,10 +289,12 @@ package actor Outbox {
           gap.captureID = capture.captureID
         }
       }
+      if case .success = result { outcome.hasStored = true }
       outcome.answers.append { continuation.resume(returning: result) }
     case .message(let message, let continuation):
       let result = try ownFault { () throws(OutboxError) in try database.insert(message) }
       if case .failure(.refused) = result { database.counters[message.deliveryClass].refused += 1 }
+      if case .success = result { outcome.hasStored = true }
       outcome.answers.append { continuation.resume(returning: result) }
     case .settle(let settlement, let continuation):
       try database.settle(settlement)

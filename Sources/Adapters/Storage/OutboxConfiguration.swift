@@ -11,6 +11,8 @@ package struct OutboxConfiguration: Sendable {
   package var quota: OutboxQuota
   /// Whether passing a watermark stores an alert too; else it is the owner's to raise one on the notice.
   package var alertsWhenFilling = true
+  /// The layouts that this program knows, in their order; only a test of upgrades has others.
+  var migrations = OutboxSchema.migrations
 
   package init(path: String, keys: KeyRing, retentionSeconds: Int = 0, quota: OutboxQuota = OutboxQuota()) {
     self.path = path

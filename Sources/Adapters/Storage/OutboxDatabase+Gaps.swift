@@ -20,8 +20,20 @@ extension OutboxDatabase {
       _ = try insert(.event(json, created: now))
     } catch .refused {
       // The reserve is used up too. What the record speaks of must still be done.
-      gapsNotWritten += 1
+      untoldLosses += count
     }
+  }
+
+  /// Tells in one record of the losses that could not be told when they happened. Only inside `transaction`.
+  func tellUntoldLosses() throws(OutboxError) {
+    guard untoldLosses > 0 else { return }
+    let count = untoldLosses
+    untoldLosses = 0
+    // Refused once more, it counts itself again.
+    try insertGap(
+      .refused, item: nil, count: count,
+      detail: "\(count) captures or images were refused or dropped while there was no room to say so one by one"
+    ) { gap in gap.deliveryClass = DeliveryClass.capture.name }
   }
 
   /// Writes an alert of the outbox's own. Only inside `transaction`.
@@ -36,7 +48,7 @@ extension OutboxDatabase {
     do throws(OutboxError) {
       _ = try insert(.alert(json, created: now))
     } catch .refused {
-      gapsNotWritten += 1
+      // The owner has the notice; the log and the status say the same.
     }
   }
 }

@@ -89,7 +89,7 @@ extension OutboxDatabase {
     if deliveryClass == nil {
       steps = [
         ("state = \(DeliveryState.delivered.rawValue)", false),
-        ("class = \(DeliveryClass.health.rawValue) AND state = 0", false),
+        ("class = \(DeliveryClass.health.rawValue) AND state = 0", true),
       ]
     }
     if quota.onFull == .dropOldestImage {
@@ -112,13 +112,14 @@ extension OutboxDatabase {
     }
   }
 
-  /// Removes a message to make room; an undelivered image leaves a gap record.
+  /// Removes a message to make room; one that was not delivered leaves a gap record.
   private func drop(_ id: Int64) throws(OutboxError) {
     let stored = try find(id)
     try remove(id)
-    if stored.state != .delivered { counters[stored.item.deliveryClass].dropped += 1 }
-    guard stored.state != .delivered, stored.item.deliveryClass == .image else { return }
+    guard stored.state != .delivered else { return }
+    counters[stored.item.deliveryClass].dropped += 1
     try insertGap(
-      .dropped, item: stored.item, detail: "the outbox was full; the oldest image gave way to a new capture")
+      .dropped, item: stored.item,
+      detail: "the outbox was full; the oldest \(stored.item.deliveryClass.name) gave way to a new capture")
   }
 }

@@ -17,17 +17,32 @@ extension OutboxDatabase {
     created_boot, created_monotonic, created_synchronised, reason
     """
 
-  /// The waiting messages of a class in their order, from behind `id` on.
+  /// The waiting messages of a class in their order, from behind `id` on. Those whose key is not loaded are passed over:
+  /// they wait for it, and hold nothing up that can be sent.
   func pending(_ deliveryClass: DeliveryClass, after id: Int64, limit: Int) throws(OutboxError) -> [OutboxItem] {
     var items: [OutboxItem] = []
     try query(
-      "SELECT \(Self.columns) FROM message WHERE class = ? AND state = 0 AND id > ? ORDER BY id LIMIT ?",
+      "SELECT \(Self.columns) FROM message WHERE class = ? AND state = 0 AND id > ? AND \(opens) ORDER BY id LIMIT ?",
       { statement throws(SQLiteError) in
         try statement.bind(1, deliveryClass.rawValue)
         try statement.bind(2, id)
         try statement.bind(3, limit)
       }, row: { row throws(OutboxError) in items.append(try self.stored(row).item) })
     return items
+  }
+
+  /// Undelivered messages whose key is not loaded.
+  func countLocked() throws(OutboxError) -> Int {
+    var count = 0
+    try query(
+      "SELECT count(*) FROM message WHERE state IN (0, 1) AND NOT \(opens)", { _ in },
+      row: { count = Int($0.integer(0)) })
+    return count
+  }
+
+  /// The condition that a message's key is loaded.
+  private var opens: String {
+    "key_id IN (\(configuration.keys.ids.sorted().map(String.init).joined(separator: ", ")))"
   }
 
   /// When the oldest undelivered message of each class was stored.

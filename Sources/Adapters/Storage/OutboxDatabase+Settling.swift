@@ -30,7 +30,7 @@ extension OutboxDatabase {
       if configuration.retentionSeconds > 0, try belongsToCapture(id) {
         try move(id, to: .delivered, reason: nil)
       } else {
-        try remove(id)
+        try remove(id, counted: before)
       }
     }
   }
@@ -160,21 +160,29 @@ extension OutboxDatabase {
   }
 
   func remove(_ id: Int64) throws(OutboxError) {
-    try removeIndex(id)
+    try remove(id, counted: try place(of: id))
+  }
+
+  /// - Parameter place: where the accounts have it; nil when they do not know it.
+  private func remove(_ id: Int64, counted place: Place?) throws(OutboxError) {
+    if let place { try removeIndex(id, counted: place) }
     try run("DELETE FROM payload WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
   }
 
   /// Removes the index's row alone; the payload must follow or get a new one.
   func removeIndex(_ id: Int64) throws(OutboxError) {
-    guard let before = try place(of: id) else { return }
-    try run("DELETE FROM message WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
-    accounts.remove(before.bytes, from: before.deliveryClass, before.state)
+    if let place = try place(of: id) { try removeIndex(id, counted: place) }
   }
 
-  private func place(
-    of id: Int64
-  ) throws(OutboxError) -> (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)? {
-    var found: (DeliveryClass, DeliveryState, Int)?
+  private func removeIndex(_ id: Int64, counted place: Place) throws(OutboxError) {
+    try run("DELETE FROM message WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
+    accounts.remove(place.bytes, from: place.deliveryClass, place.state)
+  }
+
+  private typealias Place = (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)
+
+  private func place(of id: Int64) throws(OutboxError) -> Place? {
+    var found: Place?
     try query(
       "SELECT class, state, stored FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }

@@ -28,8 +28,8 @@ final class OutboxDatabase {
   /// Of this run; what a transaction counted goes with it when it fails.
   var counters = OutboxCounters()
   private(set) var sync = SyncLatency()
-  /// Gap records and alerts of the outbox's own for which there was no room.
-  var gapsNotWritten = 0
+  /// Losses whose gap record had no room; they are told in one as soon as there is. A restart forgets them.
+  var untoldLosses = 0
   private var dataVersion: Int64 = 0
   private var statements: [String: SQLiteStatement] = [:]
 
@@ -86,7 +86,9 @@ final class OutboxDatabase {
     guard (0...OutboxSchema.plausibleVersion).contains(version) else {
       throw damage("open", "schema version \(version) does not exist")
     }
-    guard version <= OutboxSchema.version else { throw .newerSchema(path: connection.path, version: version) }
+    guard version <= schemaVersion else {
+      throw .newerSchema(path: connection.path, version: version, known: schemaVersion)
+    }
     try sqlite { () throws(SQLiteError) in
       for pragma in [
         "page_size = 4096", "journal_mode = WAL", "synchronous = FULL", "secure_delete = OFF", "temp_store = MEMORY",
@@ -158,17 +160,19 @@ final class OutboxDatabase {
     .database(SQLiteError(code: SQLITE_CORRUPT, path: connection.path, operation: operation, message: message))
   }
 
+  private var schemaVersion: Int64 { Int64(configuration.migrations.count) }
+
   private func migrate(from version: Int64) throws(SQLiteError) {
-    guard version < OutboxSchema.version else { return }
+    guard version < schemaVersion else { return }
     try connection.execute("BEGIN IMMEDIATE")
-    for migration in OutboxSchema.migrations.dropFirst(Int(version)) { try connection.execute(migration.sql) }
+    for migration in configuration.migrations.dropFirst(Int(version)) { try connection.execute(migration.sql) }
     if version == 0 {
       let insert = try connection.prepare("INSERT INTO outbox VALUES (1, ?, 1, 1, 0)")
       try insert.bind(1, outboxID.bytes)
       try insert.run()
     }
     try connection.execute("PRAGMA application_id = \(OutboxSchema.applicationID)")
-    try connection.execute("PRAGMA user_version = \(OutboxSchema.version)")
+    try connection.execute("PRAGMA user_version = \(schemaVersion)")
     try connection.execute("COMMIT")
   }
 
@@ -184,7 +188,7 @@ final class OutboxDatabase {
 
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
-    let before = (nextMessage, nextSequence, accounts, counters)
+    let before = (nextMessage, nextSequence, accounts, counters, untoldLosses)
     do throws(OutboxError) {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
@@ -196,7 +200,7 @@ final class OutboxDatabase {
       sync.note(microseconds: Int(clamping: (max(start, end) - start) / 1000))
       return result
     } catch {
-      (nextMessage, nextSequence, accounts, counters) = before
+      (nextMessage, nextSequence, accounts, counters, untoldLosses) = before
       if connection.isInTransaction { try execute("ROLLBACK") }
       throw error
     }

@@ -17,7 +17,7 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
   case duplicateCapture(RandomIdentifier)
   case invalidTopic(TopicError)
   /// The database was made by a later version of the program.
-  case newerSchema(path: String, version: Int64)
+  case newerSchema(path: String, version: Int64, known: Int64)
   /// A valid database of another program.
   case foreign(path: String, applicationID: Int64)
   /// A tool found nothing to work on.
@@ -40,8 +40,8 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
     case .record(let id, let reason): "outbox: the record of capture \(id) cannot be built: \(reason)"
     case .duplicateCapture(let id): "outbox: capture \(id) is stored already"
     case .invalidTopic(let error): "outbox: \(error)"
-    case .newerSchema(let path, let version):
-      "outbox \(path): schema version \(version) is newer than this program's \(OutboxSchema.version); install the program that wrote it"
+    case .newerSchema(let path, let version, let known):
+      "outbox \(path): schema version \(version) is newer than this program's \(known); install the program that wrote it"
     case .foreign(let path, let id):
       "outbox \(path): is a database of another program (application id \(id)); move it away"
     case .noDatabase(let path): "outbox \(path): does not exist; the device makes it at its first start"

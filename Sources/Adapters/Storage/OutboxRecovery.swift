@@ -121,7 +121,7 @@ enum OutboxRecovery {
   private static func fill(
     _ database: OutboxDatabase, from path: String, cause: String
   ) throws(OutboxError) -> (recovered: Int, lost: Int) {
-    let salvage = try DatabaseSalvage(path: path)
+    let salvage = DatabaseSalvage(try DatabasePages(path: path))
     if let identity = try identity(in: salvage, database) { try database.adopt(identity) }
     var highestID = salvage.nextMessage - 1
     var highestSequence = salvage.nextSequence - 1

@@ -7,12 +7,10 @@ enum OutboxSchema {
   static let messageColumns = 20
   static let sequenceColumn = 8
 
-  static var version: Int64 { Int64(migrations.count) }
-
   /// No program will ever write a later version; a greater number is damage.
   static let plausibleVersion: Int64 = 999
 
-  struct Migration {
+  struct Migration: Sendable {
     let name: String
     let sql: String
   }

@@ -59,5 +59,8 @@ package struct KeyRing: Sendable {
     return key
   }
 
+  /// Of all keys, in no order.
+  package var ids: [Int64] { Array(keys.keys) }
+
   package func holds(id: Int64) -> Bool { keys[id] != nil }
 }

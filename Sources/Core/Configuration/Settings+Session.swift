@@ -207,7 +207,7 @@ extension Settings {
     /// Per-pixel standard error of the thermogram.
     package var noiseMaximumCelsius = 0.2
     /// The same where only a picture tells it, its fine structure included.
-    package var pictureNoiseMaximumCelsius = 0.6
+    package var pictureNoiseMaximumCelsius = 0.75
     /// Step across the outline a pixel, 0...20: a fogged lens smears it.
     package var outlineMinimumCelsius = 0.8
 

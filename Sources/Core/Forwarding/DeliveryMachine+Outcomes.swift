@@ -59,7 +59,8 @@ extension DeliveryMachine {
       return
     }
     let index = item.deliveryClass.rawValue
-    lanes[index].refusals = min(lanes[index].refusals + 1, 7)
+    // The rest of the window is refused for the same reason and counts once.
+    if lanes[index].heldUntilNanoseconds == nil { lanes[index].refusals = min(lanes[index].refusals + 1, 7) }
     let milliseconds = min(configuration.backoff.maximumMilliseconds, 1000 << lanes[index].refusals)
     putBack(item, attempts: attempts, heldMilliseconds: milliseconds, now: now)
     actions.append(
@@ -78,10 +79,12 @@ extension DeliveryMachine {
   private mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
     forget(item.id)
     let index = item.deliveryClass.rawValue
+    lanes[index].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000
+    // Behind the cursor it is read again with all that stands before it; put in now, it would overtake them.
+    guard item.id <= lanes[index].cursor else { return }
     let again = item.with(attempts: attempts)
     let place = lanes[index].ready.firstIndex { $0.id > item.id } ?? lanes[index].ready.endIndex
     lanes[index].ready.insert(again, at: place)
-    lanes[index].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000
   }
 
   /// Sets a message aside that was under way.

@@ -26,6 +26,10 @@ extension DeliveryMachine {
     for deliveryClass in DeliveryClass.allCases where deliveryClass == .alert || !alertsOnly {
       let index = deliveryClass.rawValue
       if lanes[index].heldUntilNanoseconds != nil { continue }
+      // After a refusal one message asks whether it is over; more at a time could be refused in part and lose their order.
+      if lanes[index].refusals > 0, progress.values.contains(where: { $0.item.deliveryClass == deliveryClass }) {
+        continue
+      }
       if !lanes[index].ready.isEmpty { return deliveryClass }
       if lanes[index].exhausted { continue }
       load(deliveryClass, &actions)

@@ -37,6 +37,9 @@ package struct CaptureContext: Sendable, Equatable {
 
 /// Assesses thermograms with one screening model, or with none. `run`, `capture` and `assess` all go through here.
 package struct Assessor {
+  /// A pixel this far from all of its neighbours is broken, degC: beyond any noise, and the models' own limit.
+  fileprivate static let spikeCelsius: Float = 2.5
+
   private let network: ScreeningNetwork?
   private let quality: QualityNetwork?
   package var limits: GateLimits
@@ -58,9 +61,7 @@ package struct Assessor {
   /// Where the model reacted, for a doctor; nil where there is no verdict to explain.
   package func occlusionMap(of thermogram: Thermogram, for verdict: Verdict) throws(ScreeningError) -> OcclusionMap? {
     guard let network, verdict.probability != nil else { return nil }
-    var thermogram = thermogram
-    thermogram.celsius = thermogram.filled
-    return try network.occlusionMap(of: thermogram)
+    return try network.occlusionMap(of: thermogram.readable)
   }
 
   /// Measures, gates and screens one thermogram.
@@ -72,8 +73,10 @@ package struct Assessor {
     _ thermogram: Thermogram, conditions: AcquisitionConditions,
     context: CaptureContext = CaptureContext(view: .frontal)
   ) -> Assessment {
-    var thermogram = thermogram
-    thermogram.celsius = thermogram.filled
+    var conditions = conditions
+    let spikes = thermogram.spikes(beyondCelsius: Self.spikeCelsius)
+    if !spikes.isEmpty { conditions.deadPixels = (conditions.deadPixels ?? 0) + spikes.count }
+    let thermogram = thermogram.readable
     let subject = SubjectMeasurements(
       celsius: thermogram.celsius, standardErrorCelsius: thermogram.standardErrorCelsius,
       measured: thermogram.states.map { $0 == .measured })
@@ -138,6 +141,15 @@ package struct Assessor {
 }
 
 extension Thermogram {
+  /// Without the pixels that cannot be true: they count as dead, and are no hot or cold object.
+  fileprivate var readable: Thermogram {
+    var defects = DefectivePixels()
+    defects.found = spikes(beyondCelsius: Assessor.spikeCelsius)
+    var result = defects.found.isEmpty ? self : interpolated(over: defects)
+    result.celsius = result.filled
+    return result
+  }
+
   /// The temperatures with pixels that have no value filled in from the nearest measured ones, so that a dead corner is
   /// not taken for ice. Only the outline and the networks see them.
   var filled: [Float] {

@@ -13,12 +13,18 @@ package struct BodyMask: Sendable, Equatable {
   static let binCentikelvin = 10
   static let binCount = 250
 
-  /// Otsu's threshold over the plane; throws `PreprocessingError.featureless` when all pixels are equal to within a
-  /// bin.
-  init(of plane: ThermalPlane) throws(PreprocessingError) {
+  /// A threshold over the plane; throws `PreprocessingError.featureless` when all pixels are equal to within a bin.
+  init(of plane: ThermalPlane, by method: PreprocessingStep.MaskMethod) throws(PreprocessingError) {
     guard let minimum = plane.values.min() else { throw .featureless }
     let bins = plane.values.map { min(($0 - minimum) / Self.binCentikelvin, Self.binCount - 1) }
-    guard let threshold = Self.otsuThreshold(of: bins) else { throw .featureless }
+    var histogram = Array(repeating: 0, count: Self.binCount)
+    for bin in bins { histogram[bin] += 1 }
+    guard let otsu = Self.otsuThreshold(of: histogram) else { throw .featureless }
+    let threshold =
+      switch method {
+      case .otsu: otsu
+      case .minimumError: MinimumErrorThreshold.threshold(of: histogram, atMost: otsu)
+      }
     rows = plane.rows
     columns = plane.columns
     pixels = bins.map { $0 > threshold }
@@ -53,11 +59,9 @@ package struct BodyMask: Sendable, Equatable {
   }
 
   /// The last bin of the lower class; the first of equals. Nil when one bin holds all.
-  private static func otsuThreshold(of bins: [Int]) -> Int? {
-    var histogram = Array(repeating: 0, count: binCount)
-    for bin in bins { histogram[bin] += 1 }
-    let total = bins.count
-    let sum = bins.reduce(0, +)
+  private static func otsuThreshold(of histogram: [Int]) -> Int? {
+    let total = histogram.reduce(0, +)
+    let sum = histogram.indices.reduce(0) { $0 + $1 * histogram[$1] }
     var lowerCount = 0
     var lowerSum = 0
     var best: (threshold: Int, variance: Int)?

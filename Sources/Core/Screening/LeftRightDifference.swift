@@ -18,7 +18,9 @@ extension LeftRightDifference {
     let columns = SubjectMeasurements.columns
     let rows = SubjectMeasurements.rows
     let isErrorKnown = standardErrorCelsius.contains { $0 > 0 }
-    let axis = Int((midlineColumn * 2).rounded())  // column and its mirror add up to this
+    // Column and its mirror add up to this; rounded away from the frame's centre, so that the mirror image has the
+    // mirrored axis.
+    let axis = columns - 1 + Int((midlineColumn * 2 - Double(columns - 1)).rounded())
     var difference = [Float](repeating: 0, count: celsius.count)
     var paired = [Bool](repeating: false, count: celsius.count)
     var sum = 0.0

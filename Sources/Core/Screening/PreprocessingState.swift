@@ -23,8 +23,8 @@ struct PreprocessingState {
     switch step {
     case .suppressOutliers(let limit):
       planes = planes.map { $0.suppressingOutliers(limit: limit) }
-    case .maskBody:
-      let mask = try BodyMask(of: planes[0])
+    case .maskBody(let method):
+      let mask = try BodyMask(of: planes[0], by: method)
       body = mask
       foundBody = mask
     case .erodeBody:

@@ -11,8 +11,15 @@ package enum PreprocessingStep: Sendable, Equatable {
   /// A pixel that differs by more than `limit` (centikelvin) from the median of its up to eight neighbours becomes
   /// that median.
   case suppressOutliers(limit: Int)
-  /// Finds the body: pixels above Otsu's threshold on a histogram of 250 bins of 10 centikelvin from the minimum.
-  case maskBody
+  /// How the body is told from the room: by a threshold on a histogram of 250 bins of 10 centikelvin from the minimum.
+  package enum MaskMethod: String, Sendable, Equatable, Decodable {
+    case otsu
+    /// Kittler and Illingworth's, no higher than Otsu's: room and body may be of different evenness.
+    case minimumError = "minimum-error"
+  }
+
+  /// Finds the body: the pixels above the threshold.
+  case maskBody(MaskMethod = .otsu)
   /// Takes the pixels of the edge out of the body: they are part skin, part room.
   case erodeBody
   /// Changes nothing; refuses a thermogram in which `size` x `size` pixels of the body lie within less than `range`
@@ -41,7 +48,7 @@ package enum PreprocessingStep: Sendable, Equatable {
 
 extension PreprocessingStep: Decodable {
   private enum CodingKeys: String, CodingKey {
-    case step, limit, value, levels, unit, rows, columns, count, divisor, region, size, range
+    case step, limit, value, levels, unit, rows, columns, count, divisor, region, size, range, method
     case zeroPoint = "zero_point"
   }
 
@@ -51,7 +58,8 @@ extension PreprocessingStep: Decodable {
     let name = try container.decode(String.self, forKey: .step)
     switch name {
     case "suppress-outliers": self = .suppressOutliers(limit: try integer(.limit))
-    case "mask-body": self = .maskBody
+    case "mask-body":
+      self = .maskBody(try container.decodeIfPresent(MaskMethod.self, forKey: .method) ?? .otsu)
     case "erode-body": self = .erodeBody
     case "require-structure":
       self = .requireStructure(size: try integer(.size), range: try integer(.range))

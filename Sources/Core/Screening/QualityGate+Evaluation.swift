@@ -63,7 +63,7 @@ private struct GateList {
       add(.rotated, abs(subject.midlineSlope), atMost: limits.tiltMaximum, "1")
       add(.hotObject, subject.hottestExcessCelsius, atMost: limits.hotObjectMaximumCelsius, "Cel")
       add(.coldObject, subject.coldestDeficitCelsius, atMost: limits.coldObjectMaximumCelsius, "Cel")
-      add(.clothed, subject.skinHighCelsius, atLeast: limits.skinMinimumCelsius, "Cel")
+      add(.clothed, subject.skinHighCelsius, atLeast: limits.skinMinimumCelsius(of: subject), "Cel")
       add(.lens, subject.outlineStepCelsius, atLeast: limits.outlineMinimumCelsius, "Cel")
     }
     add(.checkerboard, subject.checkerboardCelsius, atMost: limits.checkerboardMaximumCelsius, "Cel")

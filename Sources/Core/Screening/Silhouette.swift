@@ -86,7 +86,7 @@ struct Silhouette {
     let plane = ThermalPlane(rows: Self.rows, columns: Self.columns, values: centikelvin)
     let mask: BodyMask
     do throws(PreprocessingError) {
-      mask = try BodyMask(of: plane)
+      mask = try BodyMask(of: plane, by: .minimumError)
     } catch {
       return nil  // every pixel is alike: nobody is there
     }

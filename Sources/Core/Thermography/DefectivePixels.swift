@@ -60,6 +60,17 @@ enum PixelNeighbours {
 }
 
 extension Thermogram {
+  /// Measured pixels that lie further than `celsius` above or below every measured neighbour (one at least), ascending:
+  /// the lens spreads any object over its neighbours, so such a pixel is broken, whatever the camera's list says.
+  package func spikes(beyondCelsius celsius: Float) -> [Int] {
+    states.indices.filter { pixel in
+      guard states[pixel] == .measured else { return false }
+      let neighbours = PixelNeighbours.around(pixel).filter { states[$0] == .measured }.map { self.celsius[$0] }
+      guard let lowest = neighbours.min(), let highest = neighbours.max() else { return false }
+      return self.celsius[pixel] > highest + celsius || self.celsius[pixel] < lowest - celsius
+    }
+  }
+
   /// The same image with the defective and the invalid pixels made from measured neighbours: the mean of those at
   /// the sides, or of those at the corners; a pixel without either becomes (or stays) invalid.
   package func interpolated(over defects: DefectivePixels) -> Thermogram {

@@ -10,9 +10,23 @@ import Synchronization
 
 @testable import Device
 
+/// A directory that goes with the last who holds it.
+final class ScratchFolder: Sendable {
+  let url: URL
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory.appending(path: "device-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: url)
+  }
+}
+
 /// A device's outbox and delivery, as the daemon runs them, with captures made up by the test.
 final class DeviceBench: Sendable {
-  let directory: URL
+  let folder: ScratchFolder
   let outbox: Outbox
   let topics: TopicSchema
   private let time: any TimeSource
@@ -22,22 +36,30 @@ final class DeviceBench: Sendable {
   /// - Parameters:
   ///   - name: of the device, its client identifier too.
   ///   - time: its clock; the machine's own when nil.
-  init(_ name: String = "unit-1", time clock: (any TimeSource)? = nil) throws {
-    directory = FileManager.default.temporaryDirectory.appending(path: "device-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+  ///   - folder: of an earlier device whose outbox it takes over, which must be closed; a new one when nil.
+  ///   - keys: of the outbox; a new one when nil.
+  ///   - change: what else the outbox is opened with.
+  init(
+    _ name: String = "unit-1", time clock: (any TimeSource)? = nil, folder: ScratchFolder? = nil, keys: KeyRing? = nil,
+    change: (inout OutboxConfiguration) -> Void = { _ in }
+  ) throws {
+    let folder = try folder ?? ScratchFolder()
+    self.folder = folder
     time = try clock ?? SystemClock()
     topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier(name))
+    var configuration = OutboxConfiguration(
+      path: folder.url.appending(path: "outbox.sqlite").path, keys: try keys ?? KeyRing(current: Self.makeKey()))
+    change(&configuration)
+    outbox = try Outbox(configuration, time: time)
+  }
+
+  /// A new key that only this test knows.
+  static func makeKey() throws -> SealingKey {
     let bytes = (0..<SealingKey.byteCount).map { _ in UInt8.random(in: 0...255) }
     guard let key = SealingKey(bytes: bytes, digests: OpenSSLDigests()) else {
       throw MosquittoBroker.Fault(description: "no key")
     }
-    outbox = try Outbox(
-      OutboxConfiguration(path: directory.appending(path: "outbox.sqlite").path, keys: KeyRing(current: key)),
-      time: time)
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: directory)
+    return key
   }
 
   /// Starts delivery to `port` without TLS.
@@ -65,7 +87,7 @@ final class DeviceBench: Sendable {
     link.connectTimeoutMilliseconds = 3000
     let configuration = DeliveryConfiguration(
       confirm: confirm, window: window, messagesPerSecond: 100_000, acknowledgementTimeoutSeconds: 3,
-      receiptTimeoutSeconds: 3, settlementDelayMilliseconds: 20,
+      receiptTimeoutSeconds: FaultMatrix.receiptTimeoutSeconds, settlementDelayMilliseconds: 20,
       backoff: backoff)
     var logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
@@ -227,20 +249,53 @@ final class ReceiverEnd: Sendable {
     }
   }
 
-  /// Of every record and image: how often it was stored. Of the records: the order of their first arrival.
-  func ledger() throws -> (stored: [String: Int], recordOrder: [Int64]) {
+  /// What the receiver wrote down of records and images.
+  struct Ledger {
+    /// How often each `capture id/name` was stored.
     var stored: [String: Int] = [:]
-    var order: [Int64] = []
+    /// The records' sequence numbers in the order of their first arrival; empty under MQTT 3.1.1, which has no place
+    /// for them.
+    var recordOrder: [Int64] = []
+    /// Arrivals that were known already by their key.
+    var repeats = 0
+    /// Files by their size in bytes, as they lie in the receiver's folder.
+    var sizes: [Int: Int] = [:]
+  }
+
+  func ledger() throws -> Ledger {
+    var ledger = Ledger()
     let text = try String(contentsOf: root.appending(path: "arrivals.jsonl"), encoding: .utf8)
     for line in text.split(separator: "\n") {
       guard let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
-        fields["outcome"] as? String == "stored", let id = fields["capture_id"] as? String,
-        let name = fields["name"] as? String
+        let id = fields["capture_id"] as? String, let name = fields["name"] as? String
       else { continue }
-      stored["\(id)/\(name)", default: 0] += 1
-      if name == OutboxItem.recordName, let number = fields["sequence"] as? Int64 { order.append(number) }
+      switch fields["outcome"] as? String {
+      case "stored":
+        ledger.stored["\(id)/\(name)", default: 0] += 1
+        if name == OutboxItem.recordName, let number = fields["sequence"] as? Int64 {
+          ledger.recordOrder.append(number)
+        }
+      case "duplicate": ledger.repeats += 1
+      default: break
+      }
     }
-    return (stored, order)
+    return ledger
+  }
+
+  /// Adds the sizes, which takes a look at each file.
+  func measuredLedger() throws -> Ledger {
+    var ledger = try ledger()
+    for device in try FileManager.default.contentsOfDirectory(atPath: root.appending(path: "clinic").path) {
+      for key in ledger.stored.keys {
+        let path = root.appending(path: "clinic/\(device)/\(key)").path
+        guard FileManager.default.fileExists(atPath: path),
+          let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        else { continue }
+        // Records differ by a few digits.
+        ledger.sizes[key.hasSuffix(OutboxItem.recordName) ? 0 : size, default: 0] += 1
+      }
+    }
+    return ledger
   }
 }
 

@@ -169,6 +169,23 @@ final class NetworkNamespace {
     }
   }
 
+  /// Packets that passed the rules of both chains, and those that were thrown away; what the kernel counted.
+  func counts() throws -> (passed: Int, dropped: Int) {
+    var (passed, dropped) = (0, 0)
+    for chain in ["INPUT", "OUTPUT"] {
+      let report = FileManager.default.temporaryDirectory.appending(path: "counts-\(UUID().uuidString)")
+      defer { try? FileManager.default.removeItem(at: report) }
+      try run("sh", "-c", "ip netns exec $1 iptables -w -nvxL $2 > $3", "sh", name, chain, report.path)
+      for line in try String(contentsOf: report, encoding: .utf8).split(separator: "\n") {
+        let words = line.split(separator: " ")
+        // "Chain INPUT (policy ACCEPT 12 packets, 3456 bytes)", and a line for each rule.
+        if words.first == "Chain", words.count > 4 { passed += Int(words[4]) ?? 0 }
+        if words.count > 2, words[2] == "DROP" { dropped += Int(words[0]) ?? 0 }
+      }
+    }
+    return (passed, dropped)
+  }
+
   /// A name server that never answers.
   func hangLookUps() throws {
     let folder = URL(filePath: "/etc/netns/\(name)")
@@ -217,6 +234,15 @@ final class LoopDisk {
       "python3", "-c",
       "import fcntl, os, struct, sys; "
         + "fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))", mount.path)
+  }
+
+  /// As ext4 does it after an error: read-only at once, under open files too.
+  func turnReadOnly() throws { try run("mount", "-o", "remount,abort", mount.path) }
+
+  /// What the system does before it mounts a file system with an error again.
+  func check() throws {
+    // 1: errors were corrected.
+    try run("sh", "-c", "e2fsck -p \"$1\" || [ $? -eq 1 ]", "sh", image)
   }
 
   static let isPossible: Bool = {

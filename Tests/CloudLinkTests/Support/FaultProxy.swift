@@ -131,6 +131,11 @@ final class FaultProxy: Sendable {
     for descriptor in [client, broker] {
       setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, socklen_t(MemoryLayout<Int32>.size))
     }
+    if plan.bytesPerSecond > 0 {
+      // A line holds little; megabytes in this buffer would look to the client like a peer that takes nothing.
+      var bytes: Int32 = 32 * 1024
+      setsockopt(client, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+    }
     var toClient = 0
     var toBroker = 0
     var buffer = [UInt8](repeating: 0, count: 64 * 1024)

@@ -27,7 +27,9 @@ final class MosquittoBroker: Sendable {
     let lines =
       [
         "per_listener_settings false", "user root", "listener \(port) 127.0.0.1", "persistence false",
-        "log_dest file \(path)/mosquitto.log", "log_type error", "log_type warning", "log_type notice",
+        // Beyond a thousand it would drop what a slow receiver has not taken, acknowledged though it is.
+        "max_queued_messages 0", "log_dest file \(path)/mosquitto.log", "log_type error", "log_type warning",
+        "log_type notice",
         "log_type information",
       ] + (logsEverything ? ["log_type all"] : []) + extra.map { $0.replacingOccurrences(of: "@DIR@", with: path) }
     try Data(lines.joined(separator: "\n").appending("\n").utf8).write(to: directory.appending(path: "mosquitto.conf"))

@@ -1,0 +1,76 @@
+import CSQLite
+import Forwarding
+import Foundation
+import Provenance
+import Testing
+
+@testable import Storage
+
+/// What a later program does to the database of an earlier one, and an earlier program to that of a later.
+@Suite struct UpgradeTests {
+  /// The first layout as it went out. A migration that was ever released is never changed; this is what holds it.
+  private static let firstLayout = "b5b215f825fb067c2b9c214a3ecfe638d9d7b28fddd77043bcc0fdc4cc2eff5a"
+
+  private static let second = OutboxSchema.Migration(
+    name: "second", sql: "ALTER TABLE message ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;")
+
+  private func configuration(_ scratch: ScratchDirectory) throws -> OutboxConfiguration {
+    OutboxConfiguration(
+      path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), quota: OutboxQuota(ballastBytes: 0))
+  }
+
+  private func number(_ sql: String, in path: String) throws -> Int {
+    var handle: OpaquePointer?
+    defer { sqlite3_close(handle) }
+    try #require(sqlite3_open_v2(path, &handle, SQLITE_OPEN_READONLY, nil) == SQLITE_OK)
+    var statement: OpaquePointer?
+    defer { sqlite3_finalize(statement) }
+    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK)
+    try #require(sqlite3_step(statement) == SQLITE_ROW)
+    return Int(sqlite3_column_int64(statement, 0))
+  }
+
+  @Test func theFirstLayoutIsAsItWentOut() {
+    let text = OutboxSchema.migrations[0].sql
+    #expect(Hexadecimal.text(of: OpenSSLDigests().sha256(Array(text.utf8))) == Self.firstLayout)
+  }
+
+  /// Interrupted without an end in order, as a package upgrade that restarts the service may leave it.
+  @Test func aBacklogInTheLogSurvivesTheUpgrade() async throws {
+    let scratch = try ScratchDirectory()
+    let clock = HandClock()
+    var configuration = try configuration(scratch)
+    configuration.migrations = Array(OutboxSchema.migrations.prefix(1))
+    let old = try Outbox(configuration, time: clock)
+    for index in 1...40 { _ = try await old.enqueue(makeCapture(UInt64(index), at: clock.now())) }
+    var copy = configuration
+    copy.path = scratch.file("copy.sqlite")
+    for suffix in ["", "-wal"] {
+      try FileManager.default.copyItem(atPath: configuration.path + suffix, toPath: copy.path + suffix)
+    }
+    await old.close()
+    copy.migrations = OutboxSchema.migrations + [Self.second]
+    let new = try Outbox(copy, time: clock)
+    #expect(new.recoveryAtStart == nil)
+    let records = try await new.pending(.capture, after: 0, limit: 1000)
+    #expect(records.compactMap(\.sequence) == Array(1...40))
+    for deliveryClass in [DeliveryClass.capture, .image] {
+      for item in try await new.pending(deliveryClass, after: 0, limit: 1000) {
+        #expect(try await new.payload(of: item.id).count == item.byteCount)
+      }
+    }
+    #expect(try await new.enqueue(makeCapture(41, at: clock.now())).number.sequence == 41)
+    await new.close()
+    #expect(try number("PRAGMA user_version", in: copy.path) == OutboxSchema.migrations.count + 1)
+    #expect(try number("SELECT count(*) FROM message WHERE priority = 0", in: copy.path) == 41 * 3)
+    // The way back is refused, and nothing is touched.
+    copy.migrations = OutboxSchema.migrations
+    let before = try Data(contentsOf: URL(fileURLWithPath: copy.path))
+    let error = #expect(throws: OutboxError.self) { try Outbox(copy, time: clock) }
+    #expect(
+      error?.description.hasSuffix(
+        "schema version \(OutboxSchema.migrations.count + 1) is newer than this program's "
+          + "\(OutboxSchema.migrations.count); install the program that wrote it") == true)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: copy.path)) == before)
+  }
+}
