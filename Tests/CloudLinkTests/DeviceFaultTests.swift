@@ -47,7 +47,8 @@ import Testing
   func powerCutsLoseNothingThatWasSaved() async throws {
     let row = FaultRow("power cut \(Self.powerCuts) times")
     let scene = try await DriverScene()
-    let disk = try LoopDisk()
+    // Room for all that waits when the receiver falls behind.
+    let disk = try LoopDisk(megabytes: 1024)
     var saved: [Int] = []
     var attempted: Set<Int> = []
     var refused = 0

@@ -166,10 +166,12 @@ final class NetworkNamespace {
       try run(
         "ip", "netns", "exec", name, "iptables", "-w", "-I", chain, "-m", "statistic", "--mode", "random",
         "--probability", "0.\(percent)", "-j", "DROP")
+      // Only rules count packets, a chain's policy need not.
+      try run("ip", "netns", "exec", name, "iptables", "-w", "-A", chain, "-j", "ACCEPT")
     }
   }
 
-  /// Packets that passed the rules of both chains, and those that were thrown away; what the kernel counted.
+  /// Packets that `lose` let through and those that it threw away, as the kernel counted them.
   func counts() throws -> (passed: Int, dropped: Int) {
     var (passed, dropped) = (0, 0)
     for chain in ["INPUT", "OUTPUT"] {
@@ -178,9 +180,9 @@ final class NetworkNamespace {
       try run("sh", "-c", "ip netns exec $1 iptables -w -nvxL $2 > $3", "sh", name, chain, report.path)
       for line in try String(contentsOf: report, encoding: .utf8).split(separator: "\n") {
         let words = line.split(separator: " ")
-        // "Chain INPUT (policy ACCEPT 12 packets, 3456 bytes)", and a line for each rule.
-        if words.first == "Chain", words.count > 4 { passed += Int(words[4]) ?? 0 }
-        if words.count > 2, words[2] == "DROP" { dropped += Int(words[0]) ?? 0 }
+        guard words.count > 2, let packets = Int(words[0]) else { continue }
+        if words[2] == "ACCEPT" { passed += packets }
+        if words[2] == "DROP" { dropped += packets }
       }
     }
     return (passed, dropped)
