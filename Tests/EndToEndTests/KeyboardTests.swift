@@ -59,7 +59,7 @@ import Testing
 
     let record = try #require(try records().first)
     #expect(record["patient_ref"] as? String == "ward-7-0042" && record["view"] as? String == "frontal")
-    let answers = try #require((record["session"] as? [String: Any])?["answers"] as? [[String: Any]], "\(record)")
+    let answers = try #require(record["answers"] as? [[String: Any]], "\(record)")
     #expect(answers.map { $0["code"] as? String } == ["fever", "cream"])
     #expect(answers.map { $0["yes"] as? Bool } == [true, false])
     // The rest that was skipped is no secret.
