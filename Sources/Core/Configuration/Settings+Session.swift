@@ -176,7 +176,7 @@ extension Settings {
       .deadPixels, .checkerboard, .noise, .quality,
     ]
     /// Mean of the subject above the background, 0.5...10.
-    package var contrastMinimumCelsius = 2.5
+    package var contrastMinimumCelsius = 2.0
     package var ambientMinimumCelsius = 18.0
     package var ambientMaximumCelsius = 25.0
     /// Change of the sensor's own temperature that still counts as settled, per minute.
@@ -187,7 +187,7 @@ extension Settings {
     package var subjectMinimumShare = 0.35
     package var subjectMaximumShare = 0.92
     /// Share of the subject's rows that may touch one side edge more than the other, 0...1.
-    package var edgeMaximumShare = 0.6
+    package var edgeMaximumShare = 0.7
     /// Distance of the midline from the frame's centre, 0.1...16.
     package var offCentreMaximumColumns = 3.5
     /// Tangent of the tilt, 0.01...2.

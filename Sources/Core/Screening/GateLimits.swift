@@ -7,12 +7,12 @@ package struct GateLimits: Sendable, Equatable {
   /// Change of the sensor's own temperature, degC a minute, up or down.
   package var ambientDriftMaximumCelsiusPerMinute = 0.2
   /// Mean of the subject above the background, degC: below it there is nobody.
-  package var contrastMinimumCelsius = 2.5
+  package var contrastMinimumCelsius = 2.0
   /// Shares of the frame, 0...1.
   package var subjectMinimumShare = 0.35
   package var subjectMaximumShare = 0.92
   /// Share of the subject's rows by which one side edge of the frame is touched more than the other, 0...1.
-  package var edgeMaximumShare = 0.6
+  package var edgeMaximumShare = 0.7
   /// Distance of the midline from the frame's centre, in columns.
   package var offCentreMaximumColumns = 3.5
   /// Tangent of the tilt, in columns a row; 0.2 is 11 degrees.

@@ -40,14 +40,30 @@ struct Silhouette {
       }
     }
     let floor = ordered[0]
-    if remainder >= minimumPixels, region.contrast(celsius, floor: floor) >= clearContrastCelsius { return region }
+    if remainder >= minimumPixels, region.isClear(in: celsius, contrast: region.contrast(celsius, floor: floor)) {
+      return region
+    }
     return filling(ordered) ?? region
   }
 
   /// A warm region that stands out by so much is no part of a larger body, degC.
   private static let clearContrastCelsius: Float = 2.5
+  /// Nor is one that stands out by so much before something as even as a room: its quartiles as far apart as those of
+  /// a spread that goes six times into the contrast. Skin is never so even.
+  private static let evenContrastCelsius: Float = 1.5
+  private static let evenSpreads: Float = 6
+  private static let quartilesOfSpread: Float = 1.349
   /// No two parts of one body differ by so much, degC.
   private static let roomContrastCelsius: Float = 4
+
+  /// Whether what lies outside is a room, and not skin that is only cooler.
+  private func isClear(in celsius: [Float], contrast: Float) -> Bool {
+    if contrast >= Self.clearContrastCelsius { return true }
+    guard contrast >= Self.evenContrastCelsius else { return false }
+    let outside = celsius.indices.filter { !inside[$0] }.map { celsius[$0] }.sorted()
+    let range = outside[outside.count * 3 / 4] - outside[outside.count / 4]
+    return range / Self.quartilesOfSpread * Self.evenSpreads <= contrast
+  }
 
   /// Mean inside less mean outside, degC; colder than `floor` counts as it.
   private func contrast(_ celsius: [Float], floor: Float) -> Float {
