@@ -143,7 +143,7 @@ import Testing
     let count = Self.slowCaptures
     let device = try DriverProcess(
       folder: scene.folder, keyFile: scene.keyFile, port: line.port, first: 1, count: count,
-      options: ["keepalive=5", "stall=120", "receipt=600"])
+      options: ["keepalive=30", "stall=120", "receipt=600"])
     try await eventually("all are stored", withinSeconds: 120) { try device.says("all stored") }
     let saved = try device.numbers("saved")
     try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: Double(60 + 20 * count))

@@ -67,9 +67,9 @@ package final class CaptureIndex {
   package init(path: String) throws(OutboxError) {
     do throws(SQLiteError) {
       connection = try SQLiteConnection(path: path, creates: true)
-      for pragma in ["busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL"] {
-        try connection.execute("PRAGMA \(pragma)")
-      }
+      try connection.execute("PRAGMA busy_timeout = 5000")
+      try connection.writeAhead()
+      try connection.execute("PRAGMA synchronous = FULL")
       let application = try connection.integer("PRAGMA application_id") ?? 0
       let tables = try connection.integer("SELECT count(*) FROM sqlite_master") ?? 0
       guard application == Self.applicationID || (application == 0 && tables == 0) else {

@@ -51,6 +51,20 @@ final class SQLiteConnection {
     _ = csqlite_keep_log_on_close(handle)
   }
 
+  /// Makes the database write ahead. SQLite asks no busy handler for that change, so that of two programs that make it at
+  /// the same moment one is refused at once: it tries again, for 5 s.
+  func writeAhead() throws(SQLiteError) {
+    for _ in 0..<100 {
+      do throws(SQLiteError) {
+        return try execute("PRAGMA journal_mode = WAL")
+      } catch {
+        guard error.primaryCode == SQLITE_BUSY else { throw error }
+      }
+      sqlite3_sleep(50)
+    }
+    try execute("PRAGMA journal_mode = WAL")
+  }
+
   /// Runs statements that return nothing of interest.
   func execute(_ sql: String) throws(SQLiteError) {
     let code = sqlite3_exec(handle, sql, nil, nil, nil)

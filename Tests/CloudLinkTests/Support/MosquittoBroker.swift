@@ -28,7 +28,8 @@ final class MosquittoBroker: Sendable {
       [
         "per_listener_settings false", "user root", "listener \(port) 127.0.0.1", "persistence false",
         // Beyond a thousand it would drop what a slow receiver has not taken, acknowledged though it is.
-        "max_queued_messages 0", "log_dest file \(path)/mosquitto.log", "log_type error", "log_type warning",
+        // 0, without a limit, would make this broker end a connection at each refused publish.
+        "max_queued_messages 10000000", "log_dest file \(path)/mosquitto.log", "log_type error", "log_type warning",
         "log_type notice",
         "log_type information",
       ] + (logsEverything ? ["log_type all"] : []) + extra.map { $0.replacingOccurrences(of: "@DIR@", with: path) }
