@@ -268,7 +268,7 @@ package actor DeliveryService: Service {
       logger.warning("message on a topic that is not in use", metadata: ["topic": "\(message.topic)"])
     case .published(let token, let outcome) where token == probe?.token:
       probe?.settled(outcome, at: time.now().monotonicNanoseconds)
-    case .published: break
+    case .published, .moving: break
     }
   }
 
