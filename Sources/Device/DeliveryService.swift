@@ -299,6 +299,11 @@ package actor DeliveryService: Service {
       if !outcome.delivered.isEmpty {
         logger.info("delivered", metadata: ["messages": "\(outcome.delivered.count)"])
       }
+      for capture in outcome.refused {
+        logger.error(
+          "a receiver will never take a capture, it is set aside; see thermograph outbox list --state quarantined",
+          metadata: ["capture": "\(capture)"])
+      }
       for entry in outcome.mismatched {
         logger.error(
           "a receipt names another content than ours; the capture stays in the outbox",
