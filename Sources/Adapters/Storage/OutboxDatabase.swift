@@ -190,7 +190,7 @@ final class OutboxDatabase {
 
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
-    let before = (nextMessage, nextSequence, accounts, counters, untoldLosses)
+    let before = (nextMessage, nextSequence, accounts, counters, untoldLosses, patience)
     do throws(OutboxError) {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
@@ -202,7 +202,7 @@ final class OutboxDatabase {
       sync.note(microseconds: Int(clamping: (max(start, end) - start) / 1000))
       return result
     } catch {
-      (nextMessage, nextSequence, accounts, counters, untoldLosses) = before
+      (nextMessage, nextSequence, accounts, counters, untoldLosses, patience) = before
       if connection.isInTransaction { try execute("ROLLBACK") }
       throw error
     }
