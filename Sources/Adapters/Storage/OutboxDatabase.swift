@@ -1,6 +1,7 @@
 import CSQLite
 import Forwarding
 import Provenance
+import SystemCalls
 
 /// The outbox's tables on one connection, for one thread at a time: `Outbox` is the door for everyone else.
 ///
@@ -123,9 +124,10 @@ final class OutboxDatabase {
     }
   }
 
-  /// Gives back what the check and the adding up took: with a backlog they read the whole index.
+  /// Gives back what reading the whole index took, which the check, the adding up and the count of locked messages do.
   func releaseMemory() throws(OutboxError) {
     try query("PRAGMA shrink_memory", { _ in }, row: { _ in })
+    HeapMemory.giveBackUnused()
   }
 
   /// Marks the database as being in use, in the main file and not only in the log, so that a lost log is noticed.
@@ -269,19 +271,5 @@ final class OutboxDatabase {
       else { return }
       accounts[deliveryClass, state] = OutboxUsage(rows: Int(row.integer(2)), bytes: Int(row.integer(3)))
     }
-  }
-}
-
-extension RandomIdentifier {
-  /// The identifier in 16 bytes of network order, or nil.
-  init?(bytes: [UInt8]) {
-    guard bytes.count == 16 else { return nil }
-    let digits = Hexadecimal.text(of: bytes)
-    var text = ""
-    for (index, character) in digits.enumerated() {
-      if index == 8 || index == 12 || index == 16 || index == 20 { text.append("-") }
-      text.append(character)
-    }
-    self.init(text)
   }
 }
