@@ -30,18 +30,23 @@ extension OutboxDatabase {
     for id in ids {
       guard let before = try place(of: id), before.state != .delivered else { continue }
       counters[before.deliveryClass].delivered += 1
-      if configuration.retentionSeconds > 0, try belongsToCapture(id) {
-        try move(id, to: .delivered, reason: nil)
+      if configuration.retentionSeconds > 0, before.belongsToCapture {
+        try move(id, from: before, to: .delivered, reason: nil)
       } else {
         try remove(id, counted: before)
       }
     }
   }
 
-  /// The broker has the messages; they wait for the receiver. Only inside `transaction`.
+  /// The broker has the messages; they wait for the receiver, unless its receipt was quicker than this word, or they
+  /// were set aside in the meantime. Only inside `transaction`.
   func awaitReceipt(_ ids: [Int64]) throws(OutboxError) {
-    // One that was set aside in the meantime stays there.
-    for id in ids where try place(of: id)?.state == .pending { try move(id, to: .awaitingReceipt, reason: nil) }
+    for id in ids {
+      guard let before = try place(of: id), before.state == .pending || before.state == .awaitingReceipt else {
+        continue
+      }
+      try move(id, from: before, to: .awaitingReceipt, reason: nil)
+    }
   }
 
   /// Frees what the receiver has, after comparing each hash. Only inside `transaction`.
@@ -171,16 +176,12 @@ extension OutboxDatabase {
     return ids.count
   }
 
-  private func belongsToCapture(_ id: Int64) throws(OutboxError) -> Bool {
-    var belongs = false
-    try query(
-      "SELECT capture_id IS NOT NULL FROM message WHERE id = ?",
-      { statement throws(SQLiteError) in try statement.bind(1, id) }, row: { belongs = $0.integer(0) != 0 })
-    return belongs
-  }
-
   private func move(_ id: Int64, to state: DeliveryState, reason: String?) throws(OutboxError) {
     guard let before = try place(of: id) else { return }
+    try move(id, from: before, to: state, reason: reason)
+  }
+
+  private func move(_ id: Int64, from before: Place, to state: DeliveryState, reason: String?) throws(OutboxError) {
     let now = time.now()
     try run(
       "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ? WHERE id = ?"
@@ -215,18 +216,18 @@ extension OutboxDatabase {
     accounts.remove(place.bytes, from: place.deliveryClass, place.state)
   }
 
-  private typealias Place = (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)
+  private typealias Place = (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int, belongsToCapture: Bool)
 
   private func place(of id: Int64) throws(OutboxError) -> Place? {
     var found: Place?
     try query(
-      "SELECT class, state, stored FROM message WHERE id = ?",
+      "SELECT class, state, stored, capture_id IS NOT NULL FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
     ) { row in
       guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
         let state = DeliveryState(rawValue: Int(row.integer(1)))
       else { return }
-      found = (deliveryClass, state, Int(row.integer(2)))
+      found = (deliveryClass, state, Int(row.integer(2)), row.integer(3) != 0)
     }
     return found
   }
@@ -238,6 +239,10 @@ extension OutboxDatabase {
     try deliver(settlement.delivered)
     try awaitReceipt(settlement.awaitingReceipt)
     for id in settlement.refused { try recordRefusal(id) }
-    for entry in settlement.quarantined { try quarantine(entry.id, reason: entry.reason) }
+    for entry in settlement.quarantined {
+      // A receipt may have been quicker: what the receiver has is no gap.
+      guard try place(of: entry.id)?.state != .delivered else { continue }
+      try quarantine(entry.id, reason: entry.reason)
+    }
   }
 }

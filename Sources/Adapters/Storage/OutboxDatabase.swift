@@ -1,6 +1,7 @@
 import CSQLite
 import Forwarding
 import Provenance
+import SystemCalls
 
 /// The outbox's tables on one connection, for one thread at a time: `Outbox` is the door for everyone else.
 ///
@@ -125,9 +126,10 @@ final class OutboxDatabase {
     }
   }
 
-  /// Gives back what the check and the adding up took: with a backlog they read the whole index.
+  /// Gives back what reading the whole index took, which the check, the adding up and the count of locked messages do.
   func releaseMemory() throws(OutboxError) {
     try query("PRAGMA shrink_memory", { _ in }, row: { _ in })
+    HeapMemory.giveBackUnused()
   }
 
   /// Marks the database as being in use, in the main file and not only in the log, so that a lost log is noticed.
@@ -193,7 +195,7 @@ final class OutboxDatabase {
 
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
-    let before = (nextMessage, nextSequence, accounts, counters, untoldLosses)
+    let before = (nextMessage, nextSequence, accounts, counters, untoldLosses, patience)
     do throws(OutboxError) {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
@@ -208,7 +210,7 @@ final class OutboxDatabase {
       sync.note(microseconds: Int(clamping: (max(start, end) - start) / 1000))
       return result
     } catch {
-      (nextMessage, nextSequence, accounts, counters, untoldLosses) = before
+      (nextMessage, nextSequence, accounts, counters, untoldLosses, patience) = before
       if connection.isInTransaction { try execute("ROLLBACK") }
       throw error
     }
@@ -275,19 +277,5 @@ final class OutboxDatabase {
       else { return }
       accounts[deliveryClass, state] = OutboxUsage(rows: Int(row.integer(2)), bytes: Int(row.integer(3)))
     }
-  }
-}
-
-extension RandomIdentifier {
-  /// The identifier in 16 bytes of network order, or nil.
-  init?(bytes: [UInt8]) {
-    guard bytes.count == 16 else { return nil }
-    let digits = Hexadecimal.text(of: bytes)
-    var text = ""
-    for (index, character) in digits.enumerated() {
-      if index == 8 || index == 12 || index == 16 || index == 20 { text.append("-") }
-      text.append(character)
-    }
-    self.init(text)
   }
 }

@@ -18,7 +18,7 @@ package struct DeliveryConfiguration: Sendable, Equatable {
   package var partBytes: Int
   /// No PUBACK for this long, while the peer takes no bytes either, means that the connection is dead.
   package var acknowledgementTimeoutSeconds: Int
-  /// After this long without a receipt a record or image is sent again.
+  /// After this long without a receipt a record or image is sent again, as `ReceiptPatience` says.
   package var receiptTimeoutSeconds: Int
   /// Outcomes that are written down together, 1...1024, and how long the first of them may wait.
   package var settlementBatch: Int

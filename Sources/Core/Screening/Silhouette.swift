@@ -49,7 +49,7 @@ struct Silhouette {
   /// A warm region that stands out by so much is no part of a larger body, degC.
   private static let clearContrastCelsius: Float = 2.5
   /// Nor is one that stands out by so much before something as even as a room: its quartiles as far apart as those of
-  /// a spread that goes six times into the contrast. Skin is never so even.
+  /// a spread that goes six times into the contrast. What a threshold cuts off a body is seldom so even.
   private static let evenContrastCelsius: Float = 1.5
   private static let evenSpreads: Float = 6
   private static let quartilesOfSpread: Float = 1.349
