@@ -271,7 +271,7 @@ package actor DeliveryService: Service {
       logger.warning("message on a topic that is not in use", metadata: ["topic": "\(message.topic)"])
     case .published(let token, let outcome) where token == probe?.token:
       probe?.settled(outcome, at: time.now().monotonicNanoseconds)
-    case .published: break
+    case .published, .moving: break
     }
   }
 
@@ -301,6 +301,11 @@ package actor DeliveryService: Service {
       let outcome = try await outbox.apply(receipts)
       if !outcome.delivered.isEmpty {
         logger.info("delivered", metadata: ["messages": "\(outcome.delivered.count)"])
+      }
+      for capture in outcome.refused {
+        logger.error(
+          "a receiver will never take a capture, it is set aside; see thermograph outbox list --state quarantined",
+          metadata: ["capture": "\(capture)"])
       }
       for entry in outcome.mismatched {
         logger.error(

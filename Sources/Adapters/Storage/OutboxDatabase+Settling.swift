@@ -9,6 +9,8 @@ package struct ReceiptOutcome: Sendable, Equatable {
   package var mismatched: [Receipt.Entry] = []
   /// Entries for which nothing waits: a repeated receipt.
   package var unknown = 0
+  /// Captures that a receiver will never take; they are set aside.
+  package var refused: [RandomIdentifier] = []
 
   package init() {}
 
@@ -16,6 +18,7 @@ package struct ReceiptOutcome: Sendable, Equatable {
     delivered += other.delivered
     mismatched += other.mismatched
     unknown += other.unknown
+    refused += other.refused
   }
 }
 
@@ -35,13 +38,11 @@ extension OutboxDatabase {
     }
   }
 
-  /// The broker has the messages; they wait for the receiver, unless its receipt was quicker than this word. Only inside
-  /// `transaction`.
+  /// The broker has the messages; they wait for the receiver, unless its receipt was quicker than this word or they were
+  /// set aside in the meantime. Only inside `transaction`.
   func awaitReceipt(_ ids: [Int64]) throws(OutboxError) {
     for id in ids {
-      guard let before = try place(of: id), before.state == .pending || before.state == .awaitingReceipt else {
-        continue
-      }
+      guard let before = try place(of: id), before.state == .pending else { continue }
       try move(id, from: before, to: .awaitingReceipt, reason: nil)
     }
   }
@@ -80,7 +81,34 @@ extension OutboxDatabase {
       patience.received(acknowledgedNanoseconds: found.acknowledged, now: now.monotonicNanoseconds)
       outcome.delivered.append(found.id)
     }
+    for refusal in receipt.refused where try apply(refusal) { outcome.refused.append(refusal.entry.captureID) }
     return outcome
+  }
+
+  /// Sets a capture aside that a receiver will never take, so that nothing waits behind it and the clinic hears of it.
+  /// False when we have no such content, or it is set aside already.
+  private func apply(_ refusal: Receipt.Refusal) throws(OutboxError) -> Bool {
+    let messages = try find(captureID: refusal.entry.captureID)
+    guard
+      let named = messages.first(where: {
+        $0.item.name == refusal.entry.name && Hexadecimal.text(of: $0.item.sha256) == refusal.entry.sha256
+      }), named.state == .pending || named.state == .awaitingReceipt
+    else { return false }
+    // Without its record a capture is never complete; an image is refused alone.
+    let isWhole = refusal.entry.name == OutboxItem.recordName
+    for message in messages where message.state == .pending || message.state == .awaitingReceipt {
+      guard isWhole || message.item.id == named.item.id else { continue }
+      try quarantine(message.item.id, reason: "a receiver refuses it for ever: \(refusal.reason.rawValue)")
+    }
+    // Numbers of this range were used by an outbox that this one knows nothing of, and there may be more of them.
+    if refusal.reason == .numberTaken, let taken = named.item.sequence,
+      nextSequence <= taken + OutboxRecovery.skippedNumbers / 2
+    {
+      nextMessage += OutboxRecovery.skippedNumbers
+      try leaveOut(
+        before: taken + 1 + OutboxRecovery.skippedNumbers, detail: "a receiver has other captures under such numbers")
+    }
+    return true
   }
 
   /// Makes messages wait again whose receipt is overdue (`ReceiptPatience`), or whose PUBACK came in another boot.

@@ -33,6 +33,8 @@ final class OutboxDatabase {
   private(set) var sync = SyncLatency()
   /// Losses whose gap record had no room; they are told in one as soon as there is. A restart forgets them.
   var untoldLosses = 0
+  /// Of the device; a tool stores no captures and leaves it alone.
+  var reserve: NumberReserve?
   private var dataVersion: Int64 = 0
   private var statements: [String: SQLiteStatement] = [:]
 
@@ -142,10 +144,11 @@ final class OutboxDatabase {
     return wasRunning != 0
   }
 
-  /// Ends the run in order: everything is in the main file and the log is empty.
+  /// Ends the run in order: everything is in the main file, the log is empty, and no number is reserved.
   func close() throws(OutboxError) {
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 0") }
     try emptyLog()
+    try reserve?.giveBack(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
   }
 
   /// Moves everything from the log to the main file and cuts the log to nothing. When a tool is just reading, the log
@@ -197,7 +200,10 @@ final class OutboxDatabase {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
       let result = try body()
-      if (nextMessage, nextSequence) != (before.0, before.1) { try saveCounters() }
+      if (nextMessage, nextSequence) != (before.0, before.1) {
+        try reserve?.reserve(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
+        try saveCounters()
+      }
       let start = time.now().monotonicNanoseconds
       try execute("COMMIT")
       let end = time.now().monotonicNanoseconds
