@@ -58,6 +58,8 @@ package actor DeliveryService: Service {
   private var security = "none"
   private let clockFloorSeconds: (@Sendable (Timestamp) -> Int64)?
   private var isWindowOpen = true
+  /// The outcomes that are being written down: one commit at a time, beside which the line goes on.
+  private var settling: Task<Void, Never>?
   /// The round trip that `doctor` waits for.
   private var probe: LineRoundTrip?
 
@@ -237,6 +239,7 @@ package actor DeliveryService: Service {
       await perform(actions, answering: &pending)
     }
     arm()
+    if isEnd { await settling?.value }
     return isEnd
   }
 
@@ -268,7 +271,7 @@ package actor DeliveryService: Service {
       logger.warning("message on a topic that is not in use", metadata: ["topic": "\(message.topic)"])
     case .published(let token, let outcome) where token == probe?.token:
       probe?.settled(outcome, at: time.now().monotonicNanoseconds)
-    case .published: break
+    case .published, .moving: break
     }
   }
 
@@ -299,6 +302,11 @@ package actor DeliveryService: Service {
       if !outcome.delivered.isEmpty {
         logger.info("delivered", metadata: ["messages": "\(outcome.delivered.count)"])
       }
+      for capture in outcome.refused {
+        logger.error(
+          "a receiver will never take a capture, it is set aside; see thermograph outbox list --state quarantined",
+          metadata: ["capture": "\(capture)"])
+      }
       for entry in outcome.mismatched {
         logger.error(
           "a receipt names another content than ours; the capture stays in the outbox",
@@ -311,19 +319,48 @@ package actor DeliveryService: Service {
 
   // MARK: - Actions
 
-  /// Carries actions out in their order; publishes that stand together share one look at the outbox.
+  /// Carries actions out in their order; publishes that stand together share one look at the outbox. Outcomes are written
+  /// down last, because the line need not wait for the disk, but before the outbox is looked at again: settled messages
+  /// must not be read as waiting.
   private func perform(_ actions: [DeliveryAction], answering pending: inout [DeliveryEvent]) async {
     var publishes: [PublishOrder] = []
+    var settlements: [Settlement] = []
     for action in actions {
-      if case .publish(let order) = action {
+      switch action {
+      case .publish(let order):
         publishes.append(order)
         continue
+      case .settle(let settlement):
+        settlements.append(settlement)
+        continue
+      default:
+        await publish(publishes, answering: &pending)
+        publishes.removeAll(keepingCapacity: true)
       }
-      await publish(publishes, answering: &pending)
-      publishes.removeAll(keepingCapacity: true)
+      switch action {
+      case .load, .requeueUnreceipted:
+        for settlement in settlements { await settle(settlement) }
+        settlements.removeAll(keepingCapacity: true)
+        await settling?.value
+      default: break
+      }
       await perform(action, answering: &pending)
     }
     await publish(publishes, answering: &pending)
+    for settlement in settlements { await settle(settlement) }
+  }
+
+  /// Begins to write outcomes down, when the commit before has ended.
+  private func settle(_ settlement: Settlement) async {
+    await settling?.value
+    settling = Task { [outbox, logger] in
+      do {
+        try await outbox.settle(settlement)
+      } catch {
+        // What is not written down is delivered again: the receiver knows its key.
+        logger.error("outcomes could not be written down", metadata: ["reason": "\(error)"])
+      }
+    }
   }
 
   private func perform(_ action: DeliveryAction, answering pending: inout [DeliveryEvent]) async {
@@ -340,15 +377,8 @@ package actor DeliveryService: Service {
       } catch {
         logger.error("the outbox cannot be read", metadata: ["reason": "\(error)"])
       }
-    case .publish(let order):
-      await publish([order], answering: &pending)
-    case .settle(let settlement):
-      do {
-        try await outbox.settle(settlement)
-      } catch {
-        // What is not written down is delivered again: the receiver knows its key.
-        logger.error("outcomes could not be written down", metadata: ["reason": "\(error)"])
-      }
+    case .publish(let order): await publish([order], answering: &pending)
+    case .settle(let settlement): await settle(settlement)
     case .requeueUnreceipted(let seconds):
       do {
         pending.append(.requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds)))
@@ -405,14 +435,14 @@ package actor DeliveryService: Service {
     batch orders: ArraySlice<PublishOrder>, answering pending: inout [DeliveryEvent]
   ) async {
     // Parts of one message stand together and are cut from one payload.
-    var ids: [Int64] = []
-    for order in orders where ids.last != order.item.id { ids.append(order.item.id) }
-    let payloads = await outbox.payloads(of: ids)
+    var items: [OutboxItem] = []
+    for order in orders where items.last?.id != order.item.id { items.append(order.item) }
+    let payloads = await outbox.payloads(of: items)
     var messages: [(message: OutgoingMessage, token: PublishToken)] = []
     messages.reserveCapacity(orders.count)
     var index = 0
     for order in orders {
-      if ids[index] != order.item.id { index += 1 }
+      if items[index].id != order.item.id { index += 1 }
       switch payloads[index] {
       case .success(let bytes):
         do throws(TopicError) {

@@ -133,7 +133,7 @@ package struct Enroller {
     }
     paths.append(files.key)
     if let roster = settings.patients.rosterFile { paths.append(roster) }
-    paths += ["", "-wal", "-shm", ".ballast"].map { state + "/outbox.sqlite" + $0 }
+    paths += ["", "-wal", "-shm", ".numbers", ".ballast"].map { state + "/outbox.sqlite" + $0 }
     return paths + [state + "/session.json", files.certificate]
   }
 

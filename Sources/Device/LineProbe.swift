@@ -100,6 +100,7 @@ enum LineProbe {
         } catch {
           return false
         }
+      case .moving: return false
       case .connectionFailed, .disconnected: return true
       }
     }

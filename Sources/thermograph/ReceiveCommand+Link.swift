@@ -94,7 +94,7 @@ final class ReceivingLink: Sendable {
 
   private func hear(_ event: LinkEvent) {
     switch event {
-    case .connected: break
+    case .connected, .moving: break
     case .connectionFailed(let failure): moment.yield(.connectionEnded(failure, stood: false))
     case .disconnected(let failure):
       // Their devices send again when they miss the receipt.

@@ -250,6 +250,43 @@ import Testing
     #expect(bench.connects == 2)
   }
 
+  @Test func aSlowLineIsNotTakenForADeadOne() {
+    var bench = Bench(quick { $0.acknowledgementTimeoutSeconds = 60 }, waiting: (1...20).map { makeItem($0, .event) })
+    bench.connect()
+    // A window that takes ten minutes: each publish has its outcome in time, measured from the one before.
+    for _ in 1...10 {
+      bench.now += 50_000_000_000
+      bench.send(.tick)
+      bench.answer()
+    }
+    // A single large one takes longer than the time-out, and gets through all the while.
+    for _ in 1...10 {
+      bench.now += 50_000_000_000
+      bench.send(.link(.moving))
+    }
+    #expect(bench.disconnects == 0)
+    bench.sleep()
+    #expect(bench.reports == [.acknowledgementsStalled(seconds: 60)])
+  }
+
+  @Test func anAcknowledgementThatOthersOvertookIsNotAwaitedForEver() {
+    var bench = Bench(
+      quick {
+        $0.acknowledgementTimeoutSeconds = 60
+        $0.window = 2
+      }, waiting: (1...400).map { makeItem($0, .event) })
+    bench.connect()
+    let first = bench.wire.removeFirst()
+    var answered = 0
+    while bench.disconnects == 0, answered < 300 {
+      bench.now += 1_000_000_000
+      bench.answer()
+      answered += 1
+    }
+    #expect(answered == 61)
+    #expect(bench.sent.filter { $0.item.id == first.item.id }.count == 1)
+  }
+
   @Test func paceHoldsOverASecondAndAlertsAreExempt() {
     var bench = Bench(
       quick {

@@ -106,7 +106,12 @@ import Testing
     #expect(reaction.notes == ["\(damaged.topic): not stored: SHA-256 differs from the record's"])
     #expect(try bench.receiver.take(capture.imageMessage("master.png")).completed != nil)
     reaction = try bench.receiver.take(damaged)
-    #expect(reaction.receipts.isEmpty)
+    #expect(
+      try reaction.receipts.map { try Receipt(decoding: $0.payload) } == [
+        Receipt(
+          receiver: "archive", entries: [],
+          refused: [Receipt.Refusal(capture.entry("master.png", damaged.payload), .contentDiffers)])
+      ])
     #expect(try bench.arrivals().last?["outcome"] as? String == "conflict")
     #expect(try bench.file(capture, "master.png") == capture.images["master.png"])
   }
@@ -131,12 +136,19 @@ import Testing
     // Another capture under the same number, and another record of the same capture.
     let thief = bench.capture(1, images: [:])
     let reaction = try bench.receiver.take(thief.recordMessage())
-    #expect(reaction.receipts.isEmpty)
+    // The device is told that this will never be taken, or it would send it for ever.
+    #expect(
+      try reaction.receipts.map { try Receipt(decoding: $0.payload).refused } == [
+        [Receipt.Refusal(thief.entry("record.json", thief.record), .numberTaken)]
+      ])
     #expect(reaction.notes.first?.hasSuffix("number 1 of this outbox belongs to another capture") == true)
     var changed = first.recordMessage()
     changed.payload.append(UInt8(ascii: " "))
     changed.userProperties = []
-    #expect(try bench.receiver.take(changed).receipts.isEmpty)
+    #expect(
+      try bench.receiver.take(changed).receipts.map { try Receipt(decoding: $0.payload).refused } == [
+        [Receipt.Refusal(first.entry("record.json", changed.payload), .contentDiffers)]
+      ])
     #expect(try bench.arrivals().map { $0["outcome"] as? String } == ["stored", "conflict", "conflict"])
     #expect(try bench.file(first, "record.json") == first.record)
   }

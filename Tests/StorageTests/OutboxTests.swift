@@ -73,11 +73,16 @@ import Testing
     // Neither closed nor checkpointed: the second connection reads the write-ahead log.
     let second = try Outbox(configuration, time: clock)
     #expect(second.outboxID == first.outboxID)
-    #expect(second.highestStoredAtStart == 15)
-    #expect(try await second.accounts() == before)
+    #expect(second.highestStoredAtStart >= 15)
+    var after = try await second.accounts()
+    // One event tells which numbers are left out.
+    #expect(after.backlog(.event).rows == 1)
+    after.remove(after.backlog(.event).bytes, from: .event, .pending)
+    #expect(after == before)
     #expect(try await second.pending(.capture, after: 0, limit: 10).map(\.sequence) == [3, 4, 5])
     #expect(try await second.item(4).state == .awaitingReceipt)
-    #expect(try await second.enqueue(makeCapture(6, at: clock.now())).number.sequence == 6)
+    let next = try await second.enqueue(makeCapture(6, at: clock.now())).number.sequence
+    #expect((6...5 + 2 * NumberReserve.sequenceBlock).contains(next))
     await second.close()
     await first.close()
   }
@@ -153,6 +158,43 @@ import Testing
     #expect(again.delivered.isEmpty)
     #expect(again.unknown == 3)
     #expect(try await outbox.accounts() == OutboxAccounts())
+    await outbox.close()
+  }
+
+  /// PUBACKs are written down in groups, so a quick receiver's receipt may be there before the word of its PUBACK.
+  @Test func aReceiptBeforeTheWordOfItsAcknowledgementStands() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch, retentionSeconds: 1000), time: clock)
+    let capture = makeCapture(1, at: clock.now())
+    let ids = try await outbox.enqueue(capture).itemIDs
+    let entries = try await outbox.items(ofCapture: capture.captureID).map(\.item).map {
+      Receipt.Entry(captureID: capture.captureID, name: $0.name ?? "", sha256: Hexadecimal.text(of: $0.sha256))
+    }
+    #expect(try await outbox.apply(Receipt(receiver: "clinic", entries: entries)).delivered == ids)
+    var settlement = Settlement()
+    settlement.awaitingReceipt = ids
+    try await outbox.settle(settlement)
+    #expect(try await outbox.items(ofCapture: capture.captureID).allSatisfy { $0.state == .delivered })
+    clock.advance(seconds: 500)
+    #expect(try await outbox.requeueUnreceipted(olderThanSeconds: 60) == 0)
+    await outbox.close()
+  }
+
+  @Test func severalPayloadsComeTogetherAndAMessageThatIsGoneHarmsNoOther() async throws {
+    let scratch = try ScratchDirectory()
+    let outbox = try Outbox(configuration(scratch), time: clock)
+    for byte in UInt8(1)...3 { try await outbox.enqueue(.event([byte], created: clock.now())) }
+    let items = try await outbox.pending(.event, after: 0, limit: 9)
+    var settlement = Settlement()
+    settlement.delivered = [items[1].id]
+    try await outbox.settle(settlement)
+    let payloads = await outbox.payloads(of: items)
+    #expect(try payloads[0].get() == [1])
+    #expect(try payloads[2].get() == [3])
+    guard case .failure(.missing(items[1].id)) = payloads[1] else {
+      Issue.record("expected a message that is gone, got \(payloads[1])")
+      return
+    }
     await outbox.close()
   }
 

@@ -45,7 +45,7 @@ import Testing
     for index in 1...40 { _ = try await old.enqueue(makeCapture(UInt64(index), at: clock.now())) }
     var copy = configuration
     copy.path = scratch.file("copy.sqlite")
-    for suffix in ["", "-wal"] {
+    for suffix in ["", "-wal", ".numbers"] {
       try FileManager.default.copyItem(atPath: configuration.path + suffix, toPath: copy.path + suffix)
     }
     await old.close()
@@ -59,10 +59,12 @@ import Testing
         #expect(try await new.payload(of: item.id).count == item.byteCount)
       }
     }
-    #expect(try await new.enqueue(makeCapture(41, at: clock.now())).number.sequence == 41)
+    // As after every interruption, numbers that may have been used are left out.
+    let next = try await new.enqueue(makeCapture(41, at: clock.now())).number.sequence
+    #expect((41...40 + 2 * NumberReserve.sequenceBlock).contains(next))
     await new.close()
     #expect(try number("PRAGMA user_version", in: copy.path) == OutboxSchema.migrations.count + 1)
-    #expect(try number("SELECT count(*) FROM message WHERE priority = 0", in: copy.path) == 41 * 3)
+    #expect(try number("SELECT count(*) FROM message WHERE priority = 0", in: copy.path) == 41 * 3 + 1)
     // The way back is refused, and nothing is touched.
     copy.migrations = OutboxSchema.migrations
     let before = try Data(contentsOf: URL(fileURLWithPath: copy.path))

@@ -35,10 +35,8 @@ extension BrokerSession {
     case .greeting:
       return LinkFailure(kind: .unreachable, detail: "\(place): the broker closed the connection before CONNACK")
     case .open, .closing, .closed:
-      // Under TLS libmosquitto hides the kernel's ETIMEDOUT behind EPROTO; the silence before it tells them apart.
-      let isSilent = errnoCode == ETIMEDOUT || (errnoCode == EPROTO && watch.isSilent(at: monotonicMilliseconds()))
-      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && isSilent
-      let words = LinkLibraryError.text(code, errnoCode: timedOut ? ETIMEDOUT : errnoCode)
+      let timedOut = code == Int32(MOSQ_ERR_ERRNO.rawValue) && errnoCode == ETIMEDOUT
+      let words = LinkLibraryError.text(code, errnoCode: errnoCode)
       return LinkFailure(kind: timedOut ? .timeout : .closedByPeer, detail: "\(place): \(words)")
     }
   }

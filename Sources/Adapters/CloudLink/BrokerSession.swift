@@ -71,7 +71,8 @@ final class BrokerSession {
         kind: .protocolError, detail: "client identifier '\(settings.clientIdentifier)' cannot be used")
     }
     self.client = client
-    watch = LineWatch(keepAliveSeconds: settings.keepAliveSeconds, now: now)
+    watch = LineWatch(
+      keepAliveSeconds: settings.keepAliveSeconds, stallMilliseconds: Int64(settings.stallMilliseconds), now: now)
     SessionCallbacks.register(at: client)
     do {
       try configure()
@@ -158,16 +159,27 @@ final class BrokerSession {
       self.holdUntil = nil
       if let failure = flush() { return failure }
     }
-    switch watch.check(descriptor: descriptor, now: now) {
+    let verdict = watch.check(descriptor: descriptor, publishes: inFlight.count, now: now)
+    if watch.takeMovement(publishes: inFlight.count) { events.append(.moving) }
+    switch verdict {
     case .busy: return nil
     case .silent(let milliseconds):
-      return LinkFailure(kind: .timeout, detail: "\(place): nothing heard for \(milliseconds / 1000) s")
+      return giveUp("nothing heard for \(milliseconds / 1000) s")
+    case .stalled(let milliseconds):
+      return giveUp("the peer takes nothing any more, for \(milliseconds / 1000) s")
     case .mayAsk:
       let code = mosquitto_loop_misc(client)
       let miscErrno = errno
       if let failure = digest() { return failure }
       return code == Int32(MOSQ_ERR_SUCCESS.rawValue) ? nil : failure(code: code, errnoCode: miscErrno)
     }
+  }
+
+  /// Ends a connection whose peer does not take what we send; it will get it on the next one.
+  private func giveUp(_ why: String) -> LinkFailure {
+    let refused = link_socket_forget(descriptor)
+    let words = refused == 0 ? why : "\(why) (and its buffer stays: \(SystemCallError.text(of: refused)))"
+    return LinkFailure(kind: .timeout, detail: "\(place): \(words)")
   }
 
   /// Hands a message to libmosquitto. Its outcome becomes an event; the returned failure ends the session.
@@ -304,8 +316,7 @@ extension BrokerSession {
     guard code == Int32(MOSQ_ERR_SUCCESS.rawValue), descriptor >= 0 else {
       throw failure(code: code, errnoCode: connectErrno)
     }
-    let timeout = UInt32(settings.keepAliveSeconds) * 750
-    let refused = link_socket_configure(descriptor, timeout, 64 * 1024)
+    let refused = link_socket_configure(descriptor, 64 * 1024)
     guard refused == 0 else {
       throw LinkFailure(kind: .unreachable, detail: "\(place): \(SystemCallError.text(of: refused))")
     }

@@ -17,6 +17,9 @@ package struct LinkSettings: Sendable {
   package var keepAliveSeconds: UInt16 = 60
   /// How long the broker keeps our subscriptions and what waits for us after the line broke; 0 starts clean.
   package var sessionExpirySeconds: UInt32 = 0
+  /// How long the peer's TCP may answer and yet take not one byte of what waits for it, 1000... ms. A receiver that is
+  /// slower than the line opens its window rarely, so this is no matter of the keep-alive.
+  package var stallMilliseconds: Int = 60_000
   /// What the broker publishes for us when the connection ends without a good-bye.
   package var will: OutgoingMessage?
   /// Filters to subscribe to (QoS 1) as soon as a connection stands.

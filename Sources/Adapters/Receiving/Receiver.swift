@@ -167,6 +167,8 @@ package final class Receiver {
     let folder = CaptureFolder(root: root, topics: topics, captureID: record.captureID, writer: name)
     if let stored = try folder.read(OutboxItem.recordName) {
       guard stored == message.payload else {
+        reaction.receipts.append(
+          try refuse(record.captureID, OutboxItem.recordName, message.payload, .contentDiffers, topics))
         arrival.outcome = .conflict
         throw Rejection("another record of this capture is stored already")
       }
@@ -177,7 +179,12 @@ package final class Receiver {
       }
     } else {
       try folder.make()
-      try claim(record, topics, &arrival)
+      guard try claim(record, topics) else {
+        reaction.receipts.append(
+          try refuse(record.captureID, OutboxItem.recordName, message.payload, .numberTaken, topics))
+        arrival.outcome = .conflict
+        throw Rejection("number \(record.sequence) of this outbox belongs to another capture")
+      }
       try folder.write(message.payload, as: OutboxItem.recordName)
     }
     try complete(folder, record, topics, arrival, &reaction)
@@ -230,6 +237,7 @@ package final class Receiver {
       throw Rejection("the record knows no such image")
     }
     if part == nil, Hexadecimal.text(of: digests.sha256(message.payload)) != entry.sha256 {
+      reaction.receipts.append(try refuse(entry.captureID, imageName, message.payload, .contentDiffers, topics))
       arrival.outcome = .conflict
       throw Rejection("another image of this name is stored already")
     }
@@ -275,18 +283,31 @@ package final class Receiver {
     reaction.completed = completed
   }
 
-  /// Takes the unique key (device, outbox_id, sequence) for this capture.
-  private func claim(_ record: RecordEnvelope, _ topics: TopicSchema, _ arrival: inout Arrival) throws {
+  /// Takes the unique key (device, outbox_id, sequence) for this capture; false when another has it.
+  private func claim(_ record: RecordEnvelope, _ topics: TopicSchema) throws -> Bool {
     let keys = "\(root)/\(topics.site)/\(topics.device)/by-sequence"
     try DurableFiles.makeFolder(keys)
     let key = "\(keys)/\(record.outboxID)-\(record.sequence)"
     let target = "../\(record.captureID)"
-    if symlink(target, key) == 0 { return try DurableFiles.synchronise(folder: keys) }
-    guard errno == EEXIST else { throw ReceiverError("create", key, errnoCode: errno) }
-    guard try DurableFiles.target(ofLink: key) == target else {
-      arrival.outcome = .conflict
-      throw Rejection("number \(record.sequence) of this outbox belongs to another capture")
+    if symlink(target, key) == 0 {
+      try DurableFiles.synchronise(folder: keys)
+      return true
     }
+    guard errno == EEXIST else { throw ReceiverError("create", key, errnoCode: errno) }
+    return try DurableFiles.target(ofLink: key) == target
+  }
+
+  /// The word that this content will never be taken: the device sets it aside instead of sending it for ever.
+  private func refuse(
+    _ captureID: RandomIdentifier, _ file: String, _ payload: [UInt8], _ reason: Receipt.Refusal.Reason,
+    _ topics: TopicSchema
+  ) throws -> OutgoingMessage {
+    let entry = Receipt.Entry(
+      captureID: captureID, name: file, sha256: Hexadecimal.text(of: digests.sha256(payload)))
+    return OutgoingMessage(
+      topic: topics.receipts,
+      payload: try Receipt(receiver: name, entries: [], refused: [Receipt.Refusal(entry, reason)]).encoded(),
+      contentType: "application/json")
   }
 
   private func publish(_ entries: [Receipt.Entry], to topics: TopicSchema) throws -> OutgoingMessage {

@@ -10,17 +10,15 @@ extension Outbox {
 
   /// The payload in the clear; `.sealing` when it cannot be opened (then quarantine it), `.missing` when it is gone.
   package func payload(of id: Int64) throws(OutboxError) -> [UInt8] {
-    try withDatabase { database throws(OutboxError) in try database.payload(of: database.find(id)) }
+    try withDatabase { database throws(OutboxError) in try database.payload(of: database.find(id).item) }
   }
 
-  /// The payloads of several messages, each as `payload(of:)` gives it.
-  package func payloads(of ids: [Int64]) -> [Result<[UInt8], OutboxError>] {
-    ids.map { id in
-      do throws(OutboxError) {
-        return .success(try payload(of: id))
-      } catch {
-        return .failure(error)
-      }
+  /// The payloads of several messages as `pending` described them, each as `payload(of:)` gives it.
+  package func payloads(of items: [OutboxItem]) -> [Result<[UInt8], OutboxError>] {
+    do throws(OutboxError) {
+      return try withDatabase { database throws(OutboxError) in try database.payloads(of: items) }
+    } catch {
+      return items.map { _ in .failure(error) }
     }
   }
 
@@ -54,9 +52,13 @@ extension Outbox {
     try withDatabase { database in database.accounts }
   }
 
-  /// Undelivered messages that wait for a key that is not loaded.
+  /// Undelivered messages that wait for a key that is not loaded. Reads the whole index.
   package func countLocked() throws(OutboxError) -> Int {
-    try withDatabase { database throws(OutboxError) in try database.countLocked() }
+    try withDatabase { database throws(OutboxError) in
+      let count = try database.countLocked()
+      try database.releaseMemory()
+      return count
+    }
   }
 
   /// Messages of any state in order of arrival.

@@ -46,7 +46,7 @@ extension Outbox {
     try withDatabase { database throws(OutboxError) in
       try database.captureRecords(before: id, limit: limit).map { stored throws(OutboxError) in
         do throws(OutboxError) {
-          return (stored.item.id, try database.payload(of: stored))
+          return (stored.item.id, try database.payload(of: stored.item))
         } catch .sealing {
           return (stored.item.id, nil)
         }

@@ -3,7 +3,7 @@ import Provenance
 
 /// How an outbox is kept.
 package struct OutboxConfiguration: Sendable {
-  /// The database file; `-wal`, `-shm` and `.ballast` lie beside it. Its directory must exist.
+  /// The database file; `-wal`, `-shm`, `.numbers` and `.ballast` lie beside it. Its directory must exist.
   package var path: String
   package var keys: KeyRing
   /// How long a delivered message is kept, 0 for not at all.

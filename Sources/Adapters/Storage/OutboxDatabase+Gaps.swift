@@ -24,6 +24,17 @@ extension OutboxDatabase {
     }
   }
 
+  /// Leaves sequence numbers out up to this one, and says so. Only inside `transaction`.
+  func leaveOut(before sequence: Int64, detail: String) throws(OutboxError) {
+    guard sequence > nextSequence else { return }
+    let first = nextSequence
+    nextSequence = sequence
+    try insertGap(.unused, item: nil, count: 0, detail: detail) { gap in
+      gap.sequence = first
+      gap.throughSequence = sequence - 1
+    }
+  }
+
   /// Tells in one record of the losses that could not be told when they happened. Only inside `transaction`.
   func tellUntoldLosses() throws(OutboxError) {
     guard untoldLosses > 0 else { return }

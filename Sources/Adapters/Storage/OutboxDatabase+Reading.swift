@@ -118,27 +118,48 @@ extension OutboxDatabase {
     return items
   }
 
-  /// The payload in the clear. Throws `.sealing(.notAuthentic)` when a bit of it or of its description changed, or when
-  /// the index describes another message than the payload does.
-  func payload(of stored: StoredItem) throws(OutboxError) -> [UInt8] {
-    let item = stored.item
-    var opened: (envelope: SealedEnvelope, payload: [UInt8])?
+  /// The payloads of messages as the index described them, under one look at the database: its locks are taken once and
+  /// not for each message. Damage of the file is thrown; what is wrong with one message is that one's result.
+  func payloads(of items: [OutboxItem]) throws(OutboxError) -> [Result<[UInt8], OutboxError>] {
+    try execute("BEGIN")
+    var results: [Result<[UInt8], OutboxError>] = []
+    results.reserveCapacity(items.count)
+    var damage: OutboxError?
+    for item in items where damage == nil {
+      do throws(OutboxError) {
+        results.append(.success(try payload(of: item)))
+      } catch {
+        if error.damage != nil { damage = error }
+        results.append(.failure(error))
+      }
+    }
+    // After some errors SQLite has ended the transaction by itself.
+    if connection.isInTransaction { try execute("COMMIT") }
+    if let damage { throw damage }
+    return results
+  }
+
+  /// The payload in the clear; `.missing` when the message is gone. Throws `.sealing(.notAuthentic)` when a bit of it or
+  /// of its description changed, or when the index describes another message than the payload does.
+  func payload(of item: OutboxItem) throws(OutboxError) -> [UInt8] {
+    var payload: [UInt8]?
     try query(
       "SELECT sealed FROM payload WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, item.id) }
     ) { row throws(OutboxError) in
       do throws(SealingError) {
-        opened = try row.withBlob(0) { blob throws(SealingError) in
-          try SealedEnvelope.open(blob, cipher: self.cipher, keys: self.configuration.keys)
+        payload = try row.withBlob(0) { blob throws(SealingError) in
+          try SealedEnvelope.open(
+            blob, of: item, in: self.outboxID, cipher: self.cipher, keys: self.configuration.keys)
         }
       } catch {
         throw .sealing(error, id: item.id)
       }
     }
-    guard let opened, opened.envelope.outboxID == outboxID, opened.envelope.describes(item) else {
-      throw .sealing(.notAuthentic, id: item.id)
-    }
-    return opened.payload
+    if let payload { return payload }
+    _ = try find(item.id)
+    // An index row without its payload.
+    throw .sealing(.notAuthentic, id: item.id)
   }
 
   private func stored(_ row: SQLiteStatement) throws(OutboxError) -> StoredItem {

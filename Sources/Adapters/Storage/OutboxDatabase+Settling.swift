@@ -9,6 +9,8 @@ package struct ReceiptOutcome: Sendable, Equatable {
   package var mismatched: [Receipt.Entry] = []
   /// Entries for which nothing waits: a repeated receipt.
   package var unknown = 0
+  /// Captures that a receiver will never take; they are set aside.
+  package var refused: [RandomIdentifier] = []
 
   package init() {}
 
@@ -16,6 +18,7 @@ package struct ReceiptOutcome: Sendable, Equatable {
     delivered += other.delivered
     mismatched += other.mismatched
     unknown += other.unknown
+    refused += other.refused
   }
 }
 
@@ -27,17 +30,21 @@ extension OutboxDatabase {
     for id in ids {
       guard let before = try place(of: id), before.state != .delivered else { continue }
       counters[before.deliveryClass].delivered += 1
-      if configuration.retentionSeconds > 0, try belongsToCapture(id) {
-        try move(id, to: .delivered, reason: nil)
+      if configuration.retentionSeconds > 0, before.belongsToCapture {
+        try move(id, from: before, to: .delivered, reason: nil)
       } else {
         try remove(id, counted: before)
       }
     }
   }
 
-  /// The broker has the messages; they wait for the receiver. Only inside `transaction`.
+  /// The broker has the messages; they wait for the receiver, unless its receipt was quicker than this word or they were
+  /// set aside in the meantime. Only inside `transaction`.
   func awaitReceipt(_ ids: [Int64]) throws(OutboxError) {
-    for id in ids { try move(id, to: .awaitingReceipt, reason: nil) }
+    for id in ids {
+      guard let before = try place(of: id), before.state == .pending else { continue }
+      try move(id, from: before, to: .awaitingReceipt, reason: nil)
+    }
   }
 
   /// Frees what the receiver has, after comparing each hash. Only inside `transaction`.
@@ -74,7 +81,34 @@ extension OutboxDatabase {
       patience.received(acknowledgedNanoseconds: found.acknowledged, now: now.monotonicNanoseconds)
       outcome.delivered.append(found.id)
     }
+    for refusal in receipt.refused where try apply(refusal) { outcome.refused.append(refusal.entry.captureID) }
     return outcome
+  }
+
+  /// Sets a capture aside that a receiver will never take, so that nothing waits behind it and the clinic hears of it.
+  /// False when we have no such content, or it is set aside already.
+  private func apply(_ refusal: Receipt.Refusal) throws(OutboxError) -> Bool {
+    let messages = try find(captureID: refusal.entry.captureID)
+    guard
+      let named = messages.first(where: {
+        $0.item.name == refusal.entry.name && Hexadecimal.text(of: $0.item.sha256) == refusal.entry.sha256
+      }), named.state == .pending || named.state == .awaitingReceipt
+    else { return false }
+    // Without its record a capture is never complete; an image is refused alone.
+    let isWhole = refusal.entry.name == OutboxItem.recordName
+    for message in messages where message.state == .pending || message.state == .awaitingReceipt {
+      guard isWhole || message.item.id == named.item.id else { continue }
+      try quarantine(message.item.id, reason: "a receiver refuses it for ever: \(refusal.reason.rawValue)")
+    }
+    // Numbers of this range were used by an outbox that this one knows nothing of, and there may be more of them.
+    if refusal.reason == .numberTaken, let taken = named.item.sequence,
+      nextSequence <= taken + OutboxRecovery.skippedNumbers / 2
+    {
+      nextMessage += OutboxRecovery.skippedNumbers
+      try leaveOut(
+        before: taken + 1 + OutboxRecovery.skippedNumbers, detail: "a receiver has other captures under such numbers")
+    }
+    return true
   }
 
   /// Makes messages wait again whose receipt is overdue (`ReceiptPatience`), or whose PUBACK came in another boot.
@@ -140,16 +174,12 @@ extension OutboxDatabase {
     return ids.count
   }
 
-  private func belongsToCapture(_ id: Int64) throws(OutboxError) -> Bool {
-    var belongs = false
-    try query(
-      "SELECT capture_id IS NOT NULL FROM message WHERE id = ?",
-      { statement throws(SQLiteError) in try statement.bind(1, id) }, row: { belongs = $0.integer(0) != 0 })
-    return belongs
-  }
-
   private func move(_ id: Int64, to state: DeliveryState, reason: String?) throws(OutboxError) {
     guard let before = try place(of: id) else { return }
+    try move(id, from: before, to: state, reason: reason)
+  }
+
+  private func move(_ id: Int64, from before: Place, to state: DeliveryState, reason: String?) throws(OutboxError) {
     let now = time.now()
     try run(
       "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ? WHERE id = ?"
@@ -184,18 +214,18 @@ extension OutboxDatabase {
     accounts.remove(place.bytes, from: place.deliveryClass, place.state)
   }
 
-  private typealias Place = (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int)
+  private typealias Place = (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int, belongsToCapture: Bool)
 
   private func place(of id: Int64) throws(OutboxError) -> Place? {
     var found: Place?
     try query(
-      "SELECT class, state, stored FROM message WHERE id = ?",
+      "SELECT class, state, stored, capture_id IS NOT NULL FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
     ) { row in
       guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
         let state = DeliveryState(rawValue: Int(row.integer(1)))
       else { return }
-      found = (deliveryClass, state, Int(row.integer(2)))
+      found = (deliveryClass, state, Int(row.integer(2)), row.integer(3) != 0)
     }
     return found
   }
@@ -207,6 +237,10 @@ extension OutboxDatabase {
     try deliver(settlement.delivered)
     try awaitReceipt(settlement.awaitingReceipt)
     for id in settlement.refused { try recordRefusal(id) }
-    for entry in settlement.quarantined { try quarantine(entry.id, reason: entry.reason) }
+    for entry in settlement.quarantined {
+      // A receipt may have been quicker: what the receiver has is no gap.
+      guard try place(of: entry.id)?.state != .delivered else { continue }
+      try quarantine(entry.id, reason: entry.reason)
+    }
   }
 }

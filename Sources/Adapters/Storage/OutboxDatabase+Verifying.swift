@@ -97,7 +97,7 @@ extension OutboxDatabase {
     for stored in older {
       let payload: [UInt8]
       do throws(OutboxError) {
-        payload = try self.payload(of: stored)
+        payload = try self.payload(of: stored.item)
       } catch {
         guard case .sealing = error else { throw error }
         try quarantine(stored.item.id, reason: "the stored bytes were damaged")

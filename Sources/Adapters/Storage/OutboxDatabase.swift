@@ -1,6 +1,7 @@
 import CSQLite
 import Forwarding
 import Provenance
+import SystemCalls
 
 /// The outbox's tables on one connection, for one thread at a time: `Outbox` is the door for everyone else.
 ///
@@ -32,6 +33,8 @@ final class OutboxDatabase {
   private(set) var sync = SyncLatency()
   /// Losses whose gap record had no room; they are told in one as soon as there is. A restart forgets them.
   var untoldLosses = 0
+  /// Of the device; a tool stores no captures and leaves it alone.
+  var reserve: NumberReserve?
   private var dataVersion: Int64 = 0
   private var statements: [String: SQLiteStatement] = [:]
 
@@ -123,9 +126,10 @@ final class OutboxDatabase {
     }
   }
 
-  /// Gives back what the check and the adding up took: with a backlog they read the whole index.
+  /// Gives back what reading the whole index took, which the check, the adding up and the count of locked messages do.
   func releaseMemory() throws(OutboxError) {
     try query("PRAGMA shrink_memory", { _ in }, row: { _ in })
+    HeapMemory.giveBackUnused()
   }
 
   /// Marks the database as being in use, in the main file and not only in the log, so that a lost log is noticed.
@@ -140,10 +144,11 @@ final class OutboxDatabase {
     return wasRunning != 0
   }
 
-  /// Ends the run in order: everything is in the main file and the log is empty.
+  /// Ends the run in order: everything is in the main file, the log is empty, and no number is reserved.
   func close() throws(OutboxError) {
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 0") }
     try emptyLog()
+    try reserve?.giveBack(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
   }
 
   /// Moves everything from the log to the main file and cuts the log to nothing. When a tool is just reading, the log
@@ -195,7 +200,10 @@ final class OutboxDatabase {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
       let result = try body()
-      if (nextMessage, nextSequence) != (before.0, before.1) { try saveCounters() }
+      if (nextMessage, nextSequence) != (before.0, before.1) {
+        try reserve?.reserve(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
+        try saveCounters()
+      }
       let start = time.now().monotonicNanoseconds
       try execute("COMMIT")
       let end = time.now().monotonicNanoseconds
@@ -269,19 +277,5 @@ final class OutboxDatabase {
       else { return }
       accounts[deliveryClass, state] = OutboxUsage(rows: Int(row.integer(2)), bytes: Int(row.integer(3)))
     }
-  }
-}
-
-extension RandomIdentifier {
-  /// The identifier in 16 bytes of network order, or nil.
-  init?(bytes: [UInt8]) {
-    guard bytes.count == 16 else { return nil }
-    let digits = Hexadecimal.text(of: bytes)
-    var text = ""
-    for (index, character) in digits.enumerated() {
-      if index == 8 || index == 12 || index == 16 || index == 20 { text.append("-") }
-      text.append(character)
-    }
-    self.init(text)
   }
 }

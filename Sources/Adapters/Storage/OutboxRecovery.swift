@@ -12,6 +12,9 @@ package struct RecoveryReport: Sendable, Equatable, CustomStringConvertible {
     /// The last transaction before an interruption is incomplete, as a power cut in the middle of a write leaves it.
     /// It was not announced as saved, unless the log was damaged afterwards.
     case logTorn
+    /// The file is from before the last orderly end: somebody put an older copy in its place, or the file system did.
+    /// These many captures are not in it.
+    case older(captures: Int)
   }
 
   package let cause: Cause
@@ -31,6 +34,9 @@ package struct RecoveryReport: Sendable, Equatable, CustomStringConvertible {
       "outbox: the program was interrupted and its write-ahead log is gone; captures of its last minutes may be lost"
     case .logTorn:
       "outbox: the program was interrupted in the middle of a write; what was being stored then is not there"
+    case .older(let count):
+      "outbox: the database is older than the last end of the program: \(count) captures that were stored since are not "
+        + "in it; was a copy put in its place?"
     }
   }
 }
@@ -64,11 +70,15 @@ enum OutboxRecovery {
       try database.checkIndex()
       let wasInterrupted = try database.beginRun()
       try database.releaseMemory()
-      guard wasInterrupted, log?.isTorn ?? true else { return (database, nil) }
-      let report = RecoveryReport(
-        cause: log == nil ? .logMissing : .logTorn, recovered: 0, lost: 0, damagedPath: nil)
-      try database.transaction { () throws(OutboxError) in try skipNumbers(database, report) }
-      return (database, report)
+      var report: RecoveryReport?
+      if wasInterrupted, log?.isTorn ?? true {
+        let found = RecoveryReport(
+          cause: log == nil ? .logMissing : .logTorn, recovered: 0, lost: 0, damagedPath: nil)
+        try database.transaction { () throws(OutboxError) in try skipNumbers(database, found) }
+        report = found
+      }
+      let older = try goOn(database, wasInterrupted: wasInterrupted && report == nil)
+      return (database, report ?? older)
     } catch {
       guard let cause = error.damage else { throw error }
       return try rebuild(configuration, time: time, generator: generator, cause: cause)
@@ -96,6 +106,8 @@ enum OutboxRecovery {
     try exchange(path)
     let database = try OutboxDatabase(configuration, time: time, generator: generator)
     _ = try database.beginRun()
+    // What the damaged file had of numbers is told and left out already.
+    _ = try goOn(database, wasInterrupted: false)
     let report = RecoveryReport(
       cause: .damage(cause), recovered: counts.recovered, lost: counts.lost,
       damagedPath: FileSystem.exists(damaged(path)) ? damaged(path) : nil)
@@ -198,14 +210,56 @@ enum OutboxRecovery {
     return nil
   }
 
+  /// Goes on with the first numbers that were certainly never used, and reserves the next. Returns what is lost when the
+  /// database is an older one.
+  private static func goOn(
+    _ database: OutboxDatabase, wasInterrupted: Bool
+  ) throws(OutboxError) -> RecoveryReport? {
+    var reserve = try NumberReserve(databasePath: database.configuration.path, digests: database.digests)
+    let mark = reserve.mark.flatMap { $0.outboxID == database.outboxID ? $0 : nil }
+    let sequence = max(database.nextSequence, mark?.nextSequence ?? 1)
+    let message = max(database.nextMessage, mark?.nextMessage ?? 1)
+    try reserve.reserve(nextSequence: sequence, nextMessage: message, of: database.outboxID)
+    database.reserve = reserve
+    guard let mark else {
+      guard wasInterrupted, database.nextSequence > 1 else { return nil }
+      try database.transaction { () throws(OutboxError) in
+        database.nextMessage += skippedNumbers
+        try database.leaveOut(before: sequence + skippedNumbers, detail: "nothing tells which numbers were used")
+      }
+      return nil
+    }
+    guard (sequence, message) != (database.nextSequence, database.nextMessage) else { return nil }
+    let missing = sequence - database.nextSequence
+    var report: RecoveryReport?
+    if mark.isExact, missing > 0 {
+      report = RecoveryReport(
+        cause: .older(captures: Int(clamping: missing)), recovered: 0, lost: Int(clamping: missing), damagedPath: nil)
+    }
+    try database.transaction { () throws(OutboxError) in
+      database.nextMessage = message
+      if let report {
+        try skipNumbers(database, report, through: sequence - 1)
+      } else {
+        try database.leaveOut(
+          before: sequence, detail: "the program was interrupted; these numbers may have been used then")
+      }
+    }
+    return report
+  }
+
   /// Leaves a range of numbers out and says so, to the clinic too. Only inside `transaction`.
-  private static func skipNumbers(_ database: OutboxDatabase, _ report: RecoveryReport) throws(OutboxError) {
+  ///
+  /// - Parameter last: of the range; nil for so many that whatever was lost cannot have used more.
+  private static func skipNumbers(
+    _ database: OutboxDatabase, _ report: RecoveryReport, through last: Int64? = nil
+  ) throws(OutboxError) {
     let first = database.nextSequence
-    database.nextSequence += skippedNumbers
-    database.nextMessage += skippedNumbers
+    database.nextSequence = last.map { $0 + 1 } ?? first + skippedNumbers
+    if last == nil { database.nextMessage += skippedNumbers }
     try database.insertGap(.lost, item: nil, count: report.lost, detail: report.description) { gap in
       gap.sequence = first
-      gap.throughSequence = first + skippedNumbers - 1
+      gap.throughSequence = database.nextSequence - 1
     }
     try database.insertAlert(code: "outbox-recovered", severity: .critical, detail: report.description)
   }

@@ -26,7 +26,7 @@ package final class OutboxTool {
     try database.find(captureID: id)
   }
 
-  package func payload(of stored: StoredItem) throws(OutboxError) -> [UInt8] { try database.payload(of: stored) }
+  package func payload(of stored: StoredItem) throws(OutboxError) -> [UInt8] { try database.payload(of: stored.item) }
 
   /// Makes messages wait again.
   package func retry(_ ids: [Int64]) throws(OutboxError) {

@@ -129,10 +129,37 @@ struct SealedEnvelope {
     guard let envelope = SealedEnvelope(stored: stored), let description = envelope.description,
       description.elementsEqual(stored.prefix(description.count))
     else { throw SealingError.notAuthentic }
-    let key = try keys.key(id: envelope.keyID)
+    let payload = try open(
+      stored, described: description, byteCount: envelope.item.byteCount, cipher: cipher,
+      key: keys.key(id: envelope.keyID))
+    return (envelope, payload)
+  }
+
+  /// The key that stored bytes claim to be sealed with; nil when they are too short.
+  private static func keyID(ofStored stored: UnsafeRawBufferPointer) -> Int64? {
+    guard stored.count >= fixedBytes else { return nil }
+    return Int64(bigEndian: stored.loadUnaligned(fromByteOffset: 3 + 16, as: Int64.self))
+  }
+
+  /// Opens stored bytes that must carry the description of `item` in the outbox `outboxID`.
+  static func open(
+    _ stored: UnsafeRawBufferPointer, of item: OutboxItem, in outboxID: RandomIdentifier, cipher: PayloadCipher,
+    keys: KeyRing
+  ) throws(SealingError) -> [UInt8] {
+    guard let keyID = keyID(ofStored: stored),
+      let description = SealedEnvelope(outboxID: outboxID, keyID: keyID, item: item).description,
+      description.elementsEqual(stored.prefix(description.count))
+    else { throw SealingError.notAuthentic }
+    return try open(stored, described: description, byteCount: item.byteCount, cipher: cipher, key: keys.key(id: keyID))
+  }
+
+  private static func open(
+    _ stored: UnsafeRawBufferPointer, described description: [UInt8], byteCount: Int, cipher: PayloadCipher,
+    key: SealingKey
+  ) throws(SealingError) -> [UInt8] {
     let payload = try cipher.open(
       UnsafeRawBufferPointer(rebasing: stored[description.count...]), associatedData: description, key: key)
-    guard payload.count == envelope.item.byteCount else { throw SealingError.notAuthentic }
-    return (envelope, payload)
+    guard payload.count == byteCount else { throw SealingError.notAuthentic }
+    return payload
   }
 }

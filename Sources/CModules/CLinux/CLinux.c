@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -177,3 +178,5 @@ int clinux_peer(int descriptor, uid_t *user, gid_t *group, gid_t *groups, int gr
   if (getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0) return 0;
   return (int)(size / sizeof *groups);
 }
+
+void clinux_give_back_free_memory(void) { malloc_trim(0); }

@@ -9,15 +9,17 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-int link_socket_configure(int descriptor, unsigned user_timeout_milliseconds, unsigned unsent_bytes_maximum) {
+int link_socket_configure(int descriptor, unsigned unsent_bytes_maximum) {
   int yes = 1;
   if (setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) != 0) return errno;
-  if (setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_milliseconds,
-                 sizeof user_timeout_milliseconds) != 0)
-    return errno;
   if (setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes_maximum, sizeof unsent_bytes_maximum) != 0)
     return errno;
   return 0;
+}
+
+int link_socket_forget(int descriptor) {
+  struct linger now = {.l_onoff = 1, .l_linger = 0};
+  return setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0 ? 0 : errno;
 }
 
 int link_socket_pending_error(int descriptor) {
@@ -37,6 +39,8 @@ int link_socket_progress_read(int descriptor, struct link_socket_progress *progr
   progress->acknowledged_bytes = info.tcpi_bytes_acked;
   progress->received_bytes = info.tcpi_bytes_received;
   progress->outstanding_bytes = outstanding > 0 ? (uint64_t)outstanding : 0;
+  progress->unheard_milliseconds = info.tcpi_last_ack_recv < info.tcpi_last_data_recv ? info.tcpi_last_ack_recv
+                                                                                      : info.tcpi_last_data_recv;
   // TCP_SYN_SENT is 2 in the kernel's table of states (include/net/tcp_states.h), which linux/tcp.h does not export.
   progress->established = info.tcpi_state != 2;
   return 0;

@@ -16,7 +16,7 @@ package struct DeliveryConfiguration: Sendable, Equatable {
   package var messagesPerSecond: Int
   /// The largest piece of an image, 1 KiB...1 MiB.
   package var partBytes: Int
-  /// No PUBACK for this long means that the connection is dead.
+  /// No PUBACK for this long, while the peer takes no bytes either, means that the connection is dead.
   package var acknowledgementTimeoutSeconds: Int
   /// After this long without a receipt a record or image is sent again, as `ReceiptPatience` says.
   package var receiptTimeoutSeconds: Int

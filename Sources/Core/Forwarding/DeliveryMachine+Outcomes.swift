@@ -7,6 +7,7 @@ extension DeliveryMachine {
       var message = progress[flight.id]
     else { return }
     let deliveryClass = message.item.deliveryClass
+    acknowledgements.answered(order: flight.order, oldest: oldestFlight()?.order, now: now)
     switch outcome {
     case .acknowledged(let reason) where reason < 0x80:
       count {

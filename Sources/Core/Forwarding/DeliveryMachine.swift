@@ -86,6 +86,7 @@ package struct DeliveryMachine: Sendable {
   var settlementDueNanoseconds: UInt64?
   var nextRequeueNanoseconds: UInt64?
   var poison = PoisonWatch()
+  var acknowledgements = AcknowledgementWatch()
   /// Whether the sync window is open.
   var isWindowOpen = true
   var budget: ByteBudget?
@@ -226,18 +227,22 @@ package struct DeliveryMachine: Sendable {
   }
 
   private mutating func stalledSeconds(now: UInt64) -> Int? {
-    guard let oldest = oldestFlightNanoseconds() else { return nil }
-    let age = now > oldest ? now - oldest : 0
-    let seconds = Int(age / 1_000_000_000)
+    guard let since = waitsInVainSinceNanoseconds() else { return nil }
+    let seconds = Int((now - min(since, now)) / 1_000_000_000)
     return seconds >= configuration.acknowledgementTimeoutSeconds ? seconds : nil
   }
 
-  /// When the oldest publish without an outcome was made. Tokens are given in the order of publishing, so the search
-  /// goes on where it ended.
-  private mutating func oldestFlightNanoseconds() -> UInt64? {
+  private mutating func waitsInVainSinceNanoseconds() -> UInt64? {
+    guard let oldest = oldestFlight() else { return nil }
+    return acknowledgements.waitsSinceNanoseconds(oldest: oldest.order, sentNanoseconds: oldest.sentNanoseconds)
+  }
+
+  /// The oldest publish without an outcome. Tokens are given in the order of publishing, so the search goes on where it
+  /// ended.
+  mutating func oldestFlight() -> Flight? {
     guard !flights.isEmpty else { return nil }
     while oldestToken < nextToken {
-      if let flight = flights[PublishToken(rawValue: oldestToken)] { return flight.sentNanoseconds }
+      if let flight = flights[PublishToken(rawValue: oldestToken)] { return flight }
       oldestToken += 1
     }
     return nil
@@ -270,8 +275,8 @@ package struct DeliveryMachine: Sendable {
     case .waiting(let until): candidates.append(until)
     case .connected:
       if let nextRequeueNanoseconds { candidates.append(nextRequeueNanoseconds) }
-      if let oldest = oldestFlightNanoseconds() {
-        candidates.append(oldest + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
+      if let since = waitsInVainSinceNanoseconds() {
+        candidates.append(since + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
       }
       let waits = divided != nil || lanes.contains { !$0.ready.isEmpty && $0.heldUntilNanoseconds == nil }
       if waits && !pace.allows(now: now) { candidates.append(pace.nextNanoseconds(now: now)) }
@@ -331,6 +336,8 @@ package struct DeliveryMachine: Sendable {
       wait(backoff.afterLoss(failure.kind, connectedSeconds: seconds, using: &generator), now: now)
     case .published(let token, let outcome):
       settle(token, outcome, now: now, &actions)
+    case .moving:
+      acknowledgements.moved(now: now)
     case .received:
       break
     }

@@ -15,6 +15,9 @@ package struct GapRecord: Sendable, Equatable {
     case quarantined
     /// The database was damaged and this could not be recovered.
     case lost
+    /// Numbers that are left out because an interruption leaves open whether they were used. What was announced as
+    /// saved is missing only if the disk lost what it had reported as written.
+    case unused
   }
 
   package var reason: Reason
@@ -26,7 +29,7 @@ package struct GapRecord: Sendable, Equatable {
   package var throughSequence: Int64?
   /// The image's name or `OutboxItem.recordName`.
   package var name: String?
-  /// Messages this record stands for, at least 1; 0 when nobody knows.
+  /// Messages this record stands for, at least 1; 0 when nobody knows, or none (`unused`).
   package var count: Int
   /// For a person.
   package var detail: String

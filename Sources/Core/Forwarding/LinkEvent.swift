@@ -8,6 +8,8 @@ package enum LinkEvent: Sendable, Equatable {
   case disconnected(LinkFailure)
   /// What became of the publish that was handed over with `token`.
   case published(token: PublishToken, outcome: PublishOutcome)
+  /// The peer's TCP takes what we send, although no publish has its outcome yet; at most about once a second.
+  case moving
   /// A message on a subscribed topic.
   case received(IncomingMessage)
 }

@@ -4,12 +4,17 @@ import Provenance
 /// properties (CloudEvents MQTT binding 1.0.2, binary mode).
 package struct MessageComposer: Sendable {
   private let topics: TopicSchema
-  private let outboxID: RandomIdentifier
+  private let outboxID: String
+  private let source: String
+  /// By the class's number.
+  private let types: [String]
   private let healthExpirySeconds: UInt32
 
   package init(topics: TopicSchema, outboxID: RandomIdentifier, healthExpirySeconds: UInt32) {
     self.topics = topics
-    self.outboxID = outboxID
+    self.outboxID = "\(outboxID)"
+    source = "/\(topics.root)"
+    types = DeliveryClass.allCases.map { "thermograph.\($0.name).v1" }
     self.healthExpirySeconds = healthExpirySeconds
   }
 
@@ -51,11 +56,11 @@ package struct MessageComposer: Sendable {
     var properties = [
       UserProperty(Name.specification, "1.0"),
       // Unique within the source: the message's number in its outbox, which a repeated delivery keeps.
-      UserProperty(Name.id, "\(outboxID):\(item.id)"),
-      UserProperty(Name.source, "/\(topics.root)"),
-      UserProperty(Name.type, "thermograph.\(item.deliveryClass.name).v1"),
+      UserProperty(Name.id, outboxID + ":" + String(item.id)),
+      UserProperty(Name.source, source),
+      UserProperty(Name.type, types[item.deliveryClass.rawValue]),
       UserProperty(Name.time, time),
-      UserProperty(Name.outboxID, "\(outboxID)"),
+      UserProperty(Name.outboxID, outboxID),
       UserProperty(Name.replayed, order.replayed ? "true" : "false"),
       UserProperty(Name.sha256, Hexadecimal.text(of: item.sha256)),
     ]

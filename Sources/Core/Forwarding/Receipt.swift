@@ -31,13 +31,34 @@ package struct Receipt: Sendable, Equatable {
     }
   }
 
+  /// A record or image that the receiver will never take, whatever is sent again.
+  package struct Refusal: Sendable, Hashable, Codable {
+    package enum Reason: String, Sendable, Codable {
+      /// The capture's number belongs to another capture.
+      case numberTaken = "number-taken"
+      /// Another content is stored under the same capture and name.
+      case contentDiffers = "content-differs"
+    }
+
+    /// What was refused, with the SHA-256 of the refused payload.
+    package var entry: Entry
+    package var reason: Reason
+
+    package init(_ entry: Entry, _ reason: Reason) {
+      self.entry = entry
+      self.reason = reason
+    }
+  }
+
   /// The receiver's own name, for the audit trail.
   package var receiver: String
   package var entries: [Entry]
+  package var refused: [Refusal]
 
-  package init(receiver: String, entries: [Entry]) {
+  package init(receiver: String, entries: [Entry], refused: [Refusal] = []) {
     self.receiver = receiver
     self.entries = entries
+    self.refused = refused
   }
 }
 
@@ -61,6 +82,7 @@ extension Receipt: Codable {
     case schema
     case receiver
     case entries
+    case refused
   }
 
   package init(from decoder: any Decoder) throws {
@@ -72,6 +94,7 @@ extension Receipt: Codable {
     }
     receiver = try container.decode(String.self, forKey: .receiver)
     entries = try container.decode([Entry].self, forKey: .entries)
+    refused = try container.decodeIfPresent([Refusal].self, forKey: .refused) ?? []
   }
 
   package func encode(to encoder: any Encoder) throws {
@@ -79,6 +102,7 @@ extension Receipt: Codable {
     try container.encode(Self.schema, forKey: .schema)
     try container.encode(receiver, forKey: .receiver)
     try container.encode(entries, forKey: .entries)
+    if !refused.isEmpty { try container.encode(refused, forKey: .refused) }
   }
 
   /// The JSON that a receiver publishes.
@@ -95,10 +119,11 @@ extension Receipt: Codable {
     } catch {
       throw ReceiptError.malformed("not a receipt of schema \(Self.schema)")
     }
-    guard receipt.entries.count <= Self.maximumEntries else {
-      throw ReceiptError.malformed("\(receipt.entries.count) entries; expected at most \(Self.maximumEntries)")
+    let entries = receipt.entries + receipt.refused.map(\.entry)
+    guard entries.count <= Self.maximumEntries else {
+      throw ReceiptError.malformed("\(entries.count) entries; expected at most \(Self.maximumEntries)")
     }
-    for (index, entry) in receipt.entries.enumerated() {
+    for (index, entry) in entries.enumerated() {
       guard entry.sha256.utf8.count == 64, Hexadecimal.bytes(of: entry.sha256) != nil else {
         throw ReceiptError.entry(index: index, "sha256 is not 64 hexadecimal digits")
       }

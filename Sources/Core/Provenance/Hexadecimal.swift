@@ -10,15 +10,22 @@ package enum Hexadecimal {
     }
   }
 
+  /// The lower-case ASCII digit of a value below 16.
+  package static func digit(of nibble: UInt8) -> UInt8 {
+    nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") - 10 + nibble
+  }
+
   /// Two lower-case digits a byte.
-  package static func text(of bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for byte in bytes {
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
+  package static func text(of bytes: some Collection<UInt8>) -> String {
+    String(unsafeUninitializedCapacity: 2 * bytes.count) { text in
+      var end = 0
+      for byte in bytes {
+        text[end] = digit(of: byte >> 4)
+        text[end + 1] = digit(of: byte & 15)
+        end += 2
+      }
+      return end
     }
-    return String(decoding: text, as: UTF8.self)
   }
 
   /// The bytes written as `text` (an even number of digits, nothing else), or nil.

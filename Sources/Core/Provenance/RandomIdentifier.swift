@@ -29,22 +29,33 @@ package struct RandomIdentifier: Sendable, Hashable, Comparable, CustomStringCon
     (high, low) = halves
   }
 
+  /// The identifier in 16 bytes of network order, or nil.
+  package init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == 16 else { return nil }
+    high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    low = bytes.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
   /// Lower case with hyphens, e.g. `9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11`.
   package var description: String {
-    let digits = Hexadecimal.text(of: bytes)
-    var text = ""
-    text.reserveCapacity(36)
-    for (index, character) in digits.enumerated() {
-      if index == 8 || index == 12 || index == 16 || index == 20 { text.append("-") }
-      text.append(character)
+    String(unsafeUninitializedCapacity: 36) { text in
+      var end = 0
+      for digit in 0..<32 {
+        if digit == 8 || digit == 12 || digit == 16 || digit == 20 {
+          text[end] = UInt8(ascii: "-")
+          end += 1
+        }
+        let half = digit < 16 ? high : low
+        text[end] = Hexadecimal.digit(of: UInt8(truncatingIfNeeded: half >> (60 - 4 * (digit & 15))) & 15)
+        end += 1
+      }
+      return end
     }
-    return text
   }
 
   /// The 16 bytes in network order.
   package var bytes: [UInt8] {
-    (0..<8).map { UInt8(truncatingIfNeeded: high >> (56 - 8 * $0)) }
-      + (0..<8).map { UInt8(truncatingIfNeeded: low >> (56 - 8 * $0)) }
+    (0..<16).map { UInt8(truncatingIfNeeded: ($0 < 8 ? high : low) >> (56 - 8 * ($0 & 7))) }
   }
 
   package static func < (left: Self, right: Self) -> Bool {

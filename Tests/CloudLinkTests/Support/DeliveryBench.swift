@@ -245,7 +245,7 @@ final class ReceiverEnd: Sendable {
         }
       }
       for (receipt, token) in receipts { holder.client.withLock { $0 }?.publish(receipt, token: token) }
-    case .connected, .published: break
+    case .connected, .published, .moving: break
     }
   }
 

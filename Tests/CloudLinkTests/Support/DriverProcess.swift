@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A `DeliveryDriver`: a device in a process of its own.
 final class DriverProcess {
@@ -95,7 +96,9 @@ final class DriverProcess {
 }
 
 /// Runs a command and throws with its words when it fails.
-func run(_ command: String, _ arguments: String...) throws {
+func run(_ command: String, _ arguments: String...) throws { try run(command, arguments) }
+
+func run(_ command: String, _ arguments: [String]) throws {
   let process = Process()
   process.executableURL = URL(filePath: "/usr/bin/env")
   process.arguments = [command] + arguments
@@ -124,9 +127,15 @@ final class NetworkNamespace {
   let gateway: String
   private let address: String
 
+  /// Two at a time never have the same addresses.
+  private static let next = Mutex(Int.random(in: 0..<64))
+
   /// - Parameter isUp: whether the device's side has its address from the start.
   init(isUp: Bool = true) throws {
-    let number = Int.random(in: 0..<32)
+    let number = Self.next.withLock { next in
+      defer { next = (next + 1) % 64 }
+      return next
+    }
     let tag = String(UInt32.random(in: 0...0xFFFFFF), radix: 16)
     name = "tg-\(tag)"
     outside = "tgo\(tag)"
@@ -169,6 +178,14 @@ final class NetworkNamespace {
       // Only rules count packets, a chain's policy need not.
       try run("ip", "netns", "exec", name, "iptables", "-w", "-A", chain, "-j", "ACCEPT")
     }
+  }
+
+  /// Makes the line narrow in both directions, with a router that holds what waits for it: 64 KB, two seconds at
+  /// 256 kbit/s.
+  func narrow(kilobitsPerSecond rate: Int) throws {
+    let filter = ["root", "tbf", "rate", "\(rate)kbit", "burst", "2000", "limit", "65536"]
+    try run("tc", ["qdisc", "add", "dev", outside] + filter)
+    try run("tc", ["-n", name, "qdisc", "add", "dev", inside] + filter)
   }
 
   /// Packets that `lose` let through and those that it threw away, as the kernel counted them.

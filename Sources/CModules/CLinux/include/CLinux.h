@@ -57,3 +57,6 @@ int clinux_connect_unix(const char *_Nonnull path);
 /// 0 when there are none, more than fit or the kernel does not tell; -1 when not even the user is known.
 int clinux_peer(int descriptor, uid_t *_Nonnull user, gid_t *_Nonnull group, gid_t *_Nonnull groups,
                 int group_count);
+
+/// Gives the kernel the heap's pages that nobody uses (malloc_trim): glibc keeps what lies below a block in use.
+void clinux_give_back_free_memory(void);

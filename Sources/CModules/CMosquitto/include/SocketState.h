@@ -3,10 +3,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/// Bounds what the kernel buffers and how long it keeps sending into silence: TCP_USER_TIMEOUT (tcp(7), unacknowledged
-/// data older than this ends the connection), TCP_NOTSENT_LOWAT (unsent bytes above this make the socket unwritable),
+/// Bounds what the kernel buffers: TCP_NOTSENT_LOWAT (tcp(7), unsent bytes above this make the socket unwritable),
 /// TCP_NODELAY. Returns 0, or the errno of the first option that was refused.
-int link_socket_configure(int descriptor, unsigned user_timeout_milliseconds, unsigned unsent_bytes_maximum);
+///
+/// TCP_USER_TIMEOUT is left alone: the kernel also applies it to a peer that answers every probe of its closed window
+/// (tcp_probe_timer), so it ends connections on which only the receiver is slow.
+int link_socket_configure(int descriptor, unsigned unsent_bytes_maximum);
+
+/// Makes the close that follows forget what was not sent, with a reset, instead of sending it into silence for minutes
+/// (SO_LINGER of 0, socket(7)). Returns 0 or the errno.
+int link_socket_forget(int descriptor);
 
 /// The socket's pending error (SO_ERROR), clearing it; or the errno of asking.
 int link_socket_pending_error(int descriptor);
@@ -19,6 +25,8 @@ struct link_socket_progress {
   uint64_t received_bytes;
   /// Bytes handed over by us and not yet acknowledged, sent or not.
   uint64_t outstanding_bytes;
+  /// Milliseconds since the peer's TCP was last heard: data, acknowledgements, answers to probes of its window.
+  uint64_t unheard_milliseconds;
   /// Whether the three-way handshake is over (any state after SYN_SENT).
   bool established;
 };
