@@ -113,7 +113,9 @@ let device: [Target] = [
     name: "thermograph",
     dependencies: ["Device"] + core.map { .byName(name: $0.name) }
       + adapters.map { .byName(name: $0.name) } + [argumentParser, logging, unixSignals],
-    path: "Sources/thermograph", swiftSettings: strict),
+    path: "Sources/thermograph", swiftSettings: strict,
+    // With the runtime linked in, Swift asks for a name for every function of it; nobody looks them up (1.4 MB).
+    linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"], .when(configuration: .release))]),
 ]
 
 let testTargets: [Target] = [

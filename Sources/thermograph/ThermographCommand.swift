@@ -1,4 +1,5 @@
 import ArgumentParser
+import Device
 
 @main
 struct ThermographCommand: AsyncParsableCommand {
@@ -15,6 +16,7 @@ struct ThermographCommand: AsyncParsableCommand {
         thermograph status
         thermograph help outbox
       """,
+    version: DeviceRuntime.firmware,
     subcommands: [
       AssessCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self, DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,

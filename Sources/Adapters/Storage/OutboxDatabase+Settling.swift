@@ -38,13 +38,11 @@ extension OutboxDatabase {
     }
   }
 
-  /// The broker has the messages; they wait for the receiver, unless its receipt was quicker than this word, or they
-  /// were set aside in the meantime. Only inside `transaction`.
+  /// The broker has the messages; they wait for the receiver, unless its receipt was quicker than this word or they were
+  /// set aside in the meantime. Only inside `transaction`.
   func awaitReceipt(_ ids: [Int64]) throws(OutboxError) {
     for id in ids {
-      guard let before = try place(of: id), before.state == .pending || before.state == .awaitingReceipt else {
-        continue
-      }
+      guard let before = try place(of: id), before.state == .pending else { continue }
       try move(id, from: before, to: .awaitingReceipt, reason: nil)
     }
   }
