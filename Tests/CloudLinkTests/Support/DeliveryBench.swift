@@ -265,7 +265,9 @@ final class ReceiverEnd: Sendable {
   func ledger() throws -> Ledger {
     var ledger = Ledger()
     let text = try String(contentsOf: root.appending(path: "arrivals.jsonl"), encoding: .utf8)
-    for line in text.split(separator: "\n") {
+    // The last line may be half written.
+    let whole = text[..<(text.lastIndex(of: "\n") ?? text.startIndex)]
+    for line in whole.split(separator: "\n") {
       guard let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
         let id = fields["capture_id"] as? String, let name = fields["name"] as? String
       else { continue }
