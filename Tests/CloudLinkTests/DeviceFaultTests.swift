@@ -175,7 +175,7 @@ import Testing
     let count = slowCaptures
     try await eventually("all are stored", withinSeconds: 120) { try device.says("all stored") }
     let saved = try device.numbers("saved")
-    try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: Double(60 + 20 * count))
+    try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: Double(300 + 20 * count))
     let losses = try device.lines().count { $0.hasPrefix("log disconnected") }
     #expect(losses == 0, "a slow line was taken for a dead one \(losses) times")
     row.report("\(losses) connections lost")
