@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models model models-check models-statistics test-faults test-package bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help demo test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -121,6 +121,12 @@ deb-arm64: arm64 ## the Debian package for arm64, in out/
 	@Scripts/install-packages package arm64
 	@BINARY=out/arm64/thermograph ARCHITECTURE=arm64 SYSROOT=.build-arm64/sysroot \
 	  SWIFT_RELEASE=$$(cat out/arm64/swift-release) RUN='qemu-aarch64-static -L .build-arm64/sysroot' Scripts/build-deb
+
+VM_SECONDS ?= 900
+
+test-vm: deb-arm64 ## it in an emulated machine: systemd, I2C, button, a capture; limit VM_SECONDS=900 (root)
+	@Scripts/install-packages vm
+	@Scripts/test-vm $(VM_SECONDS)
 
 reference: build ## Docs/configuration-keys.md from the table of keys, Docs/images/lights.svg from the patterns
 	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
