@@ -24,8 +24,7 @@ final class ReceivingLink: Sendable {
   private struct State: ~Copyable {
     let receiver: Receiver
     var completed = 0
-    var nextToken: UInt64 = 1
-    var unconfirmed: Set<PublishToken> = []
+    var receipts = ReceiptQueue()
   }
 
   /// Shorter than a device's: a receiver that is away costs every device a second delivery.
@@ -94,14 +93,17 @@ final class ReceivingLink: Sendable {
 
   private func hear(_ event: LinkEvent) {
     switch event {
-    case .connected, .moving: break
+    case .moving: break
+    case .connected(let limits):
+      state.withLock { $0.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes) }
+      publishReceipts()
     case .connectionFailed(let failure): moment.yield(.connectionEnded(failure, stood: false))
     case .disconnected(let failure):
-      // Their devices send again when they miss the receipt.
-      state.withLock { $0.unconfirmed.removeAll() }
+      state.withLock { $0.receipts.connectionEnded() }
       if failure.kind != .requested { moment.yield(.connectionEnded(failure, stood: true)) }
     case .published(let token, _):
-      state.withLock { _ = $0.unconfirmed.remove(token) }
+      state.withLock { $0.receipts.settled(token) }
+      publishReceipts()
       finishIfDone()
     case .received(let message): take(message)
     }
@@ -120,19 +122,17 @@ final class ReceivingLink: Sendable {
 
   private func take(_ message: IncomingMessage) {
     do {
-      let (reaction, receipts) = try state.withLock { state in
+      let (reaction, isComplete) = try state.withLock { state in
         let reaction = try state.receiver.take(message)
         if reaction.completed != nil { state.completed += 1 }
-        let receipts = reaction.receipts.map { receipt in
-          let token = PublishToken(rawValue: state.nextToken)
-          state.nextToken += 1
-          state.unconfirmed.insert(token)
-          return (receipt, token)
-        }
-        return (reaction, receipts)
+        // No short-circuit: each is to be added.
+        let added = reaction.receipts.map { state.receipts.add($0) }
+        return (reaction, !added.contains(false))
       }
-      let client = client.withLock { $0 }
-      for (receipt, token) in receipts { client?.publish(receipt, token: token) }
+      publishReceipts()
+      if !isComplete {
+        report(.note("receive: \(ReceiptQueue.maximumWaiting) receipts wait for the broker; devices will ask again"))
+      }
       for note in reaction.notes { report(.note(note)) }
       if let completed = reaction.completed { report(.completed(completed)) }
     } catch {
@@ -141,9 +141,19 @@ final class ReceivingLink: Sendable {
     }
   }
 
+  private func publishReceipts() {
+    do {
+      let ready = try state.withLock { try $0.receipts.takeReady() }
+      client.withLock { $0 }?.publish(ready)
+    } catch {
+      report(.note("receive: \(error)"))
+      moment.yield(.finished(success: false))
+    }
+  }
+
   private func finishIfDone() {
     guard let until else { return }
-    let isDone = state.withLock { $0.completed >= until && $0.unconfirmed.isEmpty }
+    let isDone = state.withLock { $0.completed >= until && $0.receipts.isEmpty }
     if isDone { moment.yield(.finished(success: true)) }
   }
 }

@@ -19,7 +19,7 @@ import Testing
     #expect(reaction.completed?.sequence == 1)
     let message = try #require(reaction.receipts.first)
     #expect(message.topic == "tg/v1/clinic/unit-1/dn/receipt")
-    let receipt = try Receipt(decoding: message.payload)
+    let receipt = message.receipt
     #expect(receipt.receiver == "archive")
     #expect(
       Set(receipt.entries)
@@ -47,7 +47,7 @@ import Testing
       #expect(again.completed == nil)
       #expect(again.receipts == first.receipts)
       let image = try bench.receiver.take(capture.imageMessage("master.png"))
-      let entries = try Receipt(decoding: try #require(image.receipts.first).payload).entries
+      let entries = try #require(image.receipts.first).receipt.entries
       #expect(entries.map(\.name) == ["master.png"])
     }
     let outcomes = try bench.arrivals().map { $0["outcome"] as? String }
@@ -107,7 +107,7 @@ import Testing
     #expect(try bench.receiver.take(capture.imageMessage("master.png")).completed != nil)
     reaction = try bench.receiver.take(damaged)
     #expect(
-      try reaction.receipts.map { try Receipt(decoding: $0.payload) } == [
+      reaction.receipts.map(\.receipt) == [
         Receipt(
           receiver: "archive", entries: [],
           refused: [Receipt.Refusal(capture.entry("master.png", damaged.payload), .contentDiffers)])
@@ -138,7 +138,7 @@ import Testing
     let reaction = try bench.receiver.take(thief.recordMessage())
     // The device is told that this will never be taken, or it would send it for ever.
     #expect(
-      try reaction.receipts.map { try Receipt(decoding: $0.payload).refused } == [
+      reaction.receipts.map(\.receipt.refused) == [
         [Receipt.Refusal(thief.entry("record.json", thief.record), .numberTaken)]
       ])
     #expect(reaction.notes.first?.hasSuffix("number 1 of this outbox belongs to another capture") == true)
@@ -146,7 +146,7 @@ import Testing
     changed.payload.append(UInt8(ascii: " "))
     changed.userProperties = []
     #expect(
-      try bench.receiver.take(changed).receipts.map { try Receipt(decoding: $0.payload).refused } == [
+      try bench.receiver.take(changed).receipts.map(\.receipt.refused) == [
         [Receipt.Refusal(first.entry("record.json", changed.payload), .contentDiffers)]
       ])
     #expect(try bench.arrivals().map { $0["outcome"] as? String } == ["stored", "conflict", "conflict"])

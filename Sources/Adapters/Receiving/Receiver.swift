@@ -23,8 +23,8 @@ import Provenance
 package final class Receiver {
   /// What one message led to.
   package struct Reaction: Sendable, Equatable {
-    /// To be published, QoS 1.
-    package var receipts: [OutgoingMessage] = []
+    /// To be published through a `ReceiptQueue`.
+    package var receipts: [AddressedReceipt] = []
     /// The capture that became complete with this message.
     package var completed: CompletedCapture?
     /// For a person: what was not stored, and why; what is missing.
@@ -103,7 +103,7 @@ package final class Receiver {
         try keep("event", message, topic.schema, &arrival)
         if let probe = ProbeMessage(decoding: message.payload) {
           let entry = probe.receipt(payload: message.payload, digests: digests)
-          reaction.receipts.append(try publish([entry], to: topic.schema))
+          reaction.receipts.append(vouch([entry], to: topic.schema))
         }
       case .reply: try keep("reply", message, topic.schema, &arrival)
       }
@@ -168,20 +168,20 @@ package final class Receiver {
     if let stored = try folder.read(OutboxItem.recordName) {
       guard stored == message.payload else {
         reaction.receipts.append(
-          try refuse(record.captureID, OutboxItem.recordName, message.payload, .contentDiffers, topics))
+          refuse(record.captureID, OutboxItem.recordName, message.payload, .contentDiffers, topics))
         arrival.outcome = .conflict
         throw Rejection("another record of this capture is stored already")
       }
       arrival.outcome = .duplicate
       if let receipt = try folder.receipt() {
-        reaction.receipts.append(try publish(receipt.entries, to: topics))
+        reaction.receipts.append(vouch(receipt.entries, to: topics))
         return
       }
     } else {
       try folder.make()
       guard try claim(record, topics) else {
         reaction.receipts.append(
-          try refuse(record.captureID, OutboxItem.recordName, message.payload, .numberTaken, topics))
+          refuse(record.captureID, OutboxItem.recordName, message.payload, .numberTaken, topics))
         arrival.outcome = .conflict
         throw Rejection("number \(record.sequence) of this outbox belongs to another capture")
       }
@@ -237,13 +237,13 @@ package final class Receiver {
       throw Rejection("the record knows no such image")
     }
     if part == nil, Hexadecimal.text(of: digests.sha256(message.payload)) != entry.sha256 {
-      reaction.receipts.append(try refuse(entry.captureID, imageName, message.payload, .contentDiffers, topics))
+      reaction.receipts.append(refuse(entry.captureID, imageName, message.payload, .contentDiffers, topics))
       arrival.outcome = .conflict
       throw Rejection("another image of this name is stored already")
     }
     arrival.outcome = .duplicate
     // One receipt for a divided image, not one for each of its parts.
-    if part == nil || part?.index == part?.count { reaction.receipts.append(try publish([entry], to: topics)) }
+    if part == nil || part?.index == part?.count { reaction.receipts.append(vouch([entry], to: topics)) }
   }
 
   /// Makes the receipt when everything is there.
@@ -279,7 +279,7 @@ package final class Receiver {
     try register(completed)
     try folder.write(try Receipt(receiver: name, entries: entries).encoded(), as: CaptureFolder.receiptName)
     try DurableFiles.synchronise(folder: folder.path)
-    reaction.receipts.append(try publish(entries, to: topics))
+    reaction.receipts.append(vouch(entries, to: topics))
     reaction.completed = completed
   }
 
@@ -301,19 +301,16 @@ package final class Receiver {
   private func refuse(
     _ captureID: RandomIdentifier, _ file: String, _ payload: [UInt8], _ reason: Receipt.Refusal.Reason,
     _ topics: TopicSchema
-  ) throws -> OutgoingMessage {
+  ) -> AddressedReceipt {
     let entry = Receipt.Entry(
       captureID: captureID, name: file, sha256: Hexadecimal.text(of: digests.sha256(payload)))
-    return OutgoingMessage(
+    return AddressedReceipt(
       topic: topics.receipts,
-      payload: try Receipt(receiver: name, entries: [], refused: [Receipt.Refusal(entry, reason)]).encoded(),
-      contentType: "application/json")
+      receipt: Receipt(receiver: name, entries: [], refused: [Receipt.Refusal(entry, reason)]))
   }
 
-  private func publish(_ entries: [Receipt.Entry], to topics: TopicSchema) throws -> OutgoingMessage {
-    OutgoingMessage(
-      topic: topics.receipts, payload: try Receipt(receiver: name, entries: entries).encoded(),
-      contentType: "application/json")
+  private func vouch(_ entries: [Receipt.Entry], to topics: TopicSchema) -> AddressedReceipt {
+    AddressedReceipt(topic: topics.receipts, receipt: Receipt(receiver: name, entries: entries))
   }
 
   /// The digest that travels beside a message must be that of its whole payload.

@@ -167,7 +167,7 @@ final class ReceiverEnd: Sendable {
   private struct State: ~Copyable {
     var receiver: Receiver?
     var completed = 0
-    var token: UInt64 = 0
+    var receipts = ReceiptQueue()
     /// Messages to be forgotten as if the receiver had been killed after the broker's PUBACK.
     var toForget = 0
     var isStopped = false
@@ -219,33 +219,45 @@ final class ReceiverEnd: Sendable {
 
   private static func hear(_ event: LinkEvent, _ holder: Holder, _ settings: LinkSettings) {
     switch event {
+    case .moving: break
+    case .connected(let limits):
+      holder.state.withLock { $0.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes) }
+      publishReceipts(holder)
+    case .published(let token, _):
+      holder.state.withLock { $0.receipts.settled(token) }
+      publishReceipts(holder)
     case .connectionFailed, .disconnected:
+      holder.state.withLock { $0.receipts.connectionEnded() }
       guard !holder.state.withLock({ $0.isStopped }) else { return }
       Task {
         try await Task.sleep(for: .milliseconds(50))
         holder.client.withLock { $0 }?.connect(settings)
       }
     case .received(let message):
-      let receipts = holder.state.withLock { state -> [(OutgoingMessage, PublishToken)] in
+      holder.state.withLock { state in
         if state.toForget > 0 {
           state.toForget -= 1
-          return []
+          return
         }
         do {
-          guard let reaction = try state.receiver?.take(message) else { return [] }
+          guard let reaction = try state.receiver?.take(message) else { return }
           if reaction.completed != nil { state.completed += 1 }
           state.notes += reaction.notes
-          return reaction.receipts.map { receipt in
-            state.token += 1
-            return (receipt, PublishToken(rawValue: state.token))
-          }
+          for receipt in reaction.receipts { state.receipts.add(receipt) }
         } catch {
           state.notes.append("\(error)")
-          return []
         }
       }
-      for (receipt, token) in receipts { holder.client.withLock { $0 }?.publish(receipt, token: token) }
-    case .connected, .published, .moving: break
+      publishReceipts(holder)
+    }
+  }
+
+  private static func publishReceipts(_ holder: Holder) {
+    do {
+      let ready = try holder.state.withLock { try $0.receipts.takeReady() }
+      holder.client.withLock { $0 }?.publish(ready)
+    } catch {
+      holder.state.withLock { $0.notes.append("\(error)") }
     }
   }
 
