@@ -53,6 +53,18 @@ import Testing
     #expect(try ready.map { try Receipt(decoding: $0.message.payload).entries.count } == [1, 1])
   }
 
+  /// A device sends what is refused again until it hears of it.
+  @Test func aRefusalWaitsOnce() throws {
+    var queue = ReceiptQueue()
+    var refused = try receipt(1)
+    refused.receipt.refused = refused.receipt.entries.map { Receipt.Refusal($0, .numberTaken) }
+    refused.receipt.entries = []
+    for _ in 0..<3 { queue.add(refused) }
+    queue.connectionBegan(maximumPacketBytes: nil)
+    let ready = try queue.takeReady()
+    #expect(try ready.map { try Receipt(decoding: $0.message.payload) } == [refused.receipt])
+  }
+
   @Test func whatHasNoAnswerIsSentAgainOnTheNextConnection() throws {
     var queue = connected()
     for number in 0..<UInt64(3) {

@@ -9,7 +9,7 @@ import Forwarding
 package struct ReceiptQueue: Sendable {
   /// Receipts without PUBACK; below the 20 that brokers take of a client at a time unless they are told otherwise.
   package static let window = 16
-  /// Entries that may wait. Beyond that none is taken: the device asks for what it misses.
+  /// Entries that may wait, of both kinds. Beyond that none is taken: the device asks for what it misses.
   package static let maximumWaiting = 65_536
 
   /// What an entry takes in a receipt, at most.
@@ -17,6 +17,7 @@ package struct ReceiptQueue: Sendable {
 
   private var waiting: [AddressedReceipt] = []
   private var waitingEntries: Set<Receipt.Entry> = []
+  private var waitingRefusals: Set<Receipt.Refusal> = []
   private var inFlight: [PublishToken: AddressedReceipt] = [:]
   private var nextToken: UInt64 = 1
   /// Entries of one receipt on this connection; nil without one.
@@ -39,7 +40,7 @@ package struct ReceiptQueue: Sendable {
     let unanswered = inFlight.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value)
     inFlight.removeAll()
     waiting.insert(contentsOf: unanswered, at: 0)
-    for addressed in unanswered { waitingEntries.formUnion(addressed.receipt.entries) }
+    for addressed in unanswered { note(addressed.receipt) }
   }
 
   /// Takes a receipt; what of it waits already is not sent twice. False when there is no room.
@@ -47,9 +48,10 @@ package struct ReceiptQueue: Sendable {
   package mutating func add(_ added: AddressedReceipt) -> Bool {
     var added = added
     added.receipt.entries.removeAll { waitingEntries.contains($0) }
+    added.receipt.refused.removeAll { waitingRefusals.contains($0) }
     guard added.count > 0 else { return true }
-    guard waitingEntries.count + added.count <= Self.maximumWaiting else { return false }
-    waitingEntries.formUnion(added.receipt.entries)
+    guard waitingEntries.count + waitingRefusals.count + added.count <= Self.maximumWaiting else { return false }
+    note(added.receipt)
     if let index = waiting.lastIndex(where: { $0.topic == added.topic }),
       waiting[index].count + added.count <= bundleEntries ?? Receipt.maximumEntries
     {
@@ -68,6 +70,7 @@ package struct ReceiptQueue: Sendable {
     while inFlight.count < Self.window, !waiting.isEmpty {
       let addressed = waiting.removeFirst()
       waitingEntries.subtract(addressed.receipt.entries)
+      waitingRefusals.subtract(addressed.receipt.refused)
       let token = PublishToken(rawValue: nextToken)
       nextToken += 1
       inFlight[token] = addressed
@@ -80,6 +83,11 @@ package struct ReceiptQueue: Sendable {
   /// would change the answer.
   package mutating func settled(_ token: PublishToken) {
     inFlight[token] = nil
+  }
+
+  private mutating func note(_ receipt: Receipt) {
+    waitingEntries.formUnion(receipt.entries)
+    waitingRefusals.formUnion(receipt.refused)
   }
 }
 
