@@ -193,10 +193,17 @@ let fuzzers: [Target] =
 let package = Package(
   name: "thermograph",
   products: [.executable(name: "thermograph", targets: ["thermograph"])],
+  // Exactly these, so that two checkouts of one commit build the same program. The last two come along with
+  // swift-service-lifecycle; they stand here because nothing else would hold their versions.
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
-    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    // Subcommands, help texts and the suggestions after a misspelt option.
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    // Levels and metadata of the log; its handler for the journal is ours.
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    // Starts the device's services in order and stops them in reverse.
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
+    .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
   ],
   targets: cModules + core + adapters + device + testTargets + benchmarks + fuzzers,
   cLanguageStandard: .gnu11,

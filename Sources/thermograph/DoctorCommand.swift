@@ -7,11 +7,11 @@ import Logging
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Looks at every part of the device and says what is wrong and how to mend it.",
+    abstract: "Looks at every part of the device and says what is wrong and how to repair it.",
     discussion: """
       Safe beside the running service: what the service holds (camera, reader, lines, the connection), the service is asked \
       about. While it does not run, doctor opens everything itself. Each part passes, warns, fails, or is skipped with the \
-      reason; what only follows from an earlier fault is skipped and names it, so that a failure is a thing to mend. Exit \
+      reason; what only follows from an earlier fault is skipped and names it, so that a failure is a thing to repair. Exit \
       status 0: nothing failed; 1: something did.
 
         thermograph doctor

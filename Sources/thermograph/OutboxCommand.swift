@@ -12,7 +12,7 @@ import Storage
 struct OutboxCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "outbox",
-    abstract: "Shows, exports and mends what waits to be delivered.",
+    abstract: "Shows, exports and repairs what waits to be delivered.",
     discussion: """
       May be used while the device runs. Messages made to wait again are sent at the next connection.
 
@@ -248,7 +248,7 @@ extension OutboxCommand {
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Opens every message and checks its seal.",
-      discussion: "Sets aside what is damaged and mends the index. Exit status 1 when anything was wrong.")
+      discussion: "Sets aside what is damaged and repairs the index. Exit status 1 when anything was wrong.")
 
     @OptionGroup var options: OutboxOptions
 
@@ -274,7 +274,7 @@ extension OutboxCommand {
       } else {
         printToStandardError(
           "\(total.checked) checked: \(total.unreadable.count) damaged, \(total.locked.count) under an absent key, "
-            + "\(total.reindexed.count) entries mended, \(total.hollow.count) without content")
+            + "\(total.reindexed.count) entries repaired, \(total.hollow.count) without content")
       }
       let faults = total.unreadable.count + total.locked.count + total.hollow.count
       if faults > 0 { throw ExitCode.failure }

@@ -70,7 +70,7 @@ final class TerminalDisplay: Sendable {
         case UInt8(ascii: "s"): _ = await control.skipRest()
         case UInt8(ascii: "n"): _ = await control.answer(false)
         case UInt8(ascii: "y"): _ = await control.answer(true)
-        case UInt8(ascii: "\n"), UInt8(ascii: "\r"): _ = await control.goOn()
+        case UInt8(ascii: "\n"), UInt8(ascii: "\r"): _ = await control.proceed()
         default: break
         }
       }

@@ -8,7 +8,7 @@ struct ThermographCommand: AsyncParsableCommand {
     abstract: "Captures thermal images, screens them on the device and delivers them. Research use only.",
     discussion: """
       A technician's three: 'check' names every mistake in the configuration, 'doctor' looks at every part of the device \
-      and says how to mend it, 'status' shows how the running device stands. '--help' after any command explains it, with \
+      and says how to repair it, 'status' shows how the running device stands. '--help' after any command explains it, with \
       examples; man thermograph has all of it.
 
         thermograph check

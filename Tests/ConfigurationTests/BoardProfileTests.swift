@@ -30,8 +30,8 @@ import Testing
     if board != "generic" {
       // BCM2835 and its successors name their pin controllers after the chip; the Pi 5's header hangs on the RP1.
       let labels = ["raspberry-pi-4": "pinctrl-bcm2711", "raspberry-pi-5": "pinctrl-rp1"]
-      #expect(reading.settings.lines.chip == labels[board] ?? "pinctrl-bcm2835")
-      #expect(reading.settings.lines.button == .name("GPIO17"))
+      #expect(reading.settings.pins.chip == labels[board] ?? "pinctrl-bcm2835")
+      #expect(reading.settings.pins.button == .name("GPIO17"))
     }
   }
 }

@@ -84,7 +84,7 @@ import Testing
     #expect(scratch.lines(reading.faults) == [])
     #expect(reading.settings.camera.bus == "/dev/i2c-7")
     #expect(reading.origins["camera.bus"] == .boardProfile(SourcePlace(file: profile, line: 5, column: 1)))
-    #expect(reading.settings.lines.led == .offset(5))
+    #expect(reading.settings.pins.led == .offset(5))
     #expect(reading.origins["lines.led"] == .file(SourcePlace(file: main, line: 9, column: 1)))
     #expect(reading.files.first == profile)
 

@@ -56,7 +56,7 @@ import Testing
       )
     case .secret:
       (["\"/nonexistent/key\"", "\"credential:a.key\""], ["\"key\"", "\"credential:\"", "\"credential:../a\"", "1"])
-    case .line: (["0", "511", "\"GPIO17\""], ["-1", "512", "\"\"", "true"])
+    case .pin: (["0", "511", "\"GPIO17\""], ["-1", "512", "\"\"", "true"])
     }
   }
 

@@ -5,7 +5,7 @@
 // Stores COUNT captures (a record and images of 6 KB, 60 KB and 140 KB; the capture's id tells its number) while it
 // delivers, and goes on delivering until SIGTERM. It says:
 //
-//     open whole|mended        storing N        saved N        refused N reason        log MESSAGE ...        stopped
+//     open whole|repaired        storing N        saved N        refused N reason        log MESSAGE ...        stopped
 //
 // keepalive=S confirm=receipt|broker window=N pause=MS retry=MS (longest pause between attempts) images=BYTES,...
 // ballast=BYTES network=watch (try at once when an interface comes up)
@@ -91,7 +91,7 @@ func drive() async throws {
     OutboxConfiguration(
       path: arguments[1] + "/outbox.sqlite", keys: KeyRing(current: key),
       quota: OutboxQuota(freeSpaceFloorBytes: 0, ballastBytes: options.number("ballast", 1 << 20))), time: time)
-  say("open \(outbox.recoveryAtStart.map { "mended \($0)" } ?? "whole")")
+  say("open \(outbox.recoveryAtStart.map { "repaired \($0)" } ?? "whole")")
   let topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
   var link = LinkSettings(
     host: arguments[3], port: port, security: .plaintext(beyondLoopback: true), clientIdentifier: "unit-1")

@@ -86,7 +86,7 @@ final class PanelMemory: Sendable {
 final class SessionBench {
   let folder = NSTemporaryDirectory() + "thermograph-session-\(UUID().uuidString)"
   let events: DeviceEvents
-  let camera = Mailbox<CameraCommand>(capacity: 32)
+  let camera = Mailbox<CameraRequest>(capacity: 32)
   let store: any CaptureStore
   let memory: MemoryStore
   let session: SessionService
@@ -156,8 +156,8 @@ final class SessionBench {
   }
 
   /// The next command to the camera that is not about live pictures.
-  func nextCommand(_ location: SourceLocation = #_sourceLocation) async throws -> CameraCommand {
-    var found: CameraCommand?
+  func nextCommand(_ location: SourceLocation = #_sourceLocation) async throws -> CameraRequest {
+    var found: CameraRequest?
     try await wait("the camera is told something", location) {
       while let command = camera.take() {
         if case .watch = command { continue }

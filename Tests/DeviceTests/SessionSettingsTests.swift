@@ -84,13 +84,13 @@ import Testing
   }
 
   @Test func panelLinesGetTheirPlaces() {
-    var lines = Settings.Lines()
-    #expect(GPIOLines.Wiring(lines) == GPIOLines.Wiring())
+    var lines = Settings.Pins()
+    #expect(GPIOPins.Wiring(lines) == GPIOPins.Wiring())
     (lines.chip, lines.button, lines.led) = ("pinctrl-rp1", .name("GPIO17"), .offset(27))
     lines.ledActiveLow = true
-    let wiring = GPIOLines.Wiring(lines)
-    #expect(wiring.button == GPIOLineAddress(chip: "pinctrl-rp1", line: .named("GPIO17"), isActiveLow: true))
-    #expect(wiring.light == GPIOLineAddress(chip: "pinctrl-rp1", line: .offset(27), isActiveLow: true))
+    let wiring = GPIOPins.Wiring(lines)
+    #expect(wiring.button == GPIOPinAddress(chip: "pinctrl-rp1", line: .named("GPIO17"), isActiveLow: true))
+    #expect(wiring.light == GPIOPinAddress(chip: "pinctrl-rp1", line: .offset(27), isActiveLow: true))
     #expect(wiring.buzzer == nil)
   }
 }

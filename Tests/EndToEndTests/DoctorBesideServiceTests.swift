@@ -4,7 +4,7 @@ import Testing
 
 /// `thermograph doctor` beside the running service: the recorded sensor behind a preloaded i2c-dev, a reader on a
 /// pseudo-terminal, a broker with mutual TLS, a receiver. In order everything passes; with one fault exactly the part
-/// fails that is to be mended, and says how.
+/// fails that is to be repaired, and says how.
 @Suite(.serialized) struct DoctorBesideServiceTests {
   /// A provisioned device and what surrounds it.
   struct Bench {
@@ -73,7 +73,7 @@ import Testing
     var part: String
     var outcome: String
     var what: String
-    var mend: String?
+    var remedy: String?
   }
 
   struct Findings {
@@ -81,15 +81,15 @@ import Testing
 
     func parts(_ outcome: String) -> [String] { all.values.filter { $0.outcome == outcome }.map(\.part).sorted() }
 
-    /// Exactly `part` fails, says `text` and how to mend it; `consequences` are skipped and name it.
+    /// Exactly `part` fails, says `text` and how to repair it; `consequences` are skipped and name it.
     func expectFailure(
-      of part: String, saying text: String, mend: String, consequences: [String] = [],
+      of part: String, saying text: String, remedy: String, consequences: [String] = [],
       sourceLocation: SourceLocation = #_sourceLocation
     ) {
       #expect(parts("fail") == [part], "\(all)", sourceLocation: sourceLocation)
       let finding = all[part]
       #expect(finding?.what.contains(text) == true, "\(finding?.what ?? "")", sourceLocation: sourceLocation)
-      #expect(finding?.mend?.contains(mend) == true, "\(finding?.mend ?? "")", sourceLocation: sourceLocation)
+      #expect(finding?.remedy?.contains(remedy) == true, "\(finding?.remedy ?? "")", sourceLocation: sourceLocation)
       for consequence in consequences {
         let skipped = all[consequence]
         #expect(
@@ -150,7 +150,7 @@ import Testing
     let (status, findings) = try await bench.doctor()
     #expect(status == 1)
     findings.expectFailure(
-      of: "camera", saying: "nobody answers at the address", mend: "i2cdetect -y 1 must show 0x32")
+      of: "camera", saying: "nobody answers at the address", remedy: "i2cdetect -y 1 must show 0x32")
     #expect(findings.all["frame"]?.outcome == "skip" && findings.all["receipt"]?.outcome == "pass", "\(findings)")
     receiver.send(SIGTERM)
   }
@@ -165,7 +165,7 @@ import Testing
     let (status, findings) = try await bench.doctor()
     #expect(status == 1)
     findings.expectFailure(
-      of: "camera", saying: "the service has lost the camera", mend: "check plug, wiring and supply",
+      of: "camera", saying: "the service has lost the camera", remedy: "check plug, wiring and supply",
       consequences: ["eeprom", "frame"])
     try bench.shim.work()
     try await device.waitForErrors(containing: "camera returned")
@@ -181,7 +181,7 @@ import Testing
     let (status, findings) = try await bench.doctor()
     #expect(status == 1)
     findings.expectFailure(
-      of: "tls", saying: "test-device.pem ended on 20", mend: "thermograph enroll --request",
+      of: "tls", saying: "test-device.pem ended on 20", remedy: "thermograph enroll --request",
       consequences: ["receipt"])
     try await stop(device)
   }
@@ -193,7 +193,7 @@ import Testing
     let device = try await bench.startService()
     let (_, findings) = try await bench.doctor()
     findings.expectFailure(
-      of: "tls", saying: "the broker's certificate ended on 20", mend: "openssl s_client -connect 127.0.0.1:",
+      of: "tls", saying: "the broker's certificate ended on 20", remedy: "openssl s_client -connect 127.0.0.1:",
       consequences: ["receipt"])
     try await stop(device)
   }
@@ -206,7 +206,7 @@ import Testing
     let (status, findings) = try await bench.doctor()
     #expect(status == 1)
     findings.expectFailure(
-      of: "name", saying: "broker.invalid", mend: "resolvectl query broker.invalid", consequences: ["tls", "receipt"])
+      of: "name", saying: "broker.invalid", remedy: "resolvectl query broker.invalid", consequences: ["tls", "receipt"])
     try await stop(device)
   }
 
@@ -233,7 +233,7 @@ import Testing
     try bytes.write(to: URL(filePath: file))
     let (status, findings) = try await bench.doctor()
     #expect(status == 1)
-    findings.expectFailure(of: "model", saying: "screening-fold: ", mend: "install")
+    findings.expectFailure(of: "model", saying: "screening-fold: ", remedy: "install")
     #expect(findings.all["model"]?.what.contains("SHA-256") == true, "\(findings.all["model"]?.what ?? "")")
     try await stop(device)
     receiver.send(SIGTERM)
@@ -255,7 +255,7 @@ import Testing
     #expect(status == 1)
     findings.expectFailure(
       of: "outbox", saying: "100 capture messages are undelivered, and outbox.maximum_messages is 100",
-      mend: "thermograph outbox export")
+      remedy: "thermograph outbox export")
     try await stop(device)
   }
 
@@ -269,7 +269,7 @@ import Testing
     let (status, findings) = try await bench.doctor()
     #expect(status == 1)
     findings.expectFailure(
-      of: "devices", saying: "\(bench.reader.path) does not exist", mend: "plug the reader in",
+      of: "devices", saying: "\(bench.reader.path) does not exist", remedy: "plug the reader in",
       consequences: ["reader"])
     // Asked about the reader alone, the reader it is.
     let alone = try await Program.run(

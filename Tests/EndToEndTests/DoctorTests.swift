@@ -73,7 +73,7 @@ import Testing
     #expect(try await device.waitForExit(seconds: 20) == 0)
   }
 
-  @Test func everyFaultOfABoardWithoutHardwareHasItsMend() async throws {
+  @Test func everyFaultOfABoardWithoutHardwareHasItsRemedy() async throws {
     let workspace = try Workspace()
     // Nobody listens there, and nothing is plugged in.
     let nobody = try PortReservation()
@@ -87,7 +87,7 @@ import Testing
     #expect(outcomes(findings, "fail") == ["devices", "keys", "tls"])
     for part in outcomes(findings, "fail") {
       #expect(findings[part]?["outcome"] as? String == "fail", "\(part): \(findings[part] ?? [:])")
-      #expect((findings[part]?["mend"] as? String)?.isEmpty == false, "\(part)")
+      #expect((findings[part]?["remedy"] as? String)?.isEmpty == false, "\(part)")
     }
     // What follows from a fault is no second fault, and says so.
     for (part, cause) in ["bus": "devices", "camera": "devices", "reader": "devices", "receipt": "tls"] {
@@ -116,7 +116,7 @@ import Testing
     #expect(status == 1)
     let tag = try #require(findings["tag"])
     #expect((tag["what"] as? String)?.contains("speaks rdm6300 at 9600 baud, not line at 9600") == true, "\(tag)")
-    #expect((tag["mend"] as? String)?.contains("kind = \"rdm6300\"") == true, "\(tag)")
+    #expect((tag["remedy"] as? String)?.contains("kind = \"rdm6300\"") == true, "\(tag)")
   }
 
   @Test func aDamagedConfigurationIsToldAndTheRestSkipped() async throws {

@@ -58,10 +58,10 @@ struct FrontPanelTests {
   }
 
   @Test func missingLinesAreNamedAndTheOthersWork() throws {
-    let wiring = GPIOLines.Wiring(
-      button: GPIOLineAddress(chip: "no-such-chip", line: .offset(17), isActiveLow: true),
-      green: GPIOLineAddress(chip: "no-such-chip", line: .named("LED")))
-    let lines = try GPIOLines(wiring)
+    let wiring = GPIOPins.Wiring(
+      button: GPIOPinAddress(chip: "no-such-chip", line: .offset(17), isActiveLow: true),
+      green: GPIOPinAddress(chip: "no-such-chip", line: .named("LED")))
+    let lines = try GPIOPins(wiring)
     #expect(lines.problems.count == 2)
     #expect(
       lines.problems.first?.description.hasPrefix("no-such-chip line 17: no GPIO chip of that label or name") == true)

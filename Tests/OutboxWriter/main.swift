@@ -37,7 +37,7 @@ do {
     OutboxConfiguration(
       path: arguments[1], keys: KeyRing(current: key),
       quota: OutboxQuota(freeSpaceFloorBytes: 0, ballastBytes: 0)), time: KernelClock())
-  say("open \(outbox.recoveryAtStart == nil ? "whole" : "mended")")
+  say("open \(outbox.recoveryAtStart == nil ? "whole" : "repaired")")
   if arguments.count > 5, let limit = UInt(arguments[5]) {
     signal(SIGXFSZ, SIG_IGN)
     var resource = rlimit(rlim_cur: limit, rlim_max: limit)

@@ -106,7 +106,7 @@ struct SessionMachineTests {
       ], in: &skipped)
   }
 
-  @Test func aMendableGateIsRetakenAndEveryAttemptIsSaved() {
+  @Test func aCorrectableGateIsRetakenAndEveryAttemptIsSaved() {
     var run = SessionRun { $0.retakesPerView = 1 }
     play(
       [
@@ -126,7 +126,7 @@ struct SessionMachineTests {
     #expect(Set(run.attributions.map(\.captureID)).count == 2)
   }
 
-  @Test func aGateThatNoRetakeMendsTiresNobody() {
+  @Test func aGateThatNoRetakeCorrectsTiresNobody() {
     var run = SessionRun()
     play(
       [

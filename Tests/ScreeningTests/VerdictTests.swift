@@ -144,7 +144,7 @@ import Thermography
     #expect(told == [["The picture is good and is kept for your clinic."]])
   }
 
-  @Test func thePatientHearsWhatToMendFirst() throws {
+  @Test func thePatientHearsWhatToCorrectFirst() throws {
     var torso = SyntheticTorso()
     torso.halfWidth = 5
     var cold = conditions

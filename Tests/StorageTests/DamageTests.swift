@@ -15,7 +15,7 @@ private struct Interrupted {
 
   let scratch: ScratchDirectory
   let configuration: OutboxConfiguration
-  let clock = HandClock()
+  let clock = ManualClock()
   var path: String { configuration.path }
 
   /// Made once; every test damages a copy of its own.
@@ -39,7 +39,7 @@ private struct Interrupted {
 
   private static func makeTemplate() async throws -> Template {
     let scratch = try ScratchDirectory()
-    let clock = HandClock()
+    let clock = ManualClock()
     let origin = OutboxConfiguration(
       path: scratch.file("origin.sqlite"), keys: KeyRing(current: try makeKey(11)),
       quota: OutboxQuota(ballastBytes: 0))
@@ -220,7 +220,7 @@ private struct Interrupted {
         == SQLITE_OK)
     sqlite3_close(handle)
     let before = try Data(contentsOf: URL(fileURLWithPath: configuration.path))
-    let outbox = try Outbox(configuration, time: HandClock())
+    let outbox = try Outbox(configuration, time: ManualClock())
     let aside = try #require(outbox.recoveryAtStart?.damagedPath)
     #expect(try Data(contentsOf: URL(fileURLWithPath: aside)) == before)
     #expect(try await outbox.enqueue(makeCapture(1, at: anyInstant)).number.sequence > 0)
@@ -233,14 +233,14 @@ private struct Interrupted {
     let configuration = OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(1)), quota: OutboxQuota(ballastBytes: 0))
     try Data(noise(length, seed: UInt64(length))).write(to: URL(fileURLWithPath: configuration.path))
-    let outbox = try Outbox(configuration, time: HandClock())
+    let outbox = try Outbox(configuration, time: ManualClock())
     #expect(outbox.recoveryAtStart != nil)
     #expect(try await outbox.enqueue(makeCapture(1, at: anyInstant)).number.sequence > 0)
     await outbox.close()
   }
 
-  /// Damage that appears while the outbox is open is mended without a restart.
-  @Test func damageDuringUseIsMended() async throws {
+  /// Damage that appears while the outbox is open is repaired without a restart.
+  @Test func damageDuringUseIsRepaired() async throws {
     let interrupted = try await Interrupted()
     let outbox = try Outbox(interrupted.configuration, time: interrupted.clock)
     // A second connection empties the log, so that the pages are read from the main file again.
@@ -282,12 +282,12 @@ private struct Interrupted {
     let scratch = try ScratchDirectory()
     let configuration = OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(1)), quota: OutboxQuota(ballastBytes: 0))
-    await (try Outbox(configuration, time: HandClock())).close()
+    await (try Outbox(configuration, time: ManualClock())).close()
     var handle: OpaquePointer?
     #expect(sqlite3_open(configuration.path, &handle) == SQLITE_OK)
     #expect(sqlite3_exec(handle, "PRAGMA user_version = 7", nil, nil, nil) == SQLITE_OK)
     sqlite3_close(handle)
-    let error = #expect(throws: OutboxError.self) { try Outbox(configuration, time: HandClock()) }
+    let error = #expect(throws: OutboxError.self) { try Outbox(configuration, time: ManualClock()) }
     #expect(error?.description.contains("schema version 7 is newer") == true)
   }
 }

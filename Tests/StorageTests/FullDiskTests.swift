@@ -49,7 +49,7 @@ private final class SmallFileSystem {
 
 @Suite(.enabled(if: SmallFileSystem.isPossible, "needs the right to mount a tmpfs"))
 struct FullDiskTests {
-  private let clock = HandClock()
+  private let clock = ManualClock()
 
   /// The accounting is told that there is more room than there is, so that the file system says no by itself.
   private func configuration(_ disk: SmallFileSystem, ballastBytes: Int) throws -> OutboxConfiguration {

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct HistoryTests {
   private let scratch: ScratchDirectory
-  private let clock = HandClock()
+  private let clock = ManualClock()
   private let outbox: Outbox
 
   init() throws {

@@ -69,7 +69,7 @@ private final class Writer {
       next = (announced.last ?? 0) + 2
     }
     let configuration = OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: key))
-    let outbox = try Outbox(configuration, time: HandClock())
+    let outbox = try Outbox(configuration, time: ManualClock())
     #expect(outbox.recoveryAtStart == nil)
     var stored: [(capture: Int, sequence: Int64)] = []
     var leftOut = Set<Int64>()
@@ -117,7 +117,7 @@ private final class Writer {
     #expect(lines.contains { $0.hasPrefix("refused") })
     #expect(!announced.isEmpty)
     let outbox = try Outbox(
-      OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: key)), time: HandClock())
+      OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: key)), time: ManualClock())
     let records = try await outbox.pending(.capture, after: 0, limit: 1000)
     let stored = records.compactMap { $0.captureID.flatMap { Int($0.description.suffix(12)) } }
     #expect(Set(announced).isSubset(of: stored))

@@ -7,7 +7,7 @@ import Testing
 
 /// No sequence number and no message id is ever given twice, whatever the disk or a person did to the database.
 @Suite struct NumberReserveTests {
-  private let clock = HandClock()
+  private let clock = ManualClock()
 
   private func configuration(_ scratch: ScratchDirectory) throws -> OutboxConfiguration {
     OutboxConfiguration(

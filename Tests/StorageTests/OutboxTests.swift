@@ -6,7 +6,7 @@ import Testing
 @testable import Storage
 
 @Suite struct OutboxTests {
-  private let clock = HandClock()
+  private let clock = ManualClock()
 
   private func configuration(_ scratch: ScratchDirectory, retentionSeconds: Int = 0) throws -> OutboxConfiguration {
     OutboxConfiguration(
@@ -261,9 +261,9 @@ import Testing
     await other.close()
     var both = right
     both.keys = KeyRing(current: wrong.keys.current, older: [right.keys.current])
-    let mended = try Outbox(both, time: clock)
-    #expect(try await mended.payload(of: 1).isEmpty == false)
-    await mended.close()
+    let repaired = try Outbox(both, time: clock)
+    #expect(try await repaired.payload(of: 1).isEmpty == false)
+    await repaired.close()
   }
 
   @Test func callsAfterCloseAreRefused() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import Storage
 
 @Suite struct OutboxToolTests {
-  private let clock = HandClock()
+  private let clock = ManualClock()
 
   private func configuration(_ scratch: ScratchDirectory) throws -> OutboxConfiguration {
     OutboxConfiguration(
@@ -66,7 +66,7 @@ import Testing
     "UPDATE message SET topic = 'alert', class = 0 WHERE id = 1", "DELETE FROM message WHERE id = 1",
     "UPDATE message SET sequence = 9 WHERE id = 1", "UPDATE message SET sha256 = zeroblob(32) WHERE id = 1",
   ])
-  func verifyMendsAWrongIndexFromThePayloads(sql: String) async throws {
+  func verifyRepairsAWrongIndexFromThePayloads(sql: String) async throws {
     let scratch = try ScratchDirectory()
     let outbox = try Outbox(configuration(scratch), time: clock)
     _ = try await outbox.enqueue(makeCapture(1, at: clock.now()))

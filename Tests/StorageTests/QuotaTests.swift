@@ -6,7 +6,7 @@ import Testing
 @testable import Storage
 
 @Suite struct QuotaTests {
-  private let clock = HandClock()
+  private let clock = ManualClock()
 
   private func configuration(
     _ scratch: ScratchDirectory, onFull: OutboxQuota.OnFull = .refuse, rows: Int = 100_000, retention: Int = 0
@@ -259,7 +259,7 @@ import Testing
 @Suite struct KeyRotationTests {
   @Test func resealingMovesEverythingAndTheOldKeyOpensNothing() async throws {
     let scratch = try ScratchDirectory()
-    let clock = HandClock()
+    let clock = ManualClock()
     let (old, new) = (try makeKey(1), try makeKey(2))
     var configuration = OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: old))
     let first = try Outbox(configuration, time: clock)

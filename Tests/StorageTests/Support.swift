@@ -19,7 +19,7 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// A clock that a test moves.
-final class HandClock: TimeSource, @unchecked Sendable {
+final class ManualClock: TimeSource, @unchecked Sendable {
   private let lock = NSLock()
   private var instant = Timestamp(
     utcNanoseconds: 1_772_000_000_000_000_000, bootID: "boot-a", monotonicNanoseconds: 1_000_000_000_000,

@@ -38,7 +38,7 @@ import Testing
   /// Interrupted without an end in order, as a package upgrade that restarts the service may leave it.
   @Test func aBacklogInTheLogSurvivesTheUpgrade() async throws {
     let scratch = try ScratchDirectory()
-    let clock = HandClock()
+    let clock = ManualClock()
     var configuration = try configuration(scratch)
     configuration.migrations = Array(OutboxSchema.migrations.prefix(1))
     let old = try Outbox(configuration, time: clock)

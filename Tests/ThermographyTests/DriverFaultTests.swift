@@ -149,7 +149,7 @@ struct DriverFaultTests {
     try bench.read(10)
   }
 
-  @Test("a brown-out is seen in the control register and mended within the call")
+  @Test("a brown-out is seen in the control register and repaired within the call")
   func brownOut() throws {
     var bench = try DriverBench()
     try bench.read(10)

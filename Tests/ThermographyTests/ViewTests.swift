@@ -80,8 +80,8 @@ struct ViewTests {
     #expect(decoder.warnings.count == 3)
     #expect(decoder.warnings(for: subPage).count == 1)
     decoder.interpolates = true
-    let mended = decoder.decode(subPage)
-    #expect(mended.to[2] != nil && mended.to[1] == nil)
+    let repaired = decoder.decode(subPage)
+    #expect(repaired.to[2] != nil && repaired.to[1] == nil)
     decoder.interpolates = false
     decoder.maths = .device
     let device = decoder.decode(subPage)

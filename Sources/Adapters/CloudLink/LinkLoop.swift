@@ -17,9 +17,9 @@ final class LinkLoop {
   private enum State {
     case idle
     case resolving(Attempt)
-    case opening(Attempt, BrokerSession, addressDeadline: Int64)
-    case open(BrokerSession)
-    case closing(BrokerSession, LingeringSocket?, deadline: Int64)
+    case opening(Attempt, BrokerConnection, addressDeadline: Int64)
+    case open(BrokerConnection)
+    case closing(BrokerConnection, LingeringSocket?, deadline: Int64)
   }
 
   /// One wish to connect.
@@ -182,7 +182,7 @@ final class LinkLoop {
         continue
       }
       do {
-        let session = try BrokerSession(settings: attempt.settings, address: address, now: now)
+        let session = try BrokerConnection(settings: attempt.settings, address: address, now: now)
         let share = attempt.addresses.isEmpty ? attempt.deadline : now + Self.addressMilliseconds
         state = .opening(attempt, session, addressDeadline: min(attempt.deadline, share))
         return
@@ -194,7 +194,7 @@ final class LinkLoop {
   }
 
   private func continueOpening(
-    _ attempt: Attempt, _ session: BrokerSession, found: Int16, addressDeadline: Int64, now: Int64
+    _ attempt: Attempt, _ session: BrokerConnection, found: Int16, addressDeadline: Int64, now: Int64
   ) {
     let failure = found == 0 ? session.tick(now: now) : session.advance(found: found, now: now)
     session.takeNotices().forEach(notify)
@@ -226,7 +226,7 @@ final class LinkLoop {
   // MARK: Connected, and leaving
 
   /// Delivers what a standing connection has to tell, then its end when there is one.
-  private func settle(_ session: BrokerSession, _ failure: LinkFailure?) {
+  private func settle(_ session: BrokerConnection, _ failure: LinkFailure?) {
     if failure != nil { state = .idle }
     session.takeEvents().forEach(deliver)
     session.takeNotices().forEach(notify)
@@ -248,7 +248,7 @@ final class LinkLoop {
   }
 
   private func continueClosing(
-    _ session: BrokerSession, _ lingering: LingeringSocket?, deadline: Int64, now: Int64
+    _ session: BrokerConnection, _ lingering: LingeringSocket?, deadline: Int64, now: Int64
   ) {
     if session.stage == .closing { session.continueGoodbye() }
     let isDone = session.stage == .closed && (lingering?.isFinished() ?? true)
@@ -258,7 +258,7 @@ final class LinkLoop {
   }
 }
 
-extension BrokerSession.Stage {
+extension BrokerConnection.Stage {
   /// What did not come in time.
   fileprivate var awaited: String {
     switch self {

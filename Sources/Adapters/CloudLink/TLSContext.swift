@@ -77,13 +77,13 @@ final class TLSContext {
   }
 
   private static func words(forLog log: String?) -> String {
-    guard let log else { return BrokerSession.brokenHandshake }
+    guard let log else { return BrokerConnection.brokenHandshake }
     // OpenSSL's lines look like "error:0A000415:SSL routines::sslv3 alert certificate expired".
     let reason = log.split(separator: ":").last.map(String.init) ?? log
     if reason.contains("alert certificate expired") {
       return "the broker refused our certificate as expired (or its clock is wrong)"
     }
-    if reason.contains("unexpected eof") { return BrokerSession.brokenHandshake }
+    if reason.contains("unexpected eof") { return BrokerConnection.brokenHandshake }
     if reason.contains("alert unknown ca") { return "the broker does not trust the authority of our certificate" }
     if reason.contains("alert certificate required") || reason.contains("alert handshake failure") {
       return "the broker refused the handshake; does it ask for a client certificate? (\(reason))"

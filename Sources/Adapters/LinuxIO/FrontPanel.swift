@@ -22,7 +22,7 @@ package final class FrontPanel: Sendable {
 
   /// Starts the panel's thread on `lines`, which it alone uses.
   package init(
-    lines: any PanelLines, table: PanelTable = .standard, debouncer: ButtonDebouncer = ButtonDebouncer(),
+    lines: any PanelPins, table: PanelTable = .standard, debouncer: ButtonDebouncer = ButtonDebouncer(),
     clock: any TimeSource
   ) throws(SystemCallError) {
     let (events, continuation) = AsyncStream.makeStream(of: PanelEvent.self, bufferingPolicy: .bufferingNewest(16))
@@ -85,12 +85,12 @@ private final class FrontPanelShared: Sendable {
     }
   }
 
-  let lines: any PanelLines
+  let lines: any PanelPins
   let table: PanelTable
   let continuation: AsyncStream<PanelEvent>.Continuation
   private let state = Mutex(State())
 
-  init(lines: any PanelLines, table: PanelTable, continuation: AsyncStream<PanelEvent>.Continuation) {
+  init(lines: any PanelPins, table: PanelTable, continuation: AsyncStream<PanelEvent>.Continuation) {
     self.lines = lines
     self.table = table
     self.continuation = continuation

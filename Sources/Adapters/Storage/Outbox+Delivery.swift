@@ -103,7 +103,7 @@ extension Outbox {
     }
   }
 
-  /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and mends the index.
+  /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and repairs the index.
   package func verify(after id: Int64 = 0, limit: Int = 256) throws(OutboxError) -> VerificationReport {
     try withTransaction { database throws(OutboxError) in try database.verify(after: id, limit: limit) }
   }

@@ -70,7 +70,7 @@ package actor Outbox {
     case settle(Settlement, CheckedContinuation<Result<Void, OutboxError>, Never>)
   }
 
-  /// Opens the outbox whatever state its files are in: damage is mended, and told by `recoveryAtStart`.
+  /// Opens the outbox whatever state its files are in: damage is repaired, and told by `recoveryAtStart`.
   ///
   /// - Parameters:
   ///   - time: dates settlements; `created` times come with the messages.
@@ -148,7 +148,7 @@ package actor Outbox {
 
   // MARK: - Access
 
-  /// Runs `body` on the database; when that finds damage, mends the database and runs it once more.
+  /// Runs `body` on the database; when that finds damage, repairs the database and runs it once more.
   func withDatabase<R>(_ body: (OutboxDatabase) throws(OutboxError) -> R) throws(OutboxError) -> R {
     guard let database else { throw .closed }
     do throws(OutboxError) {
@@ -189,11 +189,11 @@ package actor Outbox {
     let counters = database?.counters ?? OutboxCounters()
     // The old connection must be gone before its files are.
     database = nil
-    let (mended, report) = try OutboxRecovery.rebuild(configuration, time: time, generator: generator, cause: cause)
-    mended.counters = counters
-    database = mended
+    let (repaired, report) = try OutboxRecovery.rebuild(configuration, time: time, generator: generator, cause: cause)
+    repaired.counters = counters
+    database = repaired
     if let report { noticeContinuation.yield(.recovered(report)) }
-    return mended
+    return repaired
   }
 
   /// Takes the ballast again once there is room.
@@ -238,7 +238,7 @@ package actor Outbox {
     } catch {
       for request in group {
         // Nothing can be written down now, so the capture's gap record comes when something can.
-        if case .capture = request { self.database?.untoldLosses += 1 }
+        if case .capture = request { self.database?.unreportedLosses += 1 }
         Self.fail(request, error)
       }
       return
@@ -261,7 +261,7 @@ package actor Outbox {
     var outcome = Outcome(watermarks: watermarks)
     for request in group { try Self.perform(request, on: database, &outcome) }
     // Where something new found room, so does the word of what did not.
-    if outcome.hasStored { try database.tellUntoldLosses() }
+    if outcome.hasStored { try database.reportUnreportedLosses() }
     let total = configuration.quota.totalBytes
     if let percent = outcome.watermarks.crossed(used: database.accounts.total.bytes, total: total) {
       outcome.notices.append(.filling(percent: percent))

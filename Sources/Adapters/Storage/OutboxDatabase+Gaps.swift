@@ -20,7 +20,7 @@ extension OutboxDatabase {
       _ = try insert(.event(json, created: now))
     } catch .refused {
       // The reserve is used up too. What the record speaks of must still be done.
-      untoldLosses += count
+      unreportedLosses += count
     }
   }
 
@@ -36,10 +36,10 @@ extension OutboxDatabase {
   }
 
   /// Tells in one record of the losses that could not be told when they happened. Only inside `transaction`.
-  func tellUntoldLosses() throws(OutboxError) {
-    guard untoldLosses > 0 else { return }
-    let count = untoldLosses
-    untoldLosses = 0
+  func reportUnreportedLosses() throws(OutboxError) {
+    guard unreportedLosses > 0 else { return }
+    let count = unreportedLosses
+    unreportedLosses = 0
     // Refused once more, it counts itself again.
     try insertGap(
       .refused, item: nil, count: count,

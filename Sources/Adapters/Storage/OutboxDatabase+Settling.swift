@@ -111,7 +111,7 @@ extension OutboxDatabase {
     return true
   }
 
-  /// Makes messages wait again whose receipt is overdue (`ReceiptPatience`), or whose PUBACK came in another boot.
+  /// Makes messages wait again whose receipt is overdue (`ReceiptRetryPolicy`), or whose PUBACK came in another boot.
   /// Returns how many. Only inside `transaction`.
   func requeueUnreceipted(olderThanSeconds seconds: Int) throws(OutboxError) -> Int {
     let now = time.now()

@@ -29,10 +29,10 @@ final class OutboxDatabase {
   /// Of this run; what a transaction counted goes with it when it fails.
   var counters = OutboxCounters()
   /// What the receipts so far say of the receiver.
-  var patience = ReceiptPatience()
+  var patience = ReceiptRetryPolicy()
   private(set) var sync = SyncLatency()
   /// Losses whose gap record had no room; they are told in one as soon as there is. A restart forgets them.
-  var untoldLosses = 0
+  var unreportedLosses = 0
   /// Of the device; a tool stores no captures and leaves it alone.
   var reserve: NumberReserve?
   private var dataVersion: Int64 = 0
@@ -195,7 +195,7 @@ final class OutboxDatabase {
 
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
-    let before = (nextMessage, nextSequence, accounts, counters, untoldLosses, patience)
+    let before = (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience)
     do throws(OutboxError) {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
@@ -210,7 +210,7 @@ final class OutboxDatabase {
       sync.note(microseconds: Int(clamping: (max(start, end) - start) / 1000))
       return result
     } catch {
-      (nextMessage, nextSequence, accounts, counters, untoldLosses, patience) = before
+      (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience) = before
       if connection.isInTransaction { try execute("ROLLBACK") }
       throw error
     }

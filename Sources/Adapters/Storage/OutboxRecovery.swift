@@ -77,7 +77,7 @@ enum OutboxRecovery {
         try database.transaction { () throws(OutboxError) in try skipNumbers(database, found) }
         report = found
       }
-      let older = try goOn(database, wasInterrupted: wasInterrupted && report == nil)
+      let older = try proceed(database, wasInterrupted: wasInterrupted && report == nil)
       return (database, report ?? older)
     } catch {
       guard let cause = error.damage else { throw error }
@@ -107,7 +107,7 @@ enum OutboxRecovery {
     let database = try OutboxDatabase(configuration, time: time, generator: generator)
     _ = try database.beginRun()
     // What the damaged file had of numbers is told and left out already.
-    _ = try goOn(database, wasInterrupted: false)
+    _ = try proceed(database, wasInterrupted: false)
     let report = RecoveryReport(
       cause: .damage(cause), recovered: counts.recovered, lost: counts.lost,
       damagedPath: FileSystem.exists(damaged(path)) ? damaged(path) : nil)
@@ -212,7 +212,7 @@ enum OutboxRecovery {
 
   /// Goes on with the first numbers that were certainly never used, and reserves the next. Returns what is lost when the
   /// database is an older one.
-  private static func goOn(
+  private static func proceed(
     _ database: OutboxDatabase, wasInterrupted: Bool
   ) throws(OutboxError) -> RecoveryReport? {
     var reserve = try NumberReserve(databasePath: database.configuration.path, digests: database.digests)

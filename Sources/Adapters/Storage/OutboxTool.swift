@@ -2,7 +2,7 @@ import Forwarding
 import Provenance
 
 /// The outbox as a command-line tool sees it: it may run beside the device, which holds the same database open. It
-/// never makes, mends or ends a database; that is the device's.
+/// never makes, repairs or ends a database; that is the device's.
 package final class OutboxTool {
   private let database: OutboxDatabase
 
@@ -51,7 +51,7 @@ package final class OutboxTool {
   /// Messages under a key, quarantined ones included.
   package func count(keyID: Int64) throws(OutboxError) -> Int { try database.count(keyID: keyID) }
 
-  /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and mends the index.
+  /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and repairs the index.
   package func verify(after id: Int64, limit: Int) throws(OutboxError) -> VerificationReport {
     try database.transaction { () throws(OutboxError) in try database.verify(after: id, limit: limit) }
   }

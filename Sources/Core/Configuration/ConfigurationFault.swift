@@ -21,7 +21,7 @@ extension SourcePlace: CustomStringConvertible {
   }
 }
 
-/// One mistake in the configuration, for the person who mends it.
+/// One mistake in the configuration, for the person who repairs it.
 package struct ConfigurationFault: Error, Sendable, Hashable {
   package var place: SourcePlace
   /// What is wrong: the key and the value that was found.

@@ -48,7 +48,7 @@ package enum SecretReference: Sendable, Equatable {
 }
 
 /// One GPIO line of a chip.
-package enum LineReference: Sendable, Equatable {
+package enum PinReference: Sendable, Equatable {
   /// As the device tree names it, `GPIO17`.
   case name(String)
   case offset(Int)

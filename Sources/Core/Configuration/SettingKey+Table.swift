@@ -188,20 +188,20 @@ extension SettingKey {
   }
 
   private static let lineKeys = table("lines") { t in
-    key(t + "chip", \.lines.chip, .text(.label), "label of the GPIO chip", .ofBoard)
-    key(t + "button", \.lines.button, .line, "unset: no button", .ofBoard)
-    key(t + "led", \.lines.led, .line, "one light for every colour; unset: none", .ofBoard)
-    key(t + "led_red", \.lines.ledRed, .line, "of a light of three colours", .ofBoard)
-    key(t + "led_green", \.lines.ledGreen, .line, "of a light of three colours", .ofBoard)
-    key(t + "led_blue", \.lines.ledBlue, .line, "of a light of three colours", .ofBoard)
-    key(t + "buzzer", \.lines.buzzer, .line, "unset: no sound", .ofBoard)
-    key(t + "button_active_low", \.lines.buttonActiveLow, .flag, "pressed connects to ground", .ofBoard)
-    key(t + "led_active_low", \.lines.ledActiveLow, .flag, "lit by a low level", .ofBoard)
-    key(t + "buzzer_active_low", \.lines.buzzerActiveLow, .flag, "sounds by a low level", .ofBoard)
+    key(t + "chip", \.pins.chip, .text(.label), "label of the GPIO chip", .ofBoard)
+    key(t + "button", \.pins.button, .pin, "unset: no button", .ofBoard)
+    key(t + "led", \.pins.led, .pin, "one light for every colour; unset: none", .ofBoard)
+    key(t + "led_red", \.pins.ledRed, .pin, "of a light of three colours", .ofBoard)
+    key(t + "led_green", \.pins.ledGreen, .pin, "of a light of three colours", .ofBoard)
+    key(t + "led_blue", \.pins.ledBlue, .pin, "of a light of three colours", .ofBoard)
+    key(t + "buzzer", \.pins.buzzer, .pin, "unset: no sound", .ofBoard)
+    key(t + "button_active_low", \.pins.buttonActiveLow, .flag, "pressed connects to ground", .ofBoard)
+    key(t + "led_active_low", \.pins.ledActiveLow, .flag, "lit by a low level", .ofBoard)
+    key(t + "buzzer_active_low", \.pins.buzzerActiveLow, .flag, "sounds by a low level", .ofBoard)
     key(
-      t + "button_steady_milliseconds", \.lines.buttonSteadyMilliseconds, .integer(1...1000), "of a level that counts")
+      t + "button_steady_milliseconds", \.pins.buttonSteadyMilliseconds, .integer(1...1000), "of a level that counts")
     key(
-      t + "button_long_press_milliseconds", \.lines.buttonLongPressMilliseconds, .integer(100...60_000),
+      t + "button_long_press_milliseconds", \.pins.buttonLongPressMilliseconds, .integer(100...60_000),
       "of a press that cancels")
   }
 

@@ -215,18 +215,18 @@ extension Settings {
   }
 
   /// GPIO lines of the button, the lights and the buzzer; a part without a line is not there.
-  package struct Lines: Sendable, Equatable {
+  package struct Pins: Sendable, Equatable {
     /// Label of the chip, as `gpioinfo` prints it: the number of a chip changes between kernels. `nil` with lines that
     /// are named: every chip is searched for the name.
     package var chip: String?
-    package var button: LineReference?
+    package var button: PinReference?
     /// One light that shows every colour alike.
-    package var led: LineReference?
+    package var led: PinReference?
     /// A light of three colours, beside `led` or in its place.
-    package var ledRed: LineReference?
-    package var ledGreen: LineReference?
-    package var ledBlue: LineReference?
-    package var buzzer: LineReference?
+    package var ledRed: PinReference?
+    package var ledGreen: PinReference?
+    package var ledBlue: PinReference?
+    package var buzzer: PinReference?
     /// The button connects the line to ground.
     package var buttonActiveLow = true
     /// A low level lights up: lamps to the supply, a common anode.
@@ -239,7 +239,7 @@ extension Settings {
 
     package init() {}
 
-    var all: [LineReference?] { [button, led, ledRed, ledGreen, ledBlue, buzzer] }
+    var all: [PinReference?] { [button, led, ledRed, ledGreen, ledBlue, buzzer] }
   }
 
   /// What lights and buzzer show, as patterns: letters R, G, B (lights), z (buzzer) or -, then milliseconds; * repeats.

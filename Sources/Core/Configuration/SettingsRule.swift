@@ -74,8 +74,8 @@ struct SettingsRule: Sendable {
         "lines.button", "lines.led", "lines.led_red", "lines.led_green", "lines.led_blue", "lines.buzzer", "lines.chip",
       ]
     ) { settings in
-      let usesOffset = settings.lines.all.contains { if case .offset = $0 { true } else { false } }
-      guard usesOffset, settings.lines.chip == nil else { return nil }
+      let usesOffset = settings.pins.all.contains { if case .offset = $0 { true } else { false } }
+      guard usesOffset, settings.pins.chip == nil else { return nil }
       return ("lines has an offset and no chip to count it on", "chip in [lines], or the line's name")
     },
     SettingsRule(keys: ["broker.retry_minimum_seconds", "broker.retry_maximum_seconds"]) { settings in

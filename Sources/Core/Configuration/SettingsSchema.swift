@@ -91,15 +91,15 @@ extension ValueShape {
           ])
         ),
       ]
-    case .line:
+    case .pin:
       [
         (
           "anyOf",
           .array([
             .object(TextForm.label.schema),
             .object([
-              ("type", .string("integer")), ("minimum", .integer(LineReference.offsets.lowerBound)),
-              ("maximum", .integer(LineReference.offsets.upperBound)),
+              ("type", .string("integer")), ("minimum", .integer(PinReference.offsets.lowerBound)),
+              ("maximum", .integer(PinReference.offsets.upperBound)),
             ]),
           ])
         )

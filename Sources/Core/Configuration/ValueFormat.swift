@@ -9,7 +9,7 @@ package enum ValueShape: Sendable, Equatable {
   /// Distinct choices, one up to all of them.
   case choices([String])
   case secret
-  case line
+  case pin
   /// So many tables with these keys, all of which must be there.
   case items(ClosedRange<Int>, [ItemShape])
 
@@ -33,7 +33,7 @@ package enum ValueShape: Sendable, Equatable {
     case .items(let counts, let fields):
       "a list of \(counts.lowerBound) to \(counts.upperBound) tables { "
         + fields.map { "\($0.name) = ..." }.joined(separator: ", ") + " }"
-    case .line: "a line's name such as \"GPIO17\", or its offset on the chip from 0 to 511"
+    case .pin: "a line's name such as \"GPIO17\", or its offset on the chip from 0 to 511"
     }
   }
 }
@@ -203,22 +203,22 @@ extension ValueFormat<SecretReference> {
   }
 }
 
-extension ValueFormat<LineReference> {
-  static var line: Self {
+extension ValueFormat<PinReference> {
+  static var pin: Self {
     Self(
-      shape: .line,
+      shape: .pin,
       parse: { (value) throws(Mismatch) in
         switch value.content {
-        case .integer(let offset) where LineReference.offsets.contains(Int(clamping: offset)):
+        case .integer(let offset) where PinReference.offsets.contains(Int(clamping: offset)):
           return .offset(Int(clamping: offset))
         case .string(let name) where TextForm.label.accepts(name):
           return .name(name)
         default:
-          throw mismatch(value, .line)
+          throw mismatch(value, .pin)
         }
       },
-      render: { line in
-        switch line {
+      render: { pin in
+        switch pin {
         case .name(let name): tomlString(name)
         case .offset(let offset): "\(offset)"
         }

@@ -12,13 +12,13 @@ package struct DeliveryConfiguration: Sendable, Equatable {
   package var confirm: ConfirmationMode
   /// Publishes without PUBACK, 1...1000; the broker's Receive Maximum may lower it.
   package var window: Int
-  /// Pace of publishes, 1...100,000; alerts are exempt.
+  /// RateLimiter of publishes, 1...100,000; alerts are exempt.
   package var messagesPerSecond: Int
   /// The largest piece of an image, 1 KiB...1 MiB.
   package var partBytes: Int
   /// No PUBACK for this long, while the peer takes no bytes either, means that the connection is dead.
   package var acknowledgementTimeoutSeconds: Int
-  /// After this long without a receipt a record or image is sent again, as `ReceiptPatience` says.
+  /// After this long without a receipt a record or image is sent again, as `ReceiptRetryPolicy` says.
   package var receiptTimeoutSeconds: Int
   /// Outcomes that are written down together, 1...1024, and how long the first of them may wait.
   package var settlementBatch: Int

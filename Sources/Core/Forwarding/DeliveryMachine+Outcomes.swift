@@ -46,7 +46,7 @@ extension DeliveryMachine {
   }
 
   /// PUBACK of 0x80 or more: not delivered. What is wrong with the message itself sets it aside after a few attempts;
-  /// what is wrong with rights or quotas makes its class wait, for as long as it takes somebody to mend it.
+  /// what is wrong with rights or quotas makes its class wait, for as long as it takes somebody to repair it.
   private mutating func refuse(
     _ item: OutboxItem, reason: UInt8, now: UInt64, _ actions: inout [DeliveryAction]
   ) {

@@ -1,5 +1,5 @@
 extension DeliveryMachine {
-  /// Hands over as many messages as window, pace and order allow.
+  /// Hands over as many messages as window, rateLimiter and order allow.
   mutating func publish(_ limits: ConnectionLimits, now: UInt64, _ actions: inout [DeliveryAction]) {
     for index in lanes.indices where lanes[index].heldUntilNanoseconds.map({ $0 <= now }) ?? false {
       lanes[index].heldUntilNanoseconds = nil
@@ -9,12 +9,12 @@ extension DeliveryMachine {
       let isAllowed = isWindowOpen && budget?.allows(now: now) ?? true
       if let id = divided {
         // What was begun is finished, whatever the window or the budget say.
-        guard pace.allows(now: now) else { return }
+        guard rateLimiter.allows(now: now) else { return }
         publishNextPart(of: id, now: now, &actions)
         continue
       }
       guard let deliveryClass = nextClass(alertsOnly: !isAllowed, &actions) else { return }
-      guard deliveryClass == .alert || pace.allows(now: now) else { return }
+      guard deliveryClass == .alert || rateLimiter.allows(now: now) else { return }
       let index = deliveryClass.rawValue
       guard let item = lanes[index].ready.popFirst() else { return }
       begin(item, limits, now: now, &actions)
@@ -109,7 +109,7 @@ extension DeliveryMachine {
     flights[token] = Flight(
       id: id, sentNanoseconds: now, order: nextToken, packetBytes: range.count + Self.packetReserveBytes)
     nextToken += 1
-    pace.take(now: now)
+    rateLimiter.take(now: now)
     budget?.take(bytes: range.count + Self.packetReserveBytes, now: now)
     count {
       $0.published[message.item.deliveryClass.rawValue] += 1

@@ -81,7 +81,7 @@ package struct DeliveryMachine: Sendable {
   var highestStored: Int64
   /// Messages up to this id were stored before the connection came up.
   var replayBoundary: Int64 = 0
-  var pace: Pace
+  var rateLimiter: RateLimiter
   var settlement = Settlement()
   var settlementDueNanoseconds: UInt64?
   var nextRequeueNanoseconds: UInt64?
@@ -98,7 +98,7 @@ package struct DeliveryMachine: Sendable {
     self.highestStored = highestStored
     backoff = ReconnectBackoff(configuration.backoff)
     budget = configuration.bytesPerDay.map { ByteBudget(bytesPerDay: $0) }
-    pace = Pace(perSecond: configuration.messagesPerSecond, burst: configuration.window)
+    rateLimiter = RateLimiter(perSecond: configuration.messagesPerSecond, burst: configuration.window)
   }
 
   package var isConnected: Bool {
@@ -170,7 +170,7 @@ package struct DeliveryMachine: Sendable {
   }
 
   /// How the line stands at `now`, for the status.
-  package func standing(now: UInt64) -> (state: LineFigures.State, seconds: Int?) {
+  package func standing(now: UInt64) -> (state: LinkFigures.State, seconds: Int?) {
     func seconds(_ nanoseconds: UInt64) -> Int { Int(clamping: nanoseconds / 1_000_000_000) }
     return switch phase {
     case .idle, .stopped: (.idle, nil)
@@ -227,12 +227,12 @@ package struct DeliveryMachine: Sendable {
   }
 
   private mutating func stalledSeconds(now: UInt64) -> Int? {
-    guard let since = waitsInVainSinceNanoseconds() else { return nil }
+    guard let since = stalledSinceNanoseconds() else { return nil }
     let seconds = Int((now - min(since, now)) / 1_000_000_000)
     return seconds >= configuration.acknowledgementTimeoutSeconds ? seconds : nil
   }
 
-  private mutating func waitsInVainSinceNanoseconds() -> UInt64? {
+  private mutating func stalledSinceNanoseconds() -> UInt64? {
     guard let oldest = oldestFlight() else { return nil }
     return acknowledgements.waitsSinceNanoseconds(oldest: oldest.order, sentNanoseconds: oldest.sentNanoseconds)
   }
@@ -275,11 +275,11 @@ package struct DeliveryMachine: Sendable {
     case .waiting(let until): candidates.append(until)
     case .connected:
       if let nextRequeueNanoseconds { candidates.append(nextRequeueNanoseconds) }
-      if let since = waitsInVainSinceNanoseconds() {
+      if let since = stalledSinceNanoseconds() {
         candidates.append(since + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
       }
       let waits = divided != nil || lanes.contains { !$0.ready.isEmpty && $0.heldUntilNanoseconds == nil }
-      if waits && !pace.allows(now: now) { candidates.append(pace.nextNanoseconds(now: now)) }
+      if waits && !rateLimiter.allows(now: now) { candidates.append(rateLimiter.nextNanoseconds(now: now)) }
       if let next = budget?.nextNanoseconds(now: now), next > now { candidates.append(next) }
       candidates += lanes.compactMap(\.heldUntilNanoseconds)
     default: break

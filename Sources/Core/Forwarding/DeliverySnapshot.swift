@@ -73,7 +73,7 @@ package struct OutboxFigures: Sendable, Equatable {
 }
 
 /// How the line to the broker stands, the delivery's share of a snapshot.
-package struct LineFigures: Sendable, Equatable {
+package struct LinkFigures: Sendable, Equatable {
   package enum State: String, Sendable, Codable {
     /// No broker is configured.
     case unconfigured
@@ -116,7 +116,7 @@ package struct LineFigures: Sendable, Equatable {
     self.certificateDays = certificateDays
   }
 
-  package static let unconfigured = LineFigures(
+  package static let unconfigured = LinkFigures(
     state: .unconfigured, broker: nil, protection: "none", seconds: nil, lastFailure: nil, inFlight: 0,
     counters: DeliveryCounters(), certificateDays: nil)
 }
@@ -147,9 +147,9 @@ package struct DeliverySnapshot: Sendable, Equatable {
 
   package var at: Timestamp
   package var outbox: OutboxFigures
-  package var line: LineFigures
+  package var line: LinkFigures
 
-  package init(at: Timestamp, outbox: OutboxFigures, line: LineFigures) {
+  package init(at: Timestamp, outbox: OutboxFigures, line: LinkFigures) {
     self.at = at
     self.outbox = outbox
     self.line = line

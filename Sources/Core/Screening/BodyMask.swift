@@ -35,7 +35,7 @@ package struct BodyMask: Sendable, Equatable {
       offset += 2 * (index % plane.columns) - (plane.columns - 1)
     }
     self.count = count
-    doubledMidline = plane.columns - 1 + FixedPoint.rounded(offset, dividedBy: count)
+    doubledMidline = plane.columns - 1 + ChainArithmetic.rounded(offset, dividedBy: count)
   }
 
   private init(rows: Int, columns: Int, pixels: [Bool], doubledMidline: Int) {
@@ -95,14 +95,14 @@ package struct BodyMask: Sendable, Equatable {
         guard pixels[row * columns + left] && pixels[row * columns + right] else { continue }
         let index = row * half + distance
         let (l, r) = (plane.values[row * columns + left], plane.values[row * columns + right])
-        means[index] = FixedPoint.rounded(l + r, dividedBy: 2)
+        means[index] = ChainArithmetic.rounded(l + r, dividedBy: 2)
         differences[index] = l - r
         pairs.append(index)
       }
     }
     var centred = Array(repeating: 0, count: rows * half)
     if !pairs.isEmpty {
-      let mean = FixedPoint.rounded(pairs.reduce(0) { $0 + differences[$1] }, dividedBy: pairs.count)
+      let mean = ChainArithmetic.rounded(pairs.reduce(0) { $0 + differences[$1] }, dividedBy: pairs.count)
       for index in pairs { centred[index] = abs(differences[index] - mean) }
     }
     return [means, differences.map { abs($0) }, centred].map {

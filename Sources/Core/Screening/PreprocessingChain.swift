@@ -38,7 +38,7 @@ package struct PreprocessingChain: Sendable, Equatable {
     var pixels: [Int] = []
     pixels.reserveCapacity(thermogram.count)
     for (index, celsius) in thermogram.enumerated() {
-      guard let value = FixedPoint.centikelvin(ofCelsius: celsius) else {
+      guard let value = ChainArithmetic.centikelvin(ofCelsius: celsius) else {
         throw .missingPixel(row: index / Self.columns, column: index % Self.columns)
       }
       pixels.append(value)

@@ -36,7 +36,7 @@ struct PreprocessingState {
     case .subtractMean(let region):
       for index in planes.indices {
         let region = values(of: planes[index], in: region)
-        let mean = FixedPoint.rounded(region.reduce(0, +), dividedBy: region.count)
+        let mean = ChainArithmetic.rounded(region.reduce(0, +), dividedBy: region.count)
         planes[index].values = planes[index].values.map { $0 - mean }
       }
     case .fillBackground(let value):
@@ -74,7 +74,7 @@ struct PreprocessingState {
       let region = values(of: planes[index], in: region)
       guard let low = region.min(), let high = region.max(), high > low else { throw .featureless }
       planes[index].values = planes[index].values.map {
-        FixedPoint.rounded(($0 - low) * (levels - 1), dividedBy: high - low)
+        ChainArithmetic.rounded(($0 - low) * (levels - 1), dividedBy: high - low)
       }
     }
   }
@@ -88,10 +88,10 @@ struct PreprocessingState {
       let sum = region.reduce(0, +)
       let sumOfSquares = region.reduce(0) { $0 + $1 * $1 }
       // count * standard deviation, because the division is left to the last step.
-      let deviation = FixedPoint.squareRoot(count * sumOfSquares - sum * sum)
+      let deviation = ChainArithmetic.squareRoot(count * sumOfSquares - sum * sum)
       guard deviation > 0 else { throw .featureless }
       planes[index].values = planes[index].values.map {
-        FixedPoint.rounded((count * $0 - sum) * unit, dividedBy: deviation)
+        ChainArithmetic.rounded((count * $0 - sum) * unit, dividedBy: deviation)
       }
     }
   }
@@ -101,7 +101,8 @@ struct PreprocessingState {
     tensor.reserveCapacity(planes.count * planes[0].values.count)
     for pixel in planes[0].values.indices {
       for plane in planes {
-        tensor.append(FixedPoint.int8(FixedPoint.rounded(plane.values[pixel], dividedBy: divisor) + zeroPoint))
+        tensor.append(
+          ChainArithmetic.int8(ChainArithmetic.rounded(plane.values[pixel], dividedBy: divisor) + zeroPoint))
       }
     }
     return tensor
@@ -125,7 +126,7 @@ extension ThermalPlane {
         let middle = neighbours.count / 2
         let median =
           neighbours.count.isMultiple(of: 2)
-          ? FixedPoint.rounded(neighbours[middle - 1] + neighbours[middle], dividedBy: 2) : neighbours[middle]
+          ? ChainArithmetic.rounded(neighbours[middle - 1] + neighbours[middle], dividedBy: 2) : neighbours[middle]
         if abs(values[row * columns + column] - median) > limit { result.values[row * columns + column] = median }
       }
     }
@@ -137,7 +138,7 @@ extension ThermalPlane {
     for value in values { cumulative[value] += 1 }
     for level in 1..<levels { cumulative[level] += cumulative[level - 1] }
     var result = self
-    result.values = values.map { FixedPoint.rounded(cumulative[$0] * (levels - 1), dividedBy: values.count) }
+    result.values = values.map { ChainArithmetic.rounded(cumulative[$0] * (levels - 1), dividedBy: values.count) }
     return result
   }
 
@@ -151,7 +152,7 @@ extension ThermalPlane {
       for h in horizontal {
         let upper = values[v.low * columns + h.low] * h.lowWeight + values[v.low * columns + h.high] * h.highWeight
         let lower = values[v.high * columns + h.low] * h.lowWeight + values[v.high * columns + h.high] * h.highWeight
-        result.append(FixedPoint.rounded(upper * v.lowWeight + lower * v.highWeight, dividedBy: denominator))
+        result.append(ChainArithmetic.rounded(upper * v.lowWeight + lower * v.highWeight, dividedBy: denominator))
       }
     }
     return ThermalPlane(rows: newRows, columns: newColumns, values: result)

@@ -133,7 +133,7 @@ extension SessionMachine {
     guard let session, let view = session.view, case .assessing(captureID, _) = phase else { return }
     self.session?.retakeReasons =
       gates
-      .filter { !$0.passed && $0.severity == .hard && SessionRules.mendableGates.contains($0.code) }
+      .filter { !$0.passed && $0.severity == .hard && SessionRules.correctableGates.contains($0.code) }
       .map(\.sentence)
     phase = .saving(captureID: captureID, until: step.now.after(seconds: session.rules.saveTimeoutSeconds))
     step.actions.append(

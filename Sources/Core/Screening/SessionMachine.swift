@@ -210,7 +210,7 @@ struct OpenSession: Sendable {
   var attempt = 0
   /// Attempts that do not count against the retakes: the camera or a restart spoilt them, not the patient.
   var forgivenAttempts = 0
-  /// What the gates said of the capture that is being saved: the sentences, if another attempt can mend them.
+  /// What the gates said of the capture that is being saved: the sentences, if another attempt can correct them.
   var retakeReasons: [String] = []
   /// Set while a capture is being saved: the session ends, for this reason, when it is.
   var endsAfterSave: SessionSummary.IncompleteReason?

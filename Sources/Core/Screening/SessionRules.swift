@@ -35,7 +35,7 @@ package struct SessionRules: Sendable, Equatable {
   /// 1...5, each once, in the order of capture.
   package var views: [CaptureView] = [.frontal]
   package var start = Start.afterSeconds(5)
-  /// Further attempts at a view whose gates a patient can mend, 0...5.
+  /// Further attempts at a view whose gates a patient can correct, 0...5.
   package var retakesPerView = 2
   /// For anything that waits for a person, 10...3600 s; then the session is closed as incomplete.
   package var idleTimeoutSeconds = 300
@@ -56,8 +56,8 @@ package struct SessionRules: Sendable, Equatable {
 
   package init() {}
 
-  /// Gates that another attempt can mend; the others would fail again and only tire the patient.
-  package static let mendableGates: Set<QualityGate.Code> = [
+  /// Gates that another attempt can correct; the others would fail again and only tire the patient.
+  package static let correctableGates: Set<QualityGate.Code> = [
     .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,
     .quality,
   ]

@@ -96,7 +96,7 @@ struct Silhouette {
     var centikelvin: [Int] = []
     centikelvin.reserveCapacity(celsius.count)
     for value in celsius {
-      guard let pixel = FixedPoint.centikelvin(ofCelsius: min(max(value, floor), ceiling)) else { return nil }
+      guard let pixel = ChainArithmetic.centikelvin(ofCelsius: min(max(value, floor), ceiling)) else { return nil }
       centikelvin.append(pixel)
     }
     let plane = ThermalPlane(rows: Self.rows, columns: Self.columns, values: centikelvin)

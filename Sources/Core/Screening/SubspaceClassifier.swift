@@ -57,8 +57,8 @@ package struct SubspaceClassifier: Sendable, Equatable {
         let projection = zip(direction, centred).reduce(0) { $0 + $1.0 * $1.1 }
         return sum + projection * projection
       }
-      let share = FixedPoint.rounded(inside, dividedBy: unit * unit)
-      return Self.partsPerUnit - FixedPoint.rounded(share * Self.partsPerUnit, dividedBy: energy)
+      let share = ChainArithmetic.rounded(inside, dividedBy: unit * unit)
+      return Self.partsPerUnit - ChainArithmetic.rounded(share * Self.partsPerUnit, dividedBy: energy)
     }
   }
 

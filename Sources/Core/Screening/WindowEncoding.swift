@@ -1,5 +1,5 @@
 /// Turns a window of the device's counters into a sentinel model's int8 tensor: for each channel
-/// clamp(round(`gain` * f(x) / 256) + `offset`), where f is x, `FixedPoint.log2Q8` of it, or its change since the
+/// clamp(round(`gain` * f(x) / 256) + `offset`), where f is x, `ChainArithmetic.log2Q8` of it, or its change since the
 /// window's first step. The training scripts do the same in `counters/simulator.py`.
 package struct WindowEncoding: Sendable, Equatable {
   /// Counters above this one are taken as it, so that no product overflows.
@@ -22,10 +22,10 @@ package struct WindowEncoding: Sendable, Equatable {
       let transformed =
         switch channel.transform {
         case .linear: value
-        case .log2: FixedPoint.log2Q8(value)
+        case .log2: ChainArithmetic.log2Q8(value)
         case .delta: value - min(max(window[column], 0), Self.limit)
         }
-      return FixedPoint.int8(FixedPoint.rounded(channel.gain * transformed, dividedBy: 256) + channel.offset)
+      return ChainArithmetic.int8(ChainArithmetic.rounded(channel.gain * transformed, dividedBy: 256) + channel.offset)
     }
   }
 }

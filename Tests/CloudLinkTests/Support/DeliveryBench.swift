@@ -106,7 +106,7 @@ final class DeviceBench: Sendable {
   }
 
   /// How the line stands.
-  func line() async throws -> LineFigures? {
+  func line() async throws -> LinkFigures? {
     await service.withLock { $0 }?.figures()
   }
 

@@ -1,0 +1,49 @@
+/// Integer arithmetic that the training scripts repeat exactly (`Models/training/fixedpoint.py`).
+package enum ChainArithmetic {
+  /// `numerator / denominator` rounded to the nearest integer, a half away from zero. `denominator` is above 0.
+  package static func rounded(_ numerator: Int, dividedBy denominator: Int) -> Int {
+    precondition(denominator > 0)
+    let half = denominator / 2
+    let (quotient, remainder) = numerator.quotientAndRemainder(dividingBy: denominator)
+    let magnitude = abs(remainder)
+    let roundsAway = magnitude > half || (magnitude == half && denominator.isMultiple(of: 2))
+    return roundsAway ? quotient + (numerator < 0 ? -1 : 1) : quotient
+  }
+
+  /// The largest integer whose square does not exceed `value` (0 or more).
+  package static func squareRoot(_ value: Int) -> Int {
+    precondition(value >= 0)
+    var root = 0
+    var bit = 1 << 31
+    while bit > 0 {
+      let candidate = root | bit
+      let (square, overflow) = candidate.multipliedReportingOverflow(by: candidate)
+      if !overflow && square <= value { root = candidate }
+      bit >>= 1
+    }
+    return root
+  }
+
+  /// 256 * log2(1 + `value`) with the mantissa taken linearly (Mitchell's approximation), rounded down; `value` is
+  /// 0 or more.
+  package static func log2Q8(_ value: Int) -> Int {
+    precondition(value >= 0 && value < Int.max)
+    let number = value + 1
+    let exponent = Int.bitWidth - 1 - number.leadingZeroBitCount
+    let fraction = number - (1 << exponent)
+    let mantissa = exponent >= 8 ? fraction >> (exponent - 8) : fraction << (8 - exponent)
+    return exponent * 256 + mantissa
+  }
+
+  /// degC to centikelvin (0.01 K, as in the master image), a half away from zero; nil when `celsius` is not finite or
+  /// outside -273.15...382.20 (0...65535).
+  package static func centikelvin(ofCelsius celsius: Float) -> Int? {
+    guard celsius.isFinite else { return nil }
+    let value = (Double(celsius) * 100 + 27315).rounded(.toNearestOrAwayFromZero)
+    guard value >= 0 && value <= 65535 else { return nil }
+    return Int(value)
+  }
+
+  /// Clamped to int8.
+  package static func int8(_ value: Int) -> Int8 { Int8(clamping: value) }
+}

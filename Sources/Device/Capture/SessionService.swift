@@ -1,0 +1,356 @@
+import Forwarding
+import Identification
+import Logging
+import Provenance
+import Screening
+import ServiceLifecycle
+import Storage
+import Thermography
+
+/// Runs the guided session: tags, button, camera, time and requests become events of `SessionMachine`, and what the
+/// machine answers becomes light, sound, captures, records and alerts.
+///
+///     reader, panel, camera, outbox, requests --DeviceEvents--> SessionService --> SessionMachine
+///     panel, camera, journal, store <----------- actions in their order -------------'
+///
+/// Events are handled one at a time, each to its end. A capture is stored beside that, so that a slow disk never keeps
+/// a tag or the button waiting; its outcome comes back as an event.
+actor SessionService: Service {
+  /// What happened to the one session that there can be.
+  enum Change: Sendable {
+    /// A session began, or goes on after its own patient's tag.
+    case opened
+    /// A capture is on disk.
+    case saved(captureID: RandomIdentifier, Assessment)
+    case closed(SessionSummary)
+  }
+
+  /// What a change of the configuration may change while the device runs. A session that is open goes on as it began.
+  struct Policy: Sendable {
+    var rules: SessionRules
+    var limits: GateLimits
+    var alerts: AlertTable
+    /// nil: every tag is a patient's, and known.
+    var roster: Roster?
+  }
+
+  /// Everything the session acts on.
+  struct Parts: Sendable {
+    var camera: Mailbox<CameraRequest>
+    var store: any CaptureStore
+    /// By the site's key.
+    var reference: @Sendable (TagUID) -> PatientReference
+    var journal: SessionJournal
+    var recorder: CaptureRecorder
+    /// Lights and sound; does nothing where there is no panel.
+    var show: @Sendable (PanelSignal) -> Void = { _ in }
+    /// Every live picture with its gates, for a terminal.
+    var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
+    var changed: @Sendable (Change) -> Void = { _ in }
+    /// The patient's own earlier captures, as far as they are still there.
+    var past: @Sendable (PatientReference) async -> [EarlierCapture] = { _ in [] }
+    /// An occlusion map, for the doctor, goes with each capture that has a verdict.
+    var drawsOcclusionMap = false
+    /// How often live pictures are wanted while a position is taken; the rest needs one a second.
+    var livePeriodMilliseconds = 1000
+  }
+
+  /// A picture between the camera and the store.
+  struct Capture: Sendable {
+    var captured: CapturedThermogram
+    var assessment: Assessment?
+    var assessed: Timestamp?
+  }
+
+  nonisolated let control: SessionControl
+  let parts: Parts
+  let events: DeviceEvents
+  let time: any TimeSource
+  let logger: Logger
+  var assessor: Assessor
+  var machine: SessionMachine
+  var limits: GateLimits
+  var alerts: AlertTable
+  var tags: TagDirectory
+  var generator: any RandomNumberGenerator & Sendable
+  /// The one capture that was averaged and is not yet stored.
+  var capture: Capture?
+  var storing: Task<CaptureStoring, Never>?
+  var comparison = SessionComparison()
+  var skinDrift = TemperatureDrift()
+  var lastRefusal: SessionRefusal?
+  private var idleSignalShown: PanelSignal?
+  private var alarm: Task<Void, Never>?
+  private var watching: Int?
+
+  init(
+    policy: Policy, parts: Parts, assessor: Assessor, events: DeviceEvents, time: any TimeSource,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger
+  ) {
+    machine = SessionMachine(rules: policy.rules)
+    limits = policy.limits
+    alerts = policy.alerts
+    tags = TagDirectory(reference: parts.reference, roster: policy.roster)
+    control = SessionControl(events: events, now: time.now())
+    self.parts = parts
+    self.assessor = assessor
+    self.events = events
+    self.time = time
+    self.generator = generator
+    self.logger = logger
+  }
+
+  nonisolated func run() async throws {
+    let events = self.events
+    await withTaskCancellationHandler {
+      await withGracefulShutdownHandler {
+        await self.begin()
+        for await event in events.stream { await self.handle(event) }
+        await self.end()
+      } onGracefulShutdown: {
+        events.finish()
+      }
+    } onCancel: {
+      events.finish()
+    }
+  }
+
+  private func begin() async {
+    if await parts.store.isFull() { await feed(.storageFull) }
+    await resume()
+    show(.ready)
+    await feed(.timePassed)
+  }
+
+  /// Takes up what a restart interrupted, or closes it as incomplete.
+  private func resume() async {
+    do {
+      guard let entry = try parts.journal.read() else { return }
+      let age = entry.ageSeconds(at: time.now())
+      logger.notice(
+        "a session was interrupted by a restart",
+        metadata: ["session": "\(entry.checkpoint.sessionID)", "age_s": "\(age.map { "\($0)" } ?? "unknown")"])
+      await feed(.interruptedSessionFound(entry.checkpoint, ageSeconds: age))
+    } catch {
+      logger.error("an interrupted session cannot be taken up", metadata: ["reason": "\(error)"])
+      clearJournal()
+    }
+  }
+
+  private func end() async {
+    // A capture that is on its way to the disk belongs to the session; its outcome is waited for before the end.
+    if let storing, case .saving(let captureID, _) = machine.phase {
+      await handle(.stored(captureID: captureID, await storing.value))
+    }
+    await feed(.stopping)
+    alarm?.cancel()
+    control.change { ($0.state, $0.sentence) = (.stopping, "") }
+  }
+
+  // MARK: - Events
+
+  private func handle(_ event: DeviceEvent) async {
+    switch event {
+    case .presented(let reading): await present(tags.tag(reading))
+    case .removed: await feed(.tagRemoved)
+    case .ambiguousTags: await feed(.tagsAmbiguous)
+    case .unreadableTag: await feed(.tagUnreadable)
+    case .pressed(let press): await feed(.button(press))
+    case .averaging(let captureID, let frames, let of):
+      guard case .averaging(captureID, _) = machine.phase else { return }
+      control.change { ($0.framesAveraged, $0.framesWanted) = (frames, of) }
+      logger.info("averaging", metadata: ["frames": "\(frames)/\(of)"])
+    case .thermogram(let captured):
+      // A thermogram under another id belongs to a capture that was given up.
+      guard case .averaging(captured.captureID, _) = machine.phase else { return }
+      capture = Capture(captured: captured)
+      await feed(.averaged(captureID: captured.captureID))
+    case .live(let picture): await observe(picture)
+    case .cameraLost(let reason):
+      logger.error("camera lost", metadata: ["reason": "\(reason)"])
+      await feed(.cameraLost)
+      await alert(.cameraLost, reason)
+    case .cameraReturned:
+      logger.notice("camera returned")
+      await feed(.cameraReturned)
+    case .camera(let event): await report(event)
+    case .readerLost(let reason):
+      logger.error("reader lost", metadata: ["reason": "\(reason)"])
+      control.change { $0.readerIsLost = true }
+      showIdle()
+      await alert(.readerLost, reason)
+    case .readerReturned:
+      logger.notice("reader returned")
+      control.change { $0.readerIsLost = false }
+      showIdle()
+    case .panelFailed(let error):
+      logger.warning("the front panel failed; going on without it", metadata: ["reason": "\(error)"])
+    case .outbox(let notice): await note(notice)
+    case .stored(let captureID, let outcome): await stored(captureID, outcome)
+    case .request(let request, let answer): answer(await fulfil(request))
+    case .policy(let policy): adopt(policy)
+    case .timePassed: await feed(.timePassed)
+    case .question(let answer): answer()
+    }
+  }
+
+  private func adopt(_ policy: Policy) {
+    machine.rules = policy.rules
+    limits = policy.limits
+    assessor.limits = policy.limits
+    // What was told stays told: a reload is no reason to repeat it.
+    alerts.rules = policy.alerts.rules
+    tags = TagDirectory(reference: parts.reference, roster: policy.roster)
+    logger.notice("the session's settings were changed; they hold from the next session on")
+  }
+
+  private func present(_ tag: KnownTag) async {
+    // Room may have come back since the last capture: delivery frees it without a word.
+    if !machine.isSessionOpen { await feed(await parts.store.isFull() ? .storageFull : .storageFree) }
+    await feed(.tagPresented(tag))
+    if tag.role == .patient, !tag.isEnrolled {
+      await alert(.unknownTag, "a tag that the roster does not name was presented")
+    }
+  }
+
+  private func sentence(for refusal: SessionRefusal) -> String {
+    SessionInstruction.refused(refusal).sentence(in: assessor.sentences)
+  }
+
+  private func fulfil(_ request: SessionControl.Request) async -> SessionReply {
+    lastRefusal = nil
+    switch request {
+    case .capture(let patient):
+      guard !machine.isSessionOpen else { return .refused(reason: sentence(for: .sessionUnderWay)) }
+      guard let tag = tags.patient(patient) else {
+        return .refused(reason: "\(patient) is not a patient's id; the roster has it for staff")
+      }
+      await present(tag)
+    case .answer(let yes): await feed(.answer(yes))
+    case .proceed: await feed(.button(.short))
+    case .skipRest: await feed(.skipRest)
+    case .cancel:
+      guard let session = machine.sessionID else { return .refused(reason: "no session is open") }
+      await feed(.button(.long))
+      return .accepted(sessionID: session)
+    }
+    if let lastRefusal { return .refused(reason: sentence(for: lastRefusal)) }
+    return machine.sessionID.map { .accepted(sessionID: $0) } ?? .refused(reason: "no session is open")
+  }
+
+  private func note(_ notice: OutboxNotice) async {
+    switch notice {
+    case .noSpace: await feed(.storageFull)
+    case .spaceRecovered: await feed(await parts.store.isFull() ? .storageFull : .storageFree)
+    case .filling(let percent):
+      await alert(
+        .outboxFilling(percent: percent),
+        "the outbox holds \(percent) % of its quota; at 95 % captures are refused")
+    case .refused, .recovered, .closeFailed: break
+    }
+  }
+
+  // MARK: - The machine
+
+  /// Gives the machine one event, and those that its actions lead to at once.
+  func feed(_ event: SessionEvent) async {
+    var pending = [event]
+    while !pending.isEmpty {
+      let next = pending.removeFirst()
+      let wasUnderWay = machine.isUnderWay
+      let actions = machine.handle(next, atNanoseconds: time.now().monotonicNanoseconds, using: &generator)
+      if !wasUnderWay, machine.isUnderWay { parts.changed(.opened) }
+      for action in actions { await perform(action, leadingTo: &pending) }
+    }
+    watch()
+    publishSnapshot()
+    showIdle()
+    rearm()
+  }
+
+  /// Keeps the idle light true when the camera, the reader or the storage comes or goes.
+  private func showIdle() {
+    guard machine.phase == .idle else {
+      idleSignalShown = nil
+      return
+    }
+    if let idleSignalShown, idleSignalShown != idleSignal { parts.show(idleSignal) }
+    idleSignalShown = idleSignal
+  }
+
+  /// Asks the camera for live pictures where the phase wants them.
+  private func watch() {
+    let wanted: Int? =
+      switch machine.phase {
+      case .acclimatising: min(1000, parts.livePeriodMilliseconds)
+      case .positioning, .averaging: parts.livePeriodMilliseconds
+      default: nil
+      }
+    if case .acclimatising = machine.phase {} else { skinDrift.forget() }
+    guard wanted != watching else { return }
+    // A full mailbox means that the camera is stuck, which its own alarm tells; the next event asks again.
+    if parts.camera.put(.watch(everyMilliseconds: wanted)) { watching = wanted }
+  }
+
+  /// Brings the snapshot up to date.
+  private func publishSnapshot() {
+    let (state, now) = (SessionSnapshot.State(machine.phase), time.now())
+    control.change { snapshot in
+      if snapshot.state != state || snapshot.sessionID != machine.sessionID { snapshot.since = now }
+      if state == .idle || state == .positioning { snapshot.gates = [] }
+      if state != .averaging { (snapshot.framesAveraged, snapshot.framesWanted) = (nil, nil) }
+      snapshot.state = state
+      snapshot.sessionID = machine.sessionID
+      snapshot.patientRef = machine.patient?.text
+      snapshot.view = machine.view
+      snapshot.attempt = machine.sessionID == nil ? nil : machine.attempt
+      snapshot.savedViews = machine.savedViews
+      snapshot.cameraIsLost = machine.isCameraLost
+      snapshot.storageIsFull = machine.isStorageFull
+    }
+  }
+
+  /// Sets the alarm for the machine's next deadline, in place of the one before.
+  private func rearm() {
+    alarm?.cancel()
+    alarm = nil
+    guard let deadline = machine.nextDeadlineNanoseconds else { return }
+    let now = time.now().monotonicNanoseconds
+    let wait = deadline > now ? deadline - now : 0
+    alarm = Task { [events] in
+      do {
+        try await Task.sleep(nanoseconds: wait)
+        events.send(.timePassed)
+      } catch {
+        // Cancelled: a newer alarm took its place.
+      }
+    }
+  }
+}
+
+extension SessionMachine {
+  /// A session is open and knows whose turn it is.
+  fileprivate var isUnderWay: Bool {
+    if case .awaitingPatient = phase { false } else { isSessionOpen }
+  }
+}
+
+extension SessionSnapshot.State {
+  init(_ phase: SessionPhase) {
+    self =
+      switch phase {
+      case .idle: .idle
+      case .maintenance: .maintenance
+      case .awaitingOperator: .awaitingOperator
+      case .confirming: .confirming
+      case .asking: .asking
+      case .acclimatising: .acclimatising
+      case .awaitingPatient: .awaitingPatient
+      case .positioning: .positioning
+      case .awaitingCamera: .awaitingCamera
+      case .averaging: .averaging
+      case .assessing: .assessing
+      case .saving: .saving
+      }
+  }
+}

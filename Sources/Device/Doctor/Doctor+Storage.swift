@@ -1,0 +1,130 @@
+import Configuration
+import Forwarding
+import LocalFiles
+import Screening
+import Storage
+
+// Keys, models, outbox, space.
+
+extension Doctor {
+  func keysFinding() -> DoctorFinding {
+    do {
+      _ = try device.secretBytes(settings.patients.siteKeyFile)
+      _ = try device.secretBytes(settings.outbox.keyFile)
+    } catch {
+      return .fail(
+        .keys, "\(error)",
+        remedy:
+          "put the file back with mode 0600: without the outbox key what waits is lost, without the site key the pseudonyms"
+      )
+    }
+    let sources = [settings.patients.siteKeyFile, settings.outbox.keyFile].map { $0.isFile ? "file" : "credential" }
+    return .pass(.keys, "site key (\(sources[0])) and outbox key (\(sources[1])) are whole and closed to others")
+  }
+
+  func modelFinding() -> DoctorFinding {
+    let names = [settings.screening.model, settings.quality.model].compactMap { $0 }
+    guard !names.isEmpty else {
+      return .warn(.model, "no model is configured: captures carry no verdict", remedy: "[screening] model = ...")
+    }
+    var seen: [String] = []
+    for name in names {
+      let path = settings.paths.modelsDirectory + "/" + name
+      do {
+        let model = try ModelFolder(path: path, digests: digests)
+        guard let result = try goldenRun(model.manifest, path: path) else {
+          seen.append("\(name): hash right, golden files are not installed")
+          continue
+        }
+        seen.append(
+          "\(name) \(model.manifest.version): \(result.samples) golden samples equal to the last bit (\(result.kernels))"
+        )
+      } catch {
+        return .fail(.model, "\(name): \(error)", remedy: "install the package or the model again")
+      }
+    }
+    return .pass(.model, seen.joined(separator: "; "))
+  }
+
+  /// nil when the model's golden files are not here.
+  private func goldenRun(_ manifest: ModelManifest, path: String) throws -> ModelVerification? {
+    do {
+      return try ModelVerification(manifest, digests: digests) { file, maximumBytes in
+        try BoundedFile.read("\(path)/\(file)", maximumBytes: maximumBytes)
+      }
+    } catch let error as FileError where error.isMissing {
+      return nil
+    }
+  }
+
+  func outboxFinding() -> DoctorFinding {
+    let path = settings.paths.stateDirectory + "/outbox.sqlite"
+    do throws(OutboxError) {
+      let keyBytes: [UInt8]
+      do { keyBytes = try device.secretBytes(settings.outbox.keyFile) } catch {
+        return .skip(.outbox, "without its key it cannot be read; see the part keys")
+      }
+      guard let key = SealingKey(bytes: keyBytes, digests: digests) else { return .skip(.outbox, "see the part keys") }
+      var older: [SealingKey] = []
+      if let secret = settings.outbox.olderKeyFile {
+        do { older = [SealingKey(bytes: try device.secretBytes(secret), digests: digests)].compactMap { $0 } } catch {
+          return .fail(
+            .outbox, "\(error)", remedy: "restore the file, or take outbox.older_key_file out of the configuration")
+        }
+      }
+      let tool = try OutboxTool(
+        OutboxConfiguration(
+          path: path, keys: KeyRing(current: key, older: older),
+          retentionSeconds: settings.outbox.retentionDays * 86_400), time: time)
+      var total = VerificationReport()
+      var next: Int64? = 0
+      while let from = next {
+        let part = try tool.verify(after: from, limit: 256)
+        total.checked += part.checked
+        total.unreadable += part.unreadable
+        total.locked += part.locked
+        next = part.next
+      }
+      let accounts = tool.accounts
+      let waiting = DeliveryClass.allCases.reduce(0) { $0 + accounts.backlog($1).rows }
+      let what = "\(total.checked) messages whole, \(waiting) waiting, \(accounts.total.bytes / 1000) kB"
+      if !total.unreadable.isEmpty {
+        return .fail(
+          .outbox, "\(total.unreadable.count) messages are damaged and set aside; \(what)",
+          remedy: "thermograph outbox list --state quarantined; examine the card")
+      }
+      if !total.locked.isEmpty {
+        return .warn(
+          .outbox, "\(total.locked.count) messages are sealed with another key; \(what)",
+          remedy: "restore the former key and name it in outbox.older_key_file")
+      }
+      if let reason = OutboxQuota(settings.outbox).captureRefusalReason(in: accounts) {
+        return .fail(
+          .outbox, "full, captures are refused: \(reason); \(what)",
+          remedy: "bring the line up, or carry it away: thermograph outbox export FOLDER")
+      }
+      return .pass(.outbox, what)
+    } catch .noDatabase {
+      return .pass(.outbox, "none yet; the service makes it at its first start")
+    } catch {
+      return .fail(.outbox, "\(error)", remedy: "the service repairs it at its next start; keep a copy of the card")
+    }
+  }
+
+  func spaceFinding() -> DoctorFinding {
+    let path = settings.paths.stateDirectory
+    do throws(FileError) {
+      let free = try Folder.freeBytes(at: path)
+      let floor = settings.outbox.freeSpaceFloorBytes
+      let what = "\(free / 1_000_000) MB free at \(path), the floor is \(floor / 1_000_000) MB"
+      if free < floor {
+        return .fail(
+          .space, "\(what): captures are refused", remedy: "free space, or lower outbox.free_space_floor_bytes")
+      }
+      return free < floor * 2
+        ? .warn(.space, what, remedy: "free space: below the floor captures are refused") : .pass(.space, what)
+    } catch {
+      return .fail(.space, "\(error)", remedy: "make the state directory: systemd-tmpfiles --create")
+    }
+  }
+}
