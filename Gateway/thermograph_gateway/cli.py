@@ -83,7 +83,10 @@ def parser() -> argparse.ArgumentParser:
         "--fhir-link", default="", help="base URL of the reader's page: bundles link to the image instead of holding it"
     )
     export.add_argument(
-        "--only", choices=EXPORT_KINDS, action="append", help="images, report or structured report; default: all"
+        "--only",
+        choices=EXPORT_KINDS,
+        action="append",
+        help="master and view, nearest neighbour, report or structured report; default: all",
     )
 
     reports = command(

@@ -15,6 +15,8 @@ from .source import read_bounded, write_durably
 
 TIMEOUT_SECONDS = (5, 60)
 ANSWER_BYTES_MAXIMUM = 4 << 20
+# 40 UIDs of up to 64 characters keep an address below 3 kB.
+UIDS_A_QUESTION = 40
 
 
 class Destination(Protocol):
@@ -56,17 +58,22 @@ class ArchiveDestination:
         self._session = requests.Session()
         self.name = f"archive {self._url}"
 
-    def _has(self, uid: str) -> bool:
-        answer = self._ask("GET", f"{self._url}/instances", params={"SOPInstanceUID": uid, "limit": "1"})
+    def _known(self, uids: list[str]) -> set[str]:
+        """Which of these the archive holds, by one question (a list of UIDs, PS3.18 8.3.4.1)."""
+        answer = self._ask("GET", f"{self._url}/instances", params={"SOPInstanceUID": ",".join(uids), "limit": str(len(uids))})
         if answer.status_code == 204:
-            return False
+            return set()
         if answer.status_code != 200:
             raise GatewayError(f"{self._url}: the archive answers a question with status {answer.status_code}")
         found = _json(answer, self._url)
-        return isinstance(found, list) and len(found) > 0
+        items = found if isinstance(found, list) else []
+        return {str(item.get("00080018", {}).get("Value", [""])[0]) for item in items if isinstance(item, dict)}
 
     def store(self, instances: list[Instance]) -> dict[str, str]:
-        states = {instance.uid: "AlreadyStored" for instance in instances if self._has(instance.uid)}
+        known: set[str] = set()
+        for start in range(0, len(instances), UIDS_A_QUESTION):
+            known |= self._known([instance.uid for instance in instances[start : start + UIDS_A_QUESTION]])
+        states = {instance.uid: "AlreadyStored" for instance in instances if instance.uid in known}
         new = [instance for instance in instances if instance.uid not in states]
         if new:
             boundary = uuid.uuid4().hex

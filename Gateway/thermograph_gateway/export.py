@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from . import fhir
@@ -15,7 +16,8 @@ from .ledger import now_text
 from .report import report
 from .structured import reference, rejection, structured_report
 
-KINDS = ("image", "report", "sr")
+KINDS = ("image", "nearest", "report", "sr")
+BATCH_CAPTURES = 8
 
 
 @dataclass
@@ -52,10 +54,10 @@ class Exporter:
             raise ImageRefused(entry.fault)
         master = catalogue.master(entry.record)
         found = [radiometric(identity, master)]
-        if "image" in self._kinds:
-            if entry.record.image("view") is not None:
-                image, data = catalogue.picture(entry.record, "view")
-                found.append(view(identity, read_colours(data, image.name)))
+        if "image" in self._kinds and entry.record.image("view") is not None:
+            image, data = catalogue.picture(entry.record, "view")
+            found.append(view(identity, read_colours(data, image.name)))
+        if "nearest" in self._kinds:
             found.append(nearest(identity, master))
         if "sr" in self._kinds:
             found.append(structured_report(identity, found[0]))
@@ -64,28 +66,51 @@ class Exporter:
             until = [past for past in history if past.record.utc_nanoseconds <= entry.record.utc_nanoseconds]
             pdf = report(catalogue, [entry], until)
             found.append(encapsulated_report(identity, pdf, "Thermography report"))
-        return found if "image" in self._kinds else found[1:] or found
+        return found if "image" in self._kinds else found[1:]
 
     def export(self, destination: Destination, progress: Callable[[int], None] | None = None) -> Outcome:
         """Everything that is not withdrawn; then rejection notes for what corrections made wrong."""
         outcome = Outcome()
         self._take_back(destination, outcome)
-        for entry in self._entries():
-            identity = self.identity(entry, destination.name)
-            try:
-                instances = self.instances(identity)
+        batch: list[tuple[Identity, list[Instance]]] = []
+        # While the archive takes one batch, the next is made: at most two are in memory.
+        with ThreadPoolExecutor(max_workers=1) as sender:
+            under_way: Future[None] | None = None
+            for entry in self._entries():
+                identity = self.identity(entry, destination.name)
+                try:
+                    instances = self.instances(identity)
+                except ImageRefused as refusal:
+                    outcome.problems.append(f"capture {entry.capture_id}: not exported: {refusal}")
+                    continue
                 self._refuse_other_bytes(destination.name, instances)
-                states = destination.store(instances)
-            except ImageRefused as refusal:
-                outcome.problems.append(f"capture {entry.capture_id}: not exported: {refusal}")
-                continue
-            self._note(destination.name, identity, instances, states)
-            for state in states.values():
-                outcome.count(state)
-            outcome.captures += 1
-            if progress is not None:
-                progress(outcome.captures)
+                batch.append((identity, instances))
+                if len(batch) == BATCH_CAPTURES:
+                    if under_way is not None:
+                        under_way.result()
+                    under_way = sender.submit(self._send, destination, batch, outcome, progress)
+                    batch = []
+            if under_way is not None:
+                under_way.result()
+            self._send(destination, batch, outcome, progress)
         return outcome
+
+    def _send(
+        self,
+        destination: Destination,
+        batch: list[tuple[Identity, list[Instance]]],
+        outcome: Outcome,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        if not batch:
+            return
+        states = destination.store([instance for _, instances in batch for instance in instances])
+        self._note(destination.name, batch, states)
+        for state in states.values():
+            outcome.count(state)
+        outcome.captures += len(batch)
+        if progress is not None:
+            progress(outcome.captures)
 
     def _refuse_other_bytes(self, destination: str, instances: list[Instance]) -> None:
         for instance in instances:
@@ -97,9 +122,9 @@ class Exporter:
                     f"{instance.kind} {instance.uid} was exported with other bytes: this is a fault of the gateway"
                 )
 
-    def _note(self, destination: str, identity: Identity, instances: list[Instance], states: dict[str, str]) -> None:
+    def _note(self, destination: str, batch: list[tuple[Identity, list[Instance]]], states: dict[str, str]) -> None:
         with self._catalogue.ledger.transaction() as connection:
-            for instance in instances:
+            for identity, instance in ((identity, instance) for identity, instances in batch for instance in instances):
                 connection.execute(
                     "INSERT OR IGNORE INTO exported VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
@@ -148,7 +173,7 @@ class Exporter:
             references = [reference(identity, class_uid, uid, kind) for class_uid, uid, kind in instances]
             note = rejection(identity, references, entry.withdrawn)
             states = destination.store([note])
-            self._note(destination.name, identity, [note], states)
+            self._note(destination.name, [(identity, [note])], states)
             outcome.count("Rejected")
 
     def export_fhir(self, destination: FhirDestination, content: bool, link: str) -> Outcome:
