@@ -6,7 +6,7 @@ extension Workspace {
   /// A receiver that ends by itself after `captures` whole captures.
   ///
   /// - Parameter authority: has issued `receiver`; nil for plain MQTT.
-  func startReceiver(port: Int, until captures: Int, authority: Authority? = nil) throws -> Program {
+  func startReceiver(port: UInt16, until captures: Int, authority: Authority? = nil) throws -> Program {
     let secured = authority.map {
       ["--ca", $0.certificate("ca"), "--certificate", $0.certificate("receiver"), "--key", $0.key("receiver")]
     }

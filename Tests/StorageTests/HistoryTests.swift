@@ -3,15 +3,16 @@ import Foundation
 import Provenance
 import Screening
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct HistoryTests {
-  private let scratch: ScratchDirectory
+  private let scratch: ScratchFolder
   private let clock = ManualClock()
   private let outbox: Outbox
 
   init() throws {
-    scratch = try ScratchDirectory()
+    scratch = try ScratchFolder(inMemory: true)
     outbox = try Outbox(
       OutboxConfiguration(
         path: scratch.file("outbox.sqlite"), keys: KeyRing(current: makeKey(4)), retentionSeconds: 86_400), time: clock)
