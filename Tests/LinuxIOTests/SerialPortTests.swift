@@ -1,9 +1,9 @@
 import DeviceSimulation
 import Foundation
 import LinuxIO
-import SystemCalls
 import TestSupport
 import Testing
+import Threads
 
 @Suite("Serial port")
 struct SerialPortTests {
