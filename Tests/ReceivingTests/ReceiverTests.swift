@@ -182,7 +182,9 @@ import Testing
     }
     #expect(try rejected { $0["device"] = "unit-2" } == "the record speaks of another site or device than its topic")
     #expect(try rejected { $0["sequence"] = 0 } == "sequence 0; expected 1 or more")
-    #expect(try rejected { $0["schema"] = "else" } == "schema 'else'; expected thermograph.capture.v1")
+    #expect(
+      try rejected { $0["schema"] = "else" }
+        == "schema 'else'; expected thermograph.capture.v1 or thermograph.capture.v2")
     for name in ["../../evil", "record.json", "receipt.json", ".hidden", "a/b", ""] {
       let reason = try rejected {
         $0["images"] = [["name": name, "bytes": 1, "sha256": String(repeating: "0", count: 64)]]

@@ -44,7 +44,7 @@ import Testing
             gates: [], verdict: verdict, images: [],
             durations: .init(acquisitionMilliseconds: 1, edgeMilliseconds: 1),
             versions: .init(firmware: "0", configurationSHA256: digest, modelSHA256: digest))
-          return [UInt8](try CanonicalJSON.encoder().encode(record))
+          return try CanonicalJSON.bytes(of: record)
         }))
   }
 
