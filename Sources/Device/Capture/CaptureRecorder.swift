@@ -18,7 +18,7 @@ struct CaptureRecorder: Sendable {
     var configurationSHA256: String
   }
 
-  let constants: Constants
+  var constants: Constants
   let digests: any MessageDigests
 
   /// - Parameters:
