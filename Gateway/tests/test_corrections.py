@@ -194,3 +194,16 @@ def test_fhir_takes_back_what_was_wrong(folder: Folder, opened: Open, tmp_path: 
     assert '"p-1"' not in lines[1]
     assert "entered-in-error" not in lines[1]
     assert exporter.export_fhir(FhirDestination(str(path)), True, "").states == {"sent": 1}
+
+
+def test_a_tags_new_pseudonym_keeps_its_history(folder: Folder, opened: Open) -> None:
+    folder.add(folder.record("old-name", 1))
+    folder.add(
+        folder.record("new-name", 2, schema="thermograph.capture.v2", patient_ref_version=2, former_patient_ref="old-name")
+    )
+    folder.add(folder.record("third", 3, schema="thermograph.capture.v2", former_patient_ref="<script>"))
+    catalogue = opened().catalogue
+    assert [e.record.patient_ref for e in catalogue.patient("clinic-a", "new-name")] == ["old-name", "new-name"]
+    assert catalogue.patient("clinic-a", "old-name") == []
+    catalogue.correct("a", "revert", "clinic-a", "1", "", "another person")
+    assert len(catalogue.patient("clinic-a", "old-name")) == 1

@@ -167,12 +167,13 @@ def test_words_that_are_never_said(folder: Folder, opened: Open) -> None:
 
 def test_a_probability_is_shown_with_its_population(folder: Folder, opened: Open) -> None:
     record = folder.record("patient-1", 1, schema="thermograph.capture.v2")
-    record["verdict"].update(probability=0.41, population="120 women of one clinic")
+    population = {"description": "120 women of one clinic", "prevalence": 0.05}
+    record["verdict"].update(probability=0.41, probability_population=population)
     capture = folder.add(record)
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
-    assert "0.41 in this population: 120 women of one clinic" in client.get(f"/capture/{capture}").text
+    assert "0.41 in this population: 120 women of one clinic (prevalence 5.0%)" in client.get(f"/capture/{capture}").text
 
 
 def test_comparison_reads_one_place_in_all_pictures_without_scripts(folder: Folder, opened: Open) -> None:

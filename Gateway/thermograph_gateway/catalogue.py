@@ -70,6 +70,7 @@ class Catalogue:
                 return taken
             with self.ledger.transaction() as connection:
                 standing = Standing(self._corrections(connection).values())
+                renamed = []
                 for stored in batch:
                     try:
                         record = parse_record(stored.record)
@@ -82,9 +83,25 @@ class Catalogue:
                         )
                         continue
                     self._add(connection, stored.number, stored.received_at, record, stored.record, standing)
+                    if record.former_ref is not None:
+                        renamed.append(record)
+            for record in renamed:
+                self._follow_new_pseudonym(record)
             taken += len(batch)
             if progress is not None:
                 progress(taken)
+
+    def _follow_new_pseudonym(self, record: Record) -> None:
+        """A tag got a new pseudonym: what came under the old one belongs to the same patient. Can be undone like any merge."""
+        former = record.former_ref or ""
+        log = self._corrections(self.ledger.connection)
+        standing = Standing(log.values())
+        if standing.merged(record.site, former) == standing.merged(record.site, record.patient_ref):
+            return
+        origin = f"record {record.capture_id}"
+        if self.ledger.connection.execute("SELECT 1 FROM correction WHERE origin = ?", (origin,)).fetchone() is None:
+            reason = "the record names the tag's former pseudonym"
+            self.correct(f"device {record.device}", "merge", record.site, former, record.patient_ref, reason, origin)
 
     def _add(
         self, connection: sqlite3.Connection, number: int, received_at: str, record: Record, raw: bytes, standing: Standing

@@ -89,6 +89,9 @@ def warnings(entries: Sequence[Entry]) -> list[str]:
         failed = entry.record.failed_gates
         if failed:
             found.append(f"gates failed at {when}: " + ", ".join(gate.code[:64] for gate in failed))
+        state = entry.record.sentinel_state
+        if state not in (None, "normal"):
+            found.append(f"the device doubted itself at {when}: {state}")
         if entry.fault:
             found.append(f"the record of {when} is not as the receiver confirmed it: {entry.fault}")
     return found

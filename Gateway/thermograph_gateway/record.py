@@ -133,8 +133,39 @@ class Record:
     @property
     def population(self) -> str | None:
         """For whom the calibrated probability holds; None when the record does not say."""
-        value = self.verdict.get("population")
-        return value if isinstance(value, str) and value else None
+        holder = section(self.verdict, "probability_population")
+        words, prevalence = holder.get("description"), number(holder.get("prevalence"))
+        if not isinstance(words, str) or not words or prevalence is None:
+            return None
+        return f"{words} (prevalence {prevalence:.1%})"
+
+    @property
+    def former_ref(self) -> str | None:
+        """What the same tag was called under the pseudonyms' version before; told once."""
+        value = self.json.get("former_patient_ref")
+        return value if isinstance(value, str) and _REFERENCE.fullmatch(value) else None
+
+    @property
+    def change_words(self) -> str | None:
+        """What the device says of change against the patient's own earlier sessions; None when it says nothing."""
+        holder = section(self.json, "change")
+        if not holder:
+            return None
+        words = str(holder.get("state", ""))[:32].replace("-", " ")
+        least = number(holder.get("minimum_detectable_celsius"))
+        sessions = number(holder.get("sessions"))
+        return (
+            f"Change against earlier sessions, by the device: {words}"
+            + ("" if sessions is None else f"; {sessions:.0f} sessions")
+            + ("" if least is None else f"; from {least:.1f} degC on it can be told")
+            + ". No diagnosis."
+        )
+
+    @property
+    def sentinel_state(self) -> str | None:
+        """What the device thought of itself; None when it says nothing."""
+        value = section(self.json, "sentinel").get("state")
+        return value[:32] if isinstance(value, str) else None
 
     def image(self, kind: str) -> Image | None:
         return next((image for image in self.images if image.kind == kind), None)

@@ -31,6 +31,8 @@ def verdict_words(record: Record) -> list[str]:
         found.append("A calibrated probability is not shown: the record does not say for which population it holds.")
     reasons = verdict.get("reasons")
     found += [f"Reason: {str(reason)[:300]}" for reason in (reasons if isinstance(reasons, list) else [])[:8]]
+    if record.change_words is not None:
+        found.append(record.change_words)
     if verdict.get("demonstration") is True:
         found.append("The model is a demonstration: its result means nothing for a patient.")
     found.append(f"{INTENDED_USE[0].upper()}{INTENDED_USE[1:]}.")
