@@ -36,7 +36,8 @@ SHIFT = 0.10  # px, what is left of the misalignment
 SHARP = 0.12  # share of the sharp structures that resampling changes
 PRIOR = 8.0  # degrees of freedom of the model beside the baselines' own
 OWN = 3.0  # degrees of freedom that a baseline beyond the first adds
-FALSE = 0.05
+SCALE = 1.25  # from the median of the ratio to about its mean
+FALSE = 0.05  # of false change a session, at most
 # Thresholds by the number of baselines, set on the calibration split by change/simulate.py.
 LIMITS_FILE = pathlib.Path(__file__).parent / "limits.json"
 ROW, COLUMN = np.mgrid[0:ROWS, 0:COLUMNS].astype(np.float64)
@@ -201,9 +202,8 @@ class Filter:
         self.spot = convolve(self.v, self.a * s) / self.na - convolve(self.v, self.b * s) / self.nb
         self.noise = (convolve(self.v, self.a ** 2) / self.na ** 2 - 2 * convolve(self.v, self.a * self.b) / (self.na * self.nb)
                       + convolve(self.v, self.b ** 2) / self.nb ** 2)
-        full = 1 - 0.0
         nominal = SPOT ** 2 / (SPOT ** 2 + NARROW ** 2) - SPOT ** 2 / (SPOT ** 2 + WIDE ** 2)
-        self.assessed = valid & (self.spot > 0.6 * nominal * full) & (self.na > 0.55 * self.a.sum() ** 2)
+        self.assessed = valid & (self.spot > 0.6 * nominal) & (self.na > 0.55 * self.a.sum() ** 2)
 
     def __call__(self, x):
         masked = np.where(self.v > 0, x, 0)
@@ -269,9 +269,9 @@ def compare(celsius, baselines, white=WHITE, threshold=None):
     if inside.sum() < 24:
         return Change(n, placed, np.full((ROWS, COLUMNS), np.nan), np.full((ROWS, COLUMNS), np.nan), inside, difference,
                       0.0, -1, -1, float("inf"), float("inf"))
-    scale = float(np.clip(median((own / model)[inside]) * 1.25, 0.6, 6.0))
+    scale = float(np.clip(median(own[inside] / model[inside]) * SCALE, 0.6, 6.0))
     freedom = OWN * (n - 1)
-    variance = (PRIOR * scale * model + freedom * own) / (PRIOR + freedom) * (1 + 1 / n)
+    variance = np.maximum((PRIOR * scale * model + freedom * own) / (PRIOR + freedom) * (1 + 1 / n), 1e-12)
     spread = np.sqrt(variance) / np.maximum(f.spot, 1e-6)
     height = answer / np.maximum(f.spot, 1e-6)
     score = np.where(inside, np.abs(height) / spread, -1)
