@@ -98,8 +98,9 @@ model: ## one model from nothing: NAME=screening-fold
 models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts
 	$(MAKE) -C Models/training statistics
 
-models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards against figures
+models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards and report against figures
 	python3 Models/training/cards.py --check
+	python3 Models/training/report.py --check
 	.build/release/thermograph model verify --directory Models
 
 deb: build ## the Debian package, in out/

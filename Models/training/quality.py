@@ -19,7 +19,7 @@ from quantisation import real
 from thermograms.generator import VIEWS
 from thermograms.scenes import LABELS
 
-NAME, VERSION, EPOCHS, BATCH = "quality", "2.0.0", 12, 64
+NAME, VERSION, EPOCHS, BATCH = "quality", "2.0.0", 11, 64
 CHAIN = [{"step": "suppress-outliers", "limit": 1000}, {"step": "mask-body"}, {"step": "subtract-mean", "region": "body"},
          {"step": "fill-background", "value": -500}, {"step": "quantise", "divisor": 5, "zero_point": 0}]
 TURN = np.array([0, 2, 1, 4, 3])  # what a view is in the mirror
@@ -44,7 +44,7 @@ def fit():
     chosen = prepared("choose")
     model = architectures.quality(len(LABELS), len(VIEWS))
     steps = len(q) // BATCH
-    optimiser = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1.5e-3, EPOCHS * steps, alpha=0.02))
+    optimiser = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1.5e-3, 12 * steps, alpha=0.02))
 
     @tf.function
     def step(x, y, v):

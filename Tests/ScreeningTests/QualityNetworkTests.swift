@@ -22,7 +22,7 @@ import Testing
     #expect(judgements.count { $0.isAccepted } >= frames.count * 95 / 100)
     #expect(judgements.count { $0.view == "frontal" } >= frames.count * 85 / 100)
     for judgement in judgements {
-      #expect(judgement.scores.count == 9)
+      #expect(judgement.scores.count == 12)
       #expect(abs(judgement.scores.reduce(0) { $0 + $1.probability } - 1) < 0.03)
     }
   }
