@@ -26,7 +26,7 @@ func module(
 
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests",
     // Tests find their fixtures beside their source files; they are no resources of a bundle.
     exclude: ["Fixtures", "oracle"].filter {
       FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/\($0)")
@@ -78,28 +78,31 @@ let core: [Target] = [
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
+  module("Trust", in: .core, uses: ["Provenance"]),
 ]
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
-  module("SystemCalls", in: .adapters, uses: ["CLinux"]),
   module("LocalFiles", in: .adapters),
+  module("Threads", in: .adapters, uses: ["LocalFiles", "CLinux"]),
   module(
     "LinuxIO", in: .adapters,
     uses: [
-      "Provenance", "Thermography", "Identification", "SystemCalls", "LocalFiles", "CI2C", "CGPIO", "CLinux",
+      "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
     ]),
   module(
-    "Storage", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CSQLite", "COpenSSL"]),
+    "Storage", in: .adapters,
+    uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
-    "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CMosquitto"]),
-  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
+    "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles"]),
+  module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
-    uses: ["Provenance", "Thermography", "Identification", "CLinux"]),
+    uses: ["Provenance", "Thermography", "Identification", "LocalFiles", "CLinux"]),
 ]
 
 let device: [Target] = [
@@ -120,25 +123,31 @@ let device: [Target] = [
 
 let testTargets: [Target] = [
   .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+  // What tests of several modules need: a clock they move, a folder of their own, a broker, ports.
+  .target(name: "TestSupport", dependencies: ["Provenance"], path: "Tests/Support", swiftSettings: strict),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
   tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "Provenance", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
-  tests(of: "SystemCalls", uses: ["SystemCalls"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
+  tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
   tests(
     of: "LinuxIO",
-    uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "SystemCalls", "DeviceSimulation"]),
+    uses: [
+      "LinuxIO", "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "DeviceSimulation",
+    ]),
   // Stores captures until a test kills it.
   .executableTarget(
     name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
     swiftSettings: strict),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
+  tests(
+    of: "Storage",
+    uses: ["Storage", "LocalFiles", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
@@ -152,13 +161,15 @@ let testTargets: [Target] = [
       "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging, unixSignals,
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
+  tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
+  tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "CSQLite"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
     uses: [
-      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", "SystemCalls", logging,
+      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
     ]
       + core.map { .byName(name: $0.name) }),
   tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation", "OutboxWriter"]),

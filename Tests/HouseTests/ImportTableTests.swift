@@ -5,31 +5,40 @@ import Testing
 /// hold only because this table does.
 private let importTable: [String: Set<String>] = [
   // Core: pure logic. No Glibc, no C but the kernels; of the standard library's companions only FoundationEssentials.
-  "Provenance": [],
+  "Provenance": ["FoundationEssentials"],
   "Thermography": ["Provenance"],
   "Identification": ["Provenance"],
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
+  "Trust": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
-  "SystemCalls": ["CLinux", "Glibc", "Synchronization"],
   "LocalFiles": ["Glibc"],
+  "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
   "LinuxIO": [
-    "Provenance", "Thermography", "Identification", "SystemCalls", "LocalFiles", "CI2C", "CGPIO", "CLinux",
+    "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
-  "Storage": ["Provenance", "Forwarding", "SystemCalls", "CSQLite", "COpenSSL", "Glibc", "Synchronization"],
+  "Storage": [
+    "Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL", "FoundationEssentials",
+    "Glibc",
+    "Synchronization",
+  ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
-  "CloudLink": ["Provenance", "Forwarding", "SystemCalls", "CMosquitto", "Glibc", "Synchronization"],
-  "Receiving": ["Provenance", "Forwarding", "FoundationEssentials", "Glibc"],
+  "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
+  "Receiving": ["Provenance", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
-  "DeviceSimulation": ["Provenance", "Thermography", "Identification", "CLinux", "Glibc", "Synchronization"],
+  "DeviceSimulation": [
+    "Provenance", "Thermography", "Identification", "LocalFiles", "CLinux", "Glibc", "Synchronization",
+  ],
 ]
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Inference", "Screening", "Forwarding", "Configuration",
+  "Trust",
 ]
 
 /// What the composition and the executable may name beyond every module of the house.

@@ -3,6 +3,7 @@ import Foundation
 import Provenance
 import Receiving
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct ReceiverTests {
@@ -181,7 +182,9 @@ import Testing
     }
     #expect(try rejected { $0["device"] = "unit-2" } == "the record speaks of another site or device than its topic")
     #expect(try rejected { $0["sequence"] = 0 } == "sequence 0; expected 1 or more")
-    #expect(try rejected { $0["schema"] = "else" } == "schema 'else'; expected thermograph.capture.v1")
+    #expect(
+      try rejected { $0["schema"] = "else" }
+        == "schema 'else'; expected thermograph.capture.v1 or thermograph.capture.v2")
     for name in ["../../evil", "record.json", "receipt.json", ".hidden", "a/b", ""] {
       let reason = try rejected {
         $0["images"] = [["name": name, "bytes": 1, "sha256": String(repeating: "0", count: 64)]]
@@ -239,13 +242,13 @@ import Testing
     let bench = try ReceiverBench()
     let capture = bench.capture(1, images: ["master.png": 900])
     _ = try bench.receiver.take(capture.recordMessage())
-    // A folder where the temporary file should be stands for a disk that refuses.
-    let blocked = bench.folder(capture) + "/.master.png.archive.tmp"
-    try FileManager.default.createDirectory(atPath: blocked, withIntermediateDirectories: false)
+    // A folder in the file's place stands for a disk that refuses.
+    let blocked = bench.folder(capture) + "/master.png"
+    try FileManager.default.createDirectory(atPath: blocked + "/in-the-way", withIntermediateDirectories: true)
     let error = #expect(throws: ReceiverError.self) {
       try bench.receiver.take(capture.imageMessage("master.png"))
     }
-    #expect(error?.description == "\(blocked): cannot create: Is a directory")
+    #expect(error?.description == "\(blocked): is not a regular file; expected one")
     try FileManager.default.removeItem(atPath: blocked)
     #expect(try bench.receiver.take(capture.imageMessage("master.png")).completed != nil)
   }
@@ -254,7 +257,7 @@ import Testing
     let bench = try ReceiverBench()
     for name in ["", "a/b", "a b", String(repeating: "x", count: 65)] {
       #expect(throws: ReceiverError.self) {
-        try Receiver(folder: bench.root.path, name: name, digests: OpenSSLDigests(), time: FrozenClock())
+        try Receiver(folder: bench.root.path, name: name, digests: OpenSSLDigests(), time: ManualClock())
       }
     }
   }
@@ -262,25 +265,23 @@ import Testing
 
 /// A receiver with a folder of its own.
 final class ReceiverBench {
-  let root: URL
+  private let scratch: ScratchFolder
+  var root: URL { scratch.url }
   let receiver: Receiver
   let topics: TopicSchema
   private let outboxID: RandomIdentifier
   private var generator = SystemRandomNumberGenerator()
 
   init() throws {
-    root = FileManager.default.temporaryDirectory.appending(path: "receiver-\(UUID().uuidString)")
+    scratch = try ScratchFolder()
     topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
     outboxID = RandomIdentifier(using: &generator)
-    receiver = try Receiver(folder: root.path, name: "archive", digests: OpenSSLDigests(), time: FrozenClock())
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: root)
+    receiver = try Receiver(
+      folder: scratch.path, name: "archive", digests: OpenSSLDigests(), time: ManualClock())
   }
 
   func anotherReceiver() throws -> Receiver {
-    try Receiver(folder: root.path, name: "archive", digests: OpenSSLDigests(), time: FrozenClock())
+    try Receiver(folder: root.path, name: "archive", digests: OpenSSLDigests(), time: ManualClock())
   }
 
   func capture(_ sequence: Int64, images: [String: Int]) -> TestCapture {
@@ -359,12 +360,5 @@ struct TestCapture {
       message.payload = Array(whole.payload[index * size..<min(whole.payload.count, (index + 1) * size)])
       return message
     }
-  }
-}
-
-struct FrozenClock: TimeSource {
-  func now() -> Timestamp {
-    Timestamp(
-      utcNanoseconds: 1_772_355_600_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: true)
   }
 }

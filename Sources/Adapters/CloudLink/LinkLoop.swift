@@ -1,8 +1,8 @@
 import CMosquitto
 import Forwarding
 import Glibc
+import LocalFiles
 import Provenance
-import SystemCalls
 
 /// The poll loop of a client, confined to the client's thread.
 ///
@@ -33,20 +33,15 @@ final class LinkLoop {
   private let resolver: NameResolver
   private let time: any TimeSource
   private let deliver: @Sendable (LinkEvent) -> Void
-  private let notify: @Sendable (LinkNotice) -> Void
   private var state = State.idle
   private var isStopping = false
   private var nextTick: Int64 = 0
 
-  init(
-    commands: CommandQueue, time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void,
-    notices: @escaping @Sendable (LinkNotice) -> Void
-  ) {
+  init(commands: CommandQueue, time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void) {
     self.commands = commands
     self.time = time
     resolver = NameResolver(wake: commands.wake)
     deliver = events
-    notify = notices
   }
 
   /// Runs until a stop was asked for and everything is closed.
@@ -100,7 +95,7 @@ final class LinkLoop {
     }
     let timeout = Int32(clamping: max(0, until - now))
     let count = poll(&descriptors, nfds_t(descriptors.count), timeout)
-    // A failing poll (EINTR, no memory) is like one that found nothing: the deadlines still hold.
+    // A failing poll (a signal, no memory) is like one that found nothing: the deadlines still hold.
     if count > 0, descriptors[0].revents != 0 { commands.wake.reset() }
     let found = count > 0 && descriptors.count > 1 ? descriptors[1].revents : 0
     proceed(found: found, now: monotonicMilliseconds())
@@ -197,7 +192,8 @@ final class LinkLoop {
     _ attempt: Attempt, _ session: BrokerConnection, found: Int16, addressDeadline: Int64, now: Int64
   ) {
     let failure = found == 0 ? session.tick(now: now) : session.advance(found: found, now: now)
-    session.takeNotices().forEach(notify)
+    // Of an attempt that opens and fails at once only the failure is told.
+    if !session.isOpen { session.takeEvents().forEach(deliver) }
     if let failure {
       // Another address may be better when this one did not even answer.
       if session.stage == .connecting, !attempt.addresses.isEmpty { return tryNextAddress(attempt, now: now) }
@@ -229,7 +225,6 @@ final class LinkLoop {
   private func settle(_ session: BrokerConnection, _ failure: LinkFailure?) {
     if failure != nil { state = .idle }
     session.takeEvents().forEach(deliver)
-    session.takeNotices().forEach(notify)
     if let failure { deliver(.disconnected(failure)) }
   }
 
@@ -297,9 +292,14 @@ private final class LingeringSocket {
     return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
       // Bounded: a peer that never stops sending is cut off by the deadline between two polls.
       for _ in 0..<64 {
-        let count = recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
-        if count == 0 { return true }
-        if count < 0 { return errno != EAGAIN && errno != EINTR }
+        do throws(SystemCallError) {
+          let count = try systemCall("recv", on: "broker") {
+            recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
+          }
+          if count == 0 { return true }
+        } catch {
+          return error.errorNumber != EAGAIN
+        }
       }
       return false
     }
