@@ -114,9 +114,17 @@ def quality(m):
     return lines
 
 
+def former(m):
+    """The figures of a screening model of the first training, on `thermograms-synthetic-1`."""
+    f, i = m["figures"], m["intervals"]
+    return ["The first, short training; not repeated on the newer bodies, and not to be compared with models that were.", "", "| figure | value |", "|---|---|",
+            f"| AUC | {f['AUC']:.3f} ({i['AUC'][0]:.3f}-{i['AUC'][1]:.3f}) |", f"| healthy flagged | {percent(f['healthy_flagged'])} |",
+            f"| Brier, ECE, MCE | {f['Brier']:.3f}, {f['ECE']:.3f}, {f['MCE']:.3f} |", f"| outcome changes from float to int8 | {percent(m['int8_float_flips'])} |"]
+
+
 def figures(m):
     if m["kind"] == "screening":
-        return spots(m)
+        return spots(m) if m.get("task") == "spots" else former(m)
     if m["kind"] == "classes":
         return head("Classes", m["classes"], m["int8_float_flips"], m["robustness"]["classes"])
     if m["kind"] == "quality":
@@ -142,7 +150,7 @@ def learning(m):
 
 def reporting(name, m, manifest):
     """The items of TRIPOD+AI that a synthetic model can fill."""
-    if m["kind"] not in ("screening", "quality"):
+    if m.get("task") != "spots" and m["kind"] != "quality":
         return []
     return ["", "## Reporting (TRIPOD+AI)", "| item | |", "|---|---|",
             f"| title, intended use | {manifest['intended_use']} |",
@@ -166,7 +174,7 @@ def card(name):
         "weights per channel. Training data: "
         f"`{manifest['training_data']['id']}` (synthetic), {next(iter(m['training'].values()))} samples, "
         f"{m['training']['epochs']} epochs, made in {m['training']['all_seconds']} s beside other work. Licence: {manifest['licence']}.", "",
-        "## Measured", *([SPLITS, ""] if m["kind"] in ("screening", "quality") else []), *figures(m), *learning(m), *reporting(name, m, manifest), "",
+        "## Measured", *([SPLITS, ""] if m.get("task") == "spots" or m["kind"] == "quality" else []), *figures(m), *learning(m), *reporting(name, m, manifest), "",
         "Every number here is printed by the scripts in `Models/training` and kept in `metrics.json`. None of them says anything about patients."]
     return "\n".join(lines) + "\n"
 
