@@ -51,7 +51,7 @@ import Testing
       logger: logger, firmware: "1.2.3", intervalSeconds: 300, prometheusFile: folder + "/thermograph.prom",
       certificatePath: certificate, clockFloor: ClockFloor(path: folder + "/trusted-time", logger: logger))
     let running = Task { try await service.run() }
-    let deadline = ContinuousClock.now + .seconds(30)
+    let deadline = ContinuousClock.now + .seconds(180)
     while true {
       let accounts = try await outbox.accounts()
       if accounts.total(.alert).rows > 0, accounts.total(.health).rows > 0 { break }
