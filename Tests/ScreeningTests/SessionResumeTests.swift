@@ -34,6 +34,18 @@ struct SessionResumeTests {
     #expect(run.summaries.first?.savedViews == [.frontal, .leftLateral])
   }
 
+  /// The device was updated while the power was gone: the tag has another reference now, and is the same person's.
+  @Test func aSessionOfTheFormerReferenceGoesOnUnderThePresentOne() throws {
+    let checkpoint = try #require(cut())
+    var renamed = KnownTag(reference: SessionRun.bea.reference)
+    (renamed.version, renamed.former) = (.current, SessionRun.ann.reference)
+    var run = SessionRun { $0.acclimatisationSeconds = 60 }
+    play([(0, .found(checkpoint, age: 30), ["show own-tag"]), (10, .tag(renamed), ["show rest 60"])], in: &run)
+    #expect(run.machine.patient == SessionRun.bea.reference)
+    #expect(run.machine.formerPatient == SessionRun.ann.reference)
+    #expect(run.machine.sessionID == checkpoint.sessionID)
+  }
+
   @Test func anybodyElsesTagClosesIt() throws {
     let checkpoint = try #require(cut())
     var run = SessionRun()

@@ -63,6 +63,8 @@ package struct CaptureAttribution: Sendable, Hashable {
   package var captureID: RandomIdentifier
   package var sessionID: RandomIdentifier
   package var patient: PatientReference
+  package var patientVersion: PatientReference.Version?
+  package var formerPatient: PatientReference?
   package var signedBy: PatientReference?
   package var view: CaptureView
   /// From 1, within the session and view.

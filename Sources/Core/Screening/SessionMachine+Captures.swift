@@ -139,7 +139,8 @@ extension SessionMachine {
     step.actions.append(
       .save(
         CaptureAttribution(
-          captureID: captureID, sessionID: session.id, patient: session.patient, signedBy: session.signedBy,
+          captureID: captureID, sessionID: session.id, patient: session.patient, patientVersion: session.patientVersion,
+          formerPatient: session.formerPatient, signedBy: session.signedBy,
           view: view, attempt: session.attempt, answers: session.answers, consent: session.consent)))
   }
 

@@ -18,7 +18,8 @@ extension SessionMachine {
   ) {
     if case .maintenance = phase { return step.refuse(.maintenance) }
     guard let session else { return open(tag, &step, using: &generator) }
-    guard session.patient == tag.reference else { return anotherPatient(&step) }
+    guard tag.isBearer(of: session.patient) else { return anotherPatient(&step) }
+    if session.patient != tag.reference { self.session?.rename(to: tag) }
     if case .awaitingPatient = phase {
       if lacksConsent(tag) {
         step.refuse(.noConsent)
@@ -41,6 +42,7 @@ extension SessionMachine {
     if !tag.isEnrolled, rules.unknownTags == .refuse { return step.refuse(.unknownTag) }
     if lacksConsent(tag) { return step.refuse(.noConsent) }
     var opened = OpenSession(id: RandomIdentifier(using: &generator), patient: tag.reference, rules: rules)
+    opened.rename(to: tag)
     opened.consent = tag.consent
     if let waiting = waitingOperator, waiting.untilNanoseconds >= step.now { opened.signedBy = waiting.reference }
     waitingOperator = nil

@@ -20,7 +20,8 @@ extension SessionService {
       }
     case .startAveraging(let captureID, let view, let attempt):
       capture = nil
-      comparison.begin(view, sessionID: machine.sessionID, patient: machine.patient, past: parts.past)
+      comparison.begin(
+        view, sessionID: machine.sessionID, patient: machine.patient, former: machine.formerPatient, past: parts.past)
       if !parts.camera.put(.capture(captureID, frames: parts.recorder.constants.framesAveraged)) {
         logger.error("the camera does not take a capture; it is stuck")
       }
@@ -114,6 +115,8 @@ extension SessionService {
     let conditions = AcquisitionConditions(captured, restMissingSeconds: restMissingSeconds)
     let assessment = assessor.assess(captured.thermogram, conditions: conditions, context: await comparison.context())
     comparison.add(assessment.verdict)
+    // Once: in the first record under the new reference, of the first session after the change.
+    capture?.namesFormerReference = machine.savedViews.isEmpty ? await comparison.formerReferenceIsNews() : false
     capture?.assessment = assessment
     capture?.assessed = time.now()
     control.change { $0.gates = assessment.gates }
@@ -146,9 +149,11 @@ extension SessionService {
       events.send(.stored(captureID: captureID, .failed(isFull: false, reason: "the picture is gone")))
       return
     }
+    var attribution = attribution
+    if !capture.namesFormerReference { attribution.formerPatient = nil }
     let (recorder, store, events) = (parts.recorder, parts.store, self.events)
     let occlusion = parts.drawsOcclusionMap ? occlusionMap(of: capture, assessment.verdict) : nil
-    storing = Task {
+    storing = Task { [attribution] in
       let outcome: CaptureStoring
       do {
         outcome = await store.store(

@@ -111,7 +111,7 @@ extension DeviceRuntime {
   ) -> SessionService {
     var parts = SessionService.Parts(
       camera: common.cameraRequests, store: store,
-      reference: { PatientReference(tag: $0, siteKey: siteKey, digests: common.digests) },
+      fingerprints: Fingerprinter(siteKey: siteKey, digests: common.digests).fingerprints,
       journal: SessionJournal(path: nil),
       recorder: CaptureRecorder(
         constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests),
@@ -123,19 +123,22 @@ extension DeviceRuntime {
   }
 
   /// Looks up a patient's earlier captures. Without them a capture is assessed all the same.
-  private func past(in outbox: Outbox?) -> @Sendable (PatientReference) async -> [EarlierCapture] {
-    guard let outbox else { return { _ in [] } }
+  private func past(in outbox: Outbox?) -> @Sendable (PatientReference, PatientReference?) async -> PatientPast {
+    guard let outbox else { return { _, _ in PatientPast() } }
     let logger = logger
-    return { patient in
+    return { patient, former in
       do throws(OutboxError) {
-        let history = try await outbox.history(ofPatient: patient.text)
+        let history = try await outbox.history(ofPatient: [patient.text] + (former.map { [$0.text] } ?? []))
         if history.unreadable > 0 {
           logger.warning("history: records cannot be read", metadata: ["records": "\(history.unreadable)"])
         }
-        return history.records.compactMap { EarlierCapture($0) }
+        return PatientPast(
+          captures: history.records.compactMap { EarlierCapture($0) },
+          isUnderFormerReferenceOnly: !history.records.isEmpty
+            && !history.records.contains { $0.patientRef == patient.text })
       } catch {
         logger.error("the patient's earlier captures could not be looked up", metadata: ["reason": "\(error)"])
-        return []
+        return PatientPast()
       }
     }
   }

@@ -24,6 +24,10 @@ int tg_sha256(const uint8_t *message, size_t count, uint8_t digest[TG_SHA256_BYT
 int tg_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t count,
                    uint8_t digest[TG_SHA256_BYTES]);
 
+/// scrypt (RFC 7914) with N = 2^`cost_log2`, r = 8, p = 1: memory of 1024 * N bytes, at most 64 MiB.
+int tg_scrypt(const uint8_t *password, size_t password_count, const uint8_t *salt, size_t salt_count, int cost_log2,
+              uint8_t *key, size_t key_count);
+
 /// A reusable cipher context; NULL when the library has no memory. One thread at a time.
 typedef struct tg_gcm tg_gcm;
 tg_gcm *tg_gcm_new(void);
