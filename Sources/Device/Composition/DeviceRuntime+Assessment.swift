@@ -12,7 +12,7 @@ extension DeviceRuntime {
     network: ScreeningNetwork?, limits: GateLimits, digests: OpenSSLDigests
   ) throws -> Assessor {
     let (book, warnings) = SentenceFolder(path: settings.paths.languagesDirectory)
-      .book(language: settings.session.language)
+      .book(language: settings.language)
     for warning in warnings { logger.warning("language", metadata: ["reason": "\(warning)"]) }
     let quality = try settings.quality.model.map { name in
       try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests).qualityNetwork()

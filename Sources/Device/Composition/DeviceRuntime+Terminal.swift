@@ -75,7 +75,8 @@ extension DeviceRuntime {
       // Nobody is there who could rest, or do better the second time.
       policy.rules.acclimatisationSeconds = 0
       policy.rules.retakesPerView = 0
-      policy.rules.start = .afterSeconds(0)
+      policy.rules.viewStart = .timer
+      policy.rules.positionSeconds = 0
     }
     var generator = SystemRandomNumberGenerator()
     var outbox: Outbox?
@@ -143,10 +144,8 @@ extension DeviceRuntime {
     for source: TerminalSession.Source, commands: Mailbox<CameraRequest>, events: DeviceEvents, time: SystemClock
   ) throws -> (service: ThreadService, frames: Int) {
     let loop = CameraLoop(
-      acquisition: .init(
-        emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
-        motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: nil,
+      acquisition: .init(settings), commands: commands, events: events, time: time, clock: SystemSensorClock(),
+      logger: logger, board: nil,
       progress: {})
     switch source {
     case .sensor:

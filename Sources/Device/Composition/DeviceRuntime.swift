@@ -71,10 +71,8 @@ package struct DeviceRuntime {
     let commands = Mailbox<CameraRequest>(capacity: 8)
     let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
     let cameraLoop = CameraLoop(
-      acquisition: .init(
-        emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
-        motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: board,
+      acquisition: .init(settings), commands: commands, events: events, time: time, clock: SystemSensorClock(),
+      logger: logger, board: board,
       progress: { heartbeats.beat(.camera) })
     let cameraService = Self.thread(cameraLoop, camera)
 
@@ -97,7 +95,7 @@ package struct DeviceRuntime {
     var delivery: DeliveryService?
     if let host = settings.broker.host {
       delivery = try DeliveryService(
-        outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
+        outbox: outbox, topics: topics, configuration: settings.broker.delivery,
         link: try linkSettings(host: host),
         identity: .init(
           firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
@@ -155,10 +153,7 @@ package struct DeviceRuntime {
     if let secret = settings.outbox.olderKeyFile {
       older = [try KeyFile.load(path: path(of: secret), digests: digests, requirePrivate: secret.isFile)]
     }
-    var configuration = OutboxConfiguration(
-      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
-      retentionSeconds: settings.outbox.retentionDays * 86_400)
-    configuration.quota = OutboxQuota(settings.outbox)
+    var configuration = OutboxConfiguration(settings, keys: KeyRing(current: key, older: older))
     // The table of alerts says whether and how urgently.
     configuration.alertsWhenFilling = false
     return try Outbox(configuration, time: time)
@@ -186,15 +181,7 @@ package struct DeviceRuntime {
 
   /// - Parameter archive: nil keeps nothing of the sensor.
   func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
-    guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
-      let address = UInt8(exactly: settings.camera.address)
-    else {
-      throw DeviceStartError(
-        "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
-    }
-    var camera = ThermalCamera(
-      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
-      settlingSeconds: Double(settings.gates.settlingSeconds))
+    var camera = ThermalCamera(settings.camera, bus: bus)
     do {
       try camera.start(archive: archive)
     } catch {
@@ -217,10 +204,10 @@ package struct DeviceRuntime {
     var link = LinkSettings(
       host: host, port: UInt16(clamping: broker.effectivePort), security: security,
       clientIdentifier: settings.device.id)
-    link.protocolVersion = broker.protocolVersion == .mqtt5 ? .mqtt5 : .mqtt311
+    link.protocolVersion = broker.protocolVersion
     link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
     link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
-    link.inFlightMaximum = broker.windowMessages + 2
+    link.inFlightMaximum = broker.delivery.window + 2
     link.topicTemplate = TopicTemplate(broker.topics)
     if let userName = broker.userName {
       link.credentials = LinkCredentials(userName: userName, passwordFile: try broker.passwordFile.map(path(of:)))

@@ -98,7 +98,7 @@ extension Doctor {
           .outbox, "\(total.locked.count) messages are sealed with another key; \(what)",
           remedy: "restore the former key and name it in outbox.older_key_file")
       }
-      if let reason = OutboxQuota(settings.outbox).captureRefusalReason(in: accounts) {
+      if let reason = settings.outbox.quota.captureRefusalReason(in: accounts) {
         return .fail(
           .outbox, "full, captures are refused: \(reason); \(what)",
           remedy: "bring the line up, or carry it away: thermograph outbox export FOLDER")
@@ -115,7 +115,7 @@ extension Doctor {
     let path = settings.paths.stateDirectory
     do throws(FileError) {
       let free = try Folder.freeBytes(at: path)
-      let floor = settings.outbox.freeSpaceFloorBytes
+      let floor = settings.outbox.quota.freeSpaceFloorBytes
       let what = "\(free / 1_000_000) MB free at \(path), the floor is \(floor / 1_000_000) MB"
       if free < floor {
         return .fail(
