@@ -22,7 +22,8 @@ struct ActingParts {
 
   private(set) var values: [String: String] = [:]
 
-  init(_ settings: Settings) throws {
+  /// - Parameter keyFile: a key to seal with, wherever the settings say that it is.
+  init(_ settings: Settings, keyFile: String) throws {
     let log = Log()
     let runtime = DeviceRuntime(
       live: LiveSettings(settings, folder: ConfigurationFolder(mainFile: "/nonexistent"), logger: log.logger),
@@ -41,8 +42,9 @@ struct ActingParts {
     add("wiring", GPIOPins.Wiring(settings.pins))
     add("button", ButtonDebouncer(settings.pins.buttonTiming))
     for signal in PanelSignal.allCases { add("panel.\(signal.rawValue)", settings.panel[signal]?.text as Any) }
-    let key = SealingKey(keyBytes: [UInt8](repeating: 1, count: 32), digests: OpenSSLDigests())
-    let outbox = OutboxConfiguration(settings, keys: KeyRing(current: key))
+    var sealed = settings
+    (sealed.outbox.keyFile, sealed.outbox.olderKeyFile) = (.file(keyFile), nil)
+    let outbox = try OutboxConfiguration(sealed, secrets: runtime.secrets)
     add("outbox.path", outbox.path)
     add("outbox.retentionSeconds", outbox.retentionSeconds)
     add("outbox.quota", outbox.quota)
@@ -124,7 +126,7 @@ private struct NoBus: I2CBus {
   mutating func transaction(
     address: UInt8, write: UnsafeRawBufferPointer, read: UnsafeMutableRawBufferPointer
   ) throws(I2CError) {
-    throw I2CError(kind: .noAcknowledge, bus: "none", address: address)
+    throw I2CError(kind: .unavailable, device: "none")
   }
 
   mutating func reopen() throws(I2CError) {}

@@ -16,6 +16,8 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try "fingerprint,role\n".write(toFile: folder + "/roster.csv", atomically: true, encoding: .utf8)
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: folder + "/roster.csv")
+    var generator = SystemRandomNumberGenerator()
+    _ = try KeyFile.create(path: folder + "/seal.key", digests: OpenSSLDigests(), using: &generator)
   }
 
   /// Keys that their one user reads out of the settings at the place of use, with the test that holds it there.
@@ -27,11 +29,12 @@ import Testing
     "patients.site_key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
     "outbox.key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
     "outbox.older_key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
-    "screening.occlusion_map": "",
-    "health.interval_seconds": "",
-    "health.prometheus_file": "",
+    "screening.occlusion_map": "theServicesAreGivenWhatTheSettingsSay",
+    "health.interval_seconds": "theServicesAreGivenWhatTheSettingsSay",
+    "health.prometheus_file": "theServicesAreGivenWhatTheSettingsSay",
     "simulation.captures": "threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder",
-    "simulation.tag_delay_milliseconds": "",
+    // Only a simulation waits; no test measures how long.
+    "simulation.tag_delay_milliseconds": "everyKeyReachesWhatActs",
     "simulation.tag_interval_milliseconds": "threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder",
   ]
 
@@ -147,6 +150,13 @@ import Testing
     }
   }
 
+  private func runtime(_ settings: Settings) -> DeviceRuntime {
+    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    return DeviceRuntime(
+      live: LiveSettings(settings, folder: ConfigurationFolder(mainFile: folder + "/none"), logger: logger),
+      configurationText: "", credentialsDirectory: nil, notifier: nil, logger: logger)
+  }
+
   private func settings(_ key: SettingKey, _ value: String?) throws -> ConfigurationReading {
     var tables = companions(of: key.path)
     tables["device", default: []] += ["id = \"d\"", "site = \"s\""].filter {
@@ -212,7 +222,8 @@ import Testing
     #expect(after.faults.map { "\($0)" } == [])
     #expect(key.effectiveText(after.settings) == value && key.effectiveText(before.settings) != value)
 
-    let differing = try ActingParts(after.settings).differing(from: ActingParts(before.settings))
+    let differing = try ActingParts(after.settings, keyFile: folder + "/seal.key")
+      .differing(from: ActingParts(before.settings, keyFile: folder + "/seal.key"))
     let seen = differing.filter { !$0.hasPrefix("settings.") }
     let expected = expectedPlaces(of: key)
     func covers(_ place: String, _ seen: String) -> Bool { seen == place || seen.hasPrefix(place + ".") }
@@ -239,6 +250,34 @@ import Testing
     for (key, test) in Self.readInPlace { #expect(sources.contains("func \(test)("), "\(key): no test \(test)") }
   }
 
+  @Test func theServicesAreGivenWhatTheSettingsSay() async throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var settings = Settings()
+    settings.paths.stateDirectory = folder
+    settings.outbox.keyFile = .file(folder + "/seal.key")
+    for isOn in [false, true] {
+      settings.screening.occlusionMap = isOn
+      settings.health.intervalSeconds = isOn ? 77 : 300
+      settings.health.prometheusFile = isOn ? "/run/t.prom" : nil
+      let runtime = runtime(settings)
+      let common = try CommonParts(logger: runtime.logger)
+      let outbox = try runtime.openOutbox(common.time)
+      let services = runtime.deliveryServices(
+        outbox, nil, common, clockFloor: ClockFloor(path: folder + "/time", logger: runtime.logger))
+      let health = try #require(services.compactMap { $0 as? HealthService }.first)
+      #expect(health.intervalSeconds == settings.health.intervalSeconds)
+      #expect(health.prometheusFile == settings.health.prometheusFile)
+      var draws: Bool?
+      _ = runtime.sessionService(
+        common, policy: try SessionService.Policy(settings, logger: runtime.logger),
+        assessor: try runtime.loadAssessor(network: nil, limits: GateLimits(), digests: common.digests),
+        store: OutboxStore(outbox: outbox), siteKey: [], outbox: outbox
+      ) { draws = $0.drawsOcclusionMap }
+      #expect(draws == isOn)
+      await outbox.close()
+    }
+  }
+
   /// A device starts with its keys; each that is missing is named by the path of the settings.
   @Test func theKeysThatTheSettingsNameAreTheOnesThatAreRead() async throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -250,14 +289,8 @@ import Testing
     settings.outbox.olderKeyFile = .file(folder + "/older.key")
     var generator = SystemRandomNumberGenerator()
     for name in ["site.key", "new.key", "older.key"] {
-      let runtime = DeviceRuntime(
-        live: LiveSettings(
-          settings, folder: ConfigurationFolder(mainFile: folder + "/none"),
-          logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }),
-        configurationText: "", credentialsDirectory: nil, notifier: nil,
-        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       do {
-        try await runtime.run()
+        try await runtime(settings).run()
         Issue.record("a device without \(name) runs")
       } catch {
         #expect("\(error)".contains(folder + "/" + name), "\(error)")

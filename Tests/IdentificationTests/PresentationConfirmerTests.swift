@@ -94,7 +94,8 @@ struct PresentationConfirmerTests {
     var trusting = policy
     trusting.acceptsUnrepeatedSuspects = true
     #expect(events([(0, Self.phantom)], policy: trusting, reader: .id12la) == [.presented(Self.phantom)])
-    #expect(events([(0, Self.one), (500, Self.two)], policy: policy, reader: .id12la) == [.presented(Self.one), .ambiguous])
+    #expect(
+      events([(0, Self.one), (500, Self.two)], policy: policy, reader: .id12la) == [.presented(Self.one), .ambiguous])
   }
 
   @Test func anUnpluggedReaderForgetsWhoWasThere() {

@@ -2,7 +2,6 @@ import CloudLink
 import Configuration
 import LinuxIO
 import Logging
-import Storage
 import Thermography
 
 // The settings hold the types of Core that act. Adapters are beyond their reach; here their values become theirs.
@@ -58,14 +57,6 @@ extension ThermalCamera {
   init(_ camera: Settings.Camera, bus: any I2CBus) {
     self.init(
       bus: bus, clock: SystemSensorClock(), settings: camera.sensor, settlingSeconds: Double(camera.settlingSeconds))
-  }
-}
-
-extension OutboxConfiguration {
-  init(_ settings: Settings, keys: KeyRing) {
-    self.init(
-      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: keys,
-      retentionSeconds: settings.outbox.retentionDays * 86_400, quota: settings.outbox.quota)
   }
 }
 
