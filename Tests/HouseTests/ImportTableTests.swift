@@ -16,6 +16,7 @@ private let importTable: [String: Set<String>] = [
   "Configuration": [
     "Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding", "FoundationEssentials",
   ],
+  "Trust": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
   "LocalFiles": ["Glibc"],
   "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
@@ -29,6 +30,7 @@ private let importTable: [String: Set<String>] = [
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
   "Receiving": ["Provenance", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
   "DeviceSimulation": [
@@ -38,6 +40,7 @@ private let importTable: [String: Set<String>] = [
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Panel", "Inference", "Screening", "Forwarding", "Configuration",
+  "Trust",
 ]
 
 /// What the composition and the executable may name beyond every module of the house.
