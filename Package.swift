@@ -74,10 +74,13 @@ let core: [Target] = [
   module(
     "Thermography", in: .core, uses: ["Provenance"], settings: [.unsafeFlags(["-Xcc", "-fno-math-errno"])]),
   module("Identification", in: .core, uses: ["Provenance"]),
+  module("Panel", in: .core),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
-  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
+  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
-  module("Configuration", in: .core, uses: ["Provenance"]),
+  module(
+    "Configuration", in: .core,
+    uses: ["Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding"]),
   module("Trust", in: .core, uses: ["Provenance"]),
 ]
 
@@ -88,7 +91,7 @@ let adapters: [Target] = [
   module(
     "LinuxIO", in: .adapters,
     uses: [
-      "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
+      "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
     ]),
   module(
     "Storage", in: .adapters,
@@ -102,7 +105,7 @@ let adapters: [Target] = [
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
-    uses: ["Provenance", "Thermography", "Identification", "LocalFiles", "CLinux"]),
+    uses: ["Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux"]),
 ]
 
 let device: [Target] = [
@@ -131,15 +134,18 @@ let testTargets: [Target] = [
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
   tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "Provenance", "CAllocationCount"]),
+  tests(of: "Panel", uses: ["Panel"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
-  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
+  tests(
+    of: "Configuration",
+    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles"]),
   tests(
     of: "LinuxIO",
     uses: [
-      "LinuxIO", "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "DeviceSimulation",
+      "LinuxIO", "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "Threads", "DeviceSimulation",
     ]),
   // Stores captures until a test kills it.
   .executableTarget(

@@ -2,6 +2,7 @@ import Forwarding
 import Foundation
 import Identification
 import Logging
+import Panel
 import Provenance
 import Screening
 import Storage
@@ -110,7 +111,7 @@ final class SessionBench {
     events = DeviceEvents(logger: logger)
     var rules = SessionRules()
     rules.acclimatisationSeconds = 0
-    rules.start = .afterSeconds(0)
+    rules.positionSeconds = 0
     rules.retakesPerView = 0
     change(&rules)
     let panel = self.panel

@@ -28,10 +28,10 @@ package struct PublishToken: Sendable, Hashable {
 }
 
 /// The protocol versions that a device may be configured to speak.
-package enum ProtocolVersion: Sendable, Equatable {
-  case mqtt5
+package enum ProtocolVersion: String, Sendable, CaseIterable {
+  case mqtt5 = "5"
   /// A refused publish looks like success here, so only a receipt counts as delivery.
-  case mqtt311
+  case mqtt311 = "3.1.1"
 }
 
 /// What the broker allows on this connection (CONNACK properties, MQTT 5 section 3.2.2.3).

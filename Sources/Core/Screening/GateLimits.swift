@@ -44,7 +44,10 @@ package struct GateLimits: Sendable, Equatable {
   ///
   /// The soft ones by default are those that shift the whole picture alike (the sensor's warm-up, the room, the rest),
   /// those that a technician sees to (the lens) and those that a verdict does not depend on (the clock).
-  package var hardGates: Set<QualityGate.Code> = QualityGate.Code.hardByDefault
+  package var hardGates: [QualityGate.Code] = [
+    .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,
+    .deadPixels, .checkerboard, .noise, .quality,
+  ]
 
   package init() {}
 
@@ -57,13 +60,6 @@ package struct GateLimits: Sendable, Equatable {
   }
 
   func severity(of code: QualityGate.Code) -> QualityGate.Severity { hardGates.contains(code) ? .hard : .soft }
-}
-
-extension QualityGate.Code {
-  package static let hardByDefault: Set<QualityGate.Code> = [
-    .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,
-    .deadPixels, .checkerboard, .noise, .quality,
-  ]
 }
 
 /// What the acquisition knows beside the picture itself; nil is "not known". Its gate is then left out, save where the

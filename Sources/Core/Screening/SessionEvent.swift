@@ -1,4 +1,5 @@
 import Identification
+import Panel
 import Provenance
 
 /// What happens to a guided session. Times are given beside the event: monotonic nanoseconds that never decrease.

@@ -115,7 +115,7 @@ package struct SessionMachine: Sendable {
     case .acclimatising(let rest):
       endRest(rest, &step, using: &generator)
     case .positioning:
-      if case .afterSeconds = session?.rules.start {
+      if session?.rules.viewStart == .timer {
         startView(&step, using: &generator)
       } else {
         close(.incomplete(.abandoned), &step)

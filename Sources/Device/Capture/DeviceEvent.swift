@@ -1,5 +1,6 @@
 import Identification
 import Logging
+import Panel
 import Provenance
 import Screening
 import Storage

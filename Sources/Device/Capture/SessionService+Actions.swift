@@ -1,6 +1,7 @@
 import Forwarding
 import Identification
 import Logging
+import Panel
 import Provenance
 import Screening
 import Storage

@@ -28,15 +28,7 @@ extension DeviceRuntime {
 
   /// - Parameter archive: nil keeps nothing of the sensor.
   func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
-    guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
-      let address = UInt8(exactly: settings.camera.address)
-    else {
-      throw DeviceStartError(
-        "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
-    }
-    var camera = ThermalCamera(
-      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
-      settlingSeconds: Double(settings.gates.settlingSeconds))
+    var camera = ThermalCamera(settings.camera, bus: bus)
     do {
       try camera.start(archive: archive)
     } catch {
@@ -63,10 +55,8 @@ extension DeviceRuntime {
     progress: @escaping @Sendable () -> Void = {}
   ) -> ThreadService {
     let loop = CameraLoop(
-      acquisition: .init(
-        emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
-        motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: common.cameraRequests, events: common.events, time: common.time, clock: SystemSensorClock(),
+      acquisition: .init(settings), commands: common.cameraRequests, events: common.events, time: common.time,
+      clock: SystemSensorClock(),
       logger: logger, board: board, progress: progress)
     let box = Handover(camera)
     return ThreadService(name: "camera") { stop in
@@ -88,7 +78,7 @@ extension DeviceRuntime {
     network: ScreeningNetwork?, limits: GateLimits, digests: OpenSSLDigests
   ) throws -> Assessor {
     let (book, warnings) = SentenceFolder(path: settings.paths.languagesDirectory)
-      .book(language: settings.session.language)
+      .book(language: settings.language)
     for warning in warnings { logger.warning("language", metadata: ["reason": "\(warning)"]) }
     let quality = try settings.quality.model.map { name in
       try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests).qualityNetwork()

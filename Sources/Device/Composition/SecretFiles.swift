@@ -36,7 +36,7 @@ extension OutboxConfiguration {
     self.init(
       path: settings.paths.stateDirectory + "/outbox.sqlite",
       keys: KeyRing(current: try secrets.sealingKey(settings.outbox.keyFile), older: older),
-      retentionSeconds: settings.outbox.retentionDays * 86_400, quota: OutboxQuota(settings.outbox))
+      retentionSeconds: settings.outbox.retentionDays * 86_400, quota: settings.outbox.quota)
     // The table of alerts says whether and how urgently.
     alertsWhenFilling = false
   }

@@ -115,7 +115,7 @@ extension Doctor {
     let path = settings.paths.stateDirectory
     do throws(FileError) {
       let free = try Folder.freeBytes(at: path)
-      let floor = settings.outbox.freeSpaceFloorBytes
+      let floor = settings.outbox.quota.freeSpaceFloorBytes
       let what = "\(free / 1_000_000) MB free at \(path), the floor is \(floor / 1_000_000) MB"
       if free < floor {
         return .fail(

@@ -63,7 +63,7 @@ final class DoctorBench {
   private func cameraFinding() -> DoctorFinding {
     switch openedCamera() {
     case .success(let camera):
-      let address = "0x" + String(settings.camera.address, radix: 16)
+      let address = "0x" + String(settings.camera.sensor.address, radix: 16)
       return .pass(.camera, "MLX90640 \(camera.eeprom?.serialNumber ?? "") at \(address) on \(settings.camera.bus)")
     case .failure(let error):
       return .fail(
@@ -107,7 +107,7 @@ final class DoctorBench {
   /// One picture, whatever moves in it. At the slow rates of fewer frames, so that nobody waits for more than some 8 s.
   static func examination(_ settings: Settings) -> CaptureRequest {
     CaptureRequest(
-      frames: settings.camera.refreshRateHz >= 4 ? 8 : 2, emissivity: settings.camera.emissivity,
+      frames: settings.camera.sensor.refreshRate.subPagesPerSecond >= 4 ? 8 : 2, emissivity: settings.camera.emissivity,
       motionLimitCelsius: 100, maximumRestarts: 0)
   }
 
@@ -146,7 +146,7 @@ final class DoctorBench {
   private func readerProbe() async throws -> (probe: ReaderProbe, kind: ReaderKind) {
     let path = try doctor.options.simulate ? await openedSimulation().plugInReader() : settings.reader.device
     let kind: ReaderKind =
-      doctor.options.simulate ? .rdm6300 : ReaderKind(rawValue: settings.reader.kind.rawValue) ?? .line
+      doctor.options.simulate ? .rdm6300 : settings.reader.kind
     return (ReaderProbe(path: path, listenMilliseconds: doctor.options.listenMilliseconds), kind)
   }
 
