@@ -13,7 +13,7 @@ private let importTable: [String: Set<String>] = [
   "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
-  "LocalFiles": ["Glibc"],
+  "LocalFiles": ["CLinux", "Glibc"],
   "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
   "LinuxIO": [
     "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
