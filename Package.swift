@@ -86,7 +86,7 @@ let core: [Target] = [
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
-  module("LocalFiles", in: .adapters),
+  module("LocalFiles", in: .adapters, uses: ["CLinux"]),
   module("Threads", in: .adapters, uses: ["LocalFiles", "CLinux"]),
   module(
     "LinuxIO", in: .adapters,

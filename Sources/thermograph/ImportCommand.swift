@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import ConfigurationFiles
+import Device
 import Glibc
 import LocalFiles
 
@@ -10,7 +11,8 @@ struct ImportCommand: ParsableCommand {
     abstract: "Takes configuration, certificates, site key and roster from a prepared folder.",
     discussion: """
       The folder may hold thermograph.toml, conf.d/*.toml, *.pem (certificates), site.key and roster.csv. Everything is \
-      checked first; with a mistake in the configuration nothing is installed. A second import of the same folder \
+      checked first; with a mistake in the configuration, or a certificate, key or roster that cannot be read, nothing is \
+      installed. Links and special files are refused. A second import of the same folder \
       changes nothing. \(ProvisioningFolder.reportName) is left in the folder, readable on any PC.
 
         thermograph import /boot/firmware/thermograph
@@ -27,7 +29,8 @@ struct ImportCommand: ParsableCommand {
   var owner = "thermograph"
 
   func run() throws {
-    var provisioning = ProvisioningFolder(source: folder, configurationDirectory: into)
+    var provisioning = ProvisioningFolder(
+      source: folder, configurationDirectory: into, examine: ProvisioningFolder.examination)
     if geteuid() == 0 { provisioning.asOwner = try Self.asUser(owner) }
     let report: ProvisioningFolder.Report
     do {
@@ -38,8 +41,7 @@ struct ImportCommand: ParsableCommand {
     }
     print(report.text.replacing("\r\n", with: "\n"), terminator: "")
     do {
-      try BoundedFile.replace(
-        folder + "/" + ProvisioningFolder.reportName, with: Array(report.text.utf8), mode: 0o644)
+      try provisioning.leave(report)
     } catch {
       // A write-protected stick: the report above is all there is.
       printToStandardError("note: no report in the folder: \(error)")

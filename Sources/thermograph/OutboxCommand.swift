@@ -17,7 +17,7 @@ struct OutboxCommand: ParsableCommand {
 
         thermograph outbox list --state quarantined
         thermograph outbox show 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11
-        thermograph outbox export /media/stick
+        thermograph outbox export /media/stick --recipient clinic.pem
         thermograph outbox import /media/stick/receipt.json
         thermograph outbox retry --all
         thermograph outbox verify

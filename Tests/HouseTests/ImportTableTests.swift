@@ -18,7 +18,7 @@ private let importTable: [String: Set<String>] = [
   ],
   "Trust": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
-  "LocalFiles": ["Glibc"],
+  "LocalFiles": ["CLinux", "Glibc"],
   "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
   "LinuxIO": [
     "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",

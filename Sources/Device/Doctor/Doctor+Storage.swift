@@ -101,7 +101,7 @@ extension Doctor {
       if let reason = configuration.quota.captureRefusalReason(in: accounts) {
         return .fail(
           .outbox, "full, captures are refused: \(reason); \(what)",
-          remedy: "bring the line up, or carry it away: thermograph outbox export FOLDER")
+          remedy: "bring the line up, or carry it away: thermograph outbox export FOLDER --recipient CERTIFICATE")
       }
       return .pass(.outbox, what)
     } catch .noDatabase {

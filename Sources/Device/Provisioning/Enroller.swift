@@ -63,6 +63,8 @@ package struct Enroller {
   /// - Returns: whether the key is new.
   package func request(into stick: String) throws -> Bool {
     let files = try files()
+    // Before a key is made for nothing.
+    let folder = try EnrolmentFolder(path: stick)
     var isNew = true
     do {
       try DeviceKey.create(at: files.key)
@@ -71,7 +73,7 @@ package struct Enroller {
       isNew = false
     }
     let request = try DeviceKey.request(keyAt: files.key, commonName: settings.device.id)
-    try EnrolmentFolder(path: stick).write(request: request, device: settings.device.id, site: settings.device.site)
+    try folder.write(request: request, device: settings.device.id, site: settings.device.site)
     return isNew
   }
 
@@ -83,9 +85,11 @@ package struct Enroller {
     from stick: String, foreignIssuer: Bool, time: SystemClock
   ) throws -> (certificate: DeviceCertificate, notes: [String]) {
     let files = try files()
-    let folder = EnrolmentFolder(path: stick)
+    let folder = try EnrolmentFolder(path: stick)
     let pem = try folder.certificate()
     let authority = try folder.authority()
+    try Self.check(pem, "\(stick)/\(EnrolmentFolder.certificateName)")
+    if let authority { try Self.check(authority, "\(stick)/\(EnrolmentFolder.authorityName)") }
     let installed = try Self.readIfThere(files.authority)
     var notes: [String] = []
     let signer = foreignIssuer ? nil : try folder.issuer() ?? authority ?? installed
@@ -106,19 +110,24 @@ package struct Enroller {
       throw EnrolmentError(
         "\(stick)/\(EnrolmentFolder.certificateName) is not installed: " + faults.joined(separator: "; "))
     }
-    if let authority, authority != installed { try BoundedFile.replace(files.authority, with: authority) }
-    try BoundedFile.replace(files.certificate, with: pem)
+    // Readable by the service whatever the mask of the shell that this runs in.
+    if let authority, authority != installed {
+      try BoundedFile.replace(files.authority, with: authority, isModeExact: true)
+    }
+    try BoundedFile.replace(files.certificate, with: pem, isModeExact: true)
     if !files.missingSettings.isEmpty {
       notes.append("add to [broker]: " + files.missingSettings.joined(separator: ", "))
     }
     return (certificate, notes)
   }
 
+  /// Nothing is installed that could not be read.
+  private static func check(_ pem: [UInt8], _ place: String) throws(EnrolmentError) {
+    if let fault = CertificateText.fault(in: pem) { throw EnrolmentError("\(place) is not installed: \(fault)") }
+  }
+
   private static func readIfThere(_ path: String) throws(FileError) -> [UInt8]? {
-    do throws(FileError) { return try BoundedFile.read(path, maximumBytes: DeviceKey.maximumBytes * 4) } catch {
-      if error.isMissing { return nil }
-      throw error
-    }
+    try BoundedFile.readIfThere(path, maximumBytes: DeviceKey.maximumBytes * 4)
   }
 
   // MARK: - The end

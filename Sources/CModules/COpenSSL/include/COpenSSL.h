@@ -83,6 +83,13 @@ struct tg_certificate {
 int tg_certificate_examine(const char *certificate_pem, size_t certificate_count, const char *key_pem, size_t key_count,
                            const char *authority_pem, size_t authority_count, struct tg_certificate *found);
 
+/// More certificates than a bundle of authorities has.
+enum { TG_CERTIFICATES_MAX = 1024 };
+
+/// The number of certificates in a PEM text, 0 ... TG_CERTIFICATES_MAX - 1; TG_CRYPTO_NOT_AUTHENTIC when one of them cannot be
+/// read or there are more.
+long tg_certificates_count(const char *pem, size_t count);
+
 /// OpenSSL's words for an X509_V_ERR code.
 const char *tg_certificate_error_text(int code);
 
