@@ -1,6 +1,6 @@
 import Forwarding
+import LocalFiles
 import Provenance
-import SystemCalls
 
 /// Why the outbox did not do what was asked. Nothing was changed when one of these is thrown.
 package enum OutboxError: Error, Sendable, CustomStringConvertible {
@@ -30,13 +30,14 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
   /// nobody else sees this: the rows are made again first.
   case unsound(ids: [Int64])
   case closed
-  case file(path: String, operation: String, code: Int32)
+  case file(FileError)
 
   package var description: String {
     switch self {
     case .database(let error): "outbox: \(error)"
     case .sealing(let error, let id): "outbox: message \(id): \(error)"
-    case .noSpace(let path): "outbox \(path): the file system is full; free space there, nothing stored before is lost"
+    case .noSpace(let path):
+      "outbox \(path): no space left on the device; free space there, nothing stored before is lost"
     case .refused(let refusal): "outbox: \(refusal)"
     case .payloadTooLarge(let name, let count):
       "outbox: \(name) has \(count) bytes; expected at most \(OutboxDatabase.maximumPayloadBytes)"
@@ -54,7 +55,7 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
       "outbox: the index is damaged at message \(ids.map { "\($0)" }.joined(separator: ", ")); "
         + "run `thermograph outbox verify`, which makes it again from the sealed envelopes"
     case .closed: "outbox: is closed"
-    case .file(let path, let operation, let code): "outbox \(path): \(operation): \(SystemCallError.text(of: code))"
+    case .file(let error): "outbox \(error)"
     }
   }
 
