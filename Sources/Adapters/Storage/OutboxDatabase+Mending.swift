@@ -118,7 +118,8 @@ extension OutboxDatabase {
     _ row: IndexRow?, state: DeliveryState, from envelope: SealedEnvelope, _ storedBytes: Int,
     _ report: inout VerificationReport
   ) throws(OutboxError) {
-    if let row, envelope.describes(row.stored.item), row.stored.keyID == envelope.keyID, row.storedBytes == storedBytes {
+    if let row, envelope.describes(row.stored.item), row.stored.keyID == envelope.keyID, row.storedBytes == storedBytes
+    {
       return
     }
     try updateIndex(envelope, storedBytes: storedBytes, state: state, attempts: row?.stored.item.attempts ?? 0)

@@ -45,7 +45,9 @@ extension OutboxDatabase {
 
   /// What can be believed of the row while the outbox is open and another program wrote to it.
   func believed(_ row: Numbers, beside known: Numbers) -> Numbers {
-    func bounded(_ next: Int64, _ known: Int64) -> Int64 { (known...known + Self.largestStep).contains(next) ? next : known }
+    func bounded(_ next: Int64, _ known: Int64) -> Int64 {
+      (known...known + Self.largestStep).contains(next) ? next : known
+    }
     return Numbers(
       outboxID: known.outboxID, nextMessage: bounded(row.nextMessage, known.nextMessage),
       nextSequence: bounded(row.nextSequence, known.nextSequence))

@@ -51,12 +51,12 @@ extension OutboxDatabase {
     var count = 0
     try query(
       "SELECT count(*) FROM message WHERE state IN (0, 1) AND NOT \(opens)", { _ in },
-      row: { count = Int($0.integer(0)) })
+      row: { count = Int(clamping: $0.integer(0)) })
     return count
   }
 
   /// The condition that a message's key is loaded.
-  private var opens: String {
+  var opens: String {
     "key_id IN (\(configuration.keys.ids.sorted().map(String.init).joined(separator: ", ")))"
   }
 
@@ -219,12 +219,12 @@ struct IndexRow {
     let sequence = row.optionalInteger(7)
     let captureID = row.isNull(6) ? nil : RandomIdentifier(bytes: row.blob(6))
     let sha256 = row.blob(11)
-    guard (1...OutboxItem.largestNumber).contains(id), let state = Self.state(row),
+    guard OutboxItem.isNumber(id), let state = Self.state(row),
       let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(1))),
       (0...Self.maximumAttempts).contains(attempts), (0...Int64(OutboxItem.maximumBytes)).contains(length),
       (length...length + Int64(OutboxDatabase.envelopeBytes)).contains(bytes),
       (captureID == nil) == row.isNull(6), (captureID == nil) == (sequence == nil),
-      sequence.map({ (1...OutboxItem.largestNumber).contains($0) }) ?? true, sha256.count == 32
+      sequence.map(OutboxItem.isNumber) ?? true, sha256.count == 32, (0...1).contains(row.integer(15))
     else { return nil }
     let item = OutboxItem(
       id: id, deliveryClass: deliveryClass, topicSuffix: row.text(9), contentType: row.text(10),

@@ -158,7 +158,8 @@ extension OutboxDatabase {
 
   /// Counts an attempt that the broker refused. Only inside `transaction`.
   func recordRefusal(_ id: Int64) throws(OutboxError) {
-    try run("UPDATE message SET attempts = min(attempts + 1, \(IndexRow.maximumAttempts)) WHERE id = ?") { statement throws(SQLiteError) in
+    try run("UPDATE message SET attempts = min(attempts + 1, \(IndexRow.maximumAttempts)) WHERE id = ?") {
+      statement throws(SQLiteError) in
       try statement.bind(1, id)
     }
   }
@@ -218,11 +219,6 @@ extension OutboxDatabase {
     try run("DELETE FROM payload WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
   }
 
-  /// Removes the index's row alone; the payload must follow or get a new one.
-  func removeIndex(_ id: Int64) throws(OutboxError) {
-    if let place = try place(of: id) { try removeIndex(id, counted: place) }
-  }
-
   private func removeIndex(_ id: Int64, counted place: Place) throws(OutboxError) {
     try run("DELETE FROM message WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
     accounts.remove(place.bytes, from: place.deliveryClass, place.state)
@@ -258,7 +254,7 @@ extension OutboxDatabase {
       // What was concluded from a wrong row says nothing of the message.
       var report = VerificationReport()
       try mend([entry.id], &report)
-      if report.reindexed.isEmpty { try quarantine(entry.id, reason: entry.reason) }
+      if !report.foundSomething { try quarantine(entry.id, reason: entry.reason) }
     }
   }
 }

@@ -110,10 +110,10 @@ extension OutboxDatabase {
 
   /// Writes a sealed payload and its place in the index.
   func insert(
-    _ envelope: SealedEnvelope, stored: [UInt8], state: DeliveryState, attempts: Int
+    _ envelope: SealedEnvelope, stored: [UInt8], state: DeliveryState, attempts: Int, settled: SettledRow? = nil
   ) throws(OutboxError) {
     do throws(OutboxError) {
-      try insertIndex(envelope, storedBytes: stored.count, state: state, attempts: attempts)
+      try insertIndex(envelope, storedBytes: stored.count, state: state, attempts: attempts, settled: settled)
       try run("INSERT INTO payload (id, sealed) VALUES (?, ?)") { insert throws(SQLiteError) in
         try insert.bind(1, envelope.item.id)
         try insert.bind(2, stored)

@@ -111,7 +111,7 @@ final class OutboxDatabase {
     guard application == OutboxSchema.applicationID || (application == 0 && tables == 0) else {
       throw .foreign(path: connection.path, applicationID: application)
     }
-    let holdsOurs = try sqlite { () throws(SQLiteError) in try tables > 0 && holdsKnownTables() }
+    let holdsOurs = try sqlite { () throws(SQLiteError) in try holdsKnownTables() }
     guard holdsOurs || (0...OutboxSchema.plausibleVersion).contains(version) else {
       throw damage("open", "schema version \(version) does not exist")
     }
@@ -211,13 +211,13 @@ final class OutboxDatabase {
   private var schemaVersion: Int64 { Int64(configuration.migrations.count) }
 
   private func migrate(from version: Int64, holdsOurs: Bool) throws(SQLiteError) {
-    // A number that a later program cannot have written is damage, and the tables say what the database is.
-    let version = holdsOurs && !(1...OutboxSchema.plausibleVersion).contains(version) ? 1 : version
-    guard version < schemaVersion || (holdsOurs && version == 1) else { return }
-    guard try version < schemaVersion || connection.integer("PRAGMA user_version") != version else { return }
+    // A number that no program writes is damage, and the tables say what the database is.
+    let isDamaged = holdsOurs && !(1...OutboxSchema.plausibleVersion).contains(version)
+    let applied = isDamaged ? 1 : version
+    guard applied < schemaVersion || isDamaged else { return }
     try connection.execute("BEGIN IMMEDIATE")
-    for migration in configuration.migrations.dropFirst(Int(version)) { try connection.execute(migration.sql) }
-    if version == 0 {
+    for migration in configuration.migrations.dropFirst(Int(applied)) { try connection.execute(migration.sql) }
+    if applied == 0 {
       let insert = try connection.prepare(
         "INSERT INTO outbox (one, outbox_id, next_message, next_sequence, running) VALUES (1, ?, 1, 1, 0)")
       try insert.bind(1, outboxID.bytes)
@@ -281,10 +281,24 @@ final class OutboxDatabase {
   func mend(_ ids: [Int64]) throws(OutboxError) -> VerificationReport {
     isMending = true
     defer { isMending = false }
-    return try transaction { () throws(OutboxError) in
+    let report = try transaction { () throws(OutboxError) in
       var report = VerificationReport()
       try mend(ids, &report)
       return report
+    }
+    guard report.foundSomething else { return report }
+    repairs.append(
+      "\(report.reindexed.count) rows of the index were wrong and were made again from their sealed envelopes; "
+        + "\(report.unreadable.count + report.hollow.count) messages cannot be opened and are told of in gap records")
+    return report
+  }
+
+  /// Sets right what can be seen to be wrong without opening a payload; for the beginning of a run.
+  func mendAtStart() throws(OutboxError) {
+    for find in [impossibleRows, rowsWithAWrongKey] {
+      while case let ids = try find(), !ids.isEmpty {
+        guard try mend(ids).foundSomething else { break }
+      }
     }
   }
 
