@@ -78,6 +78,7 @@ let core: [Target] = [
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
+  module("Trust", in: .core, uses: ["Provenance"]),
 ]
 
 // One per kind of outside world; the only importers of C and Glibc.
@@ -96,6 +97,7 @@ let adapters: [Target] = [
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles"]),
+  module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
@@ -158,6 +160,8 @@ let testTargets: [Target] = [
       "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging, unixSignals,
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
+  tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
+  tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "CSQLite"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),

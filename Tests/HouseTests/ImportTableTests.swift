@@ -12,6 +12,7 @@ private let importTable: [String: Set<String>] = [
   "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
+  "Trust": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
   "LocalFiles": ["Glibc"],
   "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
@@ -25,6 +26,7 @@ private let importTable: [String: Set<String>] = [
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
   "Receiving": ["Provenance", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
   "DeviceSimulation": [
@@ -34,6 +36,7 @@ private let importTable: [String: Set<String>] = [
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Inference", "Screening", "Forwarding", "Configuration",
+  "Trust",
 ]
 
 /// What the composition and the executable may name beyond every module of the house.

@@ -19,7 +19,7 @@ struct CaptureRecorder: Sendable {
     var configurationSHA256: String
   }
 
-  let constants: Constants
+  var constants: Constants
   let digests: any MessageDigests
 
   /// - Parameters:

@@ -210,8 +210,11 @@ final class ReceiverEnd: Sendable {
     let holder = holder
     let isReady = ReadyFlag()
     let client = try MQTTClient(
-      time: try SystemClock(), events: { [settings] in Self.hear($0, holder, settings) },
-      notices: { if case .subscribed = $0 { isReady.set() } })
+      time: try SystemClock(),
+      events: { [settings] event in
+        if case .subscribed = event { isReady.set() }
+        Self.hear(event, holder, settings)
+      })
     holder.client.withLock { $0 = client }
     client.connect(settings)
     try await eventually("the receiver is subscribed") { isReady.isSet }
@@ -231,7 +234,7 @@ final class ReceiverEnd: Sendable {
 
   private static func hear(_ event: LinkEvent, _ holder: Holder, _ settings: LinkSettings) {
     switch event {
-    case .moving: break
+    case .moving, .secured, .subscribed: break
     case .connected(let limits):
       holder.state.withLock { $0.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes) }
       publishReceipts(holder)

@@ -8,7 +8,6 @@ import Synchronization
 final class LinkProbe: Sendable {
   private struct Heard {
     var events: [LinkEvent] = []
-    var notices: [LinkNotice] = []
   }
 
   private let heard: Holder
@@ -23,12 +22,19 @@ final class LinkProbe: Sendable {
     heard = holder
     client = try MQTTClient(
       time: time,
-      events: { event in holder.heard.withLock { $0.events.append(event) } },
-      notices: { notice in holder.heard.withLock { $0.notices.append(notice) } })
+      events: { event in holder.heard.withLock { $0.events.append(event) } })
   }
 
   var events: [LinkEvent] { heard.heard.withLock { $0.events } }
-  var notices: [LinkNotice] { heard.heard.withLock { $0.notices } }
+  /// How the connection came up.
+  var notices: [LinkEvent] {
+    events.filter { event in
+      switch event {
+      case .secured, .subscribed: true
+      default: false
+      }
+    }
+  }
 
   var connections: [ConnectionLimits] {
     events.compactMap { if case .connected(let limits) = $0 { limits } else { nil } }
