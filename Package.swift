@@ -158,7 +158,8 @@ let testTargets: [Target] = [
   tests(
     of: "CloudLink",
     uses: [
-      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", "DeliveryDriver", logging,
+      "CloudLink", "CSQLite", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", "DeliveryDriver",
+      logging,
     ]),
   // A device's outbox and delivery until a test kills it or cuts its line.
   .executableTarget(

@@ -1,3 +1,4 @@
+import CloudLink
 import Forwarding
 import Foundation
 import Logging
@@ -94,5 +95,34 @@ import Testing
     // A file of nonsense is as none.
     try Data("next week\n".utf8).write(to: URL(fileURLWithPath: path))
     #expect(ClockFloor(path: path, logger: logger).seconds(at: now) == ClockFloor.releaseSeconds)
+    // So is one of a number that no time is; a new trusted time takes its place.
+    for nonsense in [Int64.min, -1, Int64.max, 253_402_300_800] {
+      try Data("\(nonsense)\n".utf8).write(to: URL(fileURLWithPath: path))
+      let floor = ClockFloor(path: path, logger: logger)
+      #expect(floor.seconds(at: now) == ClockFloor.releaseSeconds)
+      now.synchronised = true
+      try floor.note(now)
+      now.synchronised = false
+      #expect(ClockFloor(path: path, logger: logger).seconds(at: now) == ClockFloor.releaseSeconds + 86_400)
+    }
+  }
+
+  /// 9999-12-31 is RFC 5280's way to say that there is no end; `doctor` and the running service read such dates.
+  @Test func aCertificateWithoutAnEndIsReadByDoctorAndService() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    clock.change { $0.utcNanoseconds = Int64(Date().timeIntervalSince1970 * 1e9) }
+    let path = try certificate(days: 2_900_000)
+    let dates = try CertificateDates(own: path, authority: path, now: clock.now())
+    #expect(dates.fault == nil)
+    #expect(dates.what.contains("\(path) until 99"))
+    #expect(try CertificateValidity(ofCertificateAt: path).daysLeft(at: clock.now()) > 2_800_000)
+    // Whatever a certificate or the clock says, there is an answer.
+    for notAfter in [Int64.max, Int64.min, 0] {
+      let validity = CertificateValidity(notBeforeSeconds: notAfter, notAfterSeconds: notAfter)
+      var watch = CertificateWatch()
+      _ = watch.check(validity, at: clock.now())
+      #expect((validity.daysLeft(at: clock.now()) > 0) == (notAfter > 0))
+    }
   }
 }

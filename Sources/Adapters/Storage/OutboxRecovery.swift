@@ -71,6 +71,7 @@ enum OutboxRecovery {
       let database = try OutboxDatabase(configuration, time: time, generator: generator)
       try database.checkIndex()
       let wasInterrupted = try database.beginRun()
+      try database.mendAtStart()
       try database.releaseMemory()
       var report: RecoveryReport?
       if wasInterrupted, log?.isTorn ?? true {
@@ -110,6 +111,7 @@ enum OutboxRecovery {
     try exchange(path)
     let database = try OutboxDatabase(configuration, time: time, generator: generator)
     _ = try database.beginRun()
+    try database.mendAtStart()
     // What the damaged file had of numbers is told and left out already.
     _ = try proceed(database, wasInterrupted: false)
     let report = RecoveryReport(
@@ -147,8 +149,9 @@ enum OutboxRecovery {
   ) throws(OutboxError) -> (recovered: Int, lost: Int) {
     let salvage = DatabaseSalvage(try DatabasePages(path: path))
     if let identity = try identity(in: salvage, database) { try database.adopt(identity) }
-    var highestID = salvage.nextMessage - 1
-    var highestSequence = salvage.nextSequence - 1
+    // Numbers of the damaged file count only when they can be.
+    var highestID = OutboxItem.isNumber(salvage.nextMessage) ? salvage.nextMessage - 1 : 0
+    var highestSequence = OutboxItem.isNumber(salvage.nextSequence) ? salvage.nextSequence - 1 : 0
     var recovered: Set<Int64> = []
     var lost: [GapRecord.Loss] = []
     let ids = salvage.payloads.keys.sorted()
@@ -157,7 +160,9 @@ enum OutboxRecovery {
         for id in ids[start..<min(start + 256, ids.count)] {
           guard let (envelope, stored) = intact(id, in: salvage, database) else { continue }
           let mark = salvage.marks[id]
-          try database.insert(envelope, stored: stored, state: mark?.state ?? .pending, attempts: mark?.attempts ?? 0)
+          try database.insert(
+            envelope, stored: stored, state: mark?.state ?? .pending, attempts: mark?.attempts ?? 0,
+            settled: mark?.settled)
           recovered.insert(id)
           highestSequence = max(highestSequence, envelope.item.sequence ?? 0)
         }
@@ -165,9 +170,10 @@ enum OutboxRecovery {
     }
     for id in Set(ids).union(salvage.marks.keys).subtracting(recovered).sorted() {
       let mark = salvage.marks[id]
-      lost.append(GapRecord.Loss(id: id, deliveryClass: mark?.deliveryClass, sequence: mark?.sequence))
-      highestSequence = max(highestSequence, mark?.sequence ?? 0)
-      highestID = max(highestID, id)
+      let sequence = mark?.sequence.flatMap { OutboxItem.isNumber($0) ? $0 : nil }
+      lost.append(GapRecord.Loss(id: id, deliveryClass: mark?.deliveryClass, sequence: sequence))
+      highestSequence = max(highestSequence, sequence ?? 0)
+      if OutboxItem.isNumber(id) { highestID = max(highestID, id) }
     }
     highestID = max(highestID, recovered.max() ?? 0)
     database.nextMessage = highestID + 1
@@ -216,7 +222,9 @@ enum OutboxRecovery {
           return SealedEnvelope(stored: bytes)
         }
       }
-      guard let envelope, envelope.item.id == id, envelope.outboxID == outboxID ?? envelope.outboxID else { continue }
+      guard let envelope, envelope.item.id == id, OutboxItem.isNumber(id),
+        envelope.item.sequence.map(OutboxItem.isNumber) ?? true, envelope.outboxID == outboxID ?? envelope.outboxID
+      else { continue }
       return (envelope, stored)
     }
     return nil
@@ -242,6 +250,17 @@ enum OutboxRecovery {
       return nil
     }
     guard (sequence, message) != (database.nextSequence, database.nextMessage) else { return nil }
+    if database.nextSequence > mark.nextSequence {
+      // No number is used that was not reserved before: the counter was damaged, or its reserve is an older one.
+      try database.transaction { () throws(OutboxError) in
+        try database.insertGap(
+          .unused, item: nil, count: 0, detail: "these numbers were not reserved; a counter was damaged"
+        ) { gap in
+          gap.sequence = mark.nextSequence
+          gap.throughSequence = sequence - 1
+        }
+      }
+    }
     let missing = sequence - database.nextSequence
     var report: RecoveryReport?
     if mark.isExact, missing > 0 {

@@ -3,9 +3,26 @@ enum OutboxSchema {
   /// "TGOB": tells our databases from others'.
   static let applicationID: Int64 = 0x5447_4F42
 
-  /// Columns of `message`, by which recovery knows its rows.
+  /// Columns of `message` in the first layout, by which recovery knows its rows; later ones stand behind them.
   static let messageColumns = 20
   static let sequenceColumn = 8
+  static let settledBootColumn = 17
+  static let settledMonotonicColumn = 18
+  static let reasonColumn = 19
+
+  /// What this program uses, by table. A database that holds it is opened, whatever number it bears.
+  static let tables: [(table: String, columns: [String])] = [
+    ("outbox", ["one", "outbox_id", "next_message", "next_sequence", "running"]),
+    (
+      "message",
+      [
+        "id", "class", "state", "attempts", "length", "stored", "key_id", "capture_id", "sequence", "name", "topic",
+        "content_type", "sha256", "created_utc", "created_boot", "created_monotonic", "created_synchronised",
+        "settled_boot", "settled_monotonic", "reason",
+      ]
+    ),
+    ("payload", ["id", "sealed"]),
+  ]
 
   /// No program will ever write a later version; a greater number is damage.
   static let plausibleVersion: Int64 = 999

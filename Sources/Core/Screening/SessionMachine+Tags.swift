@@ -144,6 +144,9 @@ extension SessionMachine {
     step.show(.presentOwnTag)
   }
 
+  /// More attempts at one view than any session has.
+  private static let mostAttempts = 10_000
+
   /// Takes up a session that a restart interrupted: it waits for its own patient's tag, and for no longer than the
   /// rules say.
   mutating func resume(_ checkpoint: SessionCheckpoint, ageSeconds: Int?, _ step: inout SessionStep) {
@@ -154,12 +157,13 @@ extension SessionMachine {
     resumed.signedBy = checkpoint.signedBy.flatMap { PatientReference($0) }
     resumed.savedViews = checkpoint.savedViews
     resumed.answers = checkpoint.answers
-    resumed.viewIndex = checkpoint.viewIndex
-    resumed.attempt = checkpoint.attempt
-    resumed.forgivenAttempts = checkpoint.attempt
+    // Numbers from the disk: no session has more views or attempts.
+    resumed.viewIndex = min(max(checkpoint.viewIndex, 0), checkpoint.views.count)
+    resumed.attempt = min(max(checkpoint.attempt, 0), Self.mostAttempts)
+    resumed.forgivenAttempts = resumed.attempt
     resumed.wasInterrupted = true
     session = resumed
-    let remaining = rules.resumeSeconds - (ageSeconds ?? 0)
+    let remaining = rules.resumeSeconds - min(max(ageSeconds ?? 0, 0), Int(Int32.max))
     guard remaining > 0, resumed.view != nil else {
       return close(resumed.view == nil ? .complete : .incomplete(.interrupted), &step)
     }

@@ -239,7 +239,7 @@ actor SessionService: Service {
       await alert(
         .outboxFilling(percent: percent),
         "the outbox holds \(percent) % of its quota; at 95 % captures are refused")
-    case .refused, .recovered, .closeFailed: break
+    case .refused, .recovered, .mended, .closeFailed: break
     }
   }
 

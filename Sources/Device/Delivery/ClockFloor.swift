@@ -15,6 +15,8 @@ final class ClockFloor: Sendable {
   /// A trusted time this much newer than the file's is worth a write.
   private static let stepSeconds: Int64 = 3600
   private static let maximumFileBytes = 64
+  /// Up to the end of the year 9999, the last that a date of this house can be.
+  private static let plausibleSeconds: ClosedRange<Int64> = 0...CivilDate.lastSecond
 
   private let path: String
   private let trustedSeconds: Mutex<Int64>
@@ -25,7 +27,13 @@ final class ClockFloor: Sendable {
     var known: Int64 = 0
     do throws(FileError) {
       let bytes = try BoundedFile.read(path, maximumBytes: Self.maximumFileBytes)
-      known = Int64(String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)) ?? 0
+      let text = String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+      if let seconds = Int64(text), Self.plausibleSeconds.contains(seconds) {
+        known = seconds
+      } else {
+        logger.warning(
+          "the last trusted time is not known", metadata: ["reason": "\(path): expected seconds since 1970, to 9999"])
+      }
     } catch {
       if error.systemErrorNumber != ENOENT {
         logger.warning("the last trusted time is not known", metadata: ["reason": "\(error)"])
@@ -45,7 +53,7 @@ final class ClockFloor: Sendable {
     guard now.synchronised, seconds >= Self.releaseSeconds else { return }
     let isNews = trustedSeconds.withLock { trusted in
       // A source that was wrong is believed again when it goes back.
-      guard abs(seconds - trusted) >= Self.stepSeconds else { return false }
+      guard Self.plausibleSeconds.contains(seconds), abs(seconds - trusted) >= Self.stepSeconds else { return false }
       trusted = seconds
       return true
     }

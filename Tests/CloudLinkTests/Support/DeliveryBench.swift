@@ -87,7 +87,19 @@ final class DeviceBench: Sendable {
         plaintextAllowed: false),
       time: time, generator: SystemRandomNumberGenerator(), logger: logger,
       clockFloorSeconds: floor)
-    let started = Task { try await service.run() }
+    let started = Task { [outbox] in
+      // As `OutboxService` does.
+      let listener = Task {
+        for await notice in outbox.notices {
+          switch notice {
+          case .recovered, .mended: service.outboxChanged()
+          default: break
+          }
+        }
+      }
+      defer { listener.cancel() }
+      try await service.run()
+    }
     task.withLock { $0 = started }
     self.service.withLock { $0 = service }
   }
