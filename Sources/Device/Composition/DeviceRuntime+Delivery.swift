@@ -39,7 +39,7 @@ extension DeviceRuntime {
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, clockFloorSeconds: { clockFloor.seconds(at: $0) })
+      logger: logger, clockFloorSeconds: { clockFloor.seconds })
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.

@@ -72,7 +72,7 @@ package struct DeviceRuntime {
       parts.changed = { simulation?.sessionChanged($0) }
     }
 
-    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + ClockFloor.fileName, logger: logger)
     let delivery = try deliveryService(outbox, identity: identity, time: common.time, clockFloor: clockFloor)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.

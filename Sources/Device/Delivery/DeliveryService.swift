@@ -19,7 +19,7 @@ package actor DeliveryService: Service {
   let time: any TimeSource
   let logger: Logger
   let client: MQTTClient
-  private let clockFloorSeconds: (@Sendable (Timestamp) -> Int64)?
+  private let clockFloorSeconds: (@Sendable () -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
   var machine: DeliveryMachine
@@ -38,7 +38,7 @@ package actor DeliveryService: Service {
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
-    clockFloorSeconds: (@Sendable (Timestamp) -> Int64)? = nil
+    clockFloorSeconds: (@Sendable () -> Int64)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -217,7 +217,7 @@ package actor DeliveryService: Service {
   /// The will carries the number of the connection that it belongs to: the next.
   private func linkWithWill() -> LinkSettings {
     var settings = link
-    if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds(time.now()) }
+    if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds() }
     do {
       settings.will = try status.will(connectCounter: machine.counters.connections + 1)
     } catch {

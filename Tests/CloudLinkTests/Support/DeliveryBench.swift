@@ -78,8 +78,8 @@ final class DeviceBench: Sendable {
       backoff: backoff)
     var logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
-    var floor: (@Sendable (Timestamp) -> Int64)?
-    if let clockFloorSeconds { floor = { _ in clockFloorSeconds } }
+    var floor: (@Sendable () -> Int64)?
+    if let clockFloorSeconds { floor = { clockFloorSeconds } }
     let service = try DeliveryService(
       outbox: outbox, topics: topics, configuration: configuration, link: link,
       identity: DeliveryService.Identity(
