@@ -60,7 +60,7 @@ extension OutboxDatabase {
   ///   - found: what lies beside it.
   ///   - isNew: there was no database.
   ///   - reserved: there is a reserve of numbers, of whatever outbox.
-  func standing(_ found: CommitMark.Found, isNew: Bool, hasReserve: Bool) -> CommitStanding {
+  func standing(_ found: CommitMark.Found, isNew: Bool, hasReserve: Bool) throws(OutboxError) -> CommitStanding {
     guard case .mark(let mark) = found else {
       if isNew { return hasReserve || found == .illegible ? .gone(nil) : .unknown }
       return hadCounter && commits > 0 ? .counterGone : .unknown
@@ -83,6 +83,12 @@ extension OutboxDatabase {
     if isWrong || nextMessage < mark.nextMessage, mark.nextSequence > newest.sequence, mark.nextMessage > newest.message
     {
       goOn(nextMessage: mark.nextMessage, nextSequence: mark.nextSequence)
+    }
+    // An earlier program counts nothing; what it stored, or that it was interrupted, shows in the row.
+    var running: Int64 = 0
+    try query("SELECT running FROM outbox", { _ in }, row: { running = $0.integer(0) })
+    guard nextSequence == mark.nextSequence, nextMessage == mark.nextMessage, running != (mark.isEnd ? 1 : 0) else {
+      return .unknown
     }
     return isSameBoot || mark.isEnd ? .whole : .unknown
   }

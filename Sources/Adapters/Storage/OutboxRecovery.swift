@@ -33,7 +33,7 @@ enum OutboxRecovery {
       let database = try OutboxDatabase(configuration, time: time, generator: generator)
       let mark = try CommitMark.read(beside: path, keys: configuration.keys, cipher: database.cipher)
       try database.checkIndex()
-      let standing = database.standing(mark, isNew: fileBytes == nil, hasReserve: reserve != nil)
+      let standing = try database.standing(mark, isNew: fileBytes == nil, hasReserve: reserve != nil)
       try database.startMarking()
       let wasInterrupted = try database.beginRun()
       try database.mendAtStart()
