@@ -4,6 +4,7 @@ import Device
 import LinuxIO
 import Logging
 import Provenance
+import Storage
 
 struct ClockCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -34,7 +35,7 @@ struct ClockCommand: ParsableCommand {
     var config = ConfigurationFolder.installedMainFile
 
     var trustedTimePath: String {
-      ConfigurationFolder(mainFile: config).read().settings.paths.stateDirectory + "/" + ClockFloor.fileName
+      ConfigurationFolder(mainFile: config).read().settings.paths.stateDirectory + "/" + StateFiles.trustedTime
     }
   }
 

@@ -81,7 +81,8 @@ private struct TwentyCaptures: Sendable {
   private static func flips(in path: String) throws -> [BitFlip] {
     let database = try RawDatabase(path)
     var flips: [BitFlip] = []
-    for (table, columns) in OutboxSchema.tables {
+    let added = OutboxSchema.additions.map { (table: $0.table, columns: [$0.column]) }
+    for (table, columns) in OutboxSchema.tables + added {
       for column in columns where column != "one" && column != "sealed" {
         for value in try database.values(column, in: table) {
           flips += (0..<value.bits).map { BitFlip(table: table, row: value.row, column: column, bit: $0) }
@@ -301,6 +302,23 @@ private final class RawDatabase {
     let again = try Outbox(TwentyCaptures.configuration(path), time: clock)
     #expect(again.recoveryAtStart == nil, "it is repaired once")
     await again.close()
+  }
+
+  /// The description at the beginning of a payload is held twice, there and in the row; the seal tells which one is right.
+  @Test func aFlippedBitOfADescriptionIsHealedByTheRow() async throws {
+    let outbox = try await TwentyCaptures.shared.value
+    for bit in stride(from: 0, to: 162 * 8, by: 13) {
+      let scratch = try ScratchDirectory()
+      let path = scratch.file("outbox.sqlite")
+      for (name, content) in outbox.files { try content.write(to: URL(fileURLWithPath: scratch.file(name))) }
+      guard try RawDatabase(path).flip(BitFlip(table: "payload", row: 1, column: "sealed", bit: bit)) else { continue }
+      let clock = ManualClock()
+      let opened = try Outbox(TwentyCaptures.configuration(path), time: clock)
+      var line = try VirtualLine(opened, clock: clock, expected: outbox.expected)
+      #expect(try await line.run(), "bit \(bit)")
+      #expect(outbox.owed.subtracting(line.arrived.keys).isEmpty, "bit \(bit)")
+      await opened.close()
+    }
   }
 
   /// The truth is the envelope; where that is damaged too, a gap record says so.

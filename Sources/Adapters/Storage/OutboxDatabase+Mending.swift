@@ -93,11 +93,15 @@ extension OutboxDatabase {
     guard let (content, storedBytes) = try open(id) else { return false }
     switch content {
     case .whole(let envelope) where belongs(envelope, to: id):
+      // It was given, whatever the counter says.
+      nextMessage = max(nextMessage, id + 1)
       try rewrite(row.sound, state: row.state, from: envelope, storedBytes, &report)
     case .whole(let envelope) where envelope.outboxID == outboxID && OutboxItem.isNumber(envelope.item.id):
       // Another message's payload under this one's id.
       try move(payload: id, to: envelope, storedBytes, &report)
       return false
+    case .locked where try heal(id, by: row.sound), .damaged where try heal(id, by: row.sound):
+      report.reindexed.append(id)
     case .locked(let envelope?) where belongs(envelope, to: id):
       report.locked.append(id)
       try rewrite(row.sound, state: row.state, from: envelope, storedBytes, &report)
@@ -105,6 +109,35 @@ extension OutboxDatabase {
       report.locked.append(id)
     case .whole, .locked, .damaged:
       try setAside(id, row, content, storedBytes, &report)
+    }
+    return true
+  }
+
+  /// Gives a payload whose description was damaged the one that its row remembers, when the seal proves that one.
+  private func heal(_ id: Int64, by row: IndexRow?) throws(OutboxError) -> Bool {
+    guard let row, configuration.keys.holds(id: row.stored.keyID),
+      let description = SealedEnvelope(outboxID: outboxID, keyID: row.stored.keyID, item: row.stored.item).description
+    else { return false }
+    var healed: [UInt8]?
+    try query("SELECT sealed FROM payload WHERE id = ?", { row throws(SQLiteError) in try row.bind(1, id) }) { found in
+      found.withBlob(0) { blob in
+        guard blob.count == row.storedBytes,
+          blob.count == description.count + row.stored.item.byteCount + PayloadCipher.overheadBytes
+        else { return }
+        do throws(SealingError) {
+          let sealed = UnsafeRawBufferPointer(rebasing: blob[description.count...])
+          let key = try self.configuration.keys.key(id: row.stored.keyID)
+          _ = try self.cipher.open(sealed, associatedData: description, key: key)
+          healed = description + Array(sealed)
+        } catch {
+          // The seal does not prove it.
+        }
+      }
+    }
+    guard let healed else { return false }
+    try run("UPDATE payload SET sealed = ? WHERE id = ?") { update throws(SQLiteError) in
+      try update.bind(1, healed)
+      try update.bind(2, id)
     }
     return true
   }

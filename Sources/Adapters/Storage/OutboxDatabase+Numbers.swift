@@ -31,6 +31,7 @@ extension OutboxDatabase {
     let own = mark.flatMap { $0.outboxID == believed.outboxID ? $0 : nil }
     let lastMessage = newest.map(\.item.id).max() ?? 0
     let lastSequence = newest.compactMap(\.item.sequence).max() ?? 0
+    self.newest = (lastMessage, lastSequence)
     believed.nextMessage = Self.bounded(row.nextMessage, after: lastMessage, reserved: own?.nextMessage)
     believed.nextSequence = Self.bounded(row.nextSequence, after: lastSequence, reserved: own?.nextSequence)
     return believed

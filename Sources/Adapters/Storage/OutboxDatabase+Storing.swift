@@ -90,6 +90,7 @@ extension OutboxDatabase {
       captureID: capture?.id, sequence: capture?.sequence, name: name, byteCount: payload.count,
       sha256: digests.sha256(payload), created: created, attempts: 0)
     try insert(item, payload: payload)
+    historyInput += item.sha256
     counters[deliveryClass].enqueued += 1
     nextMessage += 1
     return item.id

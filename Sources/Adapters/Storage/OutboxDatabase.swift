@@ -35,14 +35,29 @@ final class OutboxDatabase {
   var unreportedLosses = 0
   /// Of the device; a tool stores no captures and leaves it alone.
   var reserve: NumberReserve?
+  /// Sequence numbers beyond the reserve that were found when the database was opened.
+  var unreserved: ClosedRange<Int64>?
   /// What was set right, for the owner's notices; taken by it.
   var repairs: [String] = []
   private var dataVersion: Int64 = 0
   /// Opened, and nobody else decides about the numbers any more.
   private var isOpen = false
   /// The row of the numbers says something else than we hold; the next transaction writes it.
-  private var numbersAreWrong = false
+  var numbersAreWrong = false
   private var isMending = false
+  /// The commit counter and digest; false in an outbox that only an earlier program has opened so far.
+  var countsCommits = false
+  /// Whether the counter was there when the database was opened.
+  var hadCounter = false
+  var commits: Int64 = 0
+  var history = [UInt8](repeating: 0, count: CommitMark.historyBytes)
+  /// What this transaction adds to the history.
+  var historyInput: [UInt8] = []
+  var markWriter: CommitMarkWriter?
+  var markFailed = false
+  var boot: (id: String, digest: [UInt8]) = ("", [])
+  /// The highest numbers that an envelope bears, as far as was looked when the database was opened.
+  var newest: (message: Int64, sequence: Int64) = (0, 0)
   private var statements: [String: SQLiteStatement] = [:]
 
   /// The most that one message takes.
@@ -127,6 +142,9 @@ final class OutboxDatabase {
         try connection.execute("PRAGMA \(pragma)")
       }
       try migrate(from: version, holdsOurs: holdsOurs)
+      hadCounter = try hasCounter()
+      if role == .device { try add() }
+      countsCommits = try hasCounter()
     }
     try reload()
     isOpen = true
@@ -145,6 +163,23 @@ final class OutboxDatabase {
       guard missing.isEmpty else { return false }
     }
     return true
+  }
+
+  private func hasCounter() throws(SQLiteError) -> Bool {
+    let count = try connection.integer(
+      "SELECT count(*) FROM pragma_table_info('outbox') WHERE name IN ('commits', 'history')")
+    return count == 2
+  }
+
+  /// Adds what this program has beyond an earlier layout.
+  private func add() throws(SQLiteError) {
+    for addition in configuration.additions {
+      let isThere =
+        try connection.integer(
+          "SELECT count(*) FROM pragma_table_info('\(addition.table)') WHERE name = '\(addition.column)'") ?? 0
+      guard isThere == 0 else { continue }
+      try connection.execute("ALTER TABLE \(addition.table) ADD COLUMN \(addition.column) \(addition.definition)")
+    }
   }
 
   /// A call of SQLite with its error in the outbox's terms.
@@ -180,6 +215,7 @@ final class OutboxDatabase {
     try query("SELECT running FROM outbox", { _ in }, row: { wasRunning = $0.integer(0) })
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
     try emptyLog()
+    try writeMark(isSynced: true)
     // From here on the log is never empty while the run lasts.
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
     return wasRunning != 0
@@ -190,6 +226,7 @@ final class OutboxDatabase {
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 0") }
     try emptyLog()
     try reserve?.giveBack(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
+    try writeMark(isEnd: true, isSynced: true)
   }
 
   /// Moves everything from the log to the main file and cuts the log to nothing. When a tool is just reading, the log
@@ -241,19 +278,25 @@ final class OutboxDatabase {
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
     let before = (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience)
+    let changes = connection.changes
+    historyInput.removeAll(keepingCapacity: true)
     do throws(OutboxError) {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
       let result = try body()
-      if numbersAreWrong || (nextMessage, nextSequence) != (before.0, before.1) {
-        try reserve?.reserve(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
-        try saveNumbers()
-      }
+      let usesNumbers = numbersAreWrong || (nextMessage, nextSequence) != (before.0, before.1)
+      if usesNumbers { try reserve?.reserve(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID) }
+      let next = connection.changes != changes || usesNumbers ? nextCommit() : nil
+      if usesNumbers || (next != nil && countsCommits) { try saveNumbers(next) }
       let start = time.now().monotonicNanoseconds
       try execute("COMMIT")
       let end = time.now().monotonicNanoseconds
       sync.note(microseconds: Int(clamping: (max(start, end) - start) / 1000))
       numbersAreWrong = false
+      if let next, countsCommits {
+        (commits, history) = next
+        noteMark()
+      }
       return result
     } catch {
       (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience) = before
@@ -268,14 +311,26 @@ final class OutboxDatabase {
     try sqlite { () throws(SQLiteError) in try statement(sql).run() }
   }
 
-  private func saveNumbers() throws(OutboxError) {
-    try run("UPDATE outbox SET next_message = ?, next_sequence = ?") { update throws(SQLiteError) in
-      try update.bind(1, nextMessage)
-      try update.bind(2, nextSequence)
+  private func saveNumbers(_ next: (commits: Int64, history: [UInt8])?) throws(OutboxError) {
+    if let next, countsCommits {
+      try run("UPDATE outbox SET next_message = ?, next_sequence = ?, commits = ?, history = ?") {
+        update throws(SQLiteError) in
+        try update.bind(1, nextMessage)
+        try update.bind(2, nextSequence)
+        try update.bind(3, next.commits)
+        try update.bind(4, next.history)
+      }
+    } else {
+      try run("UPDATE outbox SET next_message = ?, next_sequence = ?") { update throws(SQLiteError) in
+        try update.bind(1, nextMessage)
+        try update.bind(2, nextSequence)
+      }
     }
     guard numbersAreWrong else { return }
     try run("UPDATE outbox SET outbox_id = ?") { update throws(SQLiteError) in try update.bind(1, outboxID.bytes) }
   }
+
+  // MARK: - Mending
 
   /// Sets rows of the index right in a transaction of its own.
   func mend(_ ids: [Int64]) throws(OutboxError) -> VerificationReport {
@@ -343,6 +398,17 @@ final class OutboxDatabase {
         nextSequence: found.integer(2))
     }
     guard let row else { throw damage("open", "the outbox has no identity") }
+    if countsCommits {
+      try query("SELECT commits, history FROM outbox", { _ in }) { found in
+        let number = found.integer(0)
+        // While it is open, another program may have gone ahead of us, but not back.
+        let isPlausible = (isOpen ? commits...commits + 4096 : 0...OutboxItem.largestNumber).contains(number)
+        guard isPlausible else { return }
+        commits = number
+        let digest = found.blob(1)
+        history = digest.count == CommitMark.historyBytes ? digest : history
+      }
+    }
     try take(row)
     try addUp()
     guard isOpen, role == .device, !isMending else { return }
@@ -358,6 +424,9 @@ final class OutboxDatabase {
     } else {
       let reserve = try NumberReserve(databasePath: configuration.path, digests: digests)
       numbers = try believed(row, mark: reserve.mark)
+      if let mark = reserve.mark, mark.outboxID == numbers.outboxID, mark.nextSequence < numbers.nextSequence {
+        unreserved = mark.nextSequence...(numbers.nextSequence - 1)
+      }
     }
     guard let identity = numbers.outboxID else { throw damage("open", "the outbox has no identity") }
     outboxID = identity

@@ -1,4 +1,10 @@
-/// The layout of the outbox on disk. Migrations are only ever appended; `user_version` counts those applied.
+/// The layout of the outbox on disk.
+///
+/// Programs go forward and back on a device, so what is new is **added**: a nullable column or one with a default behind
+/// the others of `outbox` or `message`, a table, an index (`additions`). It changes no number, and an earlier program
+/// reads and writes the database as if it were not there. `payload` never grows. A change that an earlier program could
+/// not live with is a migration; it raises `user_version`, and it must not be made before the new program is confirmed,
+/// because from then on there is no way back.
 enum OutboxSchema {
   /// "TGOB": tells our databases from others'.
   static let applicationID: Int64 = 0x5447_4F42
@@ -26,6 +32,20 @@ enum OutboxSchema {
 
   /// No program will ever write a later version; a greater number is damage.
   static let plausibleVersion: Int64 = 999
+
+  /// A column that a later layout has and an earlier program does without.
+  struct Addition: Sendable {
+    let table: String
+    let column: String
+    /// Type and default.
+    let definition: String
+  }
+
+  /// Only ever appended.
+  static let additions = [
+    Addition(table: "outbox", column: "commits", definition: "INTEGER NOT NULL DEFAULT 0"),
+    Addition(table: "outbox", column: "history", definition: "BLOB"),
+  ]
 
   struct Migration: Sendable {
     let name: String

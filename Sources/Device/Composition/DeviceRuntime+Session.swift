@@ -38,7 +38,7 @@ extension DeviceRuntime {
   }
 
   var sensorArchive: SensorFolder {
-    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/" + StateFiles.sensors) }
   }
 
   func openBus() throws -> any I2CBus {

@@ -22,9 +22,6 @@ package final class ClockFloor: Sendable {
   /// Up to the end of the year 9999, the last that a date of this house can be.
   private static let plausibleSeconds: ClosedRange<Int64> = 0...CivilDate.lastSecond
 
-  /// In the state directory.
-  package static let fileName = "trusted-time"
-
   private let path: String
   private let state: Mutex<State>
 

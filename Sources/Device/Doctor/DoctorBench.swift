@@ -3,6 +3,7 @@ import DeviceSimulation
 import Identification
 import LinuxIO
 import LocalFiles
+import Storage
 import Thermography
 import Threads
 
@@ -51,7 +52,7 @@ final class DoctorBench {
     let result: Result<ThermalCamera, DeviceStartError>
     do {
       let bus: any I2CBus = try doctor.options.simulate ? openedSimulation().bus() : doctor.device.openBus()
-      let archive = try ReadOnlySensorArchive(path: settings.paths.stateDirectory + "/sensors")
+      let archive = try ReadOnlySensorArchive(path: settings.paths.stateDirectory + "/" + StateFiles.sensors)
       result = .success(try doctor.device.startCamera(on: bus, archive: archive))
     } catch {
       result = .failure(DeviceStartError("\(error)"))

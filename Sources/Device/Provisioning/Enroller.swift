@@ -4,6 +4,7 @@ import Enrolment
 import LinuxIO
 import LocalFiles
 import Provenance
+import Storage
 
 /// The life of a device's identity: key and request, the certificate that comes back, and the end.
 package struct Enroller {
@@ -36,7 +37,8 @@ package struct Enroller {
     let broker = settings.broker
     let configuration = Folder.holding(folder.mainFile)
     var files = Files(
-      key: settings.paths.stateDirectory + "/keys/device.key", certificate: configuration + "/device.pem",
+      key: settings.paths.stateDirectory + "/" + StateFiles.keys + "/device.key",
+      certificate: configuration + "/device.pem",
       authority: configuration + "/ca.pem")
     switch broker.keyFile {
     case .file(let path): files.key = path
@@ -133,24 +135,31 @@ package struct Enroller {
   // MARK: - The end
 
   /// The files of a decommissioning, keys first: with them goes the meaning of everything sealed.
-  package func filesToErase() throws(EnrolmentError) -> [String] {
-    let state = settings.paths.stateDirectory
+  package func filesToErase() throws -> [String] {
     let files = try files()
     var paths: [String] = []
-    for secret in [settings.outbox.keyFile, settings.patients.siteKeyFile] {
+    for secret in secrets {
       if case .file(let path) = secret { paths.append(path) }
     }
     paths.append(files.key)
     if let roster = settings.patients.rosterFile { paths.append(roster) }
-    paths += ["", "-wal", "-shm", ".numbers", ".ballast"].map { state + "/outbox.sqlite" + $0 }
-    return paths + [state + "/session.json", files.certificate]
+    paths += try StateFiles.all(in: settings.paths.stateDirectory)
+    paths.append(files.certificate)
+    var seen: Set<String> = []
+    return paths.filter { seen.insert($0).inserted }
+  }
+
+  /// Every secret that the configuration names.
+  private var secrets: [SecretReference] {
+    [
+      settings.outbox.keyFile, settings.outbox.olderKeyFile, settings.patients.siteKeyFile, settings.broker.keyFile,
+      settings.broker.passwordFile,
+    ].compactMap { $0 }
   }
 
   /// Credentials that this program cannot reach.
   package var credentialsToErase: [String] {
-    [settings.outbox.keyFile, settings.patients.siteKeyFile, settings.broker.keyFile].compactMap {
-      if case .credential(let name) = $0 { name } else { nil }
-    }
+    secrets.compactMap { if case .credential(let name) = $0 { name } else { nil } }
   }
 
   /// Erases everything by which the device could be recognised or a patient's data read. The service must not run.
