@@ -211,7 +211,7 @@ extension OutboxCommand {
     @Argument(help: "Message numbers.")
     var ids: [Int64] = []
 
-    @Flag(name: .long, help: "Every message that was set aside.")
+    @Flag(name: .long, help: "Every message that was set aside or waits for its receipt.")
     var all = false
 
     func validate() throws {
@@ -221,9 +221,8 @@ extension OutboxCommand {
 
     func run() throws {
       let outbox = try options.open()
-      var chosen = ids
-      if all { try outbox.forEach { if $0.state == .quarantined { chosen.append($0.item.id) } } }
-      try outbox.retry(chosen)
+      if !all { try outbox.retry(ids) }
+      let chosen = all ? try outbox.retryAll() : ids
       if options.json {
         try printJSON(["retried": chosen])
       } else {

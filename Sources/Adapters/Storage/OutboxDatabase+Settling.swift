@@ -118,6 +118,14 @@ extension OutboxDatabase {
     return ids.count
   }
 
+  /// The smallest number of a capture with a message in `awaitingReceipt`.
+  func oldestWithoutReceipt() throws(OutboxError) -> Int64? {
+    var oldest: Int64?
+    try query(
+      "SELECT min(sequence) FROM message WHERE state = 1", { _ in }, row: { oldest = $0.optionalInteger(0) })
+    return oldest
+  }
+
   /// Sets a message aside for a person, and tells the clinic. Only inside `transaction`.
   func quarantine(_ id: Int64, reason: String) throws(OutboxError) {
     guard try place(of: id) != nil else { return }

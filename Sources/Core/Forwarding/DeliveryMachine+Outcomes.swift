@@ -130,7 +130,10 @@ extension DeliveryMachine {
       actions.append(.report(.delivered(count: freed.count)))
     }
     for capture in outcome.refused { actions.append(.report(.refusedForEver(capture: capture))) }
-    for entry in outcome.mismatched { actions.append(.report(.differs(entry))) }
+    // One line, however many faults a hostile receipt has.
+    if let first = outcome.mismatched.first {
+      actions.append(.report(.differ(count: outcome.mismatched.count, first: first)))
+    }
   }
 
   /// Removes a message and its publishes from what is under way.

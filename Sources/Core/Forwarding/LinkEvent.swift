@@ -14,6 +14,8 @@ package enum LinkEvent: Sendable, Equatable {
   case moving
   /// The broker granted (level 0...2) or refused (0x80...) a subscription.
   case subscribed(filter: String, reason: UInt8)
+  /// The peer sends a packet beyond the bound; the end of the connection follows.
+  case oversize(maximumBytes: Int)
   /// A message on a subscribed topic.
   case received(IncomingMessage)
 }
