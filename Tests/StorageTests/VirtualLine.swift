@@ -102,7 +102,7 @@ struct VirtualLine {
     case .settle(let settlement): try await outbox.settle(settlement)
     case .requeueUnreceipted(let seconds):
       events.append(.requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds)))
-    case .announce, .report, .wake: break
+    case .announce, .alert, .report, .wake: break
     }
   }
 
