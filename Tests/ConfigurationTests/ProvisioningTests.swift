@@ -135,6 +135,53 @@ import Testing
     #expect(report.isSuccess && report.text.contains("note: roster.csv: is odd\r\n"), "\(report.text)")
   }
 
+  /// A stolen card, a prepared boot partition: the backlog must not follow whoever wrote it.
+  @Test func afterwardsBrokerAuthorityAndKeyChangeOnlyWithoutABacklogOrByConfirmation() throws {
+    func folder(_ scratch: Scratch, _ backlog: ProvisioningFolder.Backlog, confirmed: Bool = false)
+      -> ProvisioningFolder
+    {
+      var folder = ProvisioningFolder(
+        source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc", examine: Self.examine)
+      folder.backlog = { _ in backlog }
+      folder.isConfirmed = confirmed
+      return folder
+    }
+    func broker(_ host: String) -> String {
+      "\n[broker]\nhost = \"\(host)\"\nca_file = \"/etc/thermograph/ca.pem\"\n"
+    }
+    let scratch = try Self.prepare()
+    let base = try #require(
+      String(data: #require(Self.content(scratch, "stick/thermograph.toml")), encoding: .utf8))
+    let ca = scratch.folder + "/etc/ca.pem"
+    func write(_ host: String, ca: String) throws {
+      let text = base + broker(host).replacingOccurrences(of: "/etc/thermograph/ca.pem", with: ca)
+      try scratch.write(text, to: "stick/thermograph.toml")
+    }
+    try write("broker.clinic.example", ca: ca)
+    // The first folder of a new device, whatever waits.
+    #expect(try folder(scratch, .unknown("no key")).install().isSuccess)
+    let before = Self.content(scratch, "etc/thermograph.toml")
+    try write("broker.thief.example", ca: ca)
+    for backlog in [ProvisioningFolder.Backlog.captures(3), .unknown("its key is elsewhere")] {
+      let report = try folder(scratch, backlog).install()
+      #expect(!report.isSuccess && report.text.contains("broker.host") && report.text.contains("--confirm"))
+      #expect(Self.content(scratch, "etc/thermograph.toml") == before)
+    }
+    // The same authority file with another authority in it.
+    try write("broker.clinic.example", ca: ca)
+    try scratch.write("another certificate\n", to: "stick/ca.pem")
+    let report = try folder(scratch, .captures(1)).install()
+    #expect(!report.isSuccess && report.text.contains("it changes ca.pem while 1 captures wait"))
+    // What changes nobody's trust is taken with a backlog too.
+    try scratch.write("a certificate\n", to: "stick/ca.pem")
+    try scratch.write("[log]\nlevel = \"info\"\n", to: "stick/conf.d/10-log.toml")
+    #expect(try folder(scratch, .captures(9)).install().isSuccess)
+    try write("broker.other.example", ca: ca)
+    #expect(try folder(scratch, .none).install().isSuccess)
+    try write("broker.third.example", ca: ca)
+    #expect(try folder(scratch, .captures(9), confirmed: true).install().isSuccess)
+  }
+
   /// Only files of the service's own are written as the service.
   @Test func privateFilesAreWrittenAsTheirOwner() throws {
     let scratch = try Self.prepare()

@@ -21,6 +21,19 @@ package struct ProvisioningFolder: Sendable {
   /// could have laid a link in its way.
   package var asOwner: @Sendable (() throws(FileError) -> Void) throws(FileError) -> Void
 
+  /// What waits for delivery on this device under its present configuration.
+  package enum Backlog: Sendable, Equatable {
+    case none
+    case captures(Int)
+    /// It cannot be looked at: to be treated as if captures waited.
+    case unknown(String)
+  }
+
+  /// Asked only when the folder changes where captures go or who is believed.
+  package var backlog: @Sendable (Settings) -> Backlog = { _ in .none }
+  /// A technician at the device has seen what changes.
+  package var isConfirmed = false
+
   package init(
     source: String, configurationDirectory: String, examine: @escaping @Sendable (Kind, [UInt8]) -> Examination,
     asOwner: @escaping @Sendable (() throws(FileError) -> Void) throws(FileError) -> Void = {
@@ -132,6 +145,10 @@ package struct ProvisioningFolder: Sendable {
       report.outcomes += items.map { Outcome(name: $0.name, result: .refused("the configuration has a mistake")) }
       return report
     }
+    if let reason = reasonToWait(items, reading.settings) {
+      report.outcomes += items.map { Outcome(name: $0.name, result: .refused(reason)) }
+      return report
+    }
     for index in items.indices {
       switch items[index].kind {
       case .siteKey: items[index].destination = filePath(reading.settings.patients.siteKeyFile) ?? ""
@@ -145,6 +162,46 @@ package struct ProvisioningFolder: Sendable {
       report.outcomes.append(Outcome(name: item.name, result: put(item)))
     }
     return report
+  }
+
+  /// Whoever may write a boot partition could send what waits on the card to a broker of their own. So a folder that changes
+  /// broker, authority or key is taken only when nothing waits, or when somebody at the device says so.
+  private func reasonToWait(_ items: [Item], _ wanted: Settings) -> String? {
+    let present = ConfigurationFolder(mainFile: configurationDirectory + "/thermograph.toml").read()
+    guard !isConfirmed, present.isUsable, present.settings.broker.host != nil else { return nil }
+    var changes = Self.changesOfTrust(from: present.settings, to: wanted)
+    for item in items where item.kind == .certificate {
+      let isSame: Bool
+      do { isSame = try current(item.destination) == item.bytes } catch { isSame = false }
+      let files = [present.settings.broker.caFile, present.settings.broker.certificateFile]
+      if !isSame, files.contains(item.destination) { changes.append(item.name) }
+    }
+    guard !changes.isEmpty else { return nil }
+    let what = "it changes \(changes.joined(separator: ", "))"
+    let remedy = "deliver or export them first, or run 'thermograph import \(source) --confirm' on the device"
+    switch backlog(present.settings) {
+    case .none: return nil
+    case .captures(let count): return "\(what) while \(count) captures wait for delivery; \(remedy)"
+    case .unknown(let reason): return "\(what), and what waits cannot be looked at (\(reason)); \(remedy)"
+    }
+  }
+
+  private static func changesOfTrust(from old: Settings, to new: Settings) -> [String] {
+    let (before, after) = (old.broker, new.broker)
+    let pairs: [(String, Bool)] = [
+      ("broker.host", before.host != after.host), ("broker.port", before.effectivePort != after.effectivePort),
+      ("broker.allow_plaintext", before.allowPlaintext != after.allowPlaintext),
+      ("broker.ca_file", before.caFile != after.caFile),
+      ("broker.certificate_file", before.certificateFile != after.certificateFile),
+      ("broker.key_file", before.keyFile != after.keyFile), ("broker.user_name", before.userName != after.userName),
+      ("broker.password_file", before.passwordFile != after.passwordFile),
+      ("broker.topics", before.topics != after.topics),
+      ("broker.confirm", before.delivery.confirm != after.delivery.confirm),
+      ("device.id", old.device.id != new.device.id), ("device.site", old.device.site != new.device.site),
+      ("outbox.key_file", old.outbox.keyFile != new.outbox.keyFile),
+      ("patients.site_key_file", old.patients.siteKeyFile != new.patients.siteKeyFile),
+    ]
+    return pairs.filter(\.1).map(\.0)
   }
 
   private func filePath(_ reference: SecretReference) -> String? {
