@@ -26,7 +26,7 @@ func module(
 
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests",
     // Tests find their fixtures beside their source files; they are no resources of a bundle.
     exclude: ["Fixtures", "oracle"].filter {
       FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/\($0)")
@@ -123,12 +123,14 @@ let device: [Target] = [
 
 let testTargets: [Target] = [
   .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+  // What tests of several modules need: a clock they move, a folder of their own, a broker, ports.
+  .target(name: "TestSupport", dependencies: ["Provenance"], path: "Tests/Support", swiftSettings: strict),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
   tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "Provenance", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),

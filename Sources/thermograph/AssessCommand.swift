@@ -4,6 +4,7 @@ import Forwarding
 import FoundationEssentials
 import Inference
 import LocalFiles
+import Provenance
 import Screening
 import Storage
 import Thermography
@@ -125,7 +126,7 @@ struct AssessCommand: ParsableCommand {
       let line = AssessedSample(
         sample: sample, view: view, gates: assessment.gates, verdict: assessment.verdict,
         leftRightDifference: assessment.verdict.leftRightDifference)
-      print(String(decoding: try CanonicalJSON.encoder().encode(line), as: UTF8.self))
+      print(try CanonicalJSON.text(of: line))
       return
     }
     let failed = assessment.gates.filter { !$0.passed }.map(\.code.rawValue)

@@ -3,7 +3,6 @@ import Configuration
 import ConfigurationFiles
 import Device
 import Forwarding
-import FoundationEssentials
 import Glibc
 import LinuxIO
 import Provenance
@@ -102,7 +101,7 @@ struct OutboxLine: Encodable {
 
 /// One JSON object a line.
 func printJSON(_ value: some Encodable) throws {
-  print(String(decoding: try CanonicalJSON.encoder().encode(value), as: UTF8.self))
+  print(try CanonicalJSON.text(of: value))
 }
 
 extension OutboxTool {

@@ -5,7 +5,7 @@ import Testing
 /// hold only because this table does.
 private let importTable: [String: Set<String>] = [
   // Core: pure logic. No Glibc, no C but the kernels; of the standard library's companions only FoundationEssentials.
-  "Provenance": [],
+  "Provenance": ["FoundationEssentials"],
   "Thermography": ["Provenance"],
   "Identification": ["Provenance"],
   "Inference": ["CInferenceKernels"],
@@ -21,7 +21,9 @@ private let importTable: [String: Set<String>] = [
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "Storage": [
-    "Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL", "Glibc", "Synchronization",
+    "Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL", "FoundationEssentials",
+    "Glibc",
+    "Synchronization",
   ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],

@@ -1,6 +1,6 @@
 /// Decides what is sent when. A value without I/O and without a clock: events in, actions out.
 ///
-/// Rules (DESIGN section 5):
+/// Rules:
 /// - Alerts before captures before images before events before health, decided anew at every message boundary; within
 ///   a class in the order of storing. A divided image is finished before the next message begins.
 /// - At most `window` publishes, and never more than the broker's Receive Maximum, wait for their PUBACK.

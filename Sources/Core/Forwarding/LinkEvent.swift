@@ -27,7 +27,7 @@ package struct PublishToken: Sendable, Hashable {
   }
 }
 
-/// The protocol versions of DESIGN section 5.
+/// The protocol versions that a device may be configured to speak.
 package enum ProtocolVersion: Sendable, Equatable {
   case mqtt5
   /// A refused publish looks like success here, so only a receipt counts as delivery.

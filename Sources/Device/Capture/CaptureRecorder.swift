@@ -1,5 +1,4 @@
 import Forwarding
-import FoundationEssentials
 import Identification
 import Provenance
 import Screening
@@ -65,7 +64,7 @@ struct CaptureRecorder: Sendable {
       record: { number in
         var numbered = record
         numbered.sequence = number.sequence
-        return try [UInt8](CanonicalJSON.encoder().encode(numbered))
+        return try CanonicalJSON.bytes(of: numbered)
       })
   }
 

@@ -1,5 +1,4 @@
 import Forwarding
-import FoundationEssentials
 import Provenance
 import Screening
 import Thermography
@@ -40,6 +39,6 @@ struct MasterManifest: Encodable {
   }
 
   func json() throws -> String {
-    String(decoding: try CanonicalJSON.encoder().encode(self), as: UTF8.self)
+    try CanonicalJSON.text(of: self)
   }
 }

@@ -3,6 +3,7 @@ import Forwarding
 import Foundation
 import Provenance
 import Synchronization
+import TestSupport
 
 /// A client under test with everything that it reported.
 final class LinkProbe: Sendable {
@@ -61,7 +62,7 @@ final class LinkProbe: Sendable {
     client.connect(settings)
     try await eventually("connected or not") { self.connections.count > before.0 || self.failures.count > before.1 }
     if failures.count > before.1, let failure = failures.last { throw failure }
-    guard let limits = connections.last else { throw MosquittoBroker.Fault(description: "no CONNACK") }
+    guard let limits = connections.last else { throw TestFault(description: "no CONNACK") }
     return limits
   }
 
@@ -85,14 +86,14 @@ final class LinkProbe: Sendable {
     } catch let failure as LinkFailure {
       return failure
     }
-    throw MosquittoBroker.Fault(description: "connected, although it should not")
+    throw TestFault(description: "connected, although it should not")
   }
 
   /// Publishes and returns the outcome.
   func publish(_ message: OutgoingMessage, token: UInt64) async throws -> PublishOutcome {
     client.publish(message, token: PublishToken(rawValue: token))
     try await eventually("outcome of \(token)") { self.outcomes[token] != nil }
-    guard let outcome = outcomes[token] else { throw MosquittoBroker.Fault(description: "no outcome") }
+    guard let outcome = outcomes[token] else { throw TestFault(description: "no outcome") }
     return outcome
   }
 }
