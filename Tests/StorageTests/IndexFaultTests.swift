@@ -308,7 +308,7 @@ private final class RawDatabase {
   @Test func aFlippedBitOfADescriptionIsHealedByTheRow() async throws {
     let outbox = try await TwentyCaptures.shared.value
     for bit in stride(from: 0, to: 162 * 8, by: 13) {
-      let scratch = try ScratchDirectory()
+      let scratch = try ScratchFolder(inMemory: true)
       let path = scratch.file("outbox.sqlite")
       for (name, content) in outbox.files { try content.write(to: URL(fileURLWithPath: scratch.file(name))) }
       guard try RawDatabase(path).flip(BitFlip(table: "payload", row: 1, column: "sealed", bit: bit)) else { continue }
