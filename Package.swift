@@ -161,7 +161,12 @@ let testTargets: [Target] = [
       "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", "SystemCalls", logging,
     ]
       + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation", "OutboxWriter"]),
+  tests(
+    of: "EndToEnd",
+    uses: [
+      "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
+      "Identification", "Provenance",
+    ]),
 ]
 
 // Measured only on request: THERMOGRAPH_BENCHMARKS=1 swift run -c release ThermographBenchmarks

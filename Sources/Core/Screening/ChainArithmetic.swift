@@ -35,15 +35,6 @@ package enum ChainArithmetic {
     return exponent * 256 + mantissa
   }
 
-  /// degC to centikelvin (0.01 K, as in the master image), a half away from zero; nil when `celsius` is not finite or
-  /// outside -273.15...382.20 (0...65535).
-  package static func centikelvin(ofCelsius celsius: Float) -> Int? {
-    guard celsius.isFinite else { return nil }
-    let value = (Double(celsius) * 100 + 27315).rounded(.toNearestOrAwayFromZero)
-    guard value >= 0 && value <= 65535 else { return nil }
-    return Int(value)
-  }
-
   /// Clamped to int8.
   package static func int8(_ value: Int) -> Int8 { Int8(clamping: value) }
 }

@@ -83,3 +83,81 @@ package struct AcquisitionConditions: Sendable, Equatable {
 
   package init() {}
 }
+
+// MARK: - As written beside an assessment
+
+/// A key by its name in the file.
+private struct BasisKey: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
+
+  init(_ name: String) { stringValue = name }
+  init?(stringValue: String) { self.init(stringValue) }
+  init?(intValue: Int) { nil }
+}
+
+extension GateLimits: Codable {
+  private static let numbers: [(name: String, limit: any WritableKeyPath<GateLimits, Double> & Sendable)] = [
+    ("ambient_minimum_celsius", \.ambientMinimumCelsius), ("ambient_maximum_celsius", \.ambientMaximumCelsius),
+    ("ambient_drift_maximum_celsius_per_minute", \.ambientDriftMaximumCelsiusPerMinute),
+    ("contrast_minimum_celsius", \.contrastMinimumCelsius), ("subject_minimum_share", \.subjectMinimumShare),
+    ("subject_maximum_share", \.subjectMaximumShare), ("edge_maximum_share", \.edgeMaximumShare),
+    ("off_centre_maximum_columns", \.offCentreMaximumColumns), ("tilt_maximum", \.tiltMaximum),
+    ("motion_maximum_celsius", \.motionMaximumCelsius), ("hot_object_maximum_celsius", \.hotObjectMaximumCelsius),
+    ("cold_object_maximum_celsius", \.coldObjectMaximumCelsius), ("skin_minimum_celsius", \.skinMinimumCelsius),
+    ("checkerboard_maximum_celsius", \.checkerboardMaximumCelsius), ("noise_maximum_celsius", \.noiseMaximumCelsius),
+    ("picture_noise_maximum_celsius", \.pictureNoiseMaximumCelsius),
+    ("outline_minimum_celsius", \.outlineMinimumCelsius),
+  ]
+
+  /// A limit that is not there is one that the writer did not know: it has its default.
+  package init(from decoder: any Decoder) throws {
+    self.init()
+    let container = try decoder.container(keyedBy: BasisKey.self)
+    for (name, limit) in Self.numbers {
+      guard let value = try container.decodeIfPresent(Double.self, forKey: BasisKey(name)) else { continue }
+      try BasisBounds.check(value, container.codingPath + [BasisKey(name)])
+      self[keyPath: limit] = value
+    }
+    deadPixelsMaximum =
+      try container.decodeIfPresent(Int.self, forKey: BasisKey("dead_pixels_maximum")) ?? deadPixelsMaximum
+    hardGates = Set(try container.decode([QualityGate.Code].self, forKey: BasisKey("hard")))
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: BasisKey.self)
+    for (name, limit) in Self.numbers { try container.encode(self[keyPath: limit], forKey: BasisKey(name)) }
+    try container.encode(deadPixelsMaximum, forKey: BasisKey("dead_pixels_maximum"))
+    try container.encode(QualityGate.Code.allCases.filter(hardGates.contains), forKey: BasisKey("hard"))
+  }
+}
+
+extension AcquisitionConditions: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case settling
+    case ambientCelsius = "ambient_celsius"
+    case ambientDriftCelsiusPerMinute = "ambient_drift_celsius_per_minute"
+    case motionCelsius = "motion_celsius"
+    case deadPixels = "dead_pixels"
+    case noiseCelsius = "noise_celsius"
+    case clockSynchronised = "clock_synchronised"
+    case acclimatisationMissingSeconds = "acclimatisation_missing_seconds"
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func number(_ key: CodingKeys) throws -> Double? {
+      let value = try container.decodeIfPresent(Double.self, forKey: key)
+      try value.map { try BasisBounds.check($0, container.codingPath + [key]) }
+      return value
+    }
+    settling = try container.decodeIfPresent(Bool.self, forKey: .settling)
+    ambientCelsius = try number(.ambientCelsius)
+    ambientDriftCelsiusPerMinute = try number(.ambientDriftCelsiusPerMinute)
+    motionCelsius = try number(.motionCelsius)
+    deadPixels = try container.decodeIfPresent(Int32.self, forKey: .deadPixels).map(Int.init)
+    noiseCelsius = try number(.noiseCelsius)
+    clockSynchronised = try container.decodeIfPresent(Bool.self, forKey: .clockSynchronised)
+    acclimatisationMissingSeconds = try number(.acclimatisationMissingSeconds)
+  }
+}

@@ -1,3 +1,5 @@
+import Thermography
+
 /// The way from a thermogram in centikelvin to a model's int8 input tensor, checked when it is made.
 package struct PreprocessingChain: Sendable, Equatable {
   /// The thermogram that every chain starts from.
@@ -38,7 +40,7 @@ package struct PreprocessingChain: Sendable, Equatable {
     var pixels: [Int] = []
     pixels.reserveCapacity(thermogram.count)
     for (index, celsius) in thermogram.enumerated() {
-      guard let value = ChainArithmetic.centikelvin(ofCelsius: celsius) else {
+      guard let value = Centikelvin.nearest(toCelsius: celsius) else {
         throw .missingPixel(row: index / Self.columns, column: index % Self.columns)
       }
       pixels.append(value)

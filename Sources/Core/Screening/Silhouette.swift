@@ -1,3 +1,5 @@
+import Thermography
+
 /// The subject's outline in a frame: the largest connected region of the body's mask.
 struct Silhouette {
   private static let columns = SubjectMeasurements.columns
@@ -96,7 +98,7 @@ struct Silhouette {
     var centikelvin: [Int] = []
     centikelvin.reserveCapacity(celsius.count)
     for value in celsius {
-      guard let pixel = ChainArithmetic.centikelvin(ofCelsius: min(max(value, floor), ceiling)) else { return nil }
+      guard let pixel = Centikelvin.nearest(toCelsius: min(max(value, floor), ceiling)) else { return nil }
       centikelvin.append(pixel)
     }
     let plane = ThermalPlane(rows: Self.rows, columns: Self.columns, values: centikelvin)

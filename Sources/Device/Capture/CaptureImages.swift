@@ -31,9 +31,7 @@ struct CaptureImages {
     var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
       (
         "master.png", .master,
-        PNGImage(
-          width: columns, height: rows, samples: .grey16(thermogram.centikelvin), calibration: .centikelvin,
-          modified: capturedAt, texts: [("thermograph:manifest", manifest)])
+        MasterImage.picture(of: thermogram, manifest: manifest, modified: capturedAt)
       ),
       (
         "view.png", .view,
@@ -83,19 +81,4 @@ extension OcclusionMap {
 extension PNGImage.Calibration {
   /// Samples in millikelvin of difference: 0 is none, one step is 0.001 degC.
   static let millikelvinDifference = Self(purpose: "standard error", unit: "K", offset: "0", span: "65.535")
-}
-
-extension Thermogram {
-  /// 768 samples of the master image: hundredths of a kelvin above absolute zero, rounded to nearest, 0 for a pixel
-  /// without a value.
-  var centikelvin: [UInt16] {
-    zip(celsius, states).map { value, state in
-      state == .invalid || !value.isFinite ? 0 : UInt16(max(1, min(65_535, ((Double(value) + 273.15) * 100).rounded())))
-    }
-  }
-
-  /// 768 samples: thousandths of a kelvin, rounded to nearest, 0 where unknown.
-  var standardErrorMillikelvin: [UInt16] {
-    standardErrorCelsius.map { $0.isFinite ? UInt16(max(0, min(65_535, (Double($0) * 1000).rounded()))) : 0 }
-  }
 }

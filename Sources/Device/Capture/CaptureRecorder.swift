@@ -32,7 +32,7 @@ struct CaptureRecorder: Sendable {
   ) throws -> NewCapture {
     let manifest = MasterManifest(
       captureID: attribution.captureID, capturedAt: captured.ended, view: attribution.view,
-      thermogram: captured.thermogram)
+      thermogram: captured.thermogram, firmware: constants.firmware, assessment: assessment.basis)
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
       manifest: manifest.json(), occlusion: occlusion, digests: digests)
