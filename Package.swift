@@ -82,24 +82,25 @@ let core: [Target] = [
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
-  module("SystemCalls", in: .adapters, uses: ["CLinux"]),
   module("LocalFiles", in: .adapters),
+  module("Threads", in: .adapters, uses: ["LocalFiles", "CLinux"]),
   module(
     "LinuxIO", in: .adapters,
     uses: [
-      "Provenance", "Thermography", "Identification", "SystemCalls", "LocalFiles", "CI2C", "CGPIO", "CLinux",
+      "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
     ]),
   module(
-    "Storage", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CSQLite", "COpenSSL"]),
+    "Storage", in: .adapters,
+    uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
-    "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "SystemCalls", "CMosquitto"]),
-  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding"]),
+    "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
-    uses: ["Provenance", "Thermography", "Identification", "CLinux"]),
+    uses: ["Provenance", "Thermography", "Identification", "LocalFiles", "CLinux"]),
 ]
 
 let device: [Target] = [
@@ -127,18 +128,22 @@ let testTargets: [Target] = [
   tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
-  tests(of: "SystemCalls", uses: ["SystemCalls"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
+  tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
   tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
   tests(
     of: "LinuxIO",
-    uses: ["LinuxIO", "Provenance", "Thermography", "Identification", "SystemCalls", "DeviceSimulation"]),
+    uses: [
+      "LinuxIO", "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "DeviceSimulation",
+    ]),
   // Stores captures until a test kills it.
   .executableTarget(
     name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
     swiftSettings: strict),
-  tests(of: "Storage", uses: ["Storage", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
+  tests(
+    of: "Storage",
+    uses: ["Storage", "LocalFiles", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
@@ -158,7 +163,7 @@ let testTargets: [Target] = [
   tests(
     of: "Device",
     uses: [
-      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", "SystemCalls", logging,
+      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
     ]
       + core.map { .byName(name: $0.name) }),
   tests(

@@ -1,16 +1,16 @@
 import ArgumentParser
 import ConfigurationFiles
 import Device
-import Glibc
+import LocalFiles
 
 // A session in the service that holds the camera, watched from the terminal.
 extension CaptureCommand {
   /// The running service, or nil when there is none to ask.
-  func runningService() -> ServiceOptions? {
+  func runningService() throws(FileError) -> ServiceOptions? {
     var service = ServiceOptions()
     service.config = config ?? ConfigurationFolder.installedMainFile
     service.socket = socket
-    return access(service.path, F_OK) == 0 ? service : nil
+    return try BoundedFile.exists(service.path) ? service : nil
   }
 
   func capture(through service: ServiceOptions) throws {

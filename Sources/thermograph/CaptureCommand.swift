@@ -5,6 +5,7 @@ import Device
 import FoundationEssentials
 import Glibc
 import Identification
+import LocalFiles
 import Logging
 import Screening
 
@@ -66,7 +67,7 @@ struct CaptureCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    if !simulate, replay == nil, output == nil, let service = runningService() {
+    if !simulate, replay == nil, output == nil, let service = try runningService() {
       return try capture(through: service)
     }
     let (settings, text) = try readSettings()
@@ -100,11 +101,11 @@ struct CaptureCommand: AsyncParsableCommand {
 
   private func readSettings() throws -> (Settings, text: String) {
     let main = config ?? ConfigurationFolder.installedMainFile
-    if config == nil, output != nil, simulate || replay != nil, access(main, F_OK) != 0 {
+    if config == nil, output != nil, simulate || replay != nil, try !BoundedFile.exists(main) {
       var settings = Settings()
       (settings.device.id, settings.device.site) = ("terminal", "terminal")
       // In the project's own folder nothing is installed.
-      if access(settings.paths.hardwareDirectory, F_OK) != 0 {
+      if try !BoundedFile.exists(settings.paths.hardwareDirectory) {
         settings.paths.hardwareDirectory = "Hardware"
         settings.paths.modelsDirectory = "Models"
       }

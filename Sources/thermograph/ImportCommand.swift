@@ -59,7 +59,7 @@ struct ImportCommand: ParsableCommand {
     let group = entry.pointee.pw_gid
     return { (body) throws(FileError) in
       guard setegid(group) == 0, seteuid(user) == 0 else {
-        throw FileError(path: name, reason: "cannot become this user: \(String(cString: strerror(errno)))")
+        throw FileError(SystemCallError(call: "seteuid", subject: "user \(name)", errorNumber: errno))
       }
       defer {
         // Without its rights back the program could not go on with the rest of the folder.

@@ -1,6 +1,7 @@
 import Glibc
+import LocalFiles
 import Synchronization
-import SystemCalls
+import Threads
 
 /// The keys of the terminal at standard input, each as it is pressed: without Enter, and without an echo in the picture.
 final class Keyboard: Sendable {
@@ -24,9 +25,13 @@ final class Keyboard: Sendable {
     _ = try NamedThread("keyboard") {
       var byte: UInt8 = 0
       while true {
-        let count = read(STDIN_FILENO, &byte, 1)
-        if count < 0, errno == EINTR { continue }
-        guard count == 1 else { return }
+        do throws(SystemCallError) {
+          let count = try systemCall("read", on: "standard input") { read(STDIN_FILENO, &byte, 1) }
+          guard count == 1 else { return }
+        } catch {
+          // The terminal is gone.
+          return
+        }
         pressed(byte)
       }
     }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Forwarding
-import Glibc
 import LocalFiles
 import Provenance
 import Storage
@@ -49,7 +48,7 @@ extension OutboxCommand {
         }
         let item = stored.item
         let place = folder + "/" + (item.captureID.map { "\($0)" } ?? "messages")
-        if folders.insert(place).inserted { try makeFolder(place) }
+        if folders.insert(place).inserted { try Folder.make(place, mode: 0o700) }
         let name = item.name ?? "\(item.id)-\(item.deliveryClass.name).json"
         if let seal {
           try BoundedFile.replace(
@@ -73,12 +72,6 @@ extension OutboxCommand {
         throw OutboxCommandError("\(recipient): holds no certificate in PEM form; expected one of the recipient's")
       }
       return seal
-    }
-
-    private func makeFolder(_ path: String) throws {
-      guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
-        throw FileError(path: path, reason: "cannot be made: \(String(cString: strerror(errno)))")
-      }
     }
   }
 

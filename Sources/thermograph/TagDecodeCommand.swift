@@ -2,8 +2,8 @@ import ArgumentParser
 import Glibc
 import Identification
 import LinuxIO
+import LocalFiles
 import Provenance
-import SystemCalls
 
 struct TagDecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import Device
 import Glibc
+import LocalFiles
 import Screening
 import Synchronization
 import Thermography
@@ -82,14 +83,5 @@ final class TerminalDisplay: Sendable {
     }
   }
 
-  private func write(_ text: String) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let written = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      if written < 0, errno == EINTR { continue }
-      // A closed standard error leaves nobody to show anything to.
-      if written <= 0 { return }
-      bytes = bytes.dropFirst(written)
-    }
-  }
+  private func write(_ text: String) { StandardError.write(Array(text.utf8)) }
 }

@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test func aFileThatIsNotThereOrIsOfAnotherLanguageIsSaid() throws {
-    #expect(try book("fr", [:]).warnings.first?.contains("fr.json: does not exist") == true)
+    #expect(try book("fr", [:]).warnings.first?.contains("fr.json: file not found") == true)
     #expect(try book("../etc/x", [:]).warnings.count == 1)
     let all = String(decoding: try SentenceBook.english.json, as: UTF8.self)
     let (_, warnings) = try book("fr", ["fr.json": all])

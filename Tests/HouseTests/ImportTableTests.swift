@@ -13,19 +13,23 @@ private let importTable: [String: Set<String>] = [
   "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
-  "SystemCalls": ["CLinux", "Glibc", "Synchronization"],
   "LocalFiles": ["Glibc"],
+  "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
   "LinuxIO": [
-    "Provenance", "Thermography", "Identification", "SystemCalls", "LocalFiles", "CI2C", "CGPIO", "CLinux",
+    "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
-  "Storage": ["Provenance", "Forwarding", "SystemCalls", "CSQLite", "COpenSSL", "Glibc", "Synchronization"],
+  "Storage": [
+    "Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL", "Glibc", "Synchronization",
+  ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
-  "CloudLink": ["Provenance", "Forwarding", "SystemCalls", "CMosquitto", "Glibc", "Synchronization"],
-  "Receiving": ["Provenance", "Forwarding", "FoundationEssentials", "Glibc"],
+  "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
+  "Receiving": ["Provenance", "Forwarding", "LocalFiles", "FoundationEssentials"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
-  "DeviceSimulation": ["Provenance", "Thermography", "Identification", "CLinux", "Glibc", "Synchronization"],
+  "DeviceSimulation": [
+    "Provenance", "Thermography", "Identification", "LocalFiles", "CLinux", "Glibc", "Synchronization",
+  ],
 ]
 
 private let coreModules: Set<String> = [

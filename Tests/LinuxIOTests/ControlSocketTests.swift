@@ -1,8 +1,8 @@
 import Foundation
 import Glibc
 import LinuxIO
+import LocalFiles
 import Synchronization
-import SystemCalls
 import Testing
 
 @Suite struct ControlSocketTests {

@@ -1,6 +1,6 @@
 import Foundation
 import LinuxIO
-import SystemCalls
+import LocalFiles
 import Testing
 import Thermography
 
@@ -47,6 +47,6 @@ import Thermography
   }
 
   @Test func aFolderThatCannotBeMadeIsNamed() {
-    #expect(throws: SystemCallError.self) { try SensorFolder(path: "/proc/thermograph/sensors") }
+    #expect(throws: FileError.self) { try SensorFolder(path: "/proc/thermograph/sensors") }
   }
 }

@@ -1,8 +1,8 @@
 import DeviceSimulation
 import Foundation
 import LinuxIO
-import SystemCalls
 import Testing
+import Threads
 
 @Suite("Serial port")
 struct SerialPortTests {

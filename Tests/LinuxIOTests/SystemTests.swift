@@ -2,7 +2,6 @@ import Foundation
 import Glibc
 import LinuxIO
 import Provenance
-import SystemCalls
 import Testing
 
 @Suite("The kernel's services")
@@ -44,7 +43,7 @@ struct SystemTests {
       try notifier.notify(.ready)
       Issue.record("expected an error")
     } catch {
-      #expect(error.description == "NOTIFY_SOCKET /no/such/socket: sendto failed: No such file or directory")
+      #expect(error.description == "NOTIFY_SOCKET /no/such/socket: file not found (sendto)")
     }
   }
 }

@@ -29,7 +29,7 @@ import Testing
       let tooLarge = #expect(throws: FileError.self) { try BoundedFile.read(path, maximumBytes: 2) }
       #expect(tooLarge?.description == "\(path): has 3 bytes; expected at most 2")
       let absent = #expect(throws: FileError.self) { try BoundedFile.read(path + "x", maximumBytes: 2) }
-      #expect(absent?.description == "\(path)x: does not exist; check the path")
+      #expect(absent?.description == "\(path)x: file not found (open); check the path")
       let folderError = #expect(throws: FileError.self) { try BoundedFile.read(folder, maximumBytes: 2) }
       #expect(folderError?.description == "\(folder): is not a regular file; expected one")
       #expect(throws: FileError.self) { try BoundedFile.replace(folder + "/absent/file", with: []) }

@@ -239,13 +239,13 @@ import Testing
     let bench = try ReceiverBench()
     let capture = bench.capture(1, images: ["master.png": 900])
     _ = try bench.receiver.take(capture.recordMessage())
-    // A folder where the temporary file should be stands for a disk that refuses.
-    let blocked = bench.folder(capture) + "/.master.png.archive.tmp"
-    try FileManager.default.createDirectory(atPath: blocked, withIntermediateDirectories: false)
+    // A folder in the file's place stands for a disk that refuses.
+    let blocked = bench.folder(capture) + "/master.png"
+    try FileManager.default.createDirectory(atPath: blocked + "/in-the-way", withIntermediateDirectories: true)
     let error = #expect(throws: ReceiverError.self) {
       try bench.receiver.take(capture.imageMessage("master.png"))
     }
-    #expect(error?.description == "\(blocked): cannot create: Is a directory")
+    #expect(error?.description == "\(blocked): is not a regular file; expected one")
     try FileManager.default.removeItem(atPath: blocked)
     #expect(try bench.receiver.take(capture.imageMessage("master.png")).completed != nil)
   }

@@ -1,5 +1,6 @@
 import Forwarding
 import Foundation
+import LocalFiles
 import Provenance
 import Testing
 
@@ -165,7 +166,7 @@ struct FullDiskTests {
         of: makeCapture(UInt64(index), at: clock.now(), imageBytes: [20_000]), by: outbox)
     }
     #expect(refusal?.limit == .freeSpace)
-    #expect(try FileSystem.freeBytes(at: configuration.path) > 4 << 20)
+    #expect(try Folder.freeBytes(at: Folder.holding(configuration.path)) > 4 << 20)
     await outbox.close()
   }
 

@@ -1,7 +1,7 @@
 import CMosquitto
 import Forwarding
 import Glibc
-import SystemCalls
+import LocalFiles
 
 /// One attempt to connect to one address, and the connection that may come of it.
 ///
@@ -270,7 +270,7 @@ final class BrokerConnection {
 // MARK: - Coming up
 
 extension BrokerConnection {
-  private func configure() throws(LinkLibraryError) {
+  private func configure() throws {
     let version = settings.protocolVersion == .mqtt5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311
     try check(mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, version), "MOSQ_OPT_PROTOCOL_VERSION")
     // Our own window is the narrower one, so libmosquitto never queues behind it.

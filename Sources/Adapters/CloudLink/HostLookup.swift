@@ -1,6 +1,7 @@
 import Forwarding
 import Glibc
-import SystemCalls
+import LocalFiles
+import Threads
 
 /// A name's addresses, for tools that may wait.
 package enum HostLookup {

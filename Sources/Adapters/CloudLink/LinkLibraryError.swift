@@ -1,7 +1,7 @@
 import CMosquitto
 import Forwarding
 import Glibc
-import SystemCalls
+import LocalFiles
 
 /// A call to libmosquitto that failed: which one, its code, and errno when the code points there.
 struct LinkLibraryError: Error, Equatable, CustomStringConvertible {

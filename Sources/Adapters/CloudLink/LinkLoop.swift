@@ -1,8 +1,8 @@
 import CMosquitto
 import Forwarding
 import Glibc
+import LocalFiles
 import Provenance
-import SystemCalls
 
 /// The poll loop of a client, confined to the client's thread.
 ///
@@ -100,7 +100,7 @@ final class LinkLoop {
     }
     let timeout = Int32(clamping: max(0, until - now))
     let count = poll(&descriptors, nfds_t(descriptors.count), timeout)
-    // A failing poll (EINTR, no memory) is like one that found nothing: the deadlines still hold.
+    // A failing poll (a signal, no memory) is like one that found nothing: the deadlines still hold.
     if count > 0, descriptors[0].revents != 0 { commands.wake.reset() }
     let found = count > 0 && descriptors.count > 1 ? descriptors[1].revents : 0
     proceed(found: found, now: monotonicMilliseconds())
@@ -297,9 +297,14 @@ private final class LingeringSocket {
     return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
       // Bounded: a peer that never stops sending is cut off by the deadline between two polls.
       for _ in 0..<64 {
-        let count = recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
-        if count == 0 { return true }
-        if count < 0 { return errno != EAGAIN && errno != EINTR }
+        do throws(SystemCallError) {
+          let count = try systemCall("recv", on: "broker") {
+            recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
+          }
+          if count == 0 { return true }
+        } catch {
+          return error.errorNumber != EAGAIN
+        }
       }
       return false
     }

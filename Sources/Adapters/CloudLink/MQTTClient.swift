@@ -1,8 +1,9 @@
 import Forwarding
 import Glibc
+import LocalFiles
 import Provenance
 import Synchronization
-import SystemCalls
+import Threads
 
 /// A connection to an MQTT broker, on a thread of its own.
 ///

@@ -1,7 +1,8 @@
 import Forwarding
 import Glibc
+import LocalFiles
 import Synchronization
-import SystemCalls
+import Threads
 
 /// Turns a name into addresses on a thread of its own, because `getaddrinfo` cannot be interrupted and may hang for
 /// minutes. There is at most one such thread: a look-up that still hangs is waited for again, not doubled.

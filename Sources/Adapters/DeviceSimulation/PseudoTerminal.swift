@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import LocalFiles
 
 /// Why a part of the simulation could not be set up.
 package struct SimulationError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -52,10 +53,14 @@ package struct PseudoTerminal: ~Copyable, Sendable {
   package func send(_ bytes: [UInt8]) -> Int {
     var sent = 0
     while sent < bytes.count {
-      let count = bytes[sent...].withUnsafeBytes { write(controller, $0.baseAddress, $0.count) }
-      if count < 0 && errno == EINTR { continue }
-      if count <= 0 { break }
-      sent += count
+      do throws(SystemCallError) {
+        sent += try systemCall("write", on: path) {
+          bytes[sent...].withUnsafeBytes { write(controller, $0.baseAddress, $0.count) }
+        }
+      } catch {
+        // Full, or nobody is at the other end: what is left is lost, as the comment above says.
+        break
+      }
     }
     return sent
   }

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import SystemCalls
+import LocalFiles
 
 /// Why the running service could not be asked.
 package enum ControlClientError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -73,12 +73,20 @@ package struct ControlClient: Sendable {
     var total = 0
     var buffer = [UInt8](repeating: 0, count: 16_384)
     while total <= Self.maximumBytes {
-      var descriptors = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
-      let found = poll(&descriptors, 1, Int32(clamping: silenceMilliseconds))
-      if found < 0, errno == EINTR { continue }
-      guard found > 0 else { throw .silent(path: path) }
-      let count = recv(descriptor, &buffer, buffer.count, 0)
-      if count < 0, errno == EAGAIN || errno == EINTR { continue }
+      let deadline = Deadline(milliseconds: silenceMilliseconds)
+      let count: Int
+      do throws(SystemCallError) {
+        var descriptors = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
+        let found = try systemCall("poll", on: path) { poll(&descriptors, 1, deadline.remainingMilliseconds) }
+        guard found > 0 else { throw SystemCallError(call: "poll", subject: path, errorNumber: ETIMEDOUT) }
+        count = try systemCall("recv", on: path) { recv(descriptor, &buffer, buffer.count, 0) }
+      } catch {
+        switch error.errorNumber {
+        case EAGAIN: continue
+        case ECONNRESET: count = 0
+        default: throw .silent(path: path)
+        }
+      }
       guard count > 0 else { break }
       total += count
       pending += buffer[..<count]

@@ -1,7 +1,8 @@
 import CLinux
 import Glibc
+import LocalFiles
 import Synchronization
-import SystemCalls
+import Threads
 
 /// Who is at the other end of a control connection, as the kernel noted it when the connection was made.
 package struct ControlPeer: Sendable, Hashable {
@@ -264,8 +265,12 @@ private struct ControlListenerLoop {
 
   private func read(_ connection: ControlConnection) {
     var buffer = [UInt8](repeating: 0, count: limits.requestBytes)
-    let count = recv(connection.descriptor.number, &buffer, buffer.count, 0)
-    if count < 0, errno == EAGAIN || errno == EINTR { return }
+    let count: Int
+    do throws(SystemCallError) {
+      count = try systemCall("recv", on: shared.path) { recv(connection.descriptor.number, &buffer, buffer.count, 0) }
+    } catch {
+      return error.errorNumber == EAGAIN ? () : cutOff(connection)
+    }
     guard count > 0 else { return cutOff(connection) }
     connection.request += buffer[..<count]
     guard let end = connection.request.firstIndex(of: UInt8(ascii: "\n")) else {
@@ -285,15 +290,19 @@ private struct ControlListenerLoop {
       if state.1 { connection.isOver = true }
       return
     }
-    let sent = state.0.withUnsafeBytes {
-      send(connection.descriptor.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-    }
-    if sent < 0, errno == EAGAIN || errno == EINTR {
+    let sent: Int
+    do throws(SystemCallError) {
+      sent = try systemCall("send", on: shared.path) {
+        state.0.withUnsafeBytes {
+          send(connection.descriptor.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
+      }
+    } catch {
+      guard error.errorNumber == EAGAIN else { return cutOff(connection) }
       // The reader has as long as this to take some of it.
       connection.deadline = min(connection.deadline, now + UInt64(limits.answerMilliseconds))
       return
     }
-    guard sent > 0 else { return cutOff(connection) }
     let isEmpty = connection.answer.state.withLock { state in
       state.waiting.removeFirst(sent)
       return state.waiting.isEmpty

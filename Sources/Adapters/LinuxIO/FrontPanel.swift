@@ -1,7 +1,8 @@
 import Identification
+import LocalFiles
 import Provenance
 import Synchronization
-import SystemCalls
+import Threads
 
 /// What the front panel tells the device.
 package enum PanelEvent: Sendable, Hashable {

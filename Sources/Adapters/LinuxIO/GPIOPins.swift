@@ -1,8 +1,9 @@
 import CGPIO
 import Glibc
 import Identification
+import LocalFiles
 import Synchronization
-import SystemCalls
+import Threads
 
 /// Where a panel line is: a chip by label or name (`pinctrl-rp1`, `gpiochip0`), a line by name or offset.
 package struct GPIOPinAddress: Sendable, Hashable, CustomStringConvertible {

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import SystemCalls
+import LocalFiles
 
 /// One entry for journald's native protocol: a message with fields that `journalctl FIELD=value` finds.
 package struct JournalEntry: Sendable, Equatable {

@@ -1,6 +1,6 @@
 import CI2C
 import Glibc
-import SystemCalls
+import LocalFiles
 import Thermography
 
 /// A bus through the kernel's i2c-dev interface (`/dev/i2c-N`): each transaction is one `I2C_RDWR` call.

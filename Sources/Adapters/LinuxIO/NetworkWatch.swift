@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
-import SystemCalls
+import LocalFiles
+import Threads
 
 /// Says when a way out of this machine appeared: an address or a default route was added (rtnetlink(7)). After a
 /// power cut the router is often slower than the device, and the next attempt would be minutes away.
@@ -36,10 +37,14 @@ package final class NetworkWatch: Sendable {
         pollfd(fd: wake.number, events: Int16(POLLIN), revents: 0),
         pollfd(fd: socket.number, events: Int16(POLLIN), revents: 0),
       ]
-      let count = poll(&descriptors, nfds_t(descriptors.count), -1)
-      if count < 0 && errno != EINTR { return }
+      do throws(SystemCallError) {
+        try systemCall("poll", on: "network watch") { poll(&descriptors, nfds_t(descriptors.count), -1) }
+      } catch {
+        // As with the socket below.
+        return
+      }
       if descriptors[0].revents != 0 { return }
-      guard count > 0, descriptors[1].revents != 0 else { continue }
+      guard descriptors[1].revents != 0 else { continue }
       let found = clinux_network_watch_read(socket.number)
       // A socket that fails stays failed; delivery then goes by its own pauses.
       guard found >= 0 else { return }

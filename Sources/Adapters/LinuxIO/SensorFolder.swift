@@ -1,7 +1,5 @@
 import FoundationEssentials
-import Glibc
 import LocalFiles
-import SystemCalls
 import Thermography
 
 /// A folder with what is kept about sensors: `<serial>.eeprom` (a word file, written once) and
@@ -14,16 +12,10 @@ package struct SensorFolder: SensorArchive {
   private static let maximumFlatFieldBytes = 65_536
 
   /// Makes the folder when it is missing; its parent must exist.
-  package init(path: String) throws(SystemCallError) {
+  package init(path: String) throws(FileError) {
     self.path = path
-    do {
-      try systemCall("mkdir", on: path) { mkdir(path, 0o755) }
-    } catch {
-      guard error.errorNumber == EEXIST else { throw error }
-    }
+    try Folder.make(path, mode: 0o755)
   }
-
-  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   package func eeprom(serialNumber: String) throws(SensorArchiveError) -> EEPROMImage? {
     guard let bytes = try read(file(serialNumber, "eeprom"), maximumBytes: WordFile.maximumBytes) else { return nil }
@@ -73,8 +65,7 @@ package struct SensorFolder: SensorArchive {
   private func file(_ serialNumber: String, _ kind: String) -> String { "\(path)/\(serialNumber).\(kind)" }
 
   private func read(_ name: String, maximumBytes: Int) throws(SensorArchiveError) -> [UInt8]? {
-    do { return try BoundedFile.read(name, maximumBytes: maximumBytes) } catch {
-      if error.systemErrorNumber == ENOENT { return nil }
+    do { return try BoundedFile.readIfThere(name, maximumBytes: maximumBytes) } catch {
       throw SensorArchiveError(error.description)
     }
   }
@@ -84,15 +75,12 @@ package struct SensorFolder: SensorArchive {
   }
 
   private func serialNumbers() throws(SensorArchiveError) -> [String] {
-    guard let stream = opendir(path) else {
-      throw SensorArchiveError("\(path): cannot be listed: \(SystemCallError.text(of: errno))")
+    do {
+      return try Folder.names(in: path, maximumNames: 2 * Self.maximumSensors).filter { $0.hasSuffix(".eeprom") }.map {
+        String($0.dropLast(7))
+      }
+    } catch {
+      throw SensorArchiveError(error.description)
     }
-    defer { closedir(stream) }
-    var found: [String] = []
-    while let entry = readdir(stream), found.count < Self.maximumSensors {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name.hasSuffix(".eeprom") { found.append(String(name.dropLast(7))) }
-    }
-    return found.sorted()
   }
 }

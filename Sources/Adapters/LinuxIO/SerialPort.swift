@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
-import SystemCalls
+import LocalFiles
+import Threads
 
 /// Why a serial port cannot be used, on which a reader's loop decides and of which a technician reads one line.
 package enum SerialPortError: Error, Sendable, Equatable, CustomStringConvertible {

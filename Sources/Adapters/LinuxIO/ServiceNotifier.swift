@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import SystemCalls
+import LocalFiles
 
 /// Tells systemd how the service is (sd_notify(3)): one datagram of `KEY=value` lines to the socket it named.
 package struct ServiceNotifier: Sendable {

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
+import LocalFiles
 import Provenance
-import SystemCalls
 
 /// The kernel's clocks as one `Timestamp`.
 package struct SystemClock: TimeSource {
@@ -26,15 +26,12 @@ package struct SystemClock: TimeSource {
   /// Throws when `/proc/sys/kernel/random/boot_id` cannot be read or holds no UUID.
   ///
   /// - Parameter mark: the file that stands for a synchronised clock where adjtimex is denied.
-  package init(synchronisationMark mark: String = Self.synchronisationMark) throws(SystemCallError) {
+  package init(synchronisationMark mark: String = Self.synchronisationMark) throws(FileError) {
     self.mark = mark
     let path = "/proc/sys/kernel/random/boot_id"
-    let descriptor = OwnedDescriptor(
-      takingOver: try systemCall("open", on: path) { open(path, O_RDONLY | O_CLOEXEC) })
-    var text = [UInt8](repeating: 0, count: 36)
-    let count = try systemCall("read", on: path) { Glibc.read(descriptor.number, &text, 36) }
-    guard let identifier = RandomIdentifier(String(decoding: text.prefix(count), as: UTF8.self)) else {
-      throw SystemCallError(call: "read", subject: path, errorNumber: EINVAL)
+    let text = try BoundedFile.readStream(path, maximumBytes: 36)
+    guard let identifier = RandomIdentifier(String(decoding: text, as: UTF8.self)) else {
+      throw FileError(path: path, reason: "holds no boot id; expected a UUID of the kernel")
     }
     bootID = identifier.description
   }
@@ -48,7 +45,12 @@ package struct SystemClock: TimeSource {
   }
 
   package var synchronisationSource: SynchronisationSource {
-    Self.source(kernelAnswer: clinux_clock_is_synchronised()) { access(mark, F_OK) == 0 }
+    Self.source(kernelAnswer: clinux_clock_is_synchronised()) {
+      do throws(FileError) { return try BoundedFile.exists(mark) } catch {
+        // A mark that cannot be seen vouches for nothing.
+        return false
+      }
+    }
   }
 
   /// - Parameters:

@@ -1,7 +1,8 @@
 import Identification
+import LocalFiles
 import Provenance
 import Synchronization
-import SystemCalls
+import Threads
 
 /// What a tag reader tells the device.
 package enum TagReaderEvent: Sendable, Equatable {

@@ -1,5 +1,6 @@
 import Glibc
 import Identification
+import LocalFiles
 import Provenance
 
 /// The body of a tag reader's thread.
@@ -145,8 +146,12 @@ struct TagReaderLoop {
     let deadline = Deadline(milliseconds: milliseconds)
     while !shared.mustStop, deadline.remainingMilliseconds > 0 {
       var wake = pollfd(fd: shared.wake.number, events: Int16(POLLIN), revents: 0)
-      // A failed wait (EINTR aside, out of memory) only makes the next attempt earlier.
-      if poll(&wake, 1, deadline.remainingMilliseconds) == -1, errno != EINTR { return }
+      do throws(SystemCallError) {
+        try systemCall("poll", on: "tag reader") { poll(&wake, 1, deadline.remainingMilliseconds) }
+      } catch {
+        // Out of memory: the next attempt is only made earlier.
+        return
+      }
       if wake.revents != 0 { shared.wake.reset() }
     }
   }

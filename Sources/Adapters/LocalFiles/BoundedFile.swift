@@ -1,132 +1,110 @@
 import Glibc
 
-/// Why a file could not be read or written: which file, what is wrong, what to do.
-package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
-  package var path: String
-  package var reason: String
-  /// errno of the failed call; 0 when the file itself is not what was expected.
-  package var systemErrorNumber: Int32
-
-  package init(path: String, reason: String, systemErrorNumber: Int32 = 0) {
-    self.path = path
-    self.reason = reason
-    self.systemErrorNumber = systemErrorNumber
-  }
-
-  init(path: String, call: String) {
-    let code = errno
-    let hint =
-      switch code {
-      case ENOENT, ENOTDIR: "does not exist; check the path"
-      case EACCES, EPERM: "may not be opened by this user; check its owner and mode"
-      case ENOSPC, EDQUOT: "cannot be written: the file system is full; free space there"
-      case EROFS: "cannot be written: the file system is read-only"
-      default: "\(call): \(String(cString: strerror(code)))"
-      }
-    self.init(path: path, reason: hint, systemErrorNumber: code)
-  }
-
-  package var description: String { "\(path): \(reason)" }
-}
-
 /// Whole files of bounded size.
 package enum BoundedFile {
   /// Reads a regular file of at most `maximumBytes`. Never waits: a pipe or a device is refused.
   package static func read(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8] {
-    let descriptor = try retrying(path, "open") { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
-    defer { close(descriptor) }
-    var status = stat()
-    _ = try retrying(path, "fstat") { fstat(descriptor, &status) }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw FileError(path: path, reason: "is not a regular file; expected one")
-    }
-    guard status.st_size <= maximumBytes else {
-      throw FileError(path: path, reason: "has \(status.st_size) bytes; expected at most \(maximumBytes)")
-    }
-    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-    var filled = 0
-    while filled < bytes.count {
-      let count = try retrying(path, "read") {
-        bytes.withUnsafeMutableBytes {
-          Glibc.read(descriptor, $0.baseAddress.map { $0 + filled }, $0.count - filled)
-        }
-      }
-      if count == 0 { break }
-      filled += count
-    }
-    guard filled == bytes.count else {
-      throw FileError(path: path, reason: "became shorter while it was read; try again")
-    }
-    return bytes
+    try OpenFile(path).read(maximumBytes: maximumBytes)
+  }
+
+  /// The same, nil when there is no such file.
+  package static func readIfThere(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8]? {
+    guard let file = try OpenFile.ifThere(path) else { return nil }
+    return try file.read(maximumBytes: maximumBytes)
   }
 
   /// Reads a file of /proc or /sys, whose size the kernel does not state, at most `maximumBytes` of it.
   package static func readStream(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8] {
-    let descriptor = try retrying(path, "open") { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
-    defer { close(descriptor) }
+    let descriptor = OwnedDescriptor(
+      takingOver: try fileCall("open", on: path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) })
+    let number = descriptor.number
     var bytes = [UInt8](repeating: 0, count: maximumBytes)
-    let count = try retrying(path, "read") {
-      bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+    let count = try fileCall("read", on: path) {
+      bytes.withUnsafeMutableBytes { Glibc.read(number, $0.baseAddress, $0.count) }
     }
     return Array(bytes[..<count])
   }
 
   /// Replaces `path` as a whole, durably: a reader sees the old content or the new one, also after a power cut.
   ///
-  /// - Parameter mode: permission bits of a new file.
-  package static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(FileError) {
-    let temporary = path + ".tmp"
-    let descriptor = try retrying(temporary, "open") {
-      open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-    }
-    do throws(FileError) {
-      var written = 0
-      while written < bytes.count {
-        written += try retrying(temporary, "write") {
-          bytes.withUnsafeBytes {
-            write(descriptor, $0.baseAddress.map { $0 + written }, $0.count - written)
-          }
-        }
-      }
-      _ = try retrying(temporary, "fsync") { fsync(descriptor) }
-    } catch {
-      close(descriptor)
-      unlink(temporary)
-      throw error
-    }
-    guard close(descriptor) == 0, rename(temporary, path) == 0 else {
-      let error = FileError(path: path, call: "rename")
-      unlink(temporary)
-      throw error
-    }
-    try synchroniseFolder(of: path)
+  /// - Parameters:
+  ///   - mode: permission bits of the new file.
+  ///   - isDurable: false when the caller brings the new name to the disk itself, with `Folder.synchronise`.
+  package static func replace(
+    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, isDurable: Bool = true
+  ) throws(FileError) {
+    let (folder, name) = Folder.split(path)
+    try OpenFolder(folder).replace(name, with: bytes, mode: mode, isDurable: isDurable)
   }
 
-  /// Removes `path`, durably. A file that is not there is no error.
-  package static func remove(_ path: String) throws(FileError) {
-    guard unlink(path) == 0 else {
-      let error = FileError(path: path, call: "unlink")
+  /// Makes a file of mode 0600 that did not exist before, owned by whoever owns its folder, on disk when this returns.
+  package static func createPrivate(_ path: String, with bytes: [UInt8]) throws(FileError) {
+    let (folder, name) = Folder.split(path)
+    try OpenFolder(folder).createPrivate(name, with: bytes)
+  }
+
+  /// Removes `path`. A file that is not there is no error.
+  ///
+  /// - Parameter isDurable: false when the caller brings it to the disk itself, with `Folder.synchronise`.
+  package static func remove(_ path: String, isDurable: Bool = true) throws(FileError) {
+    do throws(FileError) { try fileCall("unlink", on: path) { unlink(path) } } catch {
       if error.isMissing { return }
       throw error
     }
-    try synchroniseFolder(of: path)
+    if isDurable { try Folder.synchronise(Folder.holding(path)) }
   }
 
-  /// Makes a rename durable.
-  static func synchroniseFolder(of path: String) throws(FileError) {
-    let folder = Folder.holding(path)
-    let descriptor = try retrying(folder, "open") { open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-    defer { close(descriptor) }
-    _ = try retrying(folder, "fsync") { fsync(descriptor) }
-  }
-
-  private static func retrying<Result: SignedInteger>(
-    _ path: String, _ call: String, _ body: () -> Result
-  ) throws(FileError) -> Result {
-    while true {
-      let result = body()
-      if result >= 0 { return result }
-      if errno != EINTR { throw FileError(path: path, call: call) }
+  /// Renames within a file system; what has the new name is replaced, and a source that is missing is no error. Durable
+  /// after `Folder.synchronise`.
+  package static func rename(_ path: String, to target: String) throws(FileError) {
+    do throws(FileError) { try fileCall("rename", on: path) { Glibc.rename(path, target) } } catch {
+      if !error.isMissing { throw error }
     }
+  }
+
+  /// Overwrites a file, syncs and removes it. Flash may keep the old block: what must never be read again is encrypted,
+  /// and it is the key that is erased.
+  ///
+  /// - Returns: false when there was none.
+  package static func erase(_ path: String) throws(FileError) -> Bool {
+    let descriptor: OwnedDescriptor
+    do throws(FileError) {
+      descriptor = OwnedDescriptor(
+        takingOver: try fileCall("open", on: path) { open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) })
+    } catch {
+      if error.isMissing { return false }
+      throw error
+    }
+    let file = try OpenFile(takingOver: descriptor, path: path)
+    let zeros = [UInt8](repeating: 0, count: 65_536)
+    var left = try file.status().byteCount
+    while left > 0 {
+      let count = min(left, zeros.count)
+      try file.write(Array(zeros[..<count]))
+      left -= count
+    }
+    try file.synchronise()
+    try file.truncate(to: 0)
+    try remove(path)
+    return true
+  }
+
+  /// What stands at `path`, nil when nothing does.
+  ///
+  /// - Parameter followingLink: whether a link is looked through.
+  package static func status(_ path: String, followingLink: Bool = true) throws(FileError) -> FileStatus? {
+    var status = stat()
+    do throws(FileError) {
+      try fileCall("stat", on: path) { followingLink ? stat(path, &status) : lstat(path, &status) }
+    } catch {
+      if error.isMissing { return nil }
+      throw error
+    }
+    return FileStatus(status)
+  }
+
+  /// Whether anything stands at `path`. A link that leads nowhere does not, unless links are not followed.
+  package static func exists(_ path: String, followingLink: Bool = true) throws(FileError) -> Bool {
+    try status(path, followingLink: followingLink) != nil
   }
 }

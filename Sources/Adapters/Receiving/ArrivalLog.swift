@@ -1,6 +1,6 @@
 import Forwarding
 import FoundationEssentials
-import Glibc
+import LocalFiles
 import Provenance
 
 /// `arrivals.jsonl`: one line for everything that arrived, in the order of arrival, duplicates included.
@@ -48,34 +48,25 @@ struct Arrival: Encodable {
 
 /// The file of `Arrival` lines. A line is written with one call, so several receivers may share it.
 final class ArrivalLog {
-  private let descriptor: Int32
-  private let path: String
+  private let file: OpenFile
 
-  init(path: String) throws(ReceiverError) {
-    self.path = path
-    descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw ReceiverError("create", path, errnoCode: errno) }
+  init(path: String) throws(FileError) {
+    file = try OpenFile(path, for: .appending(mode: 0o644))
   }
 
-  deinit {
-    close(descriptor)
-  }
-
-  func append(_ arrival: Arrival) throws(ReceiverError) {
+  func append(_ arrival: Arrival) throws(FileError) {
     var line: [UInt8]
     do {
       line = try [UInt8](CanonicalJSON.encoder().encode(arrival))
     } catch {
-      throw ReceiverError("write", path, reason: "\(error)")
+      throw FileError(path: file.path, reason: "a line cannot be written: \(error)")
     }
     line.append(UInt8(ascii: "\n"))
-    try DurableFiles.writeAll(line, to: descriptor, path: path)
+    try file.write(line)
   }
 
   /// Brings the lines so far to the disk.
-  func synchronise() throws(ReceiverError) {
-    guard fdatasync(descriptor) == 0 else { throw ReceiverError("bring to the disk", path, errnoCode: errno) }
-  }
+  func synchronise() throws(FileError) { try file.synchroniseContent() }
 }
 
 extension IncomingMessage {

@@ -1,5 +1,5 @@
 import Forwarding
-import Glibc
+import LocalFiles
 import Provenance
 
 /// One capture's files: `{site}/{device}/{capture_id}/` with `record.json`, the images and, once everything is there
@@ -12,44 +12,39 @@ struct CaptureFolder {
 
   let path: String
   let captureID: RandomIdentifier
-  /// Names the temporary files of this receiver.
-  let writer: String
 
-  init(root: String, topics: TopicSchema, captureID: RandomIdentifier, writer: String) {
+  init(root: String, topics: TopicSchema, captureID: RandomIdentifier) {
     path = "\(root)/\(topics.site)/\(topics.device)/\(captureID)"
     self.captureID = captureID
-    self.writer = writer
   }
 
-  func make() throws(ReceiverError) {
-    try DurableFiles.makeFolder(path)
+  func make() throws(FileError) {
+    try Folder.makeAll(path, mode: 0o755)
   }
 
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
-  func has(_ name: String) -> Bool { DurableFiles.exists(file(name)) }
+  func has(_ name: String) throws(FileError) -> Bool { try BoundedFile.exists(file(name), followingLink: false) }
 
-  func read(_ name: String) throws(ReceiverError) -> [UInt8]? {
-    try DurableFiles.read(file(name), bytesMaximum: Self.imageBytesMaximum)
+  func read(_ name: String) throws(FileError) -> [UInt8]? {
+    try BoundedFile.readIfThere(file(name), maximumBytes: Self.imageBytesMaximum)
   }
 
-  func write(_ bytes: [UInt8], as name: String) throws(ReceiverError) {
-    try DurableFiles.write(bytes, to: file(name), writer: writer)
+  func write(_ bytes: [UInt8], as name: String) throws(FileError) {
+    try BoundedFile.replace(file(name), with: bytes, isDurable: false)
   }
 
-  func remove(_ name: String) throws(ReceiverError) {
-    guard unlink(file(name)) == 0 || errno == ENOENT else {
-      throw ReceiverError("remove", file(name), errnoCode: errno)
-    }
+  func remove(_ name: String) throws(FileError) {
+    try BoundedFile.remove(file(name), isDurable: false)
   }
 
   /// The receipt that was made when the capture was complete, or nil.
-  func receipt() throws(ReceiverError) -> Receipt? {
+  func receipt() throws(FileError) -> Receipt? {
     guard let bytes = try read(Self.receiptName) else { return nil }
     do {
       return try Receipt(decoding: bytes)
     } catch {
-      throw ReceiverError("read", file(Self.receiptName), reason: "\(error)")
+      throw FileError(path: file(Self.receiptName), reason: "\(error)")
     }
   }
 
@@ -58,17 +53,19 @@ struct CaptureFolder {
   private func partsFolder(_ name: String) -> String { file(".\(name).parts") }
 
   /// Keeps one part. Returns the whole when every part is there.
-  func keep(_ bytes: [UInt8], part: UplinkTopic.Part, of name: String) throws(ReceiverError) -> [UInt8]? {
+  func keep(_ bytes: [UInt8], part: UplinkTopic.Part, of name: String) throws(FileError) -> [UInt8]? {
     let folder = partsFolder(name)
-    try DurableFiles.makeFolder(folder)
-    try DurableFiles.write(bytes, to: "\(folder)/\(part.index)-of-\(part.count)", writer: writer)
-    for index in 1...part.count where !DurableFiles.exists("\(folder)/\(index)-of-\(part.count)") { return nil }
+    try Folder.makeAll(folder, mode: 0o755)
+    try BoundedFile.replace("\(folder)/\(part.index)-of-\(part.count)", with: bytes, isDurable: false)
+    for index in 1...part.count {
+      guard try BoundedFile.exists("\(folder)/\(index)-of-\(part.count)") else { return nil }
+    }
     var whole: [UInt8] = []
     for index in 1...part.count {
       let path = "\(folder)/\(index)-of-\(part.count)"
-      guard let bytes = try DurableFiles.read(path, bytesMaximum: Self.imageBytesMaximum) else { return nil }
+      guard let bytes = try BoundedFile.readIfThere(path, maximumBytes: Self.imageBytesMaximum) else { return nil }
       guard whole.count + bytes.count <= Self.imageBytesMaximum else {
-        throw ReceiverError("assemble", folder, reason: "more than \(Self.imageBytesMaximum) bytes")
+        throw FileError(path: folder, reason: "the parts have more than \(Self.imageBytesMaximum) bytes")
       }
       whole += bytes
     }
@@ -76,15 +73,10 @@ struct CaptureFolder {
   }
 
   /// Forgets the parts of `name`.
-  func removeParts(of name: String, count: Int) throws(ReceiverError) {
+  func removeParts(of name: String, count: Int) throws(FileError) {
     let folder = partsFolder(name)
-    for index in 1...count {
-      let path = "\(folder)/\(index)-of-\(count)"
-      guard unlink(path) == 0 || errno == ENOENT else { throw ReceiverError("remove", path, errnoCode: errno) }
-    }
+    for index in 1...count { try BoundedFile.remove("\(folder)/\(index)-of-\(count)", isDurable: false) }
     // Parts of another division may still lie there; the folder then stays.
-    guard rmdir(folder) == 0 || errno == ENOENT || errno == ENOTEMPTY else {
-      throw ReceiverError("remove", folder, errnoCode: errno)
-    }
+    try Folder.removeIfEmpty(folder)
   }
 }

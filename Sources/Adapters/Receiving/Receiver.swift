@@ -1,5 +1,5 @@
 import Forwarding
-import Glibc
+import LocalFiles
 import Provenance
 
 /// The reference receiver: writes what devices send to a folder and says with receipts what is safe there.
@@ -78,9 +78,12 @@ package final class Receiver {
     self.name = name
     self.digests = digests
     self.time = time
-    try DurableFiles.makeFolder(folder)
-    log = try ArrivalLog(path: "\(folder)/arrivals.jsonl")
-    try DurableFiles.synchronise(folder: folder)
+    log = try onDisk { () throws(FileError) in
+      try Folder.makeAll(folder, mode: 0o755)
+      let log = try ArrivalLog(path: "\(folder)/arrivals.jsonl")
+      try Folder.synchronise(folder)
+      return log
+    }
   }
 
   /// Stores what `message` carries. Throws when the disk does not take it; nothing is then acknowledged, and the
@@ -111,13 +114,15 @@ package final class Receiver {
       if arrival.outcome == .stored { arrival.outcome = .rejected }
       arrival.reason = rejection.description
       reaction.notes.append("\(message.topic): not stored: \(rejection)")
-    } catch let error as ReceiverError {
-      throw error
+    } catch let error as FileError {
+      throw ReceiverError(error)
     } catch {
       throw ReceiverError("store", message.topic, reason: "\(error)")
     }
-    try log.append(arrival)
-    if !reaction.receipts.isEmpty { try log.synchronise() }
+    try onDisk { () throws(FileError) in
+      try log.append(arrival)
+      if !reaction.receipts.isEmpty { try log.synchronise() }
+    }
     return reaction
   }
 
@@ -128,12 +133,12 @@ package final class Receiver {
   package func registerAll() throws(ReceiverError) -> Int {
     var count = 0
     do {
-      for site in try DurableFiles.folders(in: root) {
-        for device in try DurableFiles.folders(in: "\(root)/\(site)") {
+      for site in try Self.folders(in: root) {
+        for device in try Self.folders(in: "\(root)/\(site)") {
           let topics = TopicSchema(site: try TopicIdentifier(site), device: try TopicIdentifier(device))
-          for name in try DurableFiles.folders(in: "\(root)/\(site)/\(device)") {
+          for name in try Self.folders(in: "\(root)/\(site)/\(device)") {
             guard let captureID = RandomIdentifier(name) else { continue }
-            let folder = CaptureFolder(root: root, topics: topics, captureID: captureID, writer: self.name)
+            let folder = CaptureFolder(root: root, topics: topics, captureID: captureID)
             guard let receipt = try folder.receipt(), let bytes = try folder.read(OutboxItem.recordName) else {
               continue
             }
@@ -147,12 +152,21 @@ package final class Receiver {
           }
         }
       }
-    } catch let error as ReceiverError {
-      throw error
+    } catch let error as FileError {
+      throw ReceiverError(error)
     } catch {
       throw ReceiverError("register the captures of", root, reason: "\(error)")
     }
     return count
+  }
+
+  /// Names of the folders within `path`, in their order; links and hidden ones are left out.
+  private static func folders(in path: String) throws(FileError) -> [String] {
+    var folders: [String] = []
+    for name in try Folder.names(in: path, maximumNames: 1_000_000) where !name.hasPrefix(".") {
+      if try BoundedFile.status("\(path)/\(name)", followingLink: false)?.kind == .folder { folders.append(name) }
+    }
+    return folders
   }
 
   private func takeRecord(
@@ -164,7 +178,7 @@ package final class Receiver {
     arrival.outboxID = "\(record.outboxID)"
     arrival.sequence = record.sequence
     try checkDigest(of: message, is: digests.sha256(message.payload))
-    let folder = CaptureFolder(root: root, topics: topics, captureID: record.captureID, writer: name)
+    let folder = CaptureFolder(root: root, topics: topics, captureID: record.captureID)
     if let stored = try folder.read(OutboxItem.recordName) {
       guard stored == message.payload else {
         reaction.receipts.append(
@@ -195,7 +209,7 @@ package final class Receiver {
     _ part: UplinkTopic.Part?, _ arrival: inout Arrival, _ reaction: inout Reaction
   ) throws {
     guard RecordEnvelope.isImageName(imageName) else { throw Rejection("'\(imageName)' cannot name an image") }
-    let folder = CaptureFolder(root: root, topics: topics, captureID: captureID, writer: name)
+    let folder = CaptureFolder(root: root, topics: topics, captureID: captureID)
     if let receipt = try folder.receipt() {
       return try takeAgain(message, imageName, part, receipt, topics, &arrival, &reaction)
     }
@@ -252,7 +266,7 @@ package final class Receiver {
     _ reaction: inout Reaction
   ) throws {
     guard let recordBytes = try folder.read(OutboxItem.recordName),
-      record.images.allSatisfy({ folder.has($0.name) })
+      try record.images.allSatisfy({ try folder.has($0.name) })
     else { return }
     var entries = [
       Receipt.Entry(
@@ -271,14 +285,14 @@ package final class Receiver {
       entries.append(Receipt.Entry(captureID: record.captureID, name: image.name, sha256: digest))
     }
     // First the names of the files, then the receipt that vouches for them, then its own name.
-    try DurableFiles.synchronise(folder: folder.path)
+    try Folder.synchronise(folder.path)
     let completed = CompletedCapture(
       site: topics.site.text, device: topics.device.text, captureID: record.captureID, outboxID: record.outboxID,
       sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name),
       record: recordBytes, entries: entries, imageBytes: record.images.map(\.bytes))
     try register(completed)
     try folder.write(try Receipt(receiver: name, entries: entries).encoded(), as: CaptureFolder.receiptName)
-    try DurableFiles.synchronise(folder: folder.path)
+    try Folder.synchronise(folder.path)
     reaction.receipts.append(vouch(entries, to: topics))
     reaction.completed = completed
   }
@@ -286,15 +300,14 @@ package final class Receiver {
   /// Takes the unique key (device, outbox_id, sequence) for this capture; false when another has it.
   private func claim(_ record: RecordEnvelope, _ topics: TopicSchema) throws -> Bool {
     let keys = "\(root)/\(topics.site)/\(topics.device)/by-sequence"
-    try DurableFiles.makeFolder(keys)
+    try Folder.makeAll(keys, mode: 0o755)
     let key = "\(keys)/\(record.outboxID)-\(record.sequence)"
     let target = "../\(record.captureID)"
-    if symlink(target, key) == 0 {
-      try DurableFiles.synchronise(folder: keys)
+    if try Folder.link(key, to: target) {
+      try Folder.synchronise(keys)
       return true
     }
-    guard errno == EEXIST else { throw ReceiverError("create", key, errnoCode: errno) }
-    return try DurableFiles.target(ofLink: key) == target
+    return try Folder.target(ofLink: key) == target
   }
 
   /// The word that this content will never be taken: the device sets it aside instead of sending it for ever.
@@ -323,27 +336,27 @@ package final class Receiver {
 
   private func overwrite(_ file: String, _ message: IncomingMessage, _ topics: TopicSchema) throws {
     let folder = "\(root)/\(topics.site)/\(topics.device)"
-    try DurableFiles.makeFolder(folder)
-    try DurableFiles.write(message.payload, to: "\(folder)/\(file)", writer: name)
+    try Folder.makeAll(folder, mode: 0o755)
+    try BoundedFile.replace("\(folder)/\(file)", with: message.payload, isDurable: false)
   }
 
   private func keep(
     _ kind: String, _ message: IncomingMessage, _ topics: TopicSchema, _ arrival: inout Arrival
   ) throws {
     let folder = "\(root)/\(topics.site)/\(topics.device)/messages"
-    try DurableFiles.makeFolder(folder)
+    try Folder.makeAll(folder, mode: 0o755)
     // The sender's number when it came along (MQTT 5), otherwise the content names itself.
     let number = message.property(MessageComposer.Name.id).map { $0.replacing(":", with: "-") }
     let identity =
       number.flatMap { $0.utf8.count <= 100 && $0.utf8.allSatisfy(Self.isNameCharacter) ? $0 : nil }
       ?? Hexadecimal.text(of: digests.sha256(message.payload))
     let path = "\(folder)/\(kind)-\(identity).json"
-    if DurableFiles.exists(path) {
+    if try BoundedFile.exists(path) {
       arrival.outcome = .duplicate
       return
     }
-    try DurableFiles.write(message.payload, to: path, writer: name)
-    try DurableFiles.synchronise(folder: folder)
+    try BoundedFile.replace(path, with: message.payload, isDurable: false)
+    try Folder.synchronise(folder)
   }
 
   private static func isNameCharacter(_ byte: UInt8) -> Bool {

@@ -1,27 +1,20 @@
-import Glibc
+import LocalFiles
 
-/// A file or folder of the receiver that could not be read or written.
+/// What the receiver could not do; one line for a person.
 package struct ReceiverError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// What was being done, e.g. `write`.
-  package var operation: String
-  package var path: String
-  /// errno of the call; 0 when `reason` says it all.
-  package var errnoCode: Int32
-  package var reason: String
+  package var description: String
 
-  init(_ operation: String, _ path: String, errnoCode: Int32) {
-    self.operation = operation
-    self.path = path
-    self.errnoCode = errnoCode
-    reason = String(cString: strerror(errnoCode))
-  }
-
+  /// - Parameter operation: what was being done, e.g. `store`.
   init(_ operation: String, _ path: String, reason: String) {
-    self.operation = operation
-    self.path = path
-    errnoCode = 0
-    self.reason = reason
+    description = "\(path): cannot \(operation): \(reason)"
   }
 
-  package var description: String { "\(path): cannot \(operation): \(reason)" }
+  init(_ error: FileError) {
+    description = error.description
+  }
+}
+
+/// Work on files in the receiver's terms.
+func onDisk<Result>(_ body: () throws(FileError) -> Result) throws(ReceiverError) -> Result {
+  do throws(FileError) { return try body() } catch { throw ReceiverError(error) }
 }

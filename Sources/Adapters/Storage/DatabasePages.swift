@@ -1,4 +1,4 @@
-import Glibc
+import LocalFiles
 
 /// A database file and its write-ahead log as pages, read without SQLite: for the case that SQLite gave up.
 /// Format: sqlite.org/fileformat2.html.
@@ -10,8 +10,8 @@ struct DatabasePages: ~Copyable {
   /// 64 GiB: beyond any outbox, so that a page number from damaged bytes is bounded.
   static let maximumPages = 1 << 24
 
-  private let file: Int32
-  private let log: Int32
+  private let file: OpenFile?
+  private let log: OpenFile?
   private let filePages: Int
   /// Where the versions of a page lie in the log, oldest first.
   private let logged: [Int: [Int]]
@@ -21,14 +21,15 @@ struct DatabasePages: ~Copyable {
   /// Opens both files for reading; one that is absent is an empty one.
   init(path: String) throws(OutboxError) {
     // Values first, properties last: a value that cannot be copied must not be left half made by an error.
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 || errno == ENOENT else { throw .file(path: path, operation: "open for recovery", code: errno) }
-    let log = open(path + "-wal", O_RDONLY | O_CLOEXEC)
-    let size = file >= 0 ? lseek(file, 0, SEEK_END) : 0
-    let filePages = min(Self.maximumPages, (Int(size) + Self.pageBytes - 1) / Self.pageBytes)
+    let file = try onDisk { () throws(FileError) in try OpenFile.ifThere(path) }
+    let log = try onDisk { () throws(FileError) in try OpenFile.ifThere(path + "-wal") }
+    let (size, frames) = try onDisk { () throws(FileError) in
+      (try BoundedFile.status(path)?.byteCount ?? 0, try WriteAheadLog(databasePath: path)?.frames ?? [])
+    }
+    let filePages = min(Self.maximumPages, (size + Self.pageBytes - 1) / Self.pageBytes)
     var logged: [Int: [Int]] = [:]
     var pageCount = filePages
-    for frame in log >= 0 ? WriteAheadLog(descriptor: log)?.frames ?? [] : [] {
+    for frame in frames {
       logged[frame.page, default: []].append(frame.offset)
       pageCount = max(pageCount, frame.page)
     }
@@ -39,24 +40,19 @@ struct DatabasePages: ~Copyable {
     self.pageCount = pageCount
   }
 
-  deinit {
-    if file >= 0 { close(file) }
-    if log >= 0 { close(log) }
-  }
-
   /// All versions of a page (from 1), newest first.
   func versions(of page: Int) -> [[UInt8]] {
     guard page >= 1 else { return [] }
-    var versions = (logged[page] ?? []).reversed().compactMap { readBytes(log, at: $0, count: Self.pageBytes) }
-    if page <= filePages, let content = readBytes(file, at: (page - 1) * Self.pageBytes, count: Self.pageBytes) {
+    var versions = (logged[page] ?? []).reversed().compactMap { log?.legibleBytes(at: $0, count: Self.pageBytes) }
+    if page <= filePages, let content = file?.legibleBytes(at: (page - 1) * Self.pageBytes, count: Self.pageBytes) {
       versions.append(content)
     }
     return versions
   }
 
   func newest(_ page: Int) -> [UInt8]? {
-    if let offset = logged[page]?.last { return readBytes(log, at: offset, count: Self.pageBytes) }
+    if let offset = logged[page]?.last { return log?.legibleBytes(at: offset, count: Self.pageBytes) }
     guard page >= 1, page <= filePages else { return nil }
-    return readBytes(file, at: (page - 1) * Self.pageBytes, count: Self.pageBytes)
+    return file?.legibleBytes(at: (page - 1) * Self.pageBytes, count: Self.pageBytes)
   }
 }

@@ -1,6 +1,6 @@
 import Glibc
+import LocalFiles
 import Provenance
-import SystemCalls
 
 /// A key in a file of mode 0600: 32 raw bytes, 64 hexadecimal digits or 44 characters of base64 (a newline may follow).
 package enum KeyFile {
@@ -23,32 +23,22 @@ package enum KeyFile {
   /// - Parameter requirePrivate: read a systemd credential with `false`, everything else with `true`. A credential may
   ///   show a readable group, which is the mask of the access list by which systemd lets the service's user read it.
   package static func loadBytes(path: String, requirePrivate: Bool = true) throws(KeyFileError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw KeyFileError(path: path, .open(errno)) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw KeyFileError(path: path, .open(errno)) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw KeyFileError(path: path, .notAFile) }
-    guard status.st_mode & (requirePrivate ? 0o077 : 0o037) == 0 else {
-      throw KeyFileError(path: path, .mode(UInt32(status.st_mode & 0o777)))
+    let (status, read) = try onFile(path) { () throws(FileError) in
+      let file = try OpenFile(path)
+      let status = try file.status()
+      // One byte too many is no key either; what is longer is not read.
+      return (status, status.byteCount > maximumBytes ? [] : try file.read(maximumBytes: maximumBytes))
     }
-    guard status.st_uid == geteuid() || status.st_uid == 0 else {
-      throw KeyFileError(path: path, .owner(uid: status.st_uid))
-    }
-    var content = [UInt8](repeating: 0, count: maximumBytes + 1)
-    var filled = 0
-    while filled < content.count {
-      let count = content.withUnsafeMutableBytes {
-        read(descriptor, $0.baseAddress.map { $0 + filled }, $0.count - filled)
-      }
-      if count < 0 && errno == EINTR { continue }
-      guard count >= 0 else { throw KeyFileError(path: path, .open(errno)) }
-      if count == 0 { break }
-      filled += count
-    }
+    var content = read
     defer { for index in content.indices { content[index] = 0 } }
-    guard let bytes = key(in: Array(content[..<filled])), bytes.count == SealingKey.byteCount else {
-      throw KeyFileError(path: path, .content(byteCount: filled))
+    guard status.permissions & (requirePrivate ? 0o077 : 0o037) == 0 else {
+      throw KeyFileError(path: path, .mode(status.permissions & 0o777))
+    }
+    guard status.owner == geteuid() || status.owner == 0 else {
+      throw KeyFileError(path: path, .owner(uid: status.owner))
+    }
+    guard let bytes = key(in: content), bytes.count == SealingKey.byteCount else {
+      throw KeyFileError(path: path, .content(byteCount: status.byteCount))
     }
     return bytes
   }
@@ -61,17 +51,11 @@ package enum KeyFile {
     guard let key = SealingKey(bytes: bytes, digests: digests) else {
       throw KeyFileError(path: path, .content(byteCount: 0))
     }
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw KeyFileError(path: path, .create(errno)) }
-    defer { close(descriptor) }
-    let text = Array((Hexadecimal.text(of: bytes) + "\n").utf8)
-    let written = write(descriptor, text, text.count)
-    guard written == text.count, fsync(descriptor) == 0 else {
-      let error = errno
-      unlink(path)
-      throw KeyFileError(path: path, .create(error))
+    do throws(FileError) {
+      try BoundedFile.createPrivate(path, with: Array((Hexadecimal.text(of: bytes) + "\n").utf8))
+    } catch {
+      throw KeyFileError(path: path, .create(error.systemErrorNumber))
     }
-    try syncDirectory(of: path)
     return key
   }
 
@@ -79,7 +63,7 @@ package enum KeyFile {
   package static func loadOrCreate(
     path: String, digests: some MessageDigests, using generator: inout some RandomNumberGenerator
   ) throws(KeyFileError) -> SealingKey {
-    if access(path, F_OK) != 0 && errno == ENOENT {
+    guard try onFile(path, { () throws(FileError) in try BoundedFile.exists(path) }) else {
       return try create(path: path, digests: digests, using: &generator)
     }
     return try load(path: path, digests: digests)
@@ -88,22 +72,18 @@ package enum KeyFile {
   /// Destroys a key, and with it everything that only this key can open: overwritten, synced, unlinked. Flash may
   /// keep the old block; whoever fears a soldering iron keeps the key in a TPM or an encrypted credential.
   package static func erase(path: String) throws(KeyFileError) {
-    let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
-    guard descriptor >= 0 else { throw KeyFileError(path: path, .open(errno)) }
-    defer { close(descriptor) }
-    let zeros = [UInt8](repeating: 0, count: maximumBytes)
-    guard write(descriptor, zeros, zeros.count) == zeros.count, fsync(descriptor) == 0, unlink(path) == 0 else {
-      throw KeyFileError(path: path, .create(errno))
+    guard try onFile(path, { () throws(FileError) in try BoundedFile.erase(path) }) else {
+      throw KeyFileError(path: path, .open(ENOENT))
     }
-    try syncDirectory(of: path)
   }
 
-  private static func syncDirectory(of path: String) throws(KeyFileError) {
-    let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw KeyFileError(path: path, .create(errno)) }
-    defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw KeyFileError(path: path, .create(errno)) }
+  /// Work on the file in this module's terms.
+  private static func onFile<Result>(
+    _ path: String, _ body: () throws(FileError) -> Result
+  ) throws(KeyFileError) -> Result {
+    do throws(FileError) { return try body() } catch {
+      throw KeyFileError(path: path, error.systemErrorNumber == 0 ? .notAFile : .open(error.systemErrorNumber))
+    }
   }
 
   /// The 32 bytes that `content` writes in one of the three forms, or nil.

@@ -1,4 +1,4 @@
-import Glibc
+import LocalFiles
 import Provenance
 
 /// Which sequence numbers and message ids may have been used: kept apart from the database, and ahead of it.
@@ -43,14 +43,9 @@ struct NumberReserve {
   init(databasePath: String, digests: OpenSSLDigests) throws(OutboxError) {
     path = databasePath + ".numbers"
     self.digests = digests
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      guard errno == ENOENT else { throw .file(path: path, operation: "open", code: errno) }
-      return
-    }
-    defer { close(descriptor) }
+    guard let file = try onDisk({ () throws(FileError) in try OpenFile.ifThere(path) }) else { return }
     for slot in 0..<2 {
-      guard let bytes = readBytes(descriptor, at: slot * Self.slotBytes, count: Self.slotBytes),
+      guard let bytes = file.legibleBytes(at: slot * Self.slotBytes, count: Self.slotBytes),
         let (found, number) = decode(bytes), mark == nil || number > writes
       else { continue }
       (mark, writes) = (found, number)
@@ -76,23 +71,16 @@ struct NumberReserve {
   }
 
   private mutating func write(_ new: Mark) throws(OutboxError) {
-    let isNew = !FileSystem.exists(path)
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw fault("create", errno) }
-    defer { close(descriptor) }
     let slot = encode(new, number: writes + 1)
-    let offset = Int((writes + 1) % 2) * Self.slotBytes
-    let count = slot.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
-    guard count == slot.count else { throw fault("write", count < 0 ? errno : ENOSPC) }
-    guard fdatasync(descriptor) == 0 else { throw fault("sync", errno) }
-    if isNew { try FileSystem.syncDirectory(of: path) }
+    try onDisk { () throws(FileError) in
+      let isNew = try !BoundedFile.exists(path)
+      let file = try OpenFile(path, for: .writing(mode: 0o600))
+      try file.write(slot, at: Int((writes + 1) % 2) * Self.slotBytes)
+      try file.synchroniseContent()
+      if isNew { try Folder.synchronise(Folder.holding(path)) }
+    }
     writes += 1
     mark = new
-  }
-
-  private func fault(_ operation: String, _ code: Int32) -> OutboxError {
-    code == ENOSPC || code == EDQUOT
-      ? .noSpace(path: path) : .file(path: path, operation: operation, code: code)
   }
 
   private func encode(_ mark: Mark, number: UInt64) -> [UInt8] {

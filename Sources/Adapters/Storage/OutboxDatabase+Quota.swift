@@ -1,4 +1,5 @@
 import Forwarding
+import LocalFiles
 import Provenance
 
 extension OutboxDatabase {
@@ -42,10 +43,14 @@ extension OutboxDatabase {
   /// What the file system still gives above its floor, reusable pages of the database included. What lies in the
   /// write-ahead log is counted twice, because the next checkpoint may have to write it to the main file.
   func availableBytes() throws(OutboxError) -> Int {
-    let free = try FileSystem.freeBytes(at: connection.path)
+    let (free, logged) = try onDisk { () throws(FileError) in
+      (
+        try Folder.freeBytes(at: Folder.holding(connection.path)),
+        try BoundedFile.status(connection.path + "-wal")?.byteCount ?? 0
+      )
+    }
     var reusable: Int64 = 0
     try query("PRAGMA freelist_count", { _ in }, row: { reusable = $0.integer(0) })
-    let logged = FileSystem.size(connection.path + "-wal") ?? 0
     return max(0, free + Int(reusable) * DatabasePages.pageBytes - logged - quota.freeSpaceFloorBytes)
   }
 

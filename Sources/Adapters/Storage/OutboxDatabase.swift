@@ -1,7 +1,7 @@
 import CSQLite
 import Forwarding
+import LocalFiles
 import Provenance
-import SystemCalls
 
 /// The outbox's tables on one connection, for one thread at a time: `Outbox` is the door for everyone else.
 ///
@@ -62,7 +62,14 @@ final class OutboxDatabase {
     } catch {
       throw .sealing(error, id: 0)
     }
-    if role == .device, !FileSystem.exists(configuration.path) { try FileSystem.createPrivate(configuration.path) }
+    if role == .device {
+      // An empty file of mode 0600 for SQLite, which gives its log the same mode.
+      try onDisk { () throws(FileError) in
+        if try !BoundedFile.exists(configuration.path) {
+          _ = try OpenFile(configuration.path, for: .writing(mode: 0o600))
+        }
+      }
+    }
     do throws(SQLiteError) {
       connection = try SQLiteConnection(path: configuration.path, creates: role == .device)
       // The log ends by `close` alone: SQLite would delete it by name, be it that of the database's successor.

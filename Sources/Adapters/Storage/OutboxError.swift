@@ -1,6 +1,6 @@
 import Forwarding
+import LocalFiles
 import Provenance
-import SystemCalls
 
 /// Why the outbox did not do what was asked. Nothing was changed when one of these is thrown.
 package enum OutboxError: Error, Sendable, CustomStringConvertible {
@@ -27,13 +27,14 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
   /// A message of the outbox's own could not be written.
   case message(String)
   case closed
-  case file(path: String, operation: String, code: Int32)
+  case file(FileError)
 
   package var description: String {
     switch self {
     case .database(let error): "outbox: \(error)"
     case .sealing(let error, let id): "outbox: message \(id): \(error)"
-    case .noSpace(let path): "outbox \(path): the file system is full; free space there, nothing stored before is lost"
+    case .noSpace(let path):
+      "outbox \(path): no space left on the device; free space there, nothing stored before is lost"
     case .refused(let refusal): "outbox: \(refusal)"
     case .payloadTooLarge(let name, let count):
       "outbox: \(name) has \(count) bytes; expected at most \(OutboxDatabase.maximumPayloadBytes)"
@@ -48,7 +49,7 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
     case .missing(let id): "outbox: there is no message \(id)"
     case .message(let what): "outbox: \(what)"
     case .closed: "outbox: is closed"
-    case .file(let path, let operation, let code): "outbox \(path): \(operation): \(SystemCallError.text(of: code))"
+    case .file(let error): "outbox \(error)"
     }
   }
 

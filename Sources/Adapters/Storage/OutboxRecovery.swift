@@ -1,5 +1,6 @@
 import CSQLite
 import Forwarding
+import LocalFiles
 import Provenance
 
 /// What happened to the database before it could be used; a line for the log and an alert for the clinic.
@@ -54,9 +55,10 @@ enum OutboxRecovery {
     _ configuration: OutboxConfiguration, time: any TimeSource, generator: any RandomNumberGenerator
   ) throws(OutboxError) -> (database: OutboxDatabase, report: RecoveryReport?) {
     let path = configuration.path
-    if FileSystem.exists(rebuilt(path)) { try exchange(path) }
-    let log = WriteAheadLog(databasePath: path)
-    let fileBytes = FileSystem.size(path)
+    if try onDisk({ () throws(FileError) in try BoundedFile.exists(rebuilt(path)) }) { try exchange(path) }
+    let (log, fileBytes) = try onDisk { () throws(FileError) in
+      (try WriteAheadLog(databasePath: path), try BoundedFile.status(path)?.byteCount)
+    }
     // SQLite would take a file of less than a page for a new one, and throw the log of a missing one away.
     if fileBytes.map({ $0 < DatabasePages.pageBytes }) ?? (log != nil) {
       return try rebuild(configuration, time: time, generator: generator, cause: "the file is cut short or gone")
@@ -91,7 +93,7 @@ enum OutboxRecovery {
   ) throws(OutboxError) -> (database: OutboxDatabase, report: RecoveryReport?) {
     let path = configuration.path
     let partial = path + ".partial"
-    for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(partial + suffix) }
+    try remove(["", "-wal", "-shm"].map { partial + $0 })
     var partialConfiguration = configuration
     partialConfiguration.path = partial
     let counts: (recovered: Int, lost: Int)
@@ -100,9 +102,11 @@ enum OutboxRecovery {
       counts = try fill(database, from: path, cause: cause)
       try database.close()
     }
-    for suffix in ["-wal", "-shm"] { try FileSystem.remove(partial + suffix) }
-    try FileSystem.rename(partial, to: rebuilt(path))
-    try FileSystem.syncDirectory(of: path)
+    try remove(["-wal", "-shm"].map { partial + $0 })
+    try onDisk { () throws(FileError) in
+      try BoundedFile.rename(partial, to: rebuilt(path))
+      try Folder.synchronise(Folder.holding(path))
+    }
     try exchange(path)
     let database = try OutboxDatabase(configuration, time: time, generator: generator)
     _ = try database.beginRun()
@@ -110,8 +114,14 @@ enum OutboxRecovery {
     _ = try proceed(database, wasInterrupted: false)
     let report = RecoveryReport(
       cause: .damage(cause), recovered: counts.recovered, lost: counts.lost,
-      damagedPath: FileSystem.exists(damaged(path)) ? damaged(path) : nil)
+      damagedPath: try onDisk { () throws(FileError) in try BoundedFile.exists(damaged(path)) } ? damaged(path) : nil)
     return (database, report)
+  }
+
+  private static func remove(_ paths: [String]) throws(OutboxError) {
+    try onDisk { () throws(FileError) in
+      for path in paths { try BoundedFile.remove(path, isDurable: false) }
+    }
   }
 
   private static func rebuilt(_ path: String) -> String { path + ".rebuilt" }
@@ -120,12 +130,14 @@ enum OutboxRecovery {
   /// Puts the complete new database in the place of the old one. Can be interrupted anywhere and begun again: the new
   /// file keeps its name until the last step.
   private static func exchange(_ path: String) throws(OutboxError) {
-    try FileSystem.remove(path + "-shm")
-    try FileSystem.rename(path + "-wal", to: damaged(path) + "-wal")
-    try FileSystem.rename(path, to: damaged(path))
-    try FileSystem.syncDirectory(of: path)
-    try FileSystem.rename(rebuilt(path), to: path)
-    try FileSystem.syncDirectory(of: path)
+    try onDisk { () throws(FileError) in
+      try BoundedFile.remove(path + "-shm", isDurable: false)
+      try BoundedFile.rename(path + "-wal", to: damaged(path) + "-wal")
+      try BoundedFile.rename(path, to: damaged(path))
+      try Folder.synchronise(Folder.holding(path))
+      try BoundedFile.rename(rebuilt(path), to: path)
+      try Folder.synchronise(Folder.holding(path))
+    }
   }
 
   // MARK: - Filling the new database

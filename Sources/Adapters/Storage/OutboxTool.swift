@@ -1,4 +1,5 @@
 import Forwarding
+import LocalFiles
 import Provenance
 
 /// The outbox as a command-line tool sees it: it may run beside the device, which holds the same database open. It
@@ -8,7 +9,9 @@ package final class OutboxTool {
 
   /// - Throws: `.database` when there is no database, `.foreign` or `.newerSchema` when it is not ours to read.
   package init(_ configuration: OutboxConfiguration, time: any TimeSource) throws(OutboxError) {
-    guard FileSystem.exists(configuration.path) else { throw .noDatabase(path: configuration.path) }
+    guard try onDisk({ () throws(FileError) in try BoundedFile.exists(configuration.path) }) else {
+      throw .noDatabase(path: configuration.path)
+    }
     database = try OutboxDatabase(configuration, time: time, generator: SystemRandomNumberGenerator(), role: .tool)
   }
 

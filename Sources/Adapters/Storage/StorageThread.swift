@@ -1,5 +1,6 @@
 import Glibc
-import SystemCalls
+import LocalFiles
+import Threads
 
 /// A thread of its own for an actor: fsync may take seconds on a worn card, and the shared pool of a four-core board
 /// has no thread to spare for that. First in, first out, so jobs that wait together can share one commit.
@@ -63,7 +64,7 @@ final class StorageThread: SerialExecutor {
         }
       }
     } catch {
-      throw .file(path: "thread", operation: "start the storage thread", code: error.errorNumber)
+      throw .file(FileError(error))
     }
   }
 

@@ -1,4 +1,4 @@
-import Glibc
+import LocalFiles
 
 /// A look at SQLite's write-ahead log without SQLite (sqlite.org/fileformat2.html section 4), to find out whether it is
 /// whole before SQLite quietly drops what follows a damaged frame.
@@ -30,23 +30,24 @@ struct WriteAheadLog {
 
   var isDamaged: Bool { !isHeaderValid || commitsBehindDamage >= 2 }
 
-  /// Reads the log; nil when there is none, or nothing was ever written to it.
-  init?(descriptor: Int32) {
-    let size = Int(lseek(descriptor, 0, SEEK_END))
-    guard descriptor >= 0, size >= Self.headerBytes + Self.frameBytes,
-      let header = readBytes(descriptor, at: 0, count: Self.headerBytes)
+  /// Reads the log beside a database file; nil when there is none, or nothing was ever written to it.
+  init?(databasePath: String) throws(FileError) {
+    guard let file = try OpenFile.ifThere(databasePath + "-wal") else { return nil }
+    let size = try file.status().byteCount
+    guard size >= Self.headerBytes + Self.frameBytes,
+      let header = file.legibleBytes(at: 0, count: Self.headerBytes)
     else { return nil }
     let magic = Self.number(header, 0)
     var sum = Checksum(isBigEndian: magic == 0x377F_0683)
     sum.add(header[0..<24])
     isHeaderValid = (magic | 1) == 0x377F_0683 && sum.matches(header[24..<32])
     var salts = header[16..<24]
-    if !isHeaderValid, let first = readBytes(descriptor, at: Self.headerBytes, count: Self.frameHeaderBytes) {
+    if !isHeaderValid, let first = file.legibleBytes(at: Self.headerBytes, count: Self.frameHeaderBytes) {
       salts = first[8..<16]
     }
     var isWhole = isHeaderValid
     for offset in stride(from: Self.headerBytes, through: size - Self.frameBytes, by: Self.frameBytes) {
-      guard let frame = readBytes(descriptor, at: offset, count: Self.frameBytes) else { break }
+      guard let frame = file.legibleBytes(at: offset, count: Self.frameBytes) else { break }
       let hasSalts = frame[8..<16].elementsEqual(salts)
       if isWhole {
         sum.add(frame[0..<8])
@@ -61,14 +62,6 @@ struct WriteAheadLog {
       guard (1...DatabasePages.maximumPages).contains(page) else { continue }
       frames.append(Frame(page: page, offset: offset + Self.frameHeaderBytes, isCommit: isCommit))
     }
-  }
-
-  /// The log beside a database file.
-  init?(databasePath: String) {
-    let descriptor = open(databasePath + "-wal", O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    self.init(descriptor: descriptor)
   }
 
   private static func number(_ bytes: [UInt8], _ offset: Int) -> Int {
@@ -103,19 +96,4 @@ struct WriteAheadLog {
         [first, second].flatMap { sum in (0..<4).map { UInt8(truncatingIfNeeded: sum >> (24 - 8 * UInt32($0))) } })
     }
   }
-}
-
-/// `count` bytes of a file; what lies behind its end or cannot be read counts as zeros. nil when nothing can be read.
-func readBytes(_ descriptor: Int32, at offset: Int, count: Int) -> [UInt8]? {
-  var bytes = [UInt8](repeating: 0, count: count)
-  var filled = 0
-  while filled < count {
-    let got = bytes.withUnsafeMutableBytes {
-      pread(descriptor, $0.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
-    }
-    if got < 0 && errno == EINTR { continue }
-    guard got > 0 else { break }
-    filled += got
-  }
-  return filled == 0 ? nil : bytes
 }

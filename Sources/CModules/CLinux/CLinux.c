@@ -112,10 +112,7 @@ int clinux_send_unix_datagram(const char *address, const void *message, size_t s
 
   int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return -1;
-  ssize_t sent;
-  do {
-    sent = sendto(descriptor, message, size, MSG_NOSIGNAL, (const struct sockaddr *)&target, target_size);
-  } while (sent < 0 && errno == EINTR);
+  ssize_t sent = sendto(descriptor, message, size, MSG_NOSIGNAL, (const struct sockaddr *)&target, target_size);
   int failure = errno;
   close(descriptor);
   if (sent < 0) {

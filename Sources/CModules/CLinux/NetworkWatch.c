@@ -44,7 +44,6 @@ int clinux_network_watch_read(int descriptor) {
   // Bounded: whoever changes routes without end is answered by the next poll.
   for (int round = 0; round < 64; round++) {
     ssize_t count = recv(descriptor, buffer, sizeof buffer, 0);
-    if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) return found;
     // The kernel had more to tell than the socket could hold: it may have been what we wait for.
     if (count < 0 && errno == ENOBUFS) {

@@ -51,6 +51,7 @@ int link_socket_peer_closed(int descriptor) {
   ssize_t count = recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (count == 0) return 1;
   if (count > 0) return 0;
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
+  // A call that does not wait is not interrupted (recv(2), EINTR).
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
   return -errno;
 }

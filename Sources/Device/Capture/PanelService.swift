@@ -1,10 +1,10 @@
 import Configuration
 import Identification
 import LinuxIO
+import LocalFiles
 import Logging
 import Provenance
 import ServiceLifecycle
-import SystemCalls
 
 /// Passes the button's presses to the session, and darkens the panel at the end.
 struct PanelService: Service {

@@ -1,7 +1,7 @@
 import LinuxIO
 import ServiceLifecycle
 import Synchronization
-import SystemCalls
+import Threads
 
 /// Whether a loop on a thread of its own shall end.
 final class StopFlag: Sendable {

@@ -1,8 +1,8 @@
 import LinuxIO
+import LocalFiles
 import Logging
 import ServiceLifecycle
 import Synchronization
-import SystemCalls
 
 /// What the control socket can ask of the device. In safe mode only the first two answer.
 struct ControlPort: Sendable {

@@ -2,7 +2,6 @@ import Configuration
 import Glibc
 import LinuxIO
 import LocalFiles
-import SystemCalls
 
 // Kernel devices, bus, lines, clock.
 
@@ -93,11 +92,13 @@ extension Doctor {
     guard let busNumber else { return nil }
     let address = String(settings.camera.address, radix: 16)
     let padded = String(repeating: "0", count: max(0, 4 - address.count)) + address
-    var target = [CChar](repeating: 0, count: 256)
-    let count = readlink("/sys/bus/i2c/devices/\(busNumber)-\(padded)/driver", &target, target.count)
-    guard count > 0 else { return nil }
-    let path = String(decoding: target.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return path.split(separator: "/").last.map(String.init)
+    let link = "/sys/bus/i2c/devices/\(busNumber)-\(padded)/driver"
+    do throws(FileError) {
+      return try Folder.target(ofLink: link).split(separator: "/").last.map(String.init)
+    } catch {
+      // No driver, or a kernel without that folder.
+      return nil
+    }
   }
 
   private func consoleOnTheReadersPort() -> String? {

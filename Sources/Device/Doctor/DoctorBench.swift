@@ -2,8 +2,9 @@ import Configuration
 import DeviceSimulation
 import Identification
 import LinuxIO
-import SystemCalls
+import LocalFiles
 import Thermography
+import Threads
 
 /// What doctor has opened while it looks at parts that belong together: the camera is found once, not four times.
 final class DoctorBench {
@@ -210,8 +211,8 @@ final class DoctorBench {
 private struct ReadOnlySensorArchive: SensorArchive {
   private let folder: SensorFolder?
 
-  init(path: String) throws(SystemCallError) {
-    folder = try SensorFolder.exists(path) ? SensorFolder(path: path) : nil
+  init(path: String) throws(FileError) {
+    folder = try BoundedFile.exists(path) ? SensorFolder(path: path) : nil
   }
 
   func eeprom(serialNumber: String) throws(SensorArchiveError) -> EEPROMImage? {

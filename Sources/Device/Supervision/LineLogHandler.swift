@@ -1,7 +1,6 @@
-import Glibc
 import LinuxIO
+import LocalFiles
 import Logging
-import SystemCalls
 
 /// Log lines on standard error, `level message key=value ...`; under systemd entries of the journal, in which the metadata
 /// are fields too: `journalctl -u thermograph THERMOGRAPH_CAPTURE=...`.
@@ -42,17 +41,7 @@ package struct LineLogHandler: LogHandler {
 
   /// One write a line, so that lines of several threads never mix.
   private static func write(_ text: String) {
-    var bytes = Array(text.utf8).map { $0 == 10 ? 32 : $0 } + [10]
-    bytes.withUnsafeMutableBytes { buffer in
-      var sent = 0
-      while sent < buffer.count {
-        let count = Glibc.write(STDERR_FILENO, buffer.baseAddress.map { $0 + sent }, buffer.count - sent)
-        if count < 0, errno == EINTR { continue }
-        // A closed standard error leaves nobody to tell.
-        if count <= 0 { return }
-        sent += count
-      }
-    }
+    StandardError.write(Array(text.utf8).map { $0 == 10 ? 32 : $0 } + [10])
   }
 
   private static func quoted(_ value: String) -> String {

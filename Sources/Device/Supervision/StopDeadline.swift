@@ -1,8 +1,9 @@
 import Glibc
 import LinuxIO
+import LocalFiles
 import Logging
 import Synchronization
-import SystemCalls
+import Threads
 
 /// Ends the process when an orderly stop takes too long: a worn card may hold an fsync for minutes, and a bus that is
 /// stuck holds a thread in the kernel. Nothing is lost by it, since all that was announced is on the disk already.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import LocalFiles
 import Synchronization
 
 /// A thread with a name that `top -H`, `ps -L` and a core dump show. For the loops that wait in system calls, which

@@ -1,34 +1,10 @@
 import Foundation
 import Glibc
 import Synchronization
-import SystemCalls
 import Testing
+import Threads
 
-@Suite("System calls and threads")
-struct SystemCallTests {
-  @Test func aFailedCallSaysWhichOnWhatAndWhy() {
-    do {
-      try systemCall("open", on: "/no/such/file") { open("/no/such/file", O_RDONLY) }
-      Issue.record("expected an error")
-    } catch {
-      #expect(error == SystemCallError(call: "open", subject: "/no/such/file", errorNumber: ENOENT))
-      #expect(error.description == "/no/such/file: open failed: No such file or directory")
-    }
-  }
-
-  @Test func anInterruptedCallIsMadeAgain() throws {
-    var calls = 0
-    let result = try systemCall("poll", on: "test") { () -> Int32 in
-      calls += 1
-      if calls < 3 {
-        errno = EINTR
-        return -1
-      }
-      return 7
-    }
-    #expect(result == 7 && calls == 3)
-  }
-
+@Suite struct NamedThreadTests {
   @Test func aThreadHasItsNameCutToWhatTheKernelKeeps() throws {
     let name = Mutex("")
     let thread = try NamedThread("a-name-that-is-too-long") {

@@ -1,10 +1,10 @@
 import CLinux
 
 /// The C heap, which SQLite, libmosquitto and Swift share.
-package enum HeapMemory {
+enum HeapMemory {
   /// Gives the kernel the pages that nobody uses any more. After work on much data: glibc keeps what lies below a block
   /// in use, for good.
-  package static func giveBackUnused() {
+  static func giveBackUnused() {
     clinux_give_back_free_memory()
   }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import LocalFiles
 
 /// Interrupts a thread that waits in `poll`: an eventfd (eventfd(2)) that any thread may signal.
 package final class WakeSignal: Sendable {
@@ -15,14 +16,20 @@ package final class WakeSignal: Sendable {
   /// Wakes the waiting thread, or the next one that comes to wait.
   package func signal() {
     var one: UInt64 = 1
-    // It can fail only with EAGAIN, when 2^64 - 2 signals are pending: the waiter is woken all the same.
-    while write(descriptor.number, &one, 8) == -1 && errno == EINTR {}
+    do throws(SystemCallError) {
+      try systemCall("write", on: "wake signal") { write(descriptor.number, &one, 8) }
+    } catch {
+      // It can fail only with EAGAIN, when 2^64 - 2 signals are pending: the waiter is woken all the same.
+    }
   }
 
   /// Takes back every signal so far.
   package func reset() {
     var count: UInt64 = 0
-    // EAGAIN: there was none.
-    while read(descriptor.number, &count, 8) == -1 && errno == EINTR {}
+    do throws(SystemCallError) {
+      try systemCall("read", on: "wake signal") { read(descriptor.number, &count, 8) }
+    } catch {
+      // EAGAIN: there was none.
+    }
   }
 }
