@@ -131,8 +131,9 @@ struct AssessCommand: ParsableCommand {
   /// Makes the assessment of one capture again.
   private func assessMaster(_ path: String, sample: Int, _ source: inout AssessorSource) throws {
     let image: MasterImage
+    let file = try BoundedFile.read(path, maximumBytes: MasterImage.maximumFileBytes)
     do throws(MasterImageError) {
-      image = try MasterImage(file: BoundedFile.read(path, maximumBytes: MasterImage.maximumFileBytes))
+      image = try MasterImage(file: file)
     } catch {
       throw CommandFailure("\(path): \(error)")
     }

@@ -3,12 +3,12 @@ import Forwarding
 import Foundation
 import Identification
 import Provenance
-import Screening
 import Storage
 import Testing
 import Thermography
 
 @testable import Device
+@testable import Screening
 
 /// A verdict can be made again from the master image alone: `thermograph assess --master`, another process that is given
 /// the files and the models, says what the records say, to the bit.
@@ -148,13 +148,15 @@ private struct SyntheticCaptures {
       context: CaptureContext(view: view, sessionScores: scores, baseline: chance(0.5) ? baseline(view) : nil))
     scores.add(assessment.verdict, view: view)
     change(&captured.thermogram)
+    let patient = try #require(PatientReference("p"))
     let capture = try recorder.capture(
-      try CaptureAttribution(
+      CaptureAttribution(
         captureID: captured.captureID, sessionID: RandomIdentifier(using: &generator),
-        patient: #require(PatientReference("p")), view: view, attempt: 1, answers: []),
+        patient: patient, view: view, attempt: 1, answers: []),
       of: captured, assessment, assessed: time(9), outboxID: RandomIdentifier(using: &generator))
     let json = try capture.record(CaptureNumber(outboxID: RandomIdentifier(using: &generator), sequence: 1))
-    let master = try #require(capture.images.first { $0.name == "master.png" })
+    let images = capture.images
+    let master = try #require(images.first { $0.name == "master.png" })
     return (try JSONDecoder().decode(CaptureRecord.self, from: Data(json)), master.bytes)
   }
 
