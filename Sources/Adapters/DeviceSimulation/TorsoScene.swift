@@ -50,10 +50,10 @@ package struct TorsoScene: ThermalScene {
 
   package func celsius(atMicroseconds time: UInt64) -> [Double] {
     let shift = sway(atMicroseconds: time)
-    return (0..<SensorGeometry.pixelCount).map { pixel in
+    return (0..<MLX90640Geometry.pixelCount).map { pixel in
       // Four samples a pixel soften the outline as the lens does.
-      let column = Double(pixel % SensorGeometry.columns) - shift
-      let row = Double(pixel / SensorGeometry.columns)
+      let column = Double(pixel % MLX90640Geometry.columns) - shift
+      let row = Double(pixel / MLX90640Geometry.columns)
       var sum = 0.0
       for (across, down) in [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)] {
         sum += temperature(column: column + across, row: row + down)

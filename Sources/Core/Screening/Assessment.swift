@@ -89,7 +89,7 @@ package struct Assessor {
     if !spikes.isEmpty { conditions.deadPixels = (conditions.deadPixels ?? 0) + spikes.count }
     let readable = thermogram.readable
     let subject = SubjectMeasurements(
-      celsius: readable.celsius, standardErrorCelsius: readable.standardErrorCelsius,
+      geometry: readable.geometry, celsius: readable.celsius, standardErrorCelsius: readable.standardErrorCelsius,
       measured: readable.states.map { $0 == .measured })
     var verdict = emptyVerdict
     if let subject, subject.isPresent {
@@ -104,7 +104,7 @@ package struct Assessor {
     if let quality {
       do throws(ScreeningError) {
         gates.append(
-          try quality.judge(readable.celsius).gate(severity: limits.severity(of: .quality), in: sentences))
+          try quality.judge(readable.celsius, readable.geometry).gate(severity: limits.severity(of: .quality), in: sentences))
       } catch {
         // A picture that the model cannot even look at: no gate has a value, and the verdict is withheld.
         failures.append("quality: \(error)")
@@ -158,6 +158,9 @@ package struct Assessor {
   }
 }
 
+/// As far as the whole width of the smallest sensor.
+private let fillReachPixels = 31
+
 extension Thermogram {
   /// Without the pixels that cannot be true: they count as dead, and are no hot or cold object.
   fileprivate var readable: Thermogram {
@@ -169,13 +172,14 @@ extension Thermogram {
   }
 
   /// The temperatures with pixels that have no value filled in from the nearest measured ones, so that a dead corner is
-  /// not taken for ice. Only the outline and the networks see them.
+  /// not taken for ice. Only the outline and the networks see them. Further than `fillReachPixels` nothing is looked for,
+  /// so that a large sensor with many dead pixels costs a bounded time.
   var filled: [Float] {
-    let (rows, columns) = (SubjectMeasurements.rows, SubjectMeasurements.columns)
+    let (rows, columns) = (geometry.rows, geometry.columns)
     var result = celsius
     for pixel in states.indices where states[pixel] == .invalid {
       let (row, column) = (pixel / columns, pixel % columns)
-      for reach in 1..<columns {
+      for reach in 1...min(columns - 1, fillReachPixels) {
         var (sum, count) = (Float(0), 0)
         for r in max(row - reach, 0)...min(row + reach, rows - 1) {
           for c in max(column - reach, 0)...min(column + reach, columns - 1)

@@ -13,7 +13,7 @@ package struct GateLimits: Sendable, Equatable {
   package var subjectMaximumShare = 0.92
   /// Share of the subject's rows by which one side edge of the frame is touched more than the other, 0...1.
   package var edgeMaximumShare = 0.7
-  /// Distance of the midline from the frame's centre, in columns.
+  /// Distance of the midline from the frame's centre, in columns of a frame of `columnsOfFullWidth`.
   package var offCentreMaximumColumns = 3.5
   /// Tangent of the tilt, in columns a row; 0.2 is 11 degrees.
   package var tiltMaximum = 0.2
@@ -29,7 +29,7 @@ package struct GateLimits: Sendable, Equatable {
   /// where its warm end stands out of the room by `bareSkinContrastCelsius`.
   package static let skinToleranceCelsius = 1.5
   package static let bareSkinContrastCelsius = 8.0
-  /// Pixels of 768 that were not measured.
+  /// Pixels that were not measured.
   package var deadPixelsMaximum = 10
   /// Difference of the two sub-pages, degC.
   package var checkerboardMaximumCelsius = 0.3
@@ -45,6 +45,9 @@ package struct GateLimits: Sendable, Equatable {
   /// The soft ones by default are those that shift the whole picture alike (the sensor's warm-up, the room, the rest),
   /// those that a technician sees to (the lens) and those that a verdict does not depend on (the clock).
   package var hardGates: Set<QualityGate.Code> = QualityGate.Code.hardByDefault
+
+  /// A frame's width in the unit of `offCentreMaximumColumns`, whatever the sensor.
+  package static let columnsOfFullWidth = 32.0
 
   package init() {}
 

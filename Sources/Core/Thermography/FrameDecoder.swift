@@ -79,7 +79,7 @@ package struct FrameDecoder: Sendable {
   package func warnings(for subPage: SubPage) -> [String] {
     var warnings = subPage.faults(calibration: calibration).map { "\($0)" }
     let missing = subPage.unmeasuredPixelCount
-    if missing > 0, missing <= SensorGeometry.subPagePixelCount / 4 {
+    if missing > 0, missing <= MLX90640Geometry.subPagePixelCount / 4 {
       warnings.append("\(missing) pixel words hold 0x7fff (not measured)")
     }
     return warnings
@@ -89,10 +89,10 @@ package struct FrameDecoder: Sendable {
     let point = OperatingPoint(calibration: calibration, subPage: subPage)
     var temperatures = self.temperatures(subPage, point)
     let pattern = subPage.control.pattern
-    for pixel in 0..<SensorGeometry.pixelCount where subPage.words[pixel] == SubPage.unmeasured {
+    for pixel in 0..<MLX90640Geometry.pixelCount where subPage.words[pixel] == SubPage.unmeasured {
       temperatures[pixel] = nil
     }
-    let missing = (0..<SensorGeometry.pixelCount).filter {
+    let missing = (0..<MLX90640Geometry.pixelCount).filter {
       pattern.subPage(ofPixel: $0) == subPage.number && temperatures[$0] == nil
     }
     let invalid = Set(defects.all + missing).sorted()
