@@ -4,103 +4,35 @@ SWIFT ?= swift
 .DEFAULT_GOAL := help
 .PHONY: help demo test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
+## Try it
+
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## one guided capture, simulated, all the way to a broker and a receiver
 	@Scripts/install-packages build demo
 	@Scripts/demo
 
+## Build and test
+
+build: ## the release binary, Swift runtime linked in: .build/release/thermograph
+	@Scripts/install-packages build
+	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
+
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
 	@Scripts/install-packages build demo test arm
 	@Scripts/test
 
-KERNEL_CASES ?= 400
-KERNEL_SEED ?= 1
+lint: ## swift format in strict mode
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 
-test-kernels: ## the C kernels against a model, sanitized and with VNNI emulated: KERNEL_CASES=400 KERNEL_SEED=1
-	@Scripts/test-kernels $(KERNEL_CASES) $(KERNEL_SEED)
+packages: ## install the Debian packages that build, demo and tests need
+	@Scripts/install-packages build demo test arm
 
-test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL_CASES=400 KERNEL_SEED=1
-	@Scripts/test-arm $(KERNEL_CASES) $(KERNEL_SEED)
+clean: ## remove what was built
+	rm -rf .build demo-output
 
-MUTATIONS ?= 200000
-FUZZ_SEED ?= 1
-FUZZ_SECONDS ?= 120
-
-fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
-	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)
-
-fuzz-configuration: ## libFuzzer over the configuration's reader: FUZZ_SECONDS=120
-	@Scripts/fuzz-configuration $(FUZZ_SECONDS)
-
-MODELS ?=
-ROUNDS ?= 5
-
-bench-inference: ## our kernels beside LiteRT, interleaved: MODELS="file-or-folder ..." ROUNDS=5
-	@ROUNDS=$(ROUNDS) Scripts/bench-inference $(MODELS)
-
-bench-kernels: ## single layers at every level of this processor, measured
-	@Scripts/bench-kernels
-
-bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
-	@Scripts/bench-kernels-model
-
-GRAPHS ?= 500
-GRAPH_SEED ?= 1
-
-compare-inference: ## fresh random graphs against LiteRT's reference kernels: GRAPHS=500 GRAPH_SEED=1
-	@Scripts/compare-inference $(GRAPHS) $(GRAPH_SEED)
-
-bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder
-	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
-
-bench-device: build ## start-up, memory, idle load, stop and check of the device: DEVICE_RUNS=11
-	@Scripts/bench-device .build/release/thermograph $(or $(DEVICE_RUNS),11)
-
-check-broken-files: build ## what check says of ten broken configurations
-	@Scripts/check-broken-files .build/release/thermograph
-
-bench-delivery: ## outbox and drain beside their peers, and the daemon's figures: BENCH_ROUNDS=5 BENCH_MESSAGES=8000
-	@Scripts/install-packages build demo test delivery
-	@Scripts/bench-delivery
-
-FAULT_CAPTURES ?= 250
-FAULT_SLOW_CAPTURES ?= 250
-FAULT_ROUNDS ?= 50
-FAULT_KILLS ?= 200
-FAULT_POWER_CUTS ?= 200
-FAULT_FILLS ?= 20
-FAULT_DISK_ERRORS ?= 20
-FAULT_DAMAGE_CAPTURES ?= 350
-FAULT_BACKLOG ?= 20000
-FAULT_DEVICES ?= 100
-FAULT_ROWS ?= FaultTests|KillTests|DamageTests|FullDiskTests|UpgradeTests|ReconnectStormTests
-
-test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT_KILLS=200 ... (Docs/delivery-proof.md)
-	@Scripts/install-packages build test delivery
-	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_SLOW_CAPTURES=$(FAULT_SLOW_CAPTURES) \
-	  THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) THERMOGRAPH_KILLS=$(FAULT_KILLS) \
-	  THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) THERMOGRAPH_FAULT_FILLS=$(FAULT_FILLS) \
-	  THERMOGRAPH_FAULT_DISK_ERRORS=$(FAULT_DISK_ERRORS) THERMOGRAPH_DAMAGE_CAPTURES=$(FAULT_DAMAGE_CAPTURES) \
-	  THERMOGRAPH_FAULT_BACKLOG=$(FAULT_BACKLOG) THERMOGRAPH_FAULT_DEVICES=$(FAULT_DEVICES) \
-	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
-	  --filter '$(FAULT_ROWS)'
-
-models: ## every model from nothing, its card and the report (Python registry only)
-	$(MAKE) -C Models/training all
-
-NAME ?= screening-fold
-
-model: ## one model from nothing: NAME=screening-fold
-	$(MAKE) -C Models/training $(NAME)
-
-models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts
-	$(MAKE) -C Models/training statistics
-
-models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards against figures
-	python3 Models/training/cards.py --check
-	.build/release/thermograph model verify --directory Models
+## Packages
 
 deb: build ## the Debian package, in out/
 	@Scripts/install-packages package
@@ -128,25 +60,107 @@ test-vm: deb-arm64 ## it in an emulated machine: systemd, I2C, button, a capture
 	@Scripts/install-packages vm
 	@Scripts/test-vm $(VM_SECONDS)
 
-reference: build ## Docs/configuration-keys.md from the table of keys, Docs/images/lights.svg from the patterns
-	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
-	@Scripts/lights-picture > Docs/images/lights.svg
+## Models
+
+models: ## every model from nothing, its card and the report (Python registry only)
+	$(MAKE) -C Models/training all
+
+NAME ?= screening-fold
+
+model: ## one model from nothing: NAME=screening-fold
+	$(MAKE) -C Models/training $(NAME)
+
+models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards against figures
+	python3 Models/training/cards.py --check
+	.build/release/thermograph model verify --directory Models
+
+models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts
+	$(MAKE) -C Models/training statistics
+
+## Longer proofs
+
+FAULT_CAPTURES ?= 250
+FAULT_SLOW_CAPTURES ?= 250
+FAULT_ROUNDS ?= 50
+FAULT_KILLS ?= 200
+FAULT_POWER_CUTS ?= 200
+FAULT_FILLS ?= 20
+FAULT_DISK_ERRORS ?= 20
+FAULT_DAMAGE_CAPTURES ?= 350
+FAULT_BACKLOG ?= 20000
+FAULT_DEVICES ?= 100
+FAULT_ROWS ?= FaultTests|KillTests|DamageTests|FullDiskTests|UpgradeTests|ReconnectStormTests
+
+test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT_KILLS=200 ... (Docs/delivery-proof.md)
+	@Scripts/install-packages build test delivery
+	THERMOGRAPH_FAULT_CAPTURES=$(FAULT_CAPTURES) THERMOGRAPH_FAULT_SLOW_CAPTURES=$(FAULT_SLOW_CAPTURES) \
+	  THERMOGRAPH_FAULT_ROUNDS=$(FAULT_ROUNDS) THERMOGRAPH_KILLS=$(FAULT_KILLS) \
+	  THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) THERMOGRAPH_FAULT_FILLS=$(FAULT_FILLS) \
+	  THERMOGRAPH_FAULT_DISK_ERRORS=$(FAULT_DISK_ERRORS) THERMOGRAPH_DAMAGE_CAPTURES=$(FAULT_DAMAGE_CAPTURES) \
+	  THERMOGRAPH_FAULT_BACKLOG=$(FAULT_BACKLOG) THERMOGRAPH_FAULT_DEVICES=$(FAULT_DEVICES) \
+	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
+	  --filter '$(FAULT_ROWS)'
+
+KERNEL_CASES ?= 400
+KERNEL_SEED ?= 1
+
+test-kernels: ## the C kernels against a model, sanitized and with VNNI emulated: KERNEL_CASES=400 KERNEL_SEED=1
+	@Scripts/test-kernels $(KERNEL_CASES) $(KERNEL_SEED)
+
+test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL_CASES=400 KERNEL_SEED=1
+	@Scripts/test-arm $(KERNEL_CASES) $(KERNEL_SEED)
+
+MUTATIONS ?= 200000
+FUZZ_SEED ?= 1
+FUZZ_SECONDS ?= 120
+
+fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
+	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)
+
+fuzz-configuration: ## libFuzzer over the configuration's reader: FUZZ_SECONDS=120
+	@Scripts/fuzz-configuration $(FUZZ_SECONDS)
+
+GRAPHS ?= 500
+GRAPH_SEED ?= 1
+
+compare-inference: ## fresh random graphs against LiteRT's reference kernels: GRAPHS=500 GRAPH_SEED=1
+	@Scripts/compare-inference $(GRAPHS) $(GRAPH_SEED)
+
+check-broken-files: build ## what check says of ten broken configurations
+	@Scripts/check-broken-files .build/release/thermograph
+
+## Benchmarks
+
+bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder
+	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
+
+bench-device: build ## start-up, memory, idle load, stop and check of the device: DEVICE_RUNS=11
+	@Scripts/bench-device .build/release/thermograph $(or $(DEVICE_RUNS),11)
+
+bench-delivery: ## outbox and drain beside their peers, and the daemon's figures: BENCH_ROUNDS=5 BENCH_MESSAGES=8000
+	@Scripts/install-packages build demo test delivery
+	@Scripts/bench-delivery
+
+MODELS ?=
+ROUNDS ?= 5
+
+bench-inference: ## our kernels beside LiteRT, interleaved: MODELS="file-or-folder ..." ROUNDS=5
+	@ROUNDS=$(ROUNDS) Scripts/bench-inference $(MODELS)
+
+bench-kernels: ## single layers at every level of this processor, measured
+	@Scripts/bench-kernels
+
+bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processors, by scheduling model
+	@Scripts/bench-kernels-model
+
+## Documentation
 
 docs: build ## the reference of every module from the doc comments, in out/docs; a warning of DocC is an error
 	@Scripts/docs
 
+reference: build ## Docs/configuration-keys.md from the table of keys, Docs/images/lights.svg from the patterns
+	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
+	@Scripts/lights-picture > Docs/images/lights.svg
+
 error-catalogue: ## every error message, from the source
 	@Scripts/error-catalogue
-
-build: ## the release binary, Swift runtime linked in: .build/release/thermograph
-	@Scripts/install-packages build
-	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
-
-lint: ## swift format in strict mode
-	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
-
-packages: ## install the Debian packages that build, demo and tests need
-	@Scripts/install-packages build demo test arm
-
-clean: ## remove what was built
-	rm -rf .build demo-output

@@ -26,7 +26,7 @@ func module(
 
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+    name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests",
     // Tests find their fixtures beside their source files; they are no resources of a bundle.
     exclude: ["Fixtures", "oracle"].filter {
       FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/\($0)")
@@ -78,6 +78,7 @@ let core: [Target] = [
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
   module("Configuration", in: .core, uses: ["Provenance"]),
+  module("Trust", in: .core, uses: ["Provenance"]),
 ]
 
 // One per kind of outside world; the only importers of C and Glibc.
@@ -96,6 +97,7 @@ let adapters: [Target] = [
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles"]),
+  module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
@@ -121,12 +123,14 @@ let device: [Target] = [
 
 let testTargets: [Target] = [
   .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+  // What tests of several modules need: a clock they move, a folder of their own, a broker, ports.
+  .target(name: "TestSupport", dependencies: ["Provenance"], path: "Tests/Support", swiftSettings: strict),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
   tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
-  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "CAllocationCount"]),
+  tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "Provenance", "CAllocationCount"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
@@ -157,6 +161,8 @@ let testTargets: [Target] = [
       "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging, unixSignals,
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
+  tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
+  tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "CSQLite"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),

@@ -205,7 +205,7 @@ struct AssessCommand: ParsableCommand {
       let line = AssessedSample(
         sample: sample, captureID: captureID, view: view, gates: assessment.gates, verdict: assessment.verdict,
         leftRightDifference: assessment.verdict.leftRightDifference)
-      print(String(decoding: try CanonicalJSON.encoder().encode(line), as: UTF8.self))
+      print(try CanonicalJSON.text(of: line))
       return
     }
     let failed = assessment.gates.filter { !$0.passed }.map(\.code.rawValue)

@@ -1,6 +1,6 @@
 import ArgumentParser
-import FoundationEssentials
 import LocalFiles
+import Provenance
 import Thermography
 
 struct CameraDecodeCommand: ParsableCommand {
@@ -64,9 +64,7 @@ struct CameraDecodeCommand: ParsableCommand {
       result.frames.append(decoder.decode(subPage))
     }
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      print(String(decoding: try encoder.encode(result), as: UTF8.self))
+      print(try CanonicalJSON.text(of: result))
     } else {
       for warning in result.warnings { printToStandardError("warning: \(warning)") }
       for (file, decoded) in zip(frame, result.frames) { print(summary(decoded, file: file)) }

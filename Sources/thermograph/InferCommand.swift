@@ -2,6 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Inference
 import LocalFiles
+import Provenance
 
 struct InferCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -241,9 +242,7 @@ struct InferCommand: ParsableCommand {
   }
 
   private func encode(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    try CanonicalJSON.indentedText(of: value)
   }
 }
 

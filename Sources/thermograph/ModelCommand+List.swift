@@ -26,9 +26,7 @@ struct ModelsDirectory: ParsableArguments {
   }
 
   static func json(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    try CanonicalJSON.text(of: value)
   }
 }
 

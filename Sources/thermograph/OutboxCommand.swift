@@ -3,7 +3,6 @@ import Configuration
 import ConfigurationFiles
 import Device
 import Forwarding
-import FoundationEssentials
 import Glibc
 import LinuxIO
 import Provenance
@@ -43,20 +42,8 @@ struct OutboxOptions: ParsableArguments {
       for fault in reading.faults { printToStandardError("\(fault)") }
       throw CheckCommand.notUsable
     }
-    let settings = reading.settings
-    func load(_ secret: SecretReference) throws -> SealingKey {
-      guard let path = secret.path(credentialsDirectory: credentials) else {
-        throw OutboxCommandError(
-          "\(secret.configurationText): systemd passed no credentials to this shell; name a file")
-      }
-      return try KeyFile.load(path: path, digests: OpenSSLDigests(), requirePrivate: secret.isFile)
-    }
-    let key = try load(settings.outbox.keyFile)
-    let older = try settings.outbox.olderKeyFile.map { [try load($0)] } ?? []
-    return try OutboxTool(
-      OutboxConfiguration(
-        path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
-        retentionSeconds: settings.outbox.retentionDays * 86_400), time: try SystemClock())
+    let secrets = SecretFiles(credentialsDirectory: credentials)
+    return try OutboxTool(OutboxConfiguration(reading.settings, secrets: secrets), time: try SystemClock())
   }
 }
 
@@ -114,7 +101,7 @@ struct OutboxLine: Encodable {
 
 /// One JSON object a line.
 func printJSON(_ value: some Encodable) throws {
-  print(String(decoding: try CanonicalJSON.encoder().encode(value), as: UTF8.self))
+  print(try CanonicalJSON.text(of: value))
 }
 
 extension OutboxTool {

@@ -48,8 +48,7 @@ final class ReceivingLink: Sendable {
     self.report = report
     state = Mutex(State(receiver: receiver))
     (moments, moment) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
-    let started = try MQTTClient(
-      time: time, events: { [weak self] in self?.hear($0) }, notices: { [weak self] in self?.note($0) })
+    let started = try MQTTClient(time: time, events: { [weak self] in self?.hear($0) })
     client.withLock { $0 = started }
   }
 
@@ -93,7 +92,7 @@ final class ReceivingLink: Sendable {
 
   private func hear(_ event: LinkEvent) {
     switch event {
-    case .moving: break
+    case .moving, .secured: break
     case .connected(let limits):
       state.withLock { $0.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes) }
       publishReceipts()
@@ -105,12 +104,12 @@ final class ReceivingLink: Sendable {
       state.withLock { $0.receipts.settled(token) }
       publishReceipts()
       finishIfDone()
+    case .subscribed(let filter, let reason): subscribed(filter, reason)
     case .received(let message): take(message)
     }
   }
 
-  private func note(_ notice: LinkNotice) {
-    guard case .subscribed(let filter, let reason) = notice else { return }
+  private func subscribed(_ filter: String, _ reason: UInt8) {
     guard reason < 0x80 else {
       report(
         .note("receive: the broker refuses the subscription to \(filter) with reason 0x\(String(reason, radix: 16))"))

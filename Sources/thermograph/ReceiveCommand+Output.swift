@@ -1,5 +1,4 @@
 import Forwarding
-import FoundationEssentials
 import Glibc
 import Provenance
 import Receiving
@@ -35,6 +34,6 @@ struct ReceivedCaptureLine: Encodable {
 
   /// The JSON, without a line end.
   func text() throws -> String {
-    String(decoding: try CanonicalJSON.encoder().encode(self), as: UTF8.self)
+    try CanonicalJSON.text(of: self)
   }
 }

@@ -1,8 +1,8 @@
 import ArgumentParser
 import ConfigurationFiles
 import Device
-import FoundationEssentials
 import LinuxIO
+import Provenance
 
 /// Where the running service is asked.
 struct ServiceOptions: ParsableArguments {
@@ -29,7 +29,7 @@ struct ServiceOptions: ParsableArguments {
     var failure: (any Error)?
     do {
       try ControlClient(path: path).ask(
-        [UInt8](JSONEncoder().encode(request)), silenceMilliseconds: silenceSeconds * 1000
+        CanonicalJSON.bytes(of: request), silenceMilliseconds: silenceSeconds * 1000
       ) { bytes in
         do {
           return try line(ControlReply(decoding: bytes))
@@ -62,7 +62,5 @@ struct ServiceOptions: ParsableArguments {
 
 /// One line of JSON.
 func jsonText(_ value: some Encodable) throws -> String {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  return String(decoding: try encoder.encode(value), as: UTF8.self)
+  try CanonicalJSON.text(of: value)
 }

@@ -2,6 +2,7 @@ import CloudLink
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 /// The fault matrix as far as it concerns the line: nothing lost, nothing twice after the key, order kept.

@@ -1,5 +1,6 @@
 import Forwarding
 import Foundation
+import TestSupport
 import Testing
 
 /// The fault matrix as far as it needs a device in a process of its own: kills, power cuts, real networks.

@@ -1,5 +1,6 @@
 import Forwarding
 import Foundation
+import TestSupport
 import Testing
 
 /// The fault matrix as far as it concerns the disk of a device that stores and delivers at the same time.

@@ -1,5 +1,6 @@
 import CloudLink
 import Foundation
+import TestSupport
 import Testing
 
 /// How fast a backlog leaves the device, beside a mosquitto bridge and Paho's file persistence with the same backlog.
@@ -193,7 +194,7 @@ final class ProgramRun: Sendable {
       !self.process.isRunning
     }
     guard process.terminationStatus == 0 else {
-      throw MosquittoBroker.Fault(description: "\(process.executableURL?.path ?? ""): \(process.terminationStatus)")
+      throw TestFault(description: "\(process.executableURL?.path ?? ""): \(process.terminationStatus)")
     }
   }
 }
@@ -225,7 +226,7 @@ private final class SubscriberMeter: Sendable {
     let times = try run.output().split(separator: "\n").filter { !$0.hasPrefix("ready") }
       .compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }
     guard let first = times.first, let last = times.last, last > first else {
-      throw MosquittoBroker.Fault(description: "the meter counted \(times.count) of \(count)")
+      throw TestFault(description: "the meter counted \(times.count) of \(count)")
     }
     return Double(times.count - 1) / (last - first)
   }

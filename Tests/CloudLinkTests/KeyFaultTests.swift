@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage

@@ -1,6 +1,7 @@
 import CloudLink
 import Forwarding
 import Foundation
+import TestSupport
 import Testing
 
 /// What the client makes of every kind of broken line at every step of the protocol.

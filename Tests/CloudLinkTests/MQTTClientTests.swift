@@ -1,6 +1,7 @@
 import CloudLink
 import Forwarding
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct MQTTClientTests {

@@ -2,6 +2,7 @@ import CloudLink
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 /// Delivery through lines that break in every way at every step of the protocol: what `LineFaultTests` asks of the

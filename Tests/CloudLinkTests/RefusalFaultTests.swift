@@ -6,6 +6,7 @@ import Provenance
 import Receiving
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 /// The fault matrix as far as somebody says no: certificates, access rules, quotas, clocks, receipts that lie.

@@ -2,6 +2,7 @@ import CloudLink
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @Suite struct TLSTests {

@@ -1,5 +1,6 @@
 import Forwarding
 import Provenance
+import TestSupport
 import Testing
 
 @testable import CloudLink

@@ -1,20 +1,18 @@
 import Configuration
 import ConfigurationFiles
 import Foundation
+import TestSupport
 import Testing
 
 /// A folder of one test, removed with the value.
 final class Scratch {
-  let folder: String
+  private let scratch: ScratchFolder
   static let repository = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
-  init() throws {
-    folder = NSTemporaryDirectory() + "thermograph-configuration-\(UUID().uuidString.prefix(8).lowercased())"
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-  }
+  init() throws { scratch = try ScratchFolder() }
 
-  deinit { try? FileManager.default.removeItem(atPath: folder) }
+  var folder: String { scratch.path }
 
   @discardableResult
   func write(_ text: String, to name: String = "thermograph.toml", mode: Int = 0o600) throws -> String {

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Provenance
 import Testing
 
 @Suite struct SyntaxTests {
@@ -111,7 +112,7 @@ import Testing
         !$0.starts(with: [UInt8]("# ".utf8)) && !$0.starts(with: [UInt8]("#board".utf8))
       }
       .flatMap { ($0.first == UInt8(ascii: "#") ? $0.dropFirst() : $0) + [UInt8(ascii: "\n")] }
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let scratch = try Scratch()
     var usable = 0
     for _ in 0..<mutations {
@@ -136,7 +137,7 @@ import Testing
     ProcessInfo.processInfo.environment["THERMOGRAPH_CONFIGURATION_MUTATIONS"].flatMap(Int.init) ?? 500
   }
 
-  private func mutate(_ bytes: inout [UInt8], _ generator: inout SplitMix) {
+  private func mutate(_ bytes: inout [UInt8], _ generator: inout SeededGenerator) {
     guard !bytes.isEmpty else { return }
     let at = Int.random(in: bytes.indices, using: &generator)
     let tokens = [
@@ -154,17 +155,5 @@ import Testing
     case 5: bytes.removeLast(Int.random(in: 0..<bytes.count, using: &generator))
     default: bytes.swapAt(at, Int.random(in: bytes.indices, using: &generator))
     }
-  }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the same sequence on every machine.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -45,7 +45,7 @@ import Testing
         .loaded(order, order.deliveryClass == .image ? [item] : []), now: 3, using: &generator)
       if case .publish(let publish)? = actions.first(where: { if case .publish = $0 { true } else { false } }) {
         return try MessageComposer(topics: topics, outboxID: id, healthExpirySeconds: 600)
-          .message(for: publish, payload: [UInt8](repeating: 1, count: 3 * bytes))
+          .message(for: publish[0], payload: [UInt8](repeating: 1, count: 3 * bytes))
       }
     }
     throw CocoaError(.featureUnsupported)

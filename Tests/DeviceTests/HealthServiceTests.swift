@@ -4,27 +4,24 @@ import Logging
 import Provenance
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Device
 
 @Suite struct HealthServiceTests {
-  private final class Clock: TimeSource {
-    private let instant = Mutex(
-      Timestamp(
-        utcNanoseconds: (ClockFloor.releaseSeconds + 86_400) * 1_000_000_000, bootID: "b",
-        monotonicNanoseconds: 1_000_000_000, synchronised: true))
+  private let scratch: ScratchFolder
+  private var folder: String { scratch.path }
 
-    func now() -> Timestamp { instant.withLock { $0 } }
-    func change(_ body: (inout Timestamp) -> Void) { instant.withLock { body(&$0) } }
-  }
+  init() throws { scratch = try ScratchFolder() }
 
-  private let folder = NSTemporaryDirectory() + "thermograph-health-\(UUID().uuidString)"
-  private let clock = Clock()
+  private let clock = ManualClock(
+    Timestamp(
+      utcNanoseconds: (ClockFloor.releaseSeconds + 86_400) * 1_000_000_000, bootID: "b",
+      monotonicNanoseconds: 1_000_000_000, synchronised: true))
   private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
   private func openOutbox() throws -> Outbox {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     var generator = SystemRandomNumberGenerator()
     let key = try KeyFile.create(path: folder + "/key", digests: OpenSSLDigests(), using: &generator)
     return try Outbox(OutboxConfiguration(path: folder + "/outbox.sqlite", keys: KeyRing(current: key)), time: clock)
@@ -46,7 +43,6 @@ import Testing
   }
 
   @Test func tellsHealthWritesTheFileAndWarnsOfTheCertificate() async throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let outbox = try openOutbox()
     clock.change { $0.utcNanoseconds = Int64(Date().timeIntervalSince1970 * 1e9) }
     let certificate = try certificate(days: 10)
@@ -80,8 +76,6 @@ import Testing
   }
 
   @Test func theClockFloorRisesWithTrustedTimeAndSurvivesARestart() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let path = folder + "/trusted-time"
     var now = clock.now()
     let floor = ClockFloor(path: path, logger: logger)

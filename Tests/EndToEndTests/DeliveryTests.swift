@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The real binary, from a tag at a pseudo-terminal to a receiver behind a real broker.
 @Suite(.serialized) struct DeliveryTests {
   @Test func oneCaptureArrivesWholeAndTrue() async throws {
     let workspace = try Workspace()
-    let broker = try Broker(in: workspace.folder)
+    let broker = try MosquittoBroker()
     try await broker.start()
     let receiver = try workspace.startReceiver(port: broker.port, until: 1)
     let configuration = try workspace.configure(port: broker.port, captures: 1)
@@ -31,7 +32,7 @@ import Testing
 
   @Test func theBrokerTellsOnlineOfflineAndStopped() async throws {
     let workspace = try Workspace()
-    let broker = try Broker(in: workspace.folder)
+    let broker = try MosquittoBroker()
     try await broker.start()
     let receiver = try workspace.startReceiver(port: broker.port, until: 1)
     let configuration = try workspace.configure(port: broker.port, captures: 0)
@@ -64,7 +65,7 @@ import Testing
 
   @Test func threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder() async throws {
     let workspace = try Workspace()
-    let broker = try Broker(in: workspace.folder)
+    let broker = try MosquittoBroker()
     let configuration = try workspace.configure(port: broker.port, captures: 3)
     let first = try Program(
       Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)

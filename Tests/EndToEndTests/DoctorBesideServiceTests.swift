@@ -1,5 +1,6 @@
 import DeviceSimulation
 import Foundation
+import TestSupport
 import Testing
 
 /// `thermograph doctor` beside the running service: the recorded sensor behind a preloaded i2c-dev, a reader on a
@@ -12,7 +13,7 @@ import Testing
     let shim: SensorShim
     let reader: SimulatedRFIDReader
     let authority: Authority
-    let broker: Broker
+    let broker: MosquittoBroker
     var tables: [String: String]
 
     init(certificateDays: Int = 200) async throws {
@@ -22,7 +23,7 @@ import Testing
       authority = try await Authority(in: workspace)
       for name in ["server", "receiver"] { try await authority.issue(name) }
       try await authority.issue("test-device", days: certificateDays)
-      broker = try Broker(in: workspace.folder)
+      broker = try MosquittoBroker()
       tables = [
         "reader": "kind = \"rdm6300\"\ndevice = \"\(reader.path)\"",
         "camera": "frames_averaged = 2\nrefresh_rate_hz = 8",

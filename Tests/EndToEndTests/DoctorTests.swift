@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `thermograph doctor` on a simulated device, beside the running service, and on a board without hardware.
@@ -32,7 +33,7 @@ import Testing
 
   @Test func aSimulatedDeviceInOrderPassesUpToTheReceipt() async throws {
     let workspace = try Workspace()
-    let broker = try Broker(in: workspace.folder)
+    let broker = try MosquittoBroker()
     try await broker.start()
     let receiver = try workspace.startReceiver(port: broker.port, until: 1)
     try await receiver.waitForErrors(containing: "127.0.0.1")
@@ -54,7 +55,7 @@ import Testing
 
   @Test func besideTheServiceTheServiceAnswersForWhatItHolds() async throws {
     let workspace = try Workspace()
-    let broker = try Broker(in: workspace.folder)
+    let broker = try MosquittoBroker()
     try await broker.start()
     let receiver = try workspace.startReceiver(port: broker.port, until: 1)
     try await receiver.waitForErrors(containing: "127.0.0.1")

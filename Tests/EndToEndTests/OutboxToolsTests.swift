@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The tools of a device that never gets a line, and the change of its key.
@@ -89,7 +90,7 @@ import Testing
 
   @Test func severalReceiversShareTheWork() async throws {
     let workspace = try Workspace()
-    let broker = try Broker(in: workspace.folder)
+    let broker = try MosquittoBroker()
     try await broker.start()
     let receivers = try (0..<2).map { _ in
       try Program(

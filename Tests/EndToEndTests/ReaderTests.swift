@@ -1,6 +1,7 @@
 import DeviceSimulation
 import Foundation
 import Identification
+import TestSupport
 import Testing
 
 /// The shipped binary with every kind of reader: a pseudo-terminal at the reader's path, the recorded sensor behind a
@@ -8,7 +9,7 @@ import Testing
 @Suite(.serialized) struct ReaderTests {
   struct Bench {
     let workspace: Workspace
-    let broker: Broker
+    let broker: MosquittoBroker
     let reader: SimulatedRFIDReader
     let device: Program
     let receiver: Program
@@ -17,7 +18,7 @@ import Testing
   private func start(_ kind: ReaderKind, _ table: String = "") async throws -> Bench {
     let workspace = try Workspace()
     let shim = try await SensorShim(in: workspace.folder)
-    let broker = try Broker(in: workspace.folder)
+    let broker = try MosquittoBroker()
     try await broker.start()
     let port = workspace.folder + "/run/reader"
     let reader = try SimulatedRFIDReader(kind: kind, path: port)

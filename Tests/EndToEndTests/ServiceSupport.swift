@@ -36,7 +36,7 @@ final class NotifyReceiver {
 
 /// A broker's address that takes connections and never answers.
 final class BlackHole {
-  let port: Int
+  let port: UInt16
   private let descriptor: Int32
 
   init() throws {
@@ -51,7 +51,7 @@ final class BlackHole {
         bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0 && listen(descriptor, 16) == 0
       }
     }
-    port = Int(UInt16(bigEndian: address.sin_port))
+    port = UInt16(bigEndian: address.sin_port)
     try #require(bound, "no loopback port could be bound")
   }
 

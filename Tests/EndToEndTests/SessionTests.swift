@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Guided sessions of the shipped binary: across a restart, with a roster, at a terminal.

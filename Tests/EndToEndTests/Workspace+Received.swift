@@ -6,7 +6,7 @@ extension Workspace {
   /// A receiver that ends by itself after `captures` whole captures.
   ///
   /// - Parameter authority: has issued `receiver`; nil for plain MQTT.
-  func startReceiver(port: Int, until captures: Int, authority: Authority? = nil) throws -> Program {
+  func startReceiver(port: UInt16, until captures: Int, authority: Authority? = nil) throws -> Program {
     let secured = authority.map {
       ["--ca", $0.certificate("ca"), "--certificate", $0.certificate("receiver"), "--key", $0.key("receiver")]
     }
@@ -27,7 +27,7 @@ extension Workspace {
       for fault in faults: print("/".join(map(str, fault.path)), fault.message)
       sys.exit(1 if faults else 0)
       """
-    let schema = Self.repository + "/Docs/schemas/capture-record-1.schema.json"
+    let schema = Self.repository + "/Docs/schemas/capture-record-2.schema.json"
     let result = try await Program.run(
       ["-c", script, schema, receivedFile(named: name)], executable: "/usr/bin/python3", in: folder)
     #expect(result.status == 0, "\(result.output)\(result.errors)")

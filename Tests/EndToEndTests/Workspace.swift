@@ -1,15 +1,16 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A folder of one test: keys made for it, a configuration, the device's state. It is removed with the value.
 final class Workspace {
-  let folder: String
+  private let scratch: ScratchFolder
   static let repository = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
   init() throws {
-    folder = NSTemporaryDirectory() + "thermograph-test-\(UUID().uuidString.prefix(8).lowercased())"
-    for path in ["", "/state", "/state/keys", "/run", "/received"] {
+    scratch = try ScratchFolder()
+    for path in ["/state", "/state/keys", "/run", "/received"] {
       try FileManager.default.createDirectory(
         atPath: folder + path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     }
@@ -22,13 +23,13 @@ final class Workspace {
     }
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: folder) }
+  var folder: String { scratch.path }
 
   var received: String { folder + "/received" }
 
   /// Writes `thermograph.toml` and returns its path. `more` holds whole tables that replace the ones below.
   @discardableResult
-  func configure(port: Int, captures: Int, more: [String: String] = [:]) throws -> String {
+  func configure(port: UInt16, captures: Int, more: [String: String] = [:]) throws -> String {
     var tables = [
       "device": "id = \"test-device\"\nsite = \"test-site\"",
       "paths": """

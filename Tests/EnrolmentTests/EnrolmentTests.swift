@@ -1,17 +1,19 @@
 import Enrolment
 import Foundation
 import LocalFiles
+import TestSupport
 import Testing
 
 /// The device's side against the openssl command as the authority's side.
 @Suite struct EnrolmentTests {
   private final class Folder {
-    let path = NSTemporaryDirectory() + "thermograph-enrolment-\(UUID().uuidString)"
+    private let scratch: ScratchFolder
 
-    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    init() throws { scratch = try ScratchFolder() }
 
-    func file(_ name: String) -> String { path + "/" + name }
+    var path: String { scratch.path }
+
+    func file(_ name: String) -> String { scratch.file(name) }
 
     @discardableResult
     func openssl(_ arguments: String...) throws -> String {

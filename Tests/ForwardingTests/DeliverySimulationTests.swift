@@ -1,4 +1,5 @@
 import Forwarding
+import Provenance
 import Testing
 
 /// A thousand messages through a line that fails at random, many times over: nothing is lost, nothing is delivered

@@ -4,11 +4,11 @@ import Provenance
 import Screening
 import Testing
 
-/// Records held against `Docs/schemas/capture-record-1.schema.json` by Debian's python3-jsonschema.
+/// Records held against `Docs/schemas/capture-record-2.schema.json` by Debian's python3-jsonschema.
 @Suite struct RecordSchemaTests {
   private static let schema = URL(filePath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appending(path: "Docs/schemas/capture-record-1.schema.json").path
+    .appending(path: "Docs/schemas/capture-record-2.schema.json").path
 
   /// The faults of each record, as the validator words them.
   private func faults(of records: [[UInt8]]) throws -> [String] {
@@ -70,7 +70,7 @@ import Testing
   }
 
   private func json(_ record: CaptureRecord) throws -> [UInt8] {
-    [UInt8](try CanonicalJSON.encoder().encode(record))
+    try CanonicalJSON.bytes(of: record)
   }
 
   private func full() throws -> CaptureRecord {
@@ -96,10 +96,24 @@ import Testing
         QualityGate(
           code: .lens, value: 0.5, limit: 0.8, unit: "Cel", severity: .soft, passed: false, sentence: "Wipe it.")
       ]
+      record.patientRefVersion = 2
+      record.formerPatientRef = "abcdef"
+      record.acquisition.geometry = .init(columns: 160, rows: 120)
+      record.versions.unitSHA256 = String(repeating: "d", count: 64)
+      record.audit = .init(size: 7, head: String(repeating: "e", count: 64))
+      record.sentinel = .init(
+        state: .uncertain, healthProbability: 0.4, cyberProbability: 0.5, delta: 0.2, windowID: "w-1")
+      record.change = .init(
+        state: .beyondVariation, sessions: 3, minimumDetectableCelsius: 1.1, falseAlarmRate: 0.05,
+        places: [.init(column: 3.5, row: 4, pixels: 9, celsius: 1.6)])
+      record.verdict.probabilityPopulation = .init(description: "synthetic torsos", prevalence: 0.5)
       record.images += [
         .init(
+          name: "change.png", kind: .change, mediaType: "image/png", bytes: 900,
+          sha256: String(repeating: "f", count: 64)),
+        .init(
           name: "occlusion.png", kind: .occlusion, mediaType: "image/png", bytes: 900,
-          sha256: String(repeating: "b", count: 64), label: OcclusionMap.label)
+          sha256: String(repeating: "b", count: 64), label: OcclusionMap.label),
       ]
     }
   }
@@ -124,10 +138,26 @@ import Testing
       changed(#""sessions":3"#, #""sessions":2"#),
       changed(#""agrees":false"#, #""agrees":"no""#),
       changed(#""name":"left-upper""#, #""name":"left""#),
-      changed(#""demonstration":true"#, #""demonstration":true,"surprise":1"#),
+      changed(#""state":"uncertain""#, #""state":"ill""#),
+      changed(#""patient_ref_version":2"#, #""patient_ref_version":3"#),
+      changed(#""prevalence":0.5"#, #""prevalence":1.5"#),
     ])
-    #expect(faults.count == 6)
+    #expect(faults.count == 8)
+    // What a later device adds is no fault: receivers keep it.
+    let later = try changed(#""demonstration":true"#, #""demonstration":true,"surprise":1"#)
+    #expect(try self.faults(of: [later]) == [""])
     for (index, fault) in faults.enumerated() { #expect(!fault.isEmpty, "change \(index) was not found") }
+  }
+
+  /// Version 1 is version 2 without its additions; what is in outboxes and archives stays readable.
+  @Test func aRecordOfVersion1IsStillRead() throws {
+    let old = String(decoding: try json(Self.record()), as: UTF8.self)
+      .replacingOccurrences(of: CaptureRecord.schema, with: "thermograph.capture.v1")
+    let record = try CaptureRecord(json: Array(old.utf8))
+    #expect(record.schema == "thermograph.capture.v1")
+    #expect(CaptureRecord.readableSchemas.contains(record.schema))
+    #expect(record.audit == nil && record.change == nil && record.patientRefVersion == nil)
+    #expect(String(decoding: try json(record), as: UTF8.self) == old)
   }
 
   @Test func recordsComeBackFromTheirJSON() throws {

@@ -1,21 +1,6 @@
 import Forwarding
 import Provenance
 
-/// SplitMix64: repeatable randomness.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-}
-
 let anInstant = Timestamp(
   utcNanoseconds: 1_772_000_000_000_000_000, bootID: "boot-a", monotonicNanoseconds: 5, synchronised: true)
 
@@ -46,6 +31,7 @@ struct Bench {
   var wire: [PublishOrder] = []
   /// Everything that was ever handed over.
   var sent: [PublishOrder] = []
+  var announced: [StatusMessage.State] = []
   var reports: [DeliveryReport] = []
   var connects = 0
   var disconnects = 0
@@ -70,10 +56,12 @@ struct Bench {
             .sorted { $0.id < $1.id }.prefix(order.limit)
           largestLookAhead = max(largestLookAhead, items.count)
           events.append(.loaded(order, Array(items)))
-        case .publish(let order):
-          wire.append(order)
-          sent.append(order)
+        case .announce(let state): announced.append(state)
+        case .publish(let orders):
+          wire += orders
+          sent += orders
         case .settle(let settlement): apply(settlement)
+        case .apply(let receipts): events.append(.applied(apply(receipts)))
         case .requeueUnreceipted:
           waiting += awaitingReceipt
           events.append(.requeued(awaitingReceipt.count))
@@ -83,6 +71,20 @@ struct Bench {
         }
       }
     }
+  }
+
+  /// As the outbox does; every receipt is believed.
+  private mutating func apply(_ receipts: [Receipt]) -> ReceiptOutcome {
+    var outcome = ReceiptOutcome()
+    for entry in receipts.flatMap(\.entries) {
+      let freed = (waiting + awaitingReceipt).filter { $0.captureID == entry.captureID && $0.name == entry.name }
+      if freed.isEmpty { outcome.unknown += 1 }
+      outcome.delivered += freed.map(\.id)
+    }
+    delivered += outcome.delivered
+    waiting.removeAll { outcome.delivered.contains($0.id) }
+    awaitingReceipt.removeAll { outcome.delivered.contains($0.id) }
+    return outcome
   }
 
   private mutating func apply(_ settlement: Settlement) {

@@ -15,7 +15,8 @@ import Testing
     #expect(schema.downlinkFilter == "tg/v1/clinic-7/unit-3/dn/#")
     let id = try #require(RandomIdentifier("9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11"))
     let suffix = try TopicSchema.imageSuffix(captureID: id, name: "master.png")
-    #expect(schema.up(suffix) == "tg/v1/clinic-7/unit-3/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11.master.png")
+    #expect(schema.up(suffix) == "tg/v1/clinic-7/unit-3/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11_master_png")
+    #expect(!schema.up(suffix).contains("."))
     #expect(schema.up(suffix).split(separator: "/").count == 7)
     #expect(try schema.up(suffix, part: 2, of: 3) == schema.up(suffix) + "/2-of-3")
     #expect(throws: TopicError.part(index: 4, count: 3)) { try schema.up(suffix, part: 4, of: 3) }
@@ -47,6 +48,13 @@ import Testing
         .image(captureID: id, name: "view.png", part: UplinkTopic.Part(index: 10, count: 12))
       ),
     ]
+    // Devices that were not updated yet write the dots.
+    for part in ["", "/3-of-4"] {
+      let old = try #require(UplinkTopic(schema.up("image/\(id).standard-error.png") + part))
+      let new = try #require(
+        UplinkTopic(schema.up(try TopicSchema.imageSuffix(captureID: id, name: "standard-error.png")) + part))
+      #expect(old == new)
+    }
     for (topic, kind) in table {
       let parsed = try #require(UplinkTopic(topic))
       #expect(parsed.kind == kind)
@@ -63,7 +71,11 @@ import Testing
     "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11.a.png/01-of-2",
     "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11.a.png/1-of-2000",
     "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11.a.png/1-of-2/x",
-    "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11..png", "tg//s/d/up/capture", "/tg/v1/s/d/up/capture",
+    "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11..png",
+    "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11__png",
+    "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11_a.png",
+    "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11.a_png",
+    "tg/v1/s/d/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11-a-png", "tg//s/d/up/capture", "/tg/v1/s/d/up/capture",
   ])
   func anythingElseIsNoUplinkTopic(topic: String) {
     #expect(UplinkTopic(topic) == nil)

@@ -5,13 +5,14 @@ import Testing
 /// hold only because this table does.
 private let importTable: [String: Set<String>] = [
   // Core: pure logic. No Glibc, no C but the kernels; of the standard library's companions only FoundationEssentials.
-  "Provenance": [],
+  "Provenance": ["FoundationEssentials"],
   "Thermography": ["Provenance"],
   "Identification": ["Provenance"],
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
+  "Trust": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
   "LocalFiles": ["Glibc"],
   "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
@@ -20,11 +21,14 @@ private let importTable: [String: Set<String>] = [
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "Storage": [
-    "Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL", "Glibc", "Synchronization",
+    "Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL", "FoundationEssentials",
+    "Glibc",
+    "Synchronization",
   ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
   "Receiving": ["Provenance", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
   "DeviceSimulation": [
@@ -34,6 +38,7 @@ private let importTable: [String: Set<String>] = [
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Inference", "Screening", "Forwarding", "Configuration",
+  "Trust",
 ]
 
 /// What the composition and the executable may name beyond every module of the house.

@@ -1,21 +1,14 @@
 import CAllocationCount
 import Identification
+import Provenance
 import Testing
 
 /// Streams of bytes as they come from a line: in pieces, with noise, at full speed.
 @Suite("Reader streams")
 struct ReaderStreamTests {
-  private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      return state ^ (state >> 29)
-    }
-  }
-
   /// Frames of every reader between noise, pieces of frames, zeros and line ends.
   private static func stream(byteCount: Int, seed: UInt64) -> [UInt8] {
-    var generator = Generator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let frames: [[UInt8]] = [
       Array("\u{2}67003B51C6CB\u{3}".utf8), hex("0000ff0af6d54b01010c00b25654007600"), Array("67003B51C6\r\n".utf8),
       hex("0000ff00ff00"), hex("0000FF03FDD54B00E000"), hex("0000FFFFFF0103FD"), [0, 0, 0xFF], [0x0D], [0x0A],
@@ -41,7 +34,7 @@ struct ReaderStreamTests {
     var whole = makeTagDecoder(for: kind)
     let expected = whole.decode(stream) + whole.endOfBurst()
     #expect(!expected.isEmpty)
-    var generator = Generator(state: seed &+ 99)
+    var generator = SeededGenerator(seed: seed &+ 99)
     for longest in [1, 7, 300, 5000] {
       var decoder = makeTagDecoder(for: kind)
       var found: [DecoderEvent] = []
@@ -68,7 +61,7 @@ struct ReaderStreamTests {
   @Test(
     .enabled(if: isOptimised, "unoptimised code allocates"), arguments: ReaderKind.allCases, [0, 1])
   func nothingIsAllocatedHoweverMuchComes(kind: ReaderKind, load: Int) {
-    var generator = Generator(state: 5)
+    var generator = SeededGenerator(seed: 5)
     let frame: [UInt8] =
       switch kind {
       case .rdm6300: Array("\u{2}67003B51C6CB\u{3}".utf8)

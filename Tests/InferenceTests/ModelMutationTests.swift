@@ -1,5 +1,6 @@
 import CAllocationCount
 import Foundation
+import Provenance
 import Testing
 
 @testable import Inference
@@ -34,7 +35,7 @@ struct ModelMutationTests {
     var worstPeak: Int64 = 0
     var slowest = (seconds: 0.0, name: "")
     for number in 0..<Self.count {
-      var random = SplitMix64(state: Self.seed &* 1_000_003 &+ UInt64(number))
+      var random = SeededGenerator(seed: Self.seed &* 1_000_003 &+ UInt64(number))
       guard let origin = Self.seeds.randomElement(using: &random) else { continue }
       let mutant = Self.mutate(origin.bytes, origin.surgery, &random)
       let started = Self.processorSeconds()
@@ -78,7 +79,7 @@ struct ModelMutationTests {
   }
 
   private static func expectAgreement(
-    _ model: Model, _ interpreter: Interpreter, _ name: String, _ random: inout SplitMix64
+    _ model: Model, _ interpreter: Interpreter, _ name: String, _ random: inout SeededGenerator
   ) throws {
     let inputs = model.inputs.map { tensor in
       (0..<tensor.byteCount).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -89,7 +90,7 @@ struct ModelMutationTests {
     #expect(plain.invoke(inputs) == expected, "\(name): portable, not fused")
   }
 
-  private static func mutate(_ bytes: [UInt8], _ surgery: ModelSurgery, _ random: inout SplitMix64) -> [UInt8] {
+  private static func mutate(_ bytes: [UInt8], _ surgery: ModelSurgery, _ random: inout SeededGenerator) -> [UInt8] {
     var mutant = bytes
     switch Int.random(in: 0..<10, using: &random) {
     case 0:
@@ -108,7 +109,7 @@ struct ModelMutationTests {
   }
 
   private static func change(
-    _ field: ModelSurgery.Field, in bytes: inout [UInt8], _ surgery: ModelSurgery, _ random: inout SplitMix64
+    _ field: ModelSurgery.Field, in bytes: inout [UInt8], _ surgery: ModelSurgery, _ random: inout SeededGenerator
   ) {
     switch field.kind {
     case .byte:

@@ -1,3 +1,4 @@
+import Provenance
 import Testing
 
 @testable import Inference
@@ -16,7 +17,7 @@ struct PlanTests {
 
   @Test("tensors alive at the same time never share memory")
   func noOverlap() {
-    var random = SplitMix64(state: 7)
+    var random = SeededGenerator(seed: 7)
     for _ in 0..<200 {
       let requests = (0..<Int.random(in: 1...40, using: &random)).map { tensor in
         let first = Int.random(in: 0..<20, using: &random)

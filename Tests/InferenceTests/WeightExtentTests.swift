@@ -1,3 +1,4 @@
+import Provenance
 import Testing
 
 @testable import Inference
@@ -6,7 +7,7 @@ import Testing
 @Suite struct WeightExtentTests {
   @Test(arguments: [0, 1, 15, 16, 17, 100, 2047, 2048, 2049, 5000], [Int16(0), 5, -128, 127])
   func sumsLikeOneWeightAtATime(count: Int, zeroPoint: Int16) {
-    var random = SplitMix64(state: UInt64(count))
+    var random = SeededGenerator(seed: UInt64(count))
     let weights = (0..<count).map { _ in Int8.random(in: -128...127, using: &random) }
     expect(weights, zeroPoint)
   }

@@ -3,6 +3,7 @@ import Glibc
 import LinuxIO
 import LocalFiles
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct ControlSocketTests {
@@ -25,35 +26,35 @@ import Testing
   }
 
   @Test func aRequestHasItsAnswer() throws {
-    let folder = try TemporaryFolder()
-    let listener = try echo(folder.path("control"))
+    let folder = try ScratchFolder()
+    let listener = try echo(folder.file("control"))
     defer { listener.stop() }
-    #expect(try ask(folder.path("control"), "hello") == ["hello", "hello"])
+    #expect(try ask(folder.file("control"), "hello") == ["hello", "hello"])
     var status = stat()
-    #expect(stat(folder.path("control"), &status) == 0 && status.st_mode & 0o7777 == 0o660)
+    #expect(stat(folder.file("control"), &status) == 0 && status.st_mode & 0o7777 == 0o660)
   }
 
   @Test func theSocketOfAServiceThatWasKilledIsReplacedAndNoOtherFile() throws {
-    let folder = try TemporaryFolder()
+    let folder = try ScratchFolder()
     let left = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    try bindUnix(left, folder.path("control"))
+    try bindUnix(left, folder.file("control"))
     close(left)
-    #expect(throws: ControlClientError.notRunning(path: folder.path("control"))) {
-      try ask(folder.path("control"), "x")
+    #expect(throws: ControlClientError.notRunning(path: folder.file("control"))) {
+      try ask(folder.file("control"), "x")
     }
-    try echo(folder.path("control")).stop()
-    try "precious".write(toFile: folder.path("file"), atomically: true, encoding: .utf8)
-    #expect(throws: SystemCallError.self) { try echo(folder.path("file")) }
-    #expect(try String(contentsOfFile: folder.path("file"), encoding: .utf8) == "precious")
+    try echo(folder.file("control")).stop()
+    try "precious".write(toFile: folder.file("file"), atomically: true, encoding: .utf8)
+    #expect(throws: SystemCallError.self) { try echo(folder.file("file")) }
+    #expect(try String(contentsOfFile: folder.file("file"), encoding: .utf8) == "precious")
   }
 
   @Test func withoutAServiceTheMessageSaysSo() throws {
-    let folder = try TemporaryFolder()
+    let folder = try ScratchFolder()
     do {
-      _ = try ask(folder.path("control"), "x")
+      _ = try ask(folder.file("control"), "x")
       Issue.record("expected an error")
     } catch {
-      #expect("\(error)".hasPrefix("the service is not running (nobody answers at \(folder.path("control")))"))
+      #expect("\(error)".hasPrefix("the service is not running (nobody answers at \(folder.file("control")))"))
     }
   }
 
@@ -66,16 +67,16 @@ import Testing
 
   @Test(.enabled(if: geteuid() == 0, "needs root to become another user"))
   func anotherUserIsCutOffBeforeAByteIsRead() throws {
-    let folder = try TemporaryFolder()
+    let folder = try ScratchFolder()
     let wasCalled = Atomic(false)
-    let listener = try ControlListener(path: folder.path("control")) { _, _, answer in
+    let listener = try ControlListener(path: folder.file("control")) { _, _, answer in
       wasCalled.store(true, ordering: .relaxed)
       answer.finish()
     }
     defer { listener.stop() }
     // The folder and the socket would let anybody connect; the peer's credentials must not.
-    chmod(folder.path(""), 0o755)
-    chmod(folder.path("control"), 0o666)
+    chmod(folder.file(""), 0o755)
+    chmod(folder.file("control"), 0o666)
     // A Python child, since a process with threads cannot change its user for a moment.
     let script = """
       import os, socket, sys
@@ -88,7 +89,7 @@ import Testing
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(filePath: "/usr/bin/python3")
-    process.arguments = ["-c", script, folder.path("control")]
+    process.arguments = ["-c", script, folder.file("control")]
     process.standardOutput = output
     try process.run()
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
@@ -101,24 +102,24 @@ import Testing
   // MARK: - Hostile clients
 
   @Test func aClientThatSendsNothingIsCutOffAndKeepsNobodyWaiting() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try ScratchFolder()
     var limits = ControlLimits()
     limits.requestMilliseconds = 200
-    let listener = try echo(folder.path("control"), limits: limits)
+    let listener = try echo(folder.file("control"), limits: limits)
     defer { listener.stop() }
-    let silent = try (0..<limits.connectionsPerUser).map { _ in try connectUnix(folder.path("control")) }
+    let silent = try (0..<limits.connectionsPerUser).map { _ in try connectUnix(folder.file("control")) }
     defer { silent.forEach { close($0) } }
     try await eventually("the silent ones are cut off") {
-      (try? self.ask(folder.path("control"), "hello")) == ["hello", "hello"]
+      (try? self.ask(folder.file("control"), "hello")) == ["hello", "hello"]
     }
     for descriptor in silent { #expect(try endsWithin(descriptor, milliseconds: 20_000)) }
   }
 
   @Test func aRequestWithoutAnEndIsCutOffAtItsLimit() throws {
-    let folder = try TemporaryFolder()
-    let listener = try echo(folder.path("control"))
+    let folder = try ScratchFolder()
+    let listener = try echo(folder.file("control"))
     defer { listener.stop() }
-    let descriptor = try connectUnix(folder.path("control"))
+    let descriptor = try connectUnix(folder.file("control"))
     defer { close(descriptor) }
     let flood = [UInt8](repeating: UInt8(ascii: "x"), count: 65_536)
     var sent = 0
@@ -129,19 +130,19 @@ import Testing
       sent += count
     }
     #expect(sent < 64 * 65_536)
-    #expect(try ask(folder.path("control"), "hello") == ["hello", "hello"])
+    #expect(try ask(folder.file("control"), "hello") == ["hello", "hello"])
   }
 
   @Test func aClientThatDoesNotReadIsCutOffAndItsAnswerIsBounded() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try ScratchFolder()
     var limits = ControlLimits()
     limits.answerMilliseconds = 200
     let answers = Mutex<[ControlAnswer]>([])
-    let listener = try ControlListener(path: folder.path("control"), limits: limits) { request, _, answer in
+    let listener = try ControlListener(path: folder.file("control"), limits: limits) { request, _, answer in
       answers.withLock { $0.append(answer) }
     }
     defer { listener.stop() }
-    let descriptor = try connectUnix(folder.path("control"))
+    let descriptor = try connectUnix(folder.file("control"))
     defer { close(descriptor) }
     #expect(send(descriptor, "{}\n", 3, 0) == 3)
     try await eventually("the request is there") { answers.withLock { !$0.isEmpty } }
@@ -155,37 +156,37 @@ import Testing
   }
 
   @Test func aFloodOfConnectionsNeitherGrowsNorBlocksTheService() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try ScratchFolder()
     var limits = ControlLimits()
     limits.requestMilliseconds = 200
-    let listener = try echo(folder.path("control"), limits: limits)
+    let listener = try echo(folder.file("control"), limits: limits)
     defer { listener.stop() }
     var flood: [Int32] = []
     for _ in 0..<200 {
       let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
       _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
       // An overrun listener answers EAGAIN, which is its way of staying small.
-      _ = withUnixAddress(folder.path("control")) { connect(descriptor, $0, $1) }
+      _ = withUnixAddress(folder.file("control")) { connect(descriptor, $0, $1) }
       flood.append(descriptor)
     }
     // The listener, those it has accepted, and the nine that a queue of eight holds in the kernel (listen(2)).
-    #expect(try sockets(at: folder.path("control")) <= 1 + limits.connections + 9)
+    #expect(try sockets(at: folder.file("control")) <= 1 + limits.connections + 9)
     flood.forEach { close($0) }
     try await eventually("it answers again") {
-      (try? self.ask(folder.path("control"), "hello")) == ["hello", "hello"]
+      (try? self.ask(folder.file("control"), "hello")) == ["hello", "hello"]
     }
-    try await eventually("nothing is left open") { try self.sockets(at: folder.path("control")) == 1 }
+    try await eventually("nothing is left open") { try self.sockets(at: folder.file("control")) == 1 }
   }
 
   @Test func aStopCutsEverybodyOff() throws {
-    let folder = try TemporaryFolder()
-    let listener = try ControlListener(path: folder.path("control")) { _, _, _ in }
-    let descriptor = try connectUnix(folder.path("control"))
+    let folder = try ScratchFolder()
+    let listener = try ControlListener(path: folder.file("control")) { _, _, _ in }
+    let descriptor = try connectUnix(folder.file("control"))
     defer { close(descriptor) }
     _ = send(descriptor, "{}\n", 3, 0)
     listener.stop()
     #expect(try endsWithin(descriptor, milliseconds: 20_000))
-    #expect(access(folder.path("control"), F_OK) != 0)
+    #expect(access(folder.file("control"), F_OK) != 0)
   }
 
   // MARK: - Helpers

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import LinuxIO
@@ -26,8 +27,8 @@ import Testing
   }
 
   @Test func standardErrorIsTheJournalOnlyWhenItIsThatVeryStream() throws {
-    let folder = try TemporaryFolder()
-    let descriptor = open(folder.path("stream"), O_RDWR | O_CREAT, 0o600)
+    let folder = try ScratchFolder()
+    let descriptor = open(folder.file("stream"), O_RDWR | O_CREAT, 0o600)
     defer { close(descriptor) }
     var status = stat()
     fstat(descriptor, &status)

@@ -2,6 +2,7 @@ import DeviceSimulation
 import Foundation
 import Identification
 import LinuxIO
+import TestSupport
 import Testing
 
 /// A pseudo-terminal ignores the speed, so the first speed tried is the one found; protocols are told apart for real.
@@ -17,8 +18,8 @@ struct ReaderProbeTests {
   }
 
   @Test(.timeLimit(.minutes(1))) func aPN532IsAsked() async throws {
-    let folder = try TemporaryFolder()
-    let simulated = try SimulatedRFIDReader(kind: .pn532HSU, path: folder.path("reader"))
+    let folder = try ScratchFolder()
+    let simulated = try SimulatedRFIDReader(kind: .pn532HSU, path: folder.file("reader"))
     await simulated.answerCommands()
     var found: ReaderProbeResult?
     // A loaded machine may answer late; another try is what a technician would make.
@@ -30,8 +31,8 @@ struct ReaderProbeTests {
   }
 
   @Test(.timeLimit(.minutes(1))) func aReaderThatRepeatsIsHeard() async throws {
-    let folder = try TemporaryFolder()
-    let simulated = try SimulatedRFIDReader(kind: .rdm6300, path: folder.path("reader"))
+    let folder = try ScratchFolder()
+    let simulated = try SimulatedRFIDReader(kind: .rdm6300, path: folder.file("reader"))
     await simulated.present([0x67, 0x00, 0x3B, 0x51, 0xC6])
     let found = try await probe(simulated.path)
     await simulated.unplug()

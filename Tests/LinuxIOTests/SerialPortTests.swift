@@ -1,6 +1,7 @@
 import DeviceSimulation
 import Foundation
 import LinuxIO
+import TestSupport
 import Testing
 import Threads
 
@@ -84,14 +85,14 @@ struct SerialPortTests {
   }
 
   @Test func eachReasonNotToOpenHasItsError() throws {
-    let folder = try TemporaryFolder()
-    let file = folder.path("file")
+    let folder = try ScratchFolder()
+    let file = folder.file("file")
     try Data().write(to: URL(fileURLWithPath: file))
     let terminal = try PseudoTerminal()
     let held = try SerialPort(path: terminal.path, baud: 9600)
     let free = try PseudoTerminal()
     let table: [(String, Int, SerialPortError)] = [
-      (folder.path("none"), 9600, .absent(path: folder.path("none"))),
+      (folder.file("none"), 9600, .absent(path: folder.file("none"))),
       (file, 9600, .notATerminal(path: file)),
       (held.path, 9600, .busy(path: held.path)),
       (free.path, 1234, .unsupportedSpeed(path: free.path, baud: 1234)),

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import LinuxIO
 import Provenance
+import TestSupport
 import Testing
 
 @Suite("The kernel's services")
@@ -17,8 +18,8 @@ struct SystemTests {
   }
 
   @Test(arguments: [false, true]) func theNotifierSendsOneDatagram(isAbstract: Bool) throws {
-    let folder = try TemporaryFolder()
-    let address = isAbstract ? "@thermograph-test-\(UUID().uuidString)" : folder.path("notify")
+    let folder = try ScratchFolder()
+    let address = isAbstract ? "@thermograph-test-\(UUID().uuidString)" : folder.file("notify")
     let socket = try NotifySocket(address: address)
     let notifier = try #require(
       ServiceNotifier(environment: ["NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000"], processID: 42))

@@ -2,6 +2,7 @@ import DeviceSimulation
 import Foundation
 import Identification
 import LinuxIO
+import TestSupport
 import Testing
 
 @Suite("A tag reader on a real pseudo-terminal")
@@ -9,8 +10,8 @@ struct TagReaderTests {
   private static let tag: [UInt8] = [0x67, 0x00, 0x3B, 0x51, 0xC6]
 
   @Test(.timeLimit(.minutes(1))) func aHeldTagIsPresentedOnceAndRemovedAfterTheHoldOff() async throws {
-    let folder = try TemporaryFolder()
-    let simulated = try SimulatedRFIDReader(path: folder.path("reader"))
+    let folder = try ScratchFolder()
+    let simulated = try SimulatedRFIDReader(path: folder.file("reader"))
     let policy = PresentationConfirmer.Policy(requiredFrames: 3, windowMilliseconds: 400, holdOffMilliseconds: 400)
     let reader = try TagReader(
       .init(path: simulated.path, kind: .rdm6300, policy: policy), clock: try SystemClock())
@@ -56,8 +57,8 @@ struct TagReaderTests {
   }
 
   @Test(.timeLimit(.minutes(1))) func aReaderPulledOutAndPluggedInAgainIsFound() async throws {
-    let folder = try TemporaryFolder()
-    let simulated = try SimulatedRFIDReader(kind: .id12la, path: folder.path("reader"))
+    let folder = try ScratchFolder()
+    let simulated = try SimulatedRFIDReader(kind: .id12la, path: folder.file("reader"))
     let path = simulated.path
     let seen = try await events(
       .init(path: path, kind: .id12la), until: { if case .presentation(.presented) = $0 { true } else { false } },
@@ -76,8 +77,8 @@ struct TagReaderTests {
   }
 
   @Test(.timeLimit(.minutes(1))) func anAbsentReaderIsReportedAndWaitedFor() async throws {
-    let folder = try TemporaryFolder()
-    let path = folder.path("reader")
+    let folder = try ScratchFolder()
+    let path = folder.file("reader")
     let reader = try TagReader(.init(path: path, kind: .rdm6300), clock: try SystemClock())
     var first: TagReaderEvent?
     for await event in reader.events {
@@ -91,8 +92,8 @@ struct TagReaderTests {
   }
 
   @Test(.timeLimit(.minutes(1))) func aPN532IsWokenAndReadOverTheLine() async throws {
-    let folder = try TemporaryFolder()
-    let simulated = try SimulatedRFIDReader(kind: .pn532HSU, path: folder.path("reader"))
+    let folder = try ScratchFolder()
+    let simulated = try SimulatedRFIDReader(kind: .pn532HSU, path: folder.file("reader"))
     await simulated.answerCommands()
     let uid: [UInt8] = [0x04, 0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0xF6]
     // A loaded machine may delay single looks beyond the standard window.
@@ -111,8 +112,8 @@ struct TagReaderTests {
   }
 
   @Test(.timeLimit(.minutes(1))) func noiseAndStumpsAreCountedAndPresentNobody() async throws {
-    let folder = try TemporaryFolder()
-    let simulated = try SimulatedRFIDReader(kind: .line, path: folder.path("reader"))
+    let folder = try ScratchFolder()
+    let simulated = try SimulatedRFIDReader(kind: .line, path: folder.file("reader"))
     let settings = TagReader.Settings(path: simulated.path, kind: .line, reportsEveryReading: true)
     let seen = try await events(
       settings, until: { if case .presentation = $0 { true } else { false } },
@@ -126,21 +127,5 @@ struct TagReaderTests {
     #expect(seen.contains(.reject(FrameReject(.notADigit, byteCount: 10))))
     let tag = try #require(TagUID(bytes: [0x0C, 0x00, 0x06, 0x21, 0xA5] as [UInt8]))
     #expect(seen.last == .presentation(.presented(TagReading(uid: tag, technology: .text))))
-  }
-}
-
-/// A fresh directory, removed with its contents when the test is over.
-final class TemporaryFolder {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appending(path: "thermograph-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
-  }
-
-  func path(_ name: String) -> String { url.appending(path: name).path }
-
-  deinit {
-    try? FileManager.default.removeItem(at: url)
   }
 }

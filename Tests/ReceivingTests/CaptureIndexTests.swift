@@ -4,6 +4,7 @@ import Foundation
 import Provenance
 import Receiving
 import Storage
+import TestSupport
 import Testing
 
 /// The receiver's index in SQL: there before the receipt, once a capture, and made again from the files.
@@ -30,14 +31,14 @@ import Testing
       site: capture.site, device: capture.device, captureID: capture.captureID, outboxID: capture.outboxID,
       sequence: capture.sequence, record: capture.record,
       images: images.map { CaptureIndex.Image(name: $0.0, byteCount: $0.1, sha256: $1.sha256) },
-      folder: "\(capture.site)/\(capture.device)/\(capture.captureID)", receivedAt: FrozenClock().now())
+      folder: "\(capture.site)/\(capture.device)/\(capture.captureID)", receivedAt: ManualClock().now())
   }
 
   private func receiver(_ bench: ReceiverBench, _ register: @escaping (Receiver.CompletedCapture) throws -> Void) throws
     -> Receiver
   {
     try Receiver(
-      folder: bench.root.path, name: "archive", digests: OpenSSLDigests(), time: FrozenClock(), register: register)
+      folder: bench.root.path, name: "archive", digests: OpenSSLDigests(), time: ManualClock(), register: register)
   }
 
   @Test func everyCompleteCaptureIsThereOnceWithItsImages() throws {

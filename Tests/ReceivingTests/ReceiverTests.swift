@@ -3,6 +3,7 @@ import Foundation
 import Provenance
 import Receiving
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct ReceiverTests {
@@ -181,7 +182,9 @@ import Testing
     }
     #expect(try rejected { $0["device"] = "unit-2" } == "the record speaks of another site or device than its topic")
     #expect(try rejected { $0["sequence"] = 0 } == "sequence 0; expected 1 or more")
-    #expect(try rejected { $0["schema"] = "else" } == "schema 'else'; expected thermograph.capture.v1")
+    #expect(
+      try rejected { $0["schema"] = "else" }
+        == "schema 'else'; expected thermograph.capture.v1 or thermograph.capture.v2")
     for name in ["../../evil", "record.json", "receipt.json", ".hidden", "a/b", ""] {
       let reason = try rejected {
         $0["images"] = [["name": name, "bytes": 1, "sha256": String(repeating: "0", count: 64)]]
@@ -254,7 +257,7 @@ import Testing
     let bench = try ReceiverBench()
     for name in ["", "a/b", "a b", String(repeating: "x", count: 65)] {
       #expect(throws: ReceiverError.self) {
-        try Receiver(folder: bench.root.path, name: name, digests: OpenSSLDigests(), time: FrozenClock())
+        try Receiver(folder: bench.root.path, name: name, digests: OpenSSLDigests(), time: ManualClock())
       }
     }
   }
@@ -262,25 +265,23 @@ import Testing
 
 /// A receiver with a folder of its own.
 final class ReceiverBench {
-  let root: URL
+  private let scratch: ScratchFolder
+  var root: URL { scratch.url }
   let receiver: Receiver
   let topics: TopicSchema
   private let outboxID: RandomIdentifier
   private var generator = SystemRandomNumberGenerator()
 
   init() throws {
-    root = FileManager.default.temporaryDirectory.appending(path: "receiver-\(UUID().uuidString)")
+    scratch = try ScratchFolder()
     topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
     outboxID = RandomIdentifier(using: &generator)
-    receiver = try Receiver(folder: root.path, name: "archive", digests: OpenSSLDigests(), time: FrozenClock())
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: root)
+    receiver = try Receiver(
+      folder: scratch.path, name: "archive", digests: OpenSSLDigests(), time: ManualClock())
   }
 
   func anotherReceiver() throws -> Receiver {
-    try Receiver(folder: root.path, name: "archive", digests: OpenSSLDigests(), time: FrozenClock())
+    try Receiver(folder: root.path, name: "archive", digests: OpenSSLDigests(), time: ManualClock())
   }
 
   func capture(_ sequence: Int64, images: [String: Int]) -> TestCapture {
@@ -359,12 +360,5 @@ struct TestCapture {
       message.payload = Array(whole.payload[index * size..<min(whole.payload.count, (index + 1) * size)])
       return message
     }
-  }
-}
-
-struct FrozenClock: TimeSource {
-  func now() -> Timestamp {
-    Timestamp(
-      utcNanoseconds: 1_772_355_600_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: true)
   }
 }

@@ -8,7 +8,7 @@ struct SessionAttributionTests {
   /// Whatever happens in whatever order: a capture is saved once, for the patient whose session asked for it, and only
   /// if nobody else's tag came while it was being measured; one session is open at a time; and every one is closed.
   @Test func nothingIsEverAttributedToTheWrongPatient() {
-    var generator = SplitMix(state: 2026)
+    var generator = SeededGenerator(seed: 2026)
     var savedCount = 0
     var closedCount = 0
     for _ in 0..<300 {
@@ -80,7 +80,7 @@ struct SessionAttributionTests {
     }
   }
 
-  private func helpful(_ run: SessionRun, _ generator: inout SplitMix) -> SessionRun.Happening {
+  private func helpful(_ run: SessionRun, _ generator: inout SeededGenerator) -> SessionRun.Happening {
     switch run.machine.phase {
     case .idle: .tag(Bool.random(using: &generator) ? SessionRun.ann : SessionRun.bea)
     case .awaitingOperator: .tag(SessionRun.nurse)
@@ -97,7 +97,7 @@ struct SessionAttributionTests {
     }
   }
 
-  private func disturbing(_ generator: inout SplitMix) -> SessionRun.Happening {
+  private func disturbing(_ generator: inout SeededGenerator) -> SessionRun.Happening {
     let all: [SessionRun.Happening] = [
       .tag(SessionRun.ann), .tag(SessionRun.bea), .tag(SessionRun.stranger), .tag(SessionRun.nurse),
       .tag(SessionRun.fitter), .removed, .ambiguous, .unreadable, .press, .hold, .yes, .no, .skip, .drift(0.5),
@@ -105,18 +105,5 @@ struct SessionAttributionTests {
       .storageFull, .storageFree, .stopping, .cameraReturned, .storageFree, .pass,
     ]
     return all.randomElement(using: &generator) ?? .pass
-  }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014), seeded so that a failing walk can be repeated.
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ mixed >> 31
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -107,7 +108,7 @@ import Testing
   private let digests = OpenSSLDigests()
 
   @Test func createdKeyLoadsAndIsPrivate() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     var generator = SystemRandomNumberGenerator()
     let made = try KeyFile.create(path: scratch.file("key"), digests: digests, using: &generator)
     let loaded = try KeyFile.load(path: scratch.file("key"), digests: digests)
@@ -134,7 +135,7 @@ import Testing
   }
 
   @Test func faultsAreNamed() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let path = scratch.file("key")
     #expect(throws: KeyFileError(path: path, .open(ENOENT))) { try KeyFile.load(path: path, digests: digests) }
     var generator = SystemRandomNumberGenerator()
@@ -164,7 +165,7 @@ import Testing
   }
 
   @Test func erasedKeyIsGone() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     var generator = SystemRandomNumberGenerator()
     let key = try KeyFile.loadOrCreate(path: scratch.file("key"), digests: digests, using: &generator)
     #expect(try KeyFile.loadOrCreate(path: scratch.file("key"), digests: digests, using: &generator).id == key.id)

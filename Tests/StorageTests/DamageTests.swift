@@ -2,6 +2,7 @@ import CSQLite
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -13,7 +14,7 @@ private struct Interrupted {
   /// Captures stored after the last checkpoint.
   static let inLog = 12
 
-  let scratch: ScratchDirectory
+  let scratch: ScratchFolder
   let configuration: OutboxConfiguration
   let clock = ManualClock()
   var path: String { configuration.path }
@@ -23,7 +24,7 @@ private struct Interrupted {
 
   init() async throws {
     let template = try await Self.template.value
-    scratch = try ScratchDirectory()
+    scratch = try ScratchFolder(inMemory: true)
     var copied = template.configuration
     copied.path = scratch.file("outbox.sqlite")
     configuration = copied
@@ -38,7 +39,7 @@ private struct Interrupted {
   }
 
   private static func makeTemplate() async throws -> Template {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let clock = ManualClock()
     let origin = OutboxConfiguration(
       path: scratch.file("origin.sqlite"), keys: KeyRing(current: try makeKey(11)),
@@ -210,7 +211,7 @@ private struct Interrupted {
   }
 
   @Test func aForeignDatabaseIsSetAsideUntouched() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(1)), quota: OutboxQuota(ballastBytes: 0))
     var handle: OpaquePointer?
@@ -229,7 +230,7 @@ private struct Interrupted {
 
   @Test(arguments: [1, 100, 4096, 40_000])
   func noiseInPlaceOfTheDatabaseIsSurvived(length: Int) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(1)), quota: OutboxQuota(ballastBytes: 0))
     try Data(noise(length, seed: UInt64(length))).write(to: URL(fileURLWithPath: configuration.path))
@@ -279,7 +280,7 @@ private struct Interrupted {
   }
 
   @Test func aNewerSchemaIsLeftAlone() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(1)), quota: OutboxQuota(ballastBytes: 0))
     await (try Outbox(configuration, time: ManualClock())).close()

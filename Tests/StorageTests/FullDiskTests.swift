@@ -2,6 +2,7 @@ import Forwarding
 import Foundation
 import LocalFiles
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage

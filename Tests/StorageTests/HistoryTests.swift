@@ -3,15 +3,16 @@ import Foundation
 import Provenance
 import Screening
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct HistoryTests {
-  private let scratch: ScratchDirectory
+  private let scratch: ScratchFolder
   private let clock = ManualClock()
   private let outbox: Outbox
 
   init() throws {
-    scratch = try ScratchDirectory()
+    scratch = try ScratchFolder(inMemory: true)
     outbox = try Outbox(
       OutboxConfiguration(
         path: scratch.file("outbox.sqlite"), keys: KeyRing(current: makeKey(4)), retentionSeconds: 86_400), time: clock)
@@ -43,7 +44,7 @@ import Testing
             gates: [], verdict: verdict, images: [],
             durations: .init(acquisitionMilliseconds: 1, edgeMilliseconds: 1),
             versions: .init(firmware: "0", configurationSHA256: digest, modelSHA256: digest))
-          return [UInt8](try CanonicalJSON.encoder().encode(record))
+          return try CanonicalJSON.bytes(of: record)
         }))
   }
 

@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -54,7 +55,7 @@ private final class Writer {
   }
 
   @Test func whatWasAnnouncedAsSavedSurvivesAKillAtAnyMoment() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     var generator = SystemRandomNumberGenerator()
     let key = try KeyFile.create(path: scratch.file("key"), digests: OpenSSLDigests(), using: &generator)
     var announced: [Int] = []
@@ -106,7 +107,7 @@ private final class Writer {
   /// Writes fail from some point on: nothing is announced that is not there, and the rest is whole.
   @Test(arguments: [150_000, 400_000, 1_000_000])
   func failingWritesAnnounceNothing(limit: Int) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     var generator = SystemRandomNumberGenerator()
     let key = try KeyFile.create(path: scratch.file("key"), digests: OpenSSLDigests(), using: &generator)
     let writer = try Writer(

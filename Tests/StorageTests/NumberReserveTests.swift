@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -9,7 +10,7 @@ import Testing
 @Suite struct NumberReserveTests {
   private let clock = ManualClock()
 
-  private func configuration(_ scratch: ScratchDirectory) throws -> OutboxConfiguration {
+  private func configuration(_ scratch: ScratchFolder) throws -> OutboxConfiguration {
     OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), quota: OutboxQuota(ballastBytes: 0))
   }
@@ -41,7 +42,7 @@ import Testing
   }
 
   @Test func anOlderCopyInItsPlaceIsNoticedAndToldOf() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let first = try Outbox(configuration, time: clock)
     try await store(1...5, in: first)
@@ -72,7 +73,7 @@ import Testing
 
   /// What a file system does that loses the last transactions although it had reported them as synced.
   @Test func anInterruptionThatLostCommitsGivesNoNumberAgain() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     try await store(1...5, in: outbox)
@@ -99,7 +100,7 @@ import Testing
   }
 
   @Test func anInterruptedDatabaseWithoutItsReserveLeavesNumbersOut() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     try await store(1...5, in: outbox)
@@ -119,7 +120,7 @@ import Testing
   }
 
   @Test func aBlockIsAlwaysReservedAhead() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     var marks = Set<Int64>()
@@ -140,7 +141,7 @@ import Testing
   }
 
   @Test func aTornSlotLeavesTheOneBefore() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let path = scratch.file("outbox.sqlite")
     var generator = SeededGenerator(seed: 3)
     let id = RandomIdentifier(using: &generator)
@@ -168,7 +169,7 @@ import Testing
   }
 
   @Test func whatAReceiverNeverTakesIsSetAsideAndBlocksNothing() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     let captures = (1...3).map { makeCapture(UInt64($0), at: clock.now(), imageBytes: [300]) }
     for capture in captures { _ = try await outbox.enqueue(capture) }

@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -8,13 +9,13 @@ import Testing
 @Suite struct OutboxTests {
   private let clock = ManualClock()
 
-  private func configuration(_ scratch: ScratchDirectory, retentionSeconds: Int = 0) throws -> OutboxConfiguration {
+  private func configuration(_ scratch: ScratchFolder, retentionSeconds: Int = 0) throws -> OutboxConfiguration {
     OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), retentionSeconds: retentionSeconds)
   }
 
   @Test func captureIsStoredWholeAndReadBack() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     let capture = makeCapture(1, at: clock.now())
     let stored = try await outbox.enqueue(capture)
@@ -40,7 +41,7 @@ import Testing
   }
 
   @Test func nothingOfThePayloadIsOnDiskInTheClear() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     var generator = SeededGenerator(seed: 5)
     let marker = "a-sentence-that-nobody-else-would-write"
@@ -61,7 +62,7 @@ import Testing
   }
 
   @Test func stateSurvivesAnAbandonedOutbox() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let first = try Outbox(configuration, time: clock)
     for index in 1...5 { _ = try await first.enqueue(makeCapture(UInt64(index), at: clock.now())) }
@@ -88,7 +89,7 @@ import Testing
   }
 
   @Test func refusedCapturesLeaveNoGapInTheSequence() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     struct Fault: Error {}
     var good = 0
@@ -114,7 +115,7 @@ import Testing
   }
 
   @Test func storesThatWaitTogetherKeepTheirOrderAndResults() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     let time = clock.now()
     let numbers = try await withThrowingTaskGroup(of: Int64.self) { group in
@@ -129,7 +130,7 @@ import Testing
   }
 
   @Test func newestHealthReplacesTheWaitingOnes() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     for index in 0..<4 { try await outbox.enqueue(.health([UInt8(index)], created: clock.now())) }
     let waiting = try await outbox.pending(.health, after: 0, limit: 10)
@@ -139,7 +140,7 @@ import Testing
   }
 
   @Test func receiptsFreeOnlyWhatTheyProve() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     let capture = makeCapture(1, at: clock.now())
     _ = try await outbox.enqueue(capture)
@@ -163,7 +164,7 @@ import Testing
 
   /// PUBACKs are written down in groups, so a quick receiver's receipt may be there before the word of its PUBACK.
   @Test func aReceiptBeforeTheWordOfItsAcknowledgementStands() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch, retentionSeconds: 1000), time: clock)
     let capture = makeCapture(1, at: clock.now())
     let ids = try await outbox.enqueue(capture).itemIDs
@@ -181,7 +182,7 @@ import Testing
   }
 
   @Test func severalPayloadsComeTogetherAndAMessageThatIsGoneHarmsNoOther() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     for byte in UInt8(1)...3 { try await outbox.enqueue(.event([byte], created: clock.now())) }
     let items = try await outbox.pending(.event, after: 0, limit: 9)
@@ -199,7 +200,7 @@ import Testing
   }
 
   @Test func overdueReceiptsAreAskedForAgain() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     _ = try await outbox.enqueue(makeCapture(1, at: clock.now(), imageBytes: []))
     _ = try await outbox.enqueue(makeCapture(2, at: clock.now(), imageBytes: []))
@@ -220,7 +221,7 @@ import Testing
 
   /// What a busy receiver has not reached yet is not sent again, or the queue at the broker would grow without end.
   @Test func onlyWhatAReceiptOvertookIsSentAgainWhileReceiptsCome() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     var entries: [Receipt.Entry] = []
     for id in UInt64(1)...3 {
@@ -248,7 +249,7 @@ import Testing
   }
 
   @Test func wrongKeyIsNamedAndNothingIsLost() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let right = try configuration(scratch)
     let outbox = try Outbox(right, time: clock)
     _ = try await outbox.enqueue(makeCapture(1, at: clock.now(), imageBytes: []))
@@ -267,7 +268,7 @@ import Testing
   }
 
   @Test func callsAfterCloseAreRefused() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     await outbox.close()
     await #expect(throws: OutboxError.self) { try await outbox.enqueue(.event([1], created: clock.now())) }

@@ -2,6 +2,7 @@ import CSQLite
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -9,14 +10,14 @@ import Testing
 @Suite struct OutboxToolTests {
   private let clock = ManualClock()
 
-  private func configuration(_ scratch: ScratchDirectory) throws -> OutboxConfiguration {
+  private func configuration(_ scratch: ScratchFolder) throws -> OutboxConfiguration {
     OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), quota: OutboxQuota(ballastBytes: 0))
   }
 
   /// The tool and the device hold the database open together; neither disturbs the other's numbers.
   @Test func worksBesideTheRunningDevice() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     let first = makeCapture(1, at: clock.now())
     _ = try await outbox.enqueue(first)
@@ -55,7 +56,7 @@ import Testing
   }
 
   @Test func aMissingDatabaseIsNotMade() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let error = #expect(throws: OutboxError.self) { try OutboxTool(configuration(scratch), time: clock) }
     #expect(error?.description.contains("does not exist") == true)
     #expect(!FileManager.default.fileExists(atPath: scratch.file("outbox.sqlite")))
@@ -67,7 +68,7 @@ import Testing
     "UPDATE message SET sequence = 9 WHERE id = 1", "UPDATE message SET sha256 = zeroblob(32) WHERE id = 1",
   ])
   func verifyRepairsAWrongIndexFromThePayloads(sql: String) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     _ = try await outbox.enqueue(makeCapture(1, at: clock.now()))
     let before = try await outbox.item(1)
@@ -86,7 +87,7 @@ import Testing
   }
 
   @Test func verifySetsDamageAsideAndTellsTheClinic() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     _ = try await outbox.enqueue(makeCapture(1, at: clock.now()))
     var handle: OpaquePointer?

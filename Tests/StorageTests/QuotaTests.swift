@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -9,7 +10,7 @@ import Testing
   private let clock = ManualClock()
 
   private func configuration(
-    _ scratch: ScratchDirectory, onFull: OutboxQuota.OnFull = .refuse, rows: Int = 100_000, retention: Int = 0
+    _ scratch: ScratchFolder, onFull: OutboxQuota.OnFull = .refuse, rows: Int = 100_000, retention: Int = 0
   ) throws -> OutboxConfiguration {
     OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), retentionSeconds: retention,
@@ -26,7 +27,7 @@ import Testing
   }
 
   @Test func aFullOutboxRefusesVisiblyAndKeepsRoomForAlerts() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     var stored = 0
     var refusals = 0
@@ -60,7 +61,7 @@ import Testing
   }
 
   @Test func theOldestImageGivesWayAndItsRecordStays() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch, onFull: .dropOldestImage), time: clock)
     for index in 1...40 {
       _ = try await outbox.enqueue(makeCapture(UInt64(index), at: clock.now(), imageBytes: [50_000]))
@@ -82,7 +83,7 @@ import Testing
   }
 
   @Test func healthAndRetainedMessagesGoFirst() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch, retention: 1000), time: clock)
     for index in 1...10 {
       let stored = try await outbox.enqueue(makeCapture(UInt64(index), at: clock.now(), imageBytes: [80_000]))
@@ -103,7 +104,7 @@ import Testing
 
   @Test(arguments: [OutboxQuota.OnFull.refuse, .dropOldestImage])
   func aClassHasALimitOfItsOwn(onFull: OutboxQuota.OnFull) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     var configuration = try configuration(scratch, onFull: onFull)
     configuration.quota.bytesByClass = [.image: 200_000, .event: 20_000]
     let outbox = try Outbox(configuration, time: clock)
@@ -131,7 +132,7 @@ import Testing
   }
 
   @Test func countersSayWhatBecameOfEveryMessage() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     let stored = try await outbox.enqueue(makeCapture(1, at: clock.now()))
     let alert = try await outbox.enqueue(.alert([1], created: clock.now()))
@@ -163,7 +164,7 @@ import Testing
 
   /// Captures may fill 95 %, gap records and events 98 %, alerts all of it; each refusal says so in words.
   @Test func theLastTwentiethBelongsToAlertsAndGapRecords() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     var shares: [Int] = []
     for deliveryClass in [DeliveryClass.capture, .event, .alert] {
@@ -191,7 +192,7 @@ import Testing
 
   /// Losses that find no room for their gap records are told in one as soon as there is room.
   @Test func everyRefusalIsToldInTheEnd() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     var refused = 0
     for index in 1...200 {
@@ -213,7 +214,7 @@ import Testing
   }
 
   @Test func rowsAreBoundedPerClass() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch, rows: 3), time: clock)
     for index in 1...3 { try await outbox.enqueue(.event([UInt8(index)], created: clock.now())) }
     await #expect(throws: OutboxError.self) { try await outbox.enqueue(.event([4], created: clock.now())) }
@@ -222,7 +223,7 @@ import Testing
   }
 
   @Test func deliveredCapturesAreKeptForTheRetentionTimeAndNoLonger() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch, retention: 100), time: clock)
     let stored = try await outbox.enqueue(makeCapture(1, at: clock.now()))
     let event = try await outbox.enqueue(.event([1], created: clock.now()))
@@ -258,7 +259,7 @@ import Testing
 
 @Suite struct KeyRotationTests {
   @Test func resealingMovesEverythingAndTheOldKeyOpensNothing() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let clock = ManualClock()
     let (old, new) = (try makeKey(1), try makeKey(2))
     var configuration = OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: old))

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import TestSupport
 import Testing
 
 /// What is sealed for a recipient is opened by the openssl command, which knows nothing of this program.
@@ -15,7 +16,7 @@ import Testing
     return process.terminationStatus
   }
 
-  private func makeIdentity(_ scratch: ScratchDirectory, _ name: String, _ kind: [String]) throws -> [UInt8] {
+  private func makeIdentity(_ scratch: ScratchFolder, _ name: String, _ kind: [String]) throws -> [UInt8] {
     let status = try openssl(
       ["req", "-x509", "-newkey"] + kind + [
         "-nodes", "-keyout", scratch.file(name + ".key"), "-out", scratch.file(name + ".pem"), "-subj", "/CN=\(name)",
@@ -25,7 +26,7 @@ import Testing
     return [UInt8](try Data(contentsOf: URL(fileURLWithPath: scratch.file(name + ".pem"))))
   }
 
-  private func open(_ scratch: ScratchDirectory, _ sealed: [UInt8], by name: String) throws -> [UInt8]? {
+  private func open(_ scratch: ScratchFolder, _ sealed: [UInt8], by name: String) throws -> [UInt8]? {
     try Data(sealed).write(to: URL(fileURLWithPath: scratch.file("sealed")))
     let status = try openssl([
       "cms", "-decrypt", "-binary", "-inform", "DER", "-in", scratch.file("sealed"), "-recip",
@@ -37,7 +38,7 @@ import Testing
 
   @Test(arguments: [["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], ["rsa:2048"]])
   func onlyTheRecipientOpensIt(kind: [String]) throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let seal = try #require(RecipientSeal(certificate: try makeIdentity(scratch, "clinic", kind)))
     _ = try makeIdentity(scratch, "stranger", kind)
     let plain = noise(70_000, seed: 3)

@@ -3,63 +3,6 @@ import Foundation
 import Provenance
 import Storage
 
-/// SplitMix64: repeatable randomness.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-}
-
-/// A clock that a test moves.
-final class ManualClock: TimeSource, @unchecked Sendable {
-  private let lock = NSLock()
-  private var instant = Timestamp(
-    utcNanoseconds: 1_772_000_000_000_000_000, bootID: "boot-a", monotonicNanoseconds: 1_000_000_000_000,
-    synchronised: true)
-
-  func now() -> Timestamp { lock.withLock { instant } }
-
-  func advance(seconds: Int) {
-    lock.withLock {
-      instant.utcNanoseconds += Int64(seconds) * 1_000_000_000
-      instant.monotonicNanoseconds += UInt64(seconds) * 1_000_000_000
-    }
-  }
-
-  func reboot(_ bootID: String) {
-    lock.withLock {
-      instant.bootID = bootID
-      instant.monotonicNanoseconds = 1_000_000_000
-    }
-  }
-}
-
-/// A directory of its own that is removed with the value.
-final class ScratchDirectory {
-  let path: String
-
-  init() throws {
-    // In memory where there is such a place: these tests are about content, and fsync of a busy disk is slow.
-    let base = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm/" : NSTemporaryDirectory()
-    path = base + "outbox-test-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(atPath: path)
-  }
-
-  func file(_ name: String) -> String { path + "/" + name }
-}
-
 /// A key made for one test.
 func makeKey(_ seed: UInt64 = .random(in: .min ... .max)) throws -> SealingKey {
   var generator = SeededGenerator(seed: seed)

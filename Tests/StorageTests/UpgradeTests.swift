@@ -2,6 +2,7 @@ import CSQLite
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -14,7 +15,7 @@ import Testing
   private static let second = OutboxSchema.Migration(
     name: "second", sql: "ALTER TABLE message ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;")
 
-  private func configuration(_ scratch: ScratchDirectory) throws -> OutboxConfiguration {
+  private func configuration(_ scratch: ScratchFolder) throws -> OutboxConfiguration {
     OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), quota: OutboxQuota(ballastBytes: 0))
   }
@@ -37,7 +38,7 @@ import Testing
 
   /// Interrupted without an end in order, as a package upgrade that restarts the service may leave it.
   @Test func aBacklogInTheLogSurvivesTheUpgrade() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let clock = ManualClock()
     var configuration = try configuration(scratch)
     configuration.migrations = Array(OutboxSchema.migrations.prefix(1))

@@ -1,4 +1,5 @@
 import DeviceSimulation
+import Provenance
 import Testing
 import Thermography
 

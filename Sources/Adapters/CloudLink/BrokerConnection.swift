@@ -33,9 +33,8 @@ final class BrokerConnection {
     "the broker closed the connection in the TLS handshake; does it refuse our certificate?"
 
   private(set) var stage: Stage = .connecting
-  /// What the delivery logic should hear; the loop takes it.
+  /// What is to be told; the loop takes it.
   private(set) var events: [LinkEvent] = []
-  private(set) var notices: [LinkNotice] = []
   private(set) var limits = ConnectionLimits()
 
   let settings: LinkSettings
@@ -106,12 +105,6 @@ final class BrokerConnection {
     let taken = events
     events.removeAll(keepingCapacity: true)
     return taken
-  }
-
-  func takeNotices() -> [LinkNotice] {
-    guard !notices.isEmpty else { return [] }
-    defer { notices = [] }
-    return notices
   }
 
   /// Does what `found` (poll's revents) allows. Returns why the session ended, or nil.
@@ -345,7 +338,7 @@ extension BrokerConnection {
     if link_tls_established(client) {
       stage = .greeting
       let version = link_tls_protocol(client).map { String(cString: $0) } ?? ""
-      notices.append(.secured(protocol: version))
+      events.append(.secured(protocol: version))
       // Under TLS 1.3 our side is done before the broker has judged our certificate. Were CONNECT on its way already,
       // the broker would reset the connection and its alert, the only word about the reason, would be lost with it.
       if version == "TLSv1.3" {
@@ -401,7 +394,7 @@ extension BrokerConnection {
           .published(token: token, outcome: reason < 0x80 ? .acknowledged(reason: reason) : .refused(reason: reason)))
       case .subscribeAnswer(let identifier, let reasons):
         guard let filter = pendingSubscriptions.removeValue(forKey: identifier) else { continue }
-        for reason in reasons { notices.append(.subscribed(filter: filter, reason: reason)) }
+        for reason in reasons { events.append(.subscribed(filter: filter, reason: reason)) }
       case .received(let message):
         // On a quick line a packet may be whole before the watch sees that it is too long.
         guard message.payload.count <= settings.incomingPacketBytesMaximum else {

@@ -33,20 +33,15 @@ final class LinkLoop {
   private let resolver: NameResolver
   private let time: any TimeSource
   private let deliver: @Sendable (LinkEvent) -> Void
-  private let notify: @Sendable (LinkNotice) -> Void
   private var state = State.idle
   private var isStopping = false
   private var nextTick: Int64 = 0
 
-  init(
-    commands: CommandQueue, time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void,
-    notices: @escaping @Sendable (LinkNotice) -> Void
-  ) {
+  init(commands: CommandQueue, time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void) {
     self.commands = commands
     self.time = time
     resolver = NameResolver(wake: commands.wake)
     deliver = events
-    notify = notices
   }
 
   /// Runs until a stop was asked for and everything is closed.
@@ -197,7 +192,8 @@ final class LinkLoop {
     _ attempt: Attempt, _ session: BrokerConnection, found: Int16, addressDeadline: Int64, now: Int64
   ) {
     let failure = found == 0 ? session.tick(now: now) : session.advance(found: found, now: now)
-    session.takeNotices().forEach(notify)
+    // Of an attempt that opens and fails at once only the failure is told.
+    if !session.isOpen { session.takeEvents().forEach(deliver) }
     if let failure {
       // Another address may be better when this one did not even answer.
       if session.stage == .connecting, !attempt.addresses.isEmpty { return tryNextAddress(attempt, now: now) }
@@ -229,7 +225,6 @@ final class LinkLoop {
   private func settle(_ session: BrokerConnection, _ failure: LinkFailure?) {
     if failure != nil { state = .idle }
     session.takeEvents().forEach(deliver)
-    session.takeNotices().forEach(notify)
     if let failure { deliver(.disconnected(failure)) }
   }
 

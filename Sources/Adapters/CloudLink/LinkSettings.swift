@@ -94,11 +94,3 @@ package struct LinkCredentials: Sendable, Equatable {
     self.passwordFile = passwordFile
   }
 }
-
-/// What a person or `status` wants to know and the delivery logic does not.
-package enum LinkNotice: Sendable, Equatable {
-  /// TLS is up, e.g. `TLSv1.3`.
-  case secured(protocol: String)
-  /// The broker granted (level 0...2) or refused (0x80...) a subscription.
-  case subscribed(filter: String, reason: UInt8)
-}

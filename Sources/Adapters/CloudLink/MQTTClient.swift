@@ -12,7 +12,7 @@ import Threads
 /// link's thread. `stop` must be called before the last reference goes: the thread keeps running otherwise.
 ///
 /// ```
-/// let client = try MQTTClient(time: clock, events: { event in ... }, notices: { notice in ... })
+/// let client = try MQTTClient(time: clock, events: { event in ... })
 /// client.connect(settings)                    // -> .connected(limits) or .connectionFailed(failure), exactly one
 /// client.publish(message, token: token)       // -> .published(token, outcome), or the end of the connection
 /// client.disconnect()                         // -> .disconnected(requested)
@@ -22,17 +22,15 @@ package final class MQTTClient: Sendable {
   private let commands: CommandQueue
   private let thread: NamedThread
 
-  /// Starts the thread. `events` and `notices` run on it, one at a time and in order; they may call this client's
-  /// methods but must not wait for anything. Throws when the system gives no thread or no wake-up signal.
+  /// Starts the thread. `events` runs on it, in order; it may call this client's methods but must not wait for anything. Throws when the system gives no thread or no wake-up signal.
   package init(
-    time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void,
-    notices: @escaping @Sendable (LinkNotice) -> Void = { _ in }
+    time: any TimeSource, events: @escaping @Sendable (LinkEvent) -> Void
   ) throws(LinkFailure) {
     do throws(SystemCallError) {
       let commands = CommandQueue(wake: try WakeSignal())
       self.commands = commands
       thread = try NamedThread("broker") {
-        LinkLoop(commands: commands, time: time, events: events, notices: notices).run()
+        LinkLoop(commands: commands, time: time, events: events).run()
       }
     } catch {
       throw LinkFailure(kind: .unreachable, detail: error.description)

@@ -1,4 +1,5 @@
 import Glibc
+import Provenance
 import Thermography
 
 /// A torso drawn from `SceneParameters`: the frontal view of the synthetic thermograms that the models are trained on

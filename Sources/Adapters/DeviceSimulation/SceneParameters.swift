@@ -1,3 +1,5 @@
+import Provenance
+
 /// The distributions that simulated scenes are drawn from: those of the synthetic thermograms that the models are
 /// trained on. The values are a copy of `Models/training/thermograms/parameters.json`, whose README says what each
 /// means; a test holds the two against each other.

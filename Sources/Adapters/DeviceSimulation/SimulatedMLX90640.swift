@@ -1,3 +1,4 @@
+import Provenance
 import Thermography
 
 /// An MLX90640 at register level: 16-bit addressed RAM and EEPROM, status and control registers, sub-pages in time,

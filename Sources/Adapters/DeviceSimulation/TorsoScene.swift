@@ -1,3 +1,4 @@
+import Provenance
 import Thermography
 
 /// A synthetic torso before a wall: no person, drawn from the parameters of the thermograms that the models are trained

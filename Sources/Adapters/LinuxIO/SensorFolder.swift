@@ -1,5 +1,6 @@
 import FoundationEssentials
 import LocalFiles
+import Provenance
 import Thermography
 
 /// A folder with what is kept about sensors: `<serial>.eeprom` (a word file, written once) and
@@ -51,13 +52,11 @@ package struct SensorFolder: SensorArchive {
   /// - Returns: the file.
   package func keep(_ flatField: FlatField) throws(SensorArchiveError) -> String {
     let name = file(flatField.serialNumber, "flat-field.json")
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    let bytes: Data
-    do { bytes = try encoder.encode(flatField) } catch {
+    let bytes: [UInt8]
+    do { bytes = try CanonicalJSON.bytes(of: flatField) } catch {
       throw SensorArchiveError("\(name): the flat field holds numbers that are not finite")
     }
-    try replace(name, with: Array(bytes))
+    try replace(name, with: bytes)
     return name
   }
 

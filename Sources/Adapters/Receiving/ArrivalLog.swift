@@ -1,5 +1,4 @@
 import Forwarding
-import FoundationEssentials
 import LocalFiles
 import Provenance
 
@@ -57,7 +56,7 @@ final class ArrivalLog {
   func append(_ arrival: Arrival) throws(FileError) {
     var line: [UInt8]
     do {
-      line = try [UInt8](CanonicalJSON.encoder().encode(arrival))
+      line = try CanonicalJSON.bytes(of: arrival)
     } catch {
       throw FileError(path: file.path, reason: "a line cannot be written: \(error)")
     }

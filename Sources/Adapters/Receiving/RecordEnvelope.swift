@@ -41,8 +41,9 @@ struct RecordEnvelope: Decodable, Equatable {
     } catch {
       throw Rejection("not a capture record: \(Self.words(error))")
     }
-    guard envelope.schema == "thermograph.capture.v1" else {
-      throw Rejection("schema '\(envelope.schema.prefix(64))'; expected thermograph.capture.v1")
+    guard CaptureRecord.readableSchemas.contains(envelope.schema) else {
+      throw Rejection(
+        "schema '\(envelope.schema.prefix(64))'; expected thermograph.capture.v1 or thermograph.capture.v2")
     }
     guard envelope.site == topic.site.text, envelope.device == topic.device.text else {
       throw Rejection("the record speaks of another site or device than its topic")

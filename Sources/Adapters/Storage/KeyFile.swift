@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import LocalFiles
 import Provenance
@@ -92,33 +93,10 @@ package enum KeyFile {
     var text = content[...]
     while let last = text.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { text.removeLast() }
     if text.count == 2 * SealingKey.byteCount { return Hexadecimal.bytes(of: String(decoding: text, as: UTF8.self)) }
-    if text.count == 44, text.last == UInt8(ascii: "=") { return base64(text.dropLast()) }
-    return nil
-  }
-
-  /// The 32 bytes of 43 base64 digits (RFC 4648 section 4), or nil.
-  private static func base64(_ digits: ArraySlice<UInt8>) -> [UInt8]? {
-    var bytes: [UInt8] = []
-    var bits: UInt32 = 0
-    var count = 0
-    for digit in digits {
-      let value: UInt8
-      switch digit {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = digit - UInt8(ascii: "A")
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = digit - UInt8(ascii: "a") + 26
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0") + 52
-      case UInt8(ascii: "+"): value = 62
-      case UInt8(ascii: "/"): value = 63
-      default: return nil
-      }
-      bits = (bits << 6 | UInt32(value)) & 0xFFFF
-      count += 6
-      if count >= 8 {
-        count -= 8
-        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-      }
+    if text.count == 44 {
+      return Data(base64Encoded: Data(text)).flatMap { $0.count == SealingKey.byteCount ? [UInt8]($0) : nil }
     }
-    return bytes.count == SealingKey.byteCount ? bytes : nil
+    return nil
   }
 }
 

@@ -1,27 +1,6 @@
 import Forwarding
 import Provenance
 
-/// What a receipt brought about.
-package struct ReceiptOutcome: Sendable, Equatable {
-  /// Messages that are now delivered.
-  package var delivered: [Int64] = []
-  /// Entries whose hash is not that of our copy: the receiver holds something else, or the receipt is forged.
-  package var mismatched: [Receipt.Entry] = []
-  /// Entries for which nothing waits: a repeated receipt.
-  package var unknown = 0
-  /// Captures that a receiver will never take; they are set aside.
-  package var refused: [RandomIdentifier] = []
-
-  package init() {}
-
-  mutating func add(_ other: ReceiptOutcome) {
-    delivered += other.delivered
-    mismatched += other.mismatched
-    unknown += other.unknown
-    refused += other.refused
-  }
-}
-
 extension OutboxDatabase {
   /// The messages reached their goal: they are removed, or, when they belong to a capture, kept for the retention time.
   /// Unknown ids are passed over, because an acknowledgement may meet a message that a receipt has freed. Only inside

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Provenance
 
 /// The JSON on `up/alert`: something a person should look at. It names no patient.
@@ -28,6 +27,6 @@ package struct AlertMessage: Sendable, Equatable, Codable {
 
   /// The JSON on the wire.
   package func encoded() throws -> [UInt8] {
-    try [UInt8](CanonicalJSON.encoder().encode(self))
+    try CanonicalJSON.bytes(of: self)
   }
 }

@@ -54,11 +54,24 @@ extension CaptureRecord {
     package var settling: Bool
     /// Pixels whose value was interpolated from their neighbours.
     package var interpolatedPixels: Int
+    /// Columns and rows of the master image; nil in version 1, where it is 32 by 24.
+    package var geometry: Geometry?
+
+    package struct Geometry: Sendable, Hashable, Codable {
+      package var columns: Int
+      package var rows: Int
+
+      package init(columns: Int, rows: Int) {
+        self.columns = columns
+        self.rows = rows
+      }
+    }
 
     package init(
       camera: String, cameraSerial: String, lens: String, distanceCentimetres: Double, emissivity: Double,
       reflectedTemperatureCelsius: Double, refreshRateHz: Double, framesAveraged: Int,
-      sensorTemperatureCelsius: Double, supplyVolts: Double, settling: Bool, interpolatedPixels: Int
+      sensorTemperatureCelsius: Double, supplyVolts: Double, settling: Bool, interpolatedPixels: Int,
+      geometry: Geometry? = nil
     ) {
       self.camera = camera
       self.cameraSerial = cameraSerial
@@ -72,6 +85,7 @@ extension CaptureRecord {
       self.supplyVolts = supplyVolts
       self.settling = settling
       self.interpolatedPixels = interpolatedPixels
+      self.geometry = geometry
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -87,6 +101,7 @@ extension CaptureRecord {
       case supplyVolts = "supply_volts"
       case settling
       case interpolatedPixels = "interpolated_pixels"
+      case geometry
     }
   }
 
@@ -103,6 +118,8 @@ extension CaptureRecord {
       case standardError = "standard-error"
       /// 8-bit grey: where the model reacted, not where disease is.
       case occlusion
+      /// 16-bit grey, centikelvin above 273.15 K: the change of each pixel against the patient's own earlier sessions.
+      case change
     }
 
     /// The file's name, last level of its topic, e.g. `master.png`.
@@ -153,8 +170,11 @@ extension CaptureRecord {
     /// SHA-256 of the effective configuration, 64 lower-case hexadecimal digits.
     package var configurationSHA256: String
     package var modelSHA256: String
+    /// SHA-256 over network, manifest, thresholds, calibration and chain as one unit; nil in version 1.
+    package var unitSHA256: String?
 
-    package init(firmware: String, configurationSHA256: String, modelSHA256: String) {
+    package init(firmware: String, configurationSHA256: String, modelSHA256: String, unitSHA256: String? = nil) {
+      self.unitSHA256 = unitSHA256
       self.firmware = firmware
       self.configurationSHA256 = configurationSHA256
       self.modelSHA256 = modelSHA256
@@ -164,6 +184,110 @@ extension CaptureRecord {
       case firmware
       case configurationSHA256 = "configuration_sha256"
       case modelSHA256 = "model_sha256"
+      case unitSHA256 = "unit_sha256"
+    }
+  }
+
+  /// Where the device's audit log stood.
+  package struct AuditHead: Sendable, Hashable, Codable {
+    /// Entries, 0 or more.
+    package var size: Int64
+    /// Hash of the last entry's chain, 64 lower-case hexadecimal digits.
+    package var head: String
+
+    package init(size: Int64, head: String) {
+      self.size = size
+      self.head = head
+    }
+  }
+
+  /// What the device thought of itself.
+  package struct SentinelState: Sendable, Hashable, Codable {
+    package enum State: String, Sendable, Hashable, Codable {
+      case normal, uncertain
+      /// The sensing is ill.
+      case sensing
+      /// Somebody attacks.
+      case attack
+    }
+
+    package var state: State
+    /// P_h and P_c, 0...1.
+    package var healthProbability: Double
+    package var cyberProbability: Double
+    /// The margin that one must be above the other.
+    package var delta: Double
+    package var windowID: String
+
+    package init(
+      state: State, healthProbability: Double, cyberProbability: Double, delta: Double, windowID: String
+    ) {
+      self.state = state
+      self.healthProbability = healthProbability
+      self.cyberProbability = cyberProbability
+      self.delta = delta
+      self.windowID = windowID
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case state
+      case healthProbability = "p_health"
+      case cyberProbability = "p_cyber"
+      case delta
+      case windowID = "window_id"
+    }
+  }
+
+  /// Change against the patient's own earlier sessions: where, how much, against how many.
+  package struct Change: Sendable, Hashable, Codable {
+    package enum State: String, Sendable, Hashable, Codable {
+      case notEnoughSessions = "not-enough-sessions"
+      case withinVariation = "within-variation"
+      case beyondVariation = "beyond-variation"
+      case notComparable = "not-comparable"
+    }
+
+    /// A connected place, in columns and rows of the master image.
+    package struct Place: Sendable, Hashable, Codable {
+      package var column: Double
+      package var row: Double
+      package var pixels: Int
+      package var celsius: Double
+
+      package init(column: Double, row: Double, pixels: Int, celsius: Double) {
+        self.column = column
+        self.row = row
+        self.pixels = pixels
+        self.celsius = celsius
+      }
+    }
+
+    package var state: State
+    /// Earlier sessions it was compared with, 0 or more.
+    package var sessions: Int
+    /// Smallest change that this patient's own variation lets be seen, degC; nil without enough sessions.
+    package var minimumDetectableCelsius: Double?
+    /// Share of sessions without any change that would be called changed, 0...1.
+    package var falseAlarmRate: Double?
+    /// At most 8, the largest first.
+    package var places: [Place]
+
+    package init(
+      state: State, sessions: Int, minimumDetectableCelsius: Double? = nil, falseAlarmRate: Double? = nil,
+      places: [Place] = []
+    ) {
+      self.state = state
+      self.sessions = sessions
+      self.minimumDetectableCelsius = minimumDetectableCelsius
+      self.falseAlarmRate = falseAlarmRate
+      self.places = places
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case state, sessions
+      case minimumDetectableCelsius = "minimum_detectable_celsius"
+      case falseAlarmRate = "false_alarm_rate"
+      case places
     }
   }
 }

@@ -3,9 +3,12 @@ import Provenance
 import Screening
 
 /// The record of one capture, as it is sealed, sent and stored: JSON, versioned. Its schema is
-/// `Docs/schemas/capture-record-1.schema.json`.
+/// `Docs/schemas/capture-record-2.schema.json`. Version 2 adds optional members to version 1 and changes none, so a reader
+/// of this type reads both; members that it does not know are for others and stay in the stored bytes.
 package struct CaptureRecord: Sendable, Hashable, Codable {
-  package static let schema = "thermograph.capture.v1"
+  package static let schema = "thermograph.capture.v2"
+  /// What a reader takes.
+  package static let readableSchemas: Set<String> = ["thermograph.capture.v1", CaptureRecord.schema]
   /// The media type of the record's message.
   package static let mediaType = "application/json"
 
@@ -22,6 +25,10 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
   /// was not known by the time the record was sealed.
   package var redatedAt: Instant?
   package var patientRef: String
+  /// How `patientRef` was made from the tag (`PatientReference.Version`); nil where the roster gave it, and in version 1.
+  package var patientRefVersion: Int?
+  /// The reference that the same tag had under the version before; told once, so that the far side can join the two.
+  package var formerPatientRef: String?
   package var tagKind: TagKind
   /// The operator who signed the session; nil when nobody did.
   package var signedBy: String?
@@ -38,6 +45,12 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
   package var images: [ImageReference]
   package var durations: Durations
   package var versions: Versions
+  /// The device's audit log when the record was sealed; nil where none is kept.
+  package var audit: AuditHead?
+  /// What the sentinel said while the capture was taken; nil when it said `normal` or does not run.
+  package var sentinel: SentinelState?
+  /// Change against the patient's own earlier sessions; nil where it is not computed.
+  package var change: Change?
 
   package init(
     captureID: RandomIdentifier, outboxID: RandomIdentifier, sequence: Int64, sessionID: RandomIdentifier,
@@ -79,9 +92,11 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
     case capturedAt = "captured_at"
     case redatedAt = "redated_at"
     case patientRef = "patient_ref"
+    case patientRefVersion = "patient_ref_version"
+    case formerPatientRef = "former_patient_ref"
     case tagKind = "tag_kind"
     case signedBy = "signed_by"
     case answers, consent
-    case view, attempt, acquisition, gates, verdict, images, durations, versions
+    case view, attempt, acquisition, gates, verdict, images, durations, versions, audit, sentinel, change
   }
 }

@@ -1,4 +1,4 @@
-/// The classes of DESIGN section 5 in order of urgency; the raw value is stored in the outbox and must not change.
+/// The classes in order of urgency; the raw value is stored in the outbox and must not change.
 package enum DeliveryClass: Int, Sendable, Hashable, CaseIterable, Codable {
   case alert = 0
   case capture = 1

@@ -1,3 +1,5 @@
+import Provenance
+
 /// What happens to the delivery logic.
 package enum DeliveryEvent: Sendable, Equatable {
   /// Begin: connect at once.
@@ -8,6 +10,10 @@ package enum DeliveryEvent: Sendable, Equatable {
   case stored(highestID: Int64)
   /// The answer to `DeliveryAction.load`, in order; fewer than asked means that there are no more.
   case loaded(LoadOrder, [OutboxItem])
+  /// A receiver has, or will never take, what the receipt names; what is believed of it is the outbox's to say.
+  case receipt(Receipt)
+  /// The answer to `DeliveryAction.apply`.
+  case applied(ReceiptOutcome)
   /// The answer to `DeliveryAction.requeueUnreceipted`: how many wait again.
   case requeued(Int)
   /// A person or a tool made messages wait again, or the database was exchanged: look from the beginning.
@@ -17,7 +23,7 @@ package enum DeliveryEvent: Sendable, Equatable {
   case unavailable(PublishToken)
   /// The payload of a publish is damaged.
   case unreadable(PublishToken, reason: String)
-  /// The message of a publish is gone: a receipt freed it in the meantime.
+  /// The message of a publish is gone: a tool freed it in the meantime.
   case vanished(PublishToken)
   /// A network interface came up: try at once.
   case networkCameUp
@@ -32,13 +38,17 @@ package enum DeliveryEvent: Sendable, Equatable {
 /// What the delivery logic wants done, in this order. `settle` must be on disk before the next `load` is answered.
 package enum DeliveryAction: Sendable, Equatable {
   case connect
+  /// Publish the status: birth before the first message of a connection, farewell before its good-bye.
+  case announce(StatusMessage.State)
   case disconnect(LinkFailure)
   /// Read waiting messages from the outbox and answer with `loaded`.
   case load(LoadOrder)
-  /// Open the payload and hand the message to the client.
-  case publish(PublishOrder)
+  /// Open the payloads and hand the messages to the client, in their order.
+  case publish([PublishOrder])
   /// Write outcomes to the outbox.
   case settle(Settlement)
+  /// Free in the outbox what receivers have, then answer with `applied`.
+  case apply([Receipt])
   /// Make messages wait again whose receipt is overdue, then answer with `requeued`.
   case requeueUnreceipted(olderThanSeconds: Int)
   /// A thing that a person should know of; for the log and the status.
@@ -80,6 +90,24 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   /// The peer hangs up whenever the oldest message of this class is sent; the class waits, the others flow.
   case hangsUp(DeliveryClass, nextAttemptSeconds: Int)
   case receiptsOverdue(count: Int)
+  /// Receipts freed so many messages.
+  case delivered(count: Int)
+  /// A receiver will never take this capture.
+  case refusedForEver(capture: RandomIdentifier)
+  /// A receipt names another content than ours.
+  case differs(Receipt.Entry)
+
+  package enum Severity: Sendable {
+    case info, warning, error
+  }
+
+  package var severity: Severity {
+    switch self {
+    case .delivered: .info
+    case .refusedForEver, .differs: .error
+    default: .warning
+    }
+  }
 
   package var description: String {
     switch self {
@@ -91,6 +119,11 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
     case .hangsUp(let deliveryClass, let seconds):
       "the broker hangs up at the oldest \(deliveryClass.name) message; the class waits, next attempt in \(seconds) s"
     case .receiptsOverdue(let count): "\(count) messages have no receipt in time and are sent again"
+    case .delivered(let count): "delivered: \(count) messages"
+    case .refusedForEver(let capture):
+      "a receiver will never take capture \(capture), it is set aside; see thermograph outbox list --state quarantined"
+    case .differs(let entry):
+      "a receipt names another content than ours for \(entry.name) of capture \(entry.captureID); it stays in the outbox"
     }
   }
 

@@ -112,6 +112,27 @@ extension DeliveryMachine {
     note(now: now, change)
   }
 
+  /// Takes what receipts freed out of what is still to be sent. What is on the wire keeps its place in the window until
+  /// its PUBACK comes, which then meets a message that is settled.
+  mutating func release(_ outcome: ReceiptOutcome, _ actions: inout [DeliveryAction]) {
+    let freed = Set(outcome.delivered)
+    if let newest = freed.max() {
+      for index in lanes.indices {
+        if lanes[index].loading { lanes[index].settledMeanwhile.formUnion(freed) }
+        guard let first = lanes[index].ready.first, first.id <= newest else { continue }
+        lanes[index].ready.removeAll { freed.contains($0.id) }
+      }
+      if let id = divided, freed.contains(id), var message = progress[id] {
+        divided = nil
+        message.parts = message.nextPart
+        progress[id] = message.acknowledged == message.parts ? nil : message
+      }
+      actions.append(.report(.delivered(count: freed.count)))
+    }
+    for capture in outcome.refused { actions.append(.report(.refusedForEver(capture: capture))) }
+    for entry in outcome.mismatched { actions.append(.report(.differs(entry))) }
+  }
+
   /// Removes a message and its publishes from what is under way.
   mutating func forget(_ id: Int64) {
     progress[id] = nil

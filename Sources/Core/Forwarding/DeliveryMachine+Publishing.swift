@@ -4,20 +4,31 @@ extension DeliveryMachine {
     for index in lanes.indices where lanes[index].heldUntilNanoseconds.map({ $0 <= now }) ?? false {
       lanes[index].heldUntilNanoseconds = nil
     }
+    var orders: [PublishOrder] = []
+    var others: [DeliveryAction] = []
+    fillWindow(limits, now: now, &orders, &others)
+    // Before what else was found out: the link need not wait for the disk.
+    if !orders.isEmpty { actions.append(.publish(orders)) }
+    actions += others
+  }
+
+  private mutating func fillWindow(
+    _ limits: ConnectionLimits, now: UInt64, _ orders: inout [PublishOrder], _ actions: inout [DeliveryAction]
+  ) {
     let window = max(1, min(configuration.window, limits.receiveMaximum))
     while flights.count < window {
       let isAllowed = isWindowOpen && budget?.allows(now: now) ?? true
       if let id = divided {
         // What was begun is finished, whatever the window or the budget say.
         guard rateLimiter.allows(now: now) else { return }
-        publishNextPart(of: id, now: now, &actions)
+        publishNextPart(of: id, now: now, &orders)
         continue
       }
       guard let deliveryClass = nextClass(alertsOnly: !isAllowed, &actions) else { return }
       guard deliveryClass == .alert || rateLimiter.allows(now: now) else { return }
       let index = deliveryClass.rawValue
       guard let item = lanes[index].ready.popFirst() else { return }
-      begin(item, limits, now: now, &actions)
+      begin(item, limits, now: now, &orders, &actions)
     }
   }
 
@@ -65,7 +76,8 @@ extension DeliveryMachine {
 
   /// Starts a message: whole when it fits, in parts when it is an image, aside when neither is possible.
   private mutating func begin(
-    _ item: OutboxItem, _ limits: ConnectionLimits, now: UInt64, _ actions: inout [DeliveryAction]
+    _ item: OutboxItem, _ limits: ConnectionLimits, now: UInt64, _ orders: inout [PublishOrder],
+    _ actions: inout [DeliveryAction]
   ) {
     let room = (limits.maximumPacketBytes ?? .max) - Self.packetReserveBytes
     let suspected = (poison.assumedPacketBytes ?? .max) - Self.packetReserveBytes
@@ -74,7 +86,7 @@ extension DeliveryMachine {
     let replayed = item.id <= replayBoundary || item.attempts > 0 || lanes[item.deliveryClass.rawValue].refusals > 0
     if item.byteCount <= (isImage ? partBytes : room) {
       start(
-        Progress(item: item, parts: 1, partBytes: max(1, item.byteCount), replayed: replayed), now: now, &actions)
+        Progress(item: item, parts: 1, partBytes: max(1, item.byteCount), replayed: replayed), now: now, &orders)
       return
     }
     let parts = partBytes > 0 ? (item.byteCount + partBytes - 1) / partBytes : .max
@@ -86,16 +98,16 @@ extension DeliveryMachine {
         now: now, &actions)
       return
     }
-    start(Progress(item: item, parts: parts, partBytes: partBytes, replayed: replayed), now: now, &actions)
+    start(Progress(item: item, parts: parts, partBytes: partBytes, replayed: replayed), now: now, &orders)
   }
 
-  private mutating func start(_ message: Progress, now: UInt64, _ actions: inout [DeliveryAction]) {
+  private mutating func start(_ message: Progress, now: UInt64, _ orders: inout [PublishOrder]) {
     progress[message.item.id] = message
     if message.parts > 1 { divided = message.item.id }
-    publishNextPart(of: message.item.id, now: now, &actions)
+    publishNextPart(of: message.item.id, now: now, &orders)
   }
 
-  private mutating func publishNextPart(of id: Int64, now: UInt64, _ actions: inout [DeliveryAction]) {
+  private mutating func publishNextPart(of id: Int64, now: UInt64, _ orders: inout [PublishOrder]) {
     guard var message = progress[id], message.nextPart < message.parts else {
       divided = nil
       return
@@ -116,8 +128,7 @@ extension DeliveryMachine {
       if message.replayed { $0.replayed += 1 }
     }
     let part = message.parts > 1 ? UplinkTopic.Part(index: message.nextPart, count: message.parts) : nil
-    actions.append(
-      .publish(
-        PublishOrder(token: token, item: message.item, part: part, range: range, replayed: message.replayed)))
+    orders.append(
+      PublishOrder(token: token, item: message.item, part: part, range: range, replayed: message.replayed))
   }
 }

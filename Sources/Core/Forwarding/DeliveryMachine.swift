@@ -1,6 +1,6 @@
 /// Decides what is sent when. A value without I/O and without a clock: events in, actions out.
 ///
-/// Rules (DESIGN section 5):
+/// Rules:
 /// - Alerts before captures before images before events before health, decided anew at every message boundary; within
 ///   a class in the order of storing. A divided image is finished before the next message begins.
 /// - At most `window` publishes, and never more than the broker's Receive Maximum, wait for their PUBACK.
@@ -41,7 +41,7 @@ package struct DeliveryMachine: Sendable {
   /// A message of which parts are on the wire or still to be sent.
   struct Progress: Sendable {
     let item: OutboxItem
-    let parts: Int
+    var parts: Int
     let partBytes: Int
     let replayed: Bool
     var nextPart = 0
@@ -84,6 +84,8 @@ package struct DeliveryMachine: Sendable {
   var rateLimiter: RateLimiter
   var settlement = Settlement()
   var settlementDueNanoseconds: UInt64?
+  /// Came since the last look.
+  private var receipts: [Receipt] = []
   var nextRequeueNanoseconds: UInt64?
   var poison = PoisonWatch()
   var acknowledgements = AcknowledgementWatch()
@@ -144,6 +146,10 @@ package struct DeliveryMachine: Sendable {
       for index in lanes.indices { lanes[index].exhausted = false }
     case .loaded(let order, let items):
       take(order, items)
+    case .receipt(let receipt):
+      receipts.append(receipt)
+    case .applied(let outcome):
+      release(outcome, &actions)
     case .requeued(let count):
       if count > 0 {
         actions.append(.report(.receiptsOverdue(count: count)))
@@ -186,6 +192,10 @@ package struct DeliveryMachine: Sendable {
 
   /// Does what is due, and asks for the next wake.
   private mutating func advance(now: UInt64, _ actions: inout [DeliveryAction]) {
+    if !receipts.isEmpty {
+      actions.append(.apply(receipts))
+      receipts = []
+    }
     if case .waiting(let until) = phase, until <= now { connect(&actions) }
     if case .connected(let limits, _) = phase {
       if let stalled = stalledSeconds(now: now) {
@@ -295,6 +305,8 @@ package struct DeliveryMachine: Sendable {
   }
 
   private mutating func stop(_ actions: inout [DeliveryAction]) {
+    // First: a slow disk must not keep the farewell.
+    if isConnected { actions.append(.announce(.stopped)) }
     flushSettlement(&actions)
     if isConnected || phase == .connecting {
       actions.append(.disconnect(LinkFailure(kind: .requested, detail: "the device stops")))
@@ -311,6 +323,7 @@ package struct DeliveryMachine: Sendable {
       guard phase == .connecting else { return }
       counters.connections += 1
       phase = .connected(limits, sinceNanoseconds: now)
+      actions.append(.announce(.online))
       replayBoundary = highestStored
       rewind()
       nextRequeueNanoseconds = awaitsReceipts(limits) ? now : nil
@@ -338,7 +351,7 @@ package struct DeliveryMachine: Sendable {
       settle(token, outcome, now: now, &actions)
     case .moving:
       acknowledgements.moved(now: now)
-    case .received:
+    case .secured, .subscribed, .received:
       break
     }
   }

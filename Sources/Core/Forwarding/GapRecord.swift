@@ -53,7 +53,7 @@ package struct GapRecord: Sendable, Equatable {
 
   /// The JSON on the wire.
   package func encoded() throws -> [UInt8] {
-    try [UInt8](CanonicalJSON.encoder().encode(self))
+    try CanonicalJSON.bytes(of: self)
   }
 }
 

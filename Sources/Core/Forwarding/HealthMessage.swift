@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Provenance
 
 /// The JSON on `up/health`: the snapshot's counters and gauges. Only the newest is worth sending; it names no patient.
@@ -103,6 +102,6 @@ package struct HealthMessage: Sendable, Equatable, Codable {
 
   /// The JSON on the wire.
   package func encoded() throws -> [UInt8] {
-    try [UInt8](CanonicalJSON.encoder().encode(self))
+    try CanonicalJSON.bytes(of: self)
   }
 }

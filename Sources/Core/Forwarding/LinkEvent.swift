@@ -1,5 +1,7 @@
-/// What the connection to the broker reports; the only input that `DeliveryMachine` takes from it.
+/// What the connection to the broker reports; the only input that the delivery logic takes from it.
 package enum LinkEvent: Sendable, Equatable {
+  /// TLS is up, e.g. `TLSv1.3`; before CONNACK.
+  case secured(protocol: String)
   /// CONNACK with success.
   case connected(ConnectionLimits)
   /// An attempt to connect ended without a connection.
@@ -10,6 +12,8 @@ package enum LinkEvent: Sendable, Equatable {
   case published(token: PublishToken, outcome: PublishOutcome)
   /// The peer's TCP takes what we send, although no publish has its outcome yet; at most about once a second.
   case moving
+  /// The broker granted (level 0...2) or refused (0x80...) a subscription.
+  case subscribed(filter: String, reason: UInt8)
   /// A message on a subscribed topic.
   case received(IncomingMessage)
 }
@@ -23,7 +27,7 @@ package struct PublishToken: Sendable, Hashable {
   }
 }
 
-/// The protocol versions of DESIGN section 5.
+/// The protocol versions that a device may be configured to speak.
 package enum ProtocolVersion: Sendable, Equatable {
   case mqtt5
   /// A refused publish looks like success here, so only a receipt counts as delivery.

@@ -32,7 +32,7 @@ package struct ProbeMessage: Sendable, Equatable, Codable {
     guard schema == Self.schema else { return nil }
   }
 
-  package func encoded() throws -> [UInt8] { try [UInt8](CanonicalJSON.encoder().encode(self)) }
+  package func encoded() throws -> [UInt8] { try CanonicalJSON.bytes(of: self) }
 
   /// What the receiver that stored `payload` answers.
   package func receipt(payload: [UInt8], digests: some MessageDigests) -> Receipt.Entry {

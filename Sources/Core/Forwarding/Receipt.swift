@@ -107,7 +107,7 @@ extension Receipt: Codable {
 
   /// The JSON that a receiver publishes.
   package func encoded() throws -> [UInt8] {
-    try [UInt8](CanonicalJSON.encoder().encode(self))
+    try CanonicalJSON.bytes(of: self)
   }
 
   /// Reads and checks a receipt: size, schema, number of entries, form of every hash and name.

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Provenance
 import Screening
 
@@ -61,7 +60,7 @@ package struct SessionMessage: Sendable, Hashable, Codable {
 
   /// The JSON on the wire.
   package func encoded() throws -> [UInt8] {
-    try [UInt8](CanonicalJSON.encoder().encode(self))
+    try CanonicalJSON.bytes(of: self)
   }
 
   private enum CodingKeys: String, CodingKey {

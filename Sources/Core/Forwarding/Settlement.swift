@@ -1,3 +1,5 @@
+import Provenance
+
 /// What the delivery logic wants written down, as one transaction. Losing it only costs a second delivery.
 package struct Settlement: Sendable, Equatable {
   /// At their goal: may be freed.
@@ -26,4 +28,25 @@ package struct Settlement: Sendable, Equatable {
   }
 
   package var count: Int { delivered.count + awaitingReceipt.count + refused.count + quarantined.count }
+}
+
+/// What receipts brought about in the outbox.
+package struct ReceiptOutcome: Sendable, Equatable {
+  /// Messages that are now delivered.
+  package var delivered: [Int64] = []
+  /// Entries whose hash is not that of our copy: the receiver holds something else, or the receipt is forged.
+  package var mismatched: [Receipt.Entry] = []
+  /// Entries for which nothing waits: a repeated receipt.
+  package var unknown = 0
+  /// Captures that a receiver will never take; they are set aside.
+  package var refused: [RandomIdentifier] = []
+
+  package init() {}
+
+  package mutating func add(_ other: ReceiptOutcome) {
+    delivered += other.delivered
+    mismatched += other.mismatched
+    unknown += other.unknown
+    refused += other.refused
+  }
 }

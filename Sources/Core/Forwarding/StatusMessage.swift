@@ -98,7 +98,7 @@ package struct StatusMessage: Sendable, Equatable {
 
   /// The JSON on the wire.
   package func encoded() throws -> [UInt8] {
-    try [UInt8](CanonicalJSON.encoder().encode(self))
+    try CanonicalJSON.bytes(of: self)
   }
 }
 

@@ -36,7 +36,7 @@ package enum TopicError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// The topics of one device: `tg/v1/{site}/{device}/{up|dn}/...` (DESIGN section 5).
+/// The topics of one device: `tg/v1/{site}/{device}/{up|dn}/...` (`Docs/decisions/0005-no-json-in-topics.md`).
 ///
 /// The direction is a level, so that two ACL lines suffice for a broker. A whole message has at most 7 levels; the
 /// part of an image has an eighth, the seven separators that AWS IoT Core allows.
@@ -60,7 +60,7 @@ package struct TopicSchema: Sendable, Hashable {
   /// What a device subscribes to.
   package var downlinkFilter: String { "\(root)/dn/#" }
 
-  /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}.master.png`.
+  /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}_master_png`.
   package func up(_ suffix: String) -> String { "\(root)/up/\(suffix)" }
 
   /// The topic of one part, `.../{index}-of-{count}`; `index` counts from 1.
@@ -71,14 +71,15 @@ package struct TopicSchema: Sendable, Hashable {
     return "\(up(suffix))/\(index)-of-\(count)"
   }
 
-  /// The suffix of an image: `image/{capture_id}.{name}`. `name` is `[a-z0-9.-]{1,36}`.
+  /// The suffix of an image: `image/{capture_id}_{name}` with each `.` of the name written `_`, because RabbitMQ and NATS
+  /// make a level of every dot. `name` is `[a-z0-9.-]{1,36}`, so `_` leads back to the dot.
   package static func imageSuffix(captureID: RandomIdentifier, name: String) throws(TopicError) -> String {
     let allowed = name.utf8.allSatisfy {
       (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
         || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".")
     }
     guard allowed, (1...36).contains(name.utf8.count), !name.hasPrefix(".") else { throw TopicError.imageName(name) }
-    return "image/\(captureID).\(name)"
+    return "image/\(captureID)_\(String(name.map { $0 == "." ? "_" : $0 }))"
   }
 }
 
@@ -123,7 +124,7 @@ package struct UplinkTopic: Sendable, Hashable {
     case ("image", 7...8):
       let text = levels[6]
       guard text.utf8.count > 37, let id = RandomIdentifier(String(text.prefix(36))),
-        text.dropFirst(36).first == ".", case let name = String(text.dropFirst(37)),
+        let name = Self.imageName(text.dropFirst(36)),
         (try? TopicSchema.imageSuffix(captureID: id, name: name)) != nil
       else { return nil }
       if levels.count == 7 {
@@ -132,6 +133,17 @@ package struct UplinkTopic: Sendable, Hashable {
         guard let part = Self.part(levels[7]) else { return nil }
         kind = .image(captureID: id, name: name, part: part)
       }
+    default: return nil
+    }
+  }
+
+  /// The name behind a capture's id. The form until 0.1.0, `.master.png`, stands beside `_master_png`: devices that were
+  /// not updated yet send it.
+  private static func imageName(_ text: Substring) -> String? {
+    let name = text.dropFirst()
+    switch text.first {
+    case "_" where !name.contains("."): return String(name.map { $0 == "_" ? "." : $0 })
+    case "." where !name.contains("_"): return String(name)
     default: return nil
     }
   }

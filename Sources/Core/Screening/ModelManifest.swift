@@ -25,7 +25,7 @@ package struct ModelManifest: Sendable, Equatable {
 
   /// How much the output may be trusted.
   package enum Status: String, Sendable, Equatable, Decodable {
-    /// Never shown to a patient (DESIGN section 4).
+    /// Never shown to a patient (`Docs/decisions/0007-images-are-the-truth.md`).
     case demonstration
     case validated
   }

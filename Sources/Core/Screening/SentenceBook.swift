@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Provenance
 
 /// What a patient is told, in one language, by key: `gate.too-near.failed` and its like.
 ///
@@ -84,9 +85,7 @@ package struct SentenceBook: Sendable, Equatable {
   /// All of it, as the file for translators holds it: keys in order.
   package var json: [UInt8] {
     get throws {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      return [UInt8](try encoder.encode(Document(language: language, sentences: sentences))) + [0x0A]
+      [UInt8](try CanonicalJSON.indentedText(of: Document(language: language, sentences: sentences)).utf8) + [0x0A]
     }
   }
 

@@ -38,6 +38,8 @@ package struct Verdict: Sendable, Hashable, Codable {
   package var score: Double?
   /// The score after the model's calibration table, 0...1; nil when the network was not run.
   package var probability: Double?
+  /// Whom `probability` holds for; nil where the model's manifest does not say so.
+  package var probabilityPopulation: ProbabilityPopulation?
   package var thresholds: Thresholds
   /// Mean temperature of the left half of the subject minus that of the right, and its standard error, in degC; nil
   /// when no subject was found, and in views in which the halves are not each other's mirror image.
@@ -84,6 +86,7 @@ package struct Verdict: Sendable, Hashable, Codable {
     case outcome
     case rawOutput = "raw_output"
     case score, probability, thresholds
+    case probabilityPopulation = "probability_population"
     case leftRightDifference = "left_right_difference"
     case viewScores = "view_scores"
     case modelID = "model_id"
@@ -94,6 +97,18 @@ package struct Verdict: Sendable, Hashable, Codable {
     case secondHead = "second_head"
     case session, regions
     case changeSinceBaseline = "change_since_baseline"
+  }
+
+  /// A probability without a population is a number without a meaning: prevalence decides it as much as the picture does.
+  package struct ProbabilityPopulation: Sendable, Hashable, Codable {
+    package var description: String
+    /// Share of that population with the label, 0...1.
+    package var prevalence: Double
+
+    package init(description: String, prevalence: Double) {
+      self.description = description
+      self.prevalence = prevalence
+    }
   }
 
   /// The outcome where a patient may see it: never a demonstration model's.

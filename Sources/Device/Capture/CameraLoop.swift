@@ -24,99 +24,117 @@ struct CameraLoop: Sendable {
 
   /// Runs until `stop` is raised. `camera` has been started.
   func run(_ camera: consuming some CameraSource, until stop: StopFlag) throws {
-    var camera = camera
+    var work = Work(camera: camera)
+    defer { work.examined(nil) }
+    board?.cameraStarted(work.camera)
+    while !stop.isRaised {
+      progress()
+      while let request = commands.take() { take(request, &work) }
+      let step: CameraStep
+      do {
+        step = try work.camera.step()
+      } catch {
+        lose(&work, because: error)
+        try recover(&work.camera, from: error)
+        continue
+      }
+      deliver(step, &work)
+    }
+  }
+
+  /// What the loop is about.
+  private struct Work<Camera: CameraSource> {
+    var camera: Camera
     var drift = TemperatureDrift()
-    var underWay: CaptureUnderWay?
+    var capture: CaptureUnderWay?
     var examination: (@Sendable (Thermogram?) -> Void)?
-    func examined(_ thermogram: Thermogram?) {
+    var watch = Watch()
+    var isLost = false
+
+    init(camera: consuming Camera) { self.camera = camera }
+
+    mutating func examined(_ thermogram: Thermogram?) {
       examination?(thermogram)
       examination = nil
     }
-    defer { examined(nil) }
-    var watch = Watch()
-    var isLost = false
-    board?.cameraStarted(camera)
-    while !stop.isRaised {
-      progress()
-      while let command = commands.take() {
-        switch command {
-        case .capture(let captureID, let frames):
-          examined(nil)
-          camera.begin(
-            CaptureRequest(
-              frames: frames, emissivity: acquisition.emissivity, reflectedCelsius: acquisition.reflectedCelsius,
-              motionLimitCelsius: acquisition.motionLimitCelsius))
-          underWay = CaptureUnderWay(captureID: captureID, began: time.now(), framesWanted: frames)
-        case .examine(let request, let answer):
-          examined(nil)
-          guard underWay == nil, !isLost else {
-            answer(nil)
-            continue
-          }
-          camera.begin(request)
-          examination = answer
-        case .cancel:
-          examined(nil)
-          camera.cancel()
-          underWay = nil
-        case .watch(let period):
-          watch = Watch(periodMilliseconds: period)
-        }
-      }
-      let step: CameraStep
-      do {
-        step = try camera.step()
-      } catch {
-        if !isLost {
-          isLost = true
-          examined(nil)
-          camera.cancel()
-          underWay = nil
-          drift.forget()
-          events.send(.cameraLost(reason: "\(error)"))
-          board?.cameraLost("\(error)")
-        }
-        try recover(&camera, from: error)
-        continue
-      }
-      board?.cameraDelivered(step, subPagesPerSecond: camera.subPagesPerSecond)
-      if isLost {
-        isLost = false
-        events.send(.cameraReturned)
-      }
-      let now = time.now()
-      drift.add(step.ambientCelsius, at: now)
-      for event in camera.takeEvents() { events.send(.camera(event)) }
-      if watch.isDue(at: now) {
-        events.send(
-          .live(
-            LivePicture(
-              image: camera.live, ambientCelsius: step.ambientCelsius, motionCelsius: step.motionCelsius,
-              settling: step.settling, at: now)))
-      }
-      if step.captureComplete, examination != nil {
-        examined(camera.takeThermogram())
-        continue
-      }
-      guard let capture = underWay else { continue }
-      if let frames = step.framesAveraged, frames != capture.framesReported {
-        underWay?.framesReported = frames
-        // Some eight reports a capture: enough for a progress display, and no flood in the log.
-        if frames.isMultiple(of: max(1, capture.framesWanted / 8)) {
-          events.send(
-            .averaging(captureID: capture.captureID, framesAveraged: frames, of: capture.framesWanted))
-        }
-      }
-      if step.captureComplete, let thermogram = camera.takeThermogram() {
-        underWay = nil
-        events.send(
-          .thermogram(
-            CapturedThermogram(
-              captureID: capture.captureID, thermogram: thermogram,
-              cameraSerial: camera.serialNumber,
-              ambientDriftCelsiusPerMinute: drift.celsiusPerMinute, began: capture.began, ended: now)))
+
+    mutating func cancel() {
+      examined(nil)
+      camera.cancel()
+      capture = nil
+    }
+  }
+
+  private func take(_ request: CameraRequest, _ work: inout Work<some CameraSource>) {
+    switch request {
+    case .capture(let captureID, let frames):
+      work.examined(nil)
+      work.camera.begin(
+        CaptureRequest(
+          frames: frames, emissivity: acquisition.emissivity, reflectedCelsius: acquisition.reflectedCelsius,
+          motionLimitCelsius: acquisition.motionLimitCelsius))
+      work.capture = CaptureUnderWay(captureID: captureID, began: time.now(), framesWanted: frames)
+    case .examine(let request, let answer):
+      work.examined(nil)
+      guard work.capture == nil, !work.isLost else { return answer(nil) }
+      work.camera.begin(request)
+      work.examination = answer
+    case .cancel: work.cancel()
+    case .watch(let period): work.watch = Watch(periodMilliseconds: period)
+    }
+  }
+
+  private func lose(_ work: inout Work<some CameraSource>, because error: SensorError) {
+    guard !work.isLost else { return }
+    work.isLost = true
+    work.cancel()
+    work.drift.forget()
+    events.send(.cameraLost(reason: "\(error)"))
+    board?.cameraLost("\(error)")
+  }
+
+  /// Tells everybody what a step of the camera brought.
+  private func deliver(_ step: CameraStep, _ work: inout Work<some CameraSource>) {
+    board?.cameraDelivered(step, subPagesPerSecond: work.camera.subPagesPerSecond)
+    if work.isLost {
+      work.isLost = false
+      events.send(.cameraReturned)
+    }
+    let now = time.now()
+    work.drift.add(step.ambientCelsius, at: now)
+    for event in work.camera.takeEvents() { events.send(.camera(event)) }
+    if work.watch.isDue(at: now) {
+      events.send(
+        .live(
+          LivePicture(
+            image: work.camera.live, ambientCelsius: step.ambientCelsius, motionCelsius: step.motionCelsius,
+            settling: step.settling, at: now)))
+    }
+    if step.captureComplete, work.examination != nil {
+      work.examined(work.camera.takeThermogram())
+    } else if let capture = work.capture {
+      follow(capture, step, &work, now)
+    }
+  }
+
+  /// Tells how far the capture has come, and hands it over at its end.
+  private func follow(
+    _ capture: CaptureUnderWay, _ step: CameraStep, _ work: inout Work<some CameraSource>, _ now: Timestamp
+  ) {
+    if let frames = step.framesAveraged, frames != capture.framesReported {
+      work.capture?.framesReported = frames
+      // Some eight reports a capture: enough for a progress display, and no flood in the log.
+      if frames.isMultiple(of: max(1, capture.framesWanted / 8)) {
+        events.send(.averaging(captureID: capture.captureID, framesAveraged: frames, of: capture.framesWanted))
       }
     }
+    guard step.captureComplete, let thermogram = work.camera.takeThermogram() else { return }
+    work.capture = nil
+    events.send(
+      .thermogram(
+        CapturedThermogram(
+          captureID: capture.captureID, thermogram: thermogram, cameraSerial: work.camera.serialNumber,
+          ambientDriftCelsiusPerMinute: work.drift.celsiusPerMinute, began: capture.began, ended: now)))
   }
 
   private struct CaptureUnderWay {

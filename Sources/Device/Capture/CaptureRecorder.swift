@@ -1,5 +1,4 @@
 import Forwarding
-import FoundationEssentials
 import Identification
 import Provenance
 import Screening
@@ -19,7 +18,7 @@ struct CaptureRecorder: Sendable {
     var configurationSHA256: String
   }
 
-  let constants: Constants
+  var constants: Constants
   let digests: any MessageDigests
 
   /// - Parameters:
@@ -65,7 +64,7 @@ struct CaptureRecorder: Sendable {
       record: { number in
         var numbered = record
         numbered.sequence = number.sequence
-        return try [UInt8](CanonicalJSON.encoder().encode(numbered))
+        return try CanonicalJSON.bytes(of: numbered)
       })
   }
 

@@ -1,5 +1,4 @@
 import Forwarding
-import FoundationEssentials
 import Provenance
 import Screening
 import Thermography
@@ -52,6 +51,6 @@ package struct MasterManifest: Codable, Sendable, Equatable {
   }
 
   func json() throws -> String {
-    String(decoding: try CanonicalJSON.encoder().encode(self), as: UTF8.self)
+    try CanonicalJSON.text(of: self)
   }
 }

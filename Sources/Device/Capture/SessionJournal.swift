@@ -42,7 +42,7 @@ struct SessionJournal: Sendable {
   func write(_ checkpoint: SessionCheckpoint, at now: Timestamp) throws {
     guard let path else { return }
     let page = Page(written: now, checkpoint: checkpoint)
-    try BoundedFile.replace(path, with: [UInt8](CanonicalJSON.encoder().encode(page)), mode: 0o600)
+    try BoundedFile.replace(path, with: CanonicalJSON.bytes(of: page), mode: 0o600)
   }
 
   /// The session is closed.

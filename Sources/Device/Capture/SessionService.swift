@@ -25,15 +25,6 @@ actor SessionService: Service {
     case closed(SessionSummary)
   }
 
-  /// What a change of the configuration may change while the device runs. A session that is open goes on as it began.
-  struct Policy: Sendable {
-    var rules: SessionRules
-    var limits: GateLimits
-    var alerts: AlertTable
-    /// nil: every tag is a patient's, and known.
-    var roster: Roster?
-  }
-
   /// Everything the session acts on.
   struct Parts: Sendable {
     var camera: Mailbox<CameraRequest>
@@ -80,7 +71,7 @@ actor SessionService: Service {
   var skinDrift = TemperatureDrift()
   var lastRefusal: SessionRefusal?
   private var idleSignalShown: PanelSignal?
-  private var alarm: Task<Void, Never>?
+  private var alarm = Alarm()
   private var watching: Int?
 
   init(
@@ -143,7 +134,7 @@ actor SessionService: Service {
       await handle(.stored(captureID: captureID, await storing.value))
     }
     await feed(.stopping)
-    alarm?.cancel()
+    alarm.cancel()
     control.change { ($0.state, $0.sentence) = (.stopping, "") }
   }
 
@@ -312,19 +303,8 @@ actor SessionService: Service {
 
   /// Sets the alarm for the machine's next deadline, in place of the one before.
   private func rearm() {
-    alarm?.cancel()
-    alarm = nil
-    guard let deadline = machine.nextDeadlineNanoseconds else { return }
-    let now = time.now().monotonicNanoseconds
-    let wait = deadline > now ? deadline - now : 0
-    alarm = Task { [events] in
-      do {
-        try await Task.sleep(nanoseconds: wait)
-        events.send(.timePassed)
-      } catch {
-        // Cancelled: a newer alarm took its place.
-      }
-    }
+    guard let deadline = machine.nextDeadlineNanoseconds else { return alarm.cancel() }
+    alarm.set(deadline, now: time.now().monotonicNanoseconds) { [events] in events.send(.timePassed) }
   }
 }
 

@@ -1,46 +1,92 @@
+import CloudLink
 import Configuration
+import Forwarding
 import LinuxIO
 import Logging
 import Provenance
+import Screening
 import ServiceLifecycle
 import Storage
 
+// The delivery side: outbox, link, and what watches them.
 extension DeviceRuntime {
-  /// Delivery and what watches it, in the order of dependence.
+  func openOutbox(_ time: SystemClock) throws -> Outbox {
+    try Outbox(OutboxConfiguration(settings, secrets: secrets), time: time)
+  }
+
+  var topics: TopicSchema {
+    get throws(TopicError) {
+      TopicSchema(site: try TopicIdentifier(settings.device.site), device: try TopicIdentifier(settings.device.id))
+    }
+  }
+
+  func identity(_ network: ScreeningNetwork?, _ digests: OpenSSLDigests) -> DeliveryService.Identity {
+    .init(
+      firmware: Self.firmware,
+      models: network.map { [.init(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? [],
+      configurationSHA256: configurationSHA256(digests), certificatePath: settings.broker.certificateFile,
+      plaintextAllowed: settings.broker.allowPlaintext)
+  }
+
+  /// nil when no broker is configured.
+  func deliveryService(
+    _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor
+  ) throws -> DeliveryService? {
+    guard let host = settings.broker.host else {
+      logger.notice("no broker is configured; captures stay in the outbox")
+      return nil
+    }
+    return try DeliveryService(
+      outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
+      link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
+      logger: logger, clockFloorSeconds: { clockFloor.seconds(at: $0) })
+  }
+
+  /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
-    outbox: Outbox, delivery: DeliveryService?, time: any TimeSource, clockFloor: ClockFloor
+    _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor
   ) -> [any Service] {
-    var services: [any Service] = []
+    var services: [any Service] = [
+      OutboxService(
+        outbox: outbox, logger: logger, reseals: settings.outbox.olderKeyFile != nil,
+        recovered: { delivery?.outboxChanged() }, noticed: { common.events.send(.outbox($0)) })
+    ]
     if let delivery {
       services.append(delivery)
       services.append(NetworkWatchService(logger: logger, cameUp: { delivery.networkCameUp() }))
     }
     services.append(
       HealthService(
-        monitor: DeliveryMonitor(outbox: outbox, delivery: delivery, time: time), outbox: outbox, time: time,
-        logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
+        monitor: DeliveryMonitor(outbox: outbox, delivery: delivery, time: common.time), outbox: outbox,
+        time: common.time, logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
         clockFloor: clockFloor))
     return services
   }
-}
 
-/// Has delivery try at once when a way out of this machine appears.
-struct NetworkWatchService: Service {
-  let logger: Logger
-  let cameUp: @Sendable () -> Void
-
-  func run() async throws {
-    let watch: NetworkWatch
-    do {
-      watch = try NetworkWatch(cameUp)
-    } catch {
-      // Delivery then goes by its own pauses.
-      logger.warning("network changes are not heard of", metadata: ["reason": "\(error)"])
-      try await gracefulShutdown()
-      return
+  func linkSettings(host: String) throws -> LinkSettings {
+    let broker = settings.broker
+    var identity: ClientIdentity?
+    if let certificate = broker.certificateFile, let key = broker.keyFile {
+      identity = ClientIdentity(certificate: certificate, key: try secrets.path(of: key))
     }
-    defer { watch.stop() }
-    try await gracefulShutdown()
+    let security: LinkSecurity =
+      broker.usesTLS
+      ? .tls(
+        TLSFiles(authority: broker.caFile, identity: identity, applicationProtocol: broker.applicationProtocol))
+      : .plaintext(beyondLoopback: broker.allowPlaintext)
+    var link = LinkSettings(
+      host: host, port: UInt16(clamping: broker.effectivePort), security: security,
+      clientIdentifier: settings.device.id)
+    link.protocolVersion = broker.protocolVersion == .mqtt5 ? .mqtt5 : .mqtt311
+    link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
+    link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
+    link.inFlightMaximum = broker.windowMessages + 2
+    link.topicTemplate = TopicTemplate(broker.topics)
+    if let userName = broker.userName {
+      link.credentials = LinkCredentials(
+        userName: userName, passwordFile: try broker.passwordFile.map(secrets.path(of:)))
+    }
+    return link
   }
 }

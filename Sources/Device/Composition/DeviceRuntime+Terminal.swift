@@ -65,66 +65,38 @@ package struct TerminalOutcome: Sendable {
 extension DeviceRuntime {
   /// Runs one session to its end; SIGINT ends it as incomplete.
   package func run(_ terminal: TerminalSession) async throws -> TerminalOutcome {
-    let (time, digests) = (try SystemClock(), OpenSSLDigests())
-    let events = DeviceEvents(logger: logger)
-    let commands = Mailbox<CameraRequest>(capacity: 8)
-    let (camera, frames) = try cameraService(for: terminal.source, commands: commands, events: events, time: time)
-    var policy = try SessionService.Policy(settings, logger: logger)
-    if case .sensor = terminal.source {
-    } else {
-      // Nobody is there who could rest, or do better the second time.
-      policy.rules.acclimatisationSeconds = 0
-      policy.rules.retakesPerView = 0
-      policy.rules.start = .afterSeconds(0)
-    }
-    var generator = SystemRandomNumberGenerator()
-    var outbox: Outbox?
-    let store: any CaptureStore
-    if let output = terminal.output {
-      store = try FolderStore(folder: output, outboxID: RandomIdentifier(using: &generator))
-    } else {
-      let opened = try openOutbox(time: time, digests: digests)
-      outbox = opened
-      store = OutboxStore(outbox: opened)
-    }
+    let common = try CommonParts(logger: logger)
+    let (camera, frames) = try cameraService(for: terminal.source, common)
+    let policy = try policy(for: terminal.source)
+    let outbox = terminal.output == nil ? try openOutbox(common.time) : nil
     // Without a reader nobody's tag has to be made a pseudonym, and the key may stay where it is.
-    let siteKey = terminal.patient == nil ? try secretBytes(settings.patients.siteKeyFile) : []
+    let siteKey = terminal.patient == nil ? try secrets.bytes(of: settings.patients.siteKeyFile) : []
     let (changes, changed) = AsyncStream.makeStream(
       of: SessionService.Change.self, bufferingPolicy: .bufferingOldest(256))
-    var constants = CaptureRecorder.Constants(
-      settings, configurationSHA256: Hexadecimal.text(of: digests.sha256(Array(configurationText.utf8))))
-    constants.framesAveraged = min(constants.framesAveraged, frames)
     let assessor = try loadAssessor(
-      network: loadScreeningNetwork(digests: digests), limits: policy.limits, digests: digests)
+      network: loadScreeningNetwork(digests: common.digests), limits: policy.limits, digests: common.digests)
     let sentences = assessor.sentences
-    let session = SessionService(
-      policy: policy,
-      parts: .init(
-        camera: commands, store: store,
-        reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
-        journal: SessionJournal(path: nil),
-        recorder: CaptureRecorder(constants: constants, digests: digests),
-        picture: terminal.picture, changed: { changed.yield($0) }, past: past(in: outbox),
-        drawsOcclusionMap: settings.screening.occlusionMap, livePeriodMilliseconds: terminal.livePeriodMilliseconds),
-      assessor: assessor, events: events, time: time, generator: generator, logger: logger)
+    let session = sessionService(
+      common, policy: policy, assessor: assessor, store: try store(outbox, folder: terminal.output), siteKey: siteKey,
+      outbox: outbox
+    ) { parts in
+      parts.recorder.constants.framesAveraged = min(parts.recorder.constants.framesAveraged, frames)
+      parts.picture = terminal.picture
+      parts.changed = { changed.yield($0) }
+      parts.livePeriodMilliseconds = terminal.livePeriodMilliseconds
+    }
     terminal.began(session.control)
 
     let driver = TerminalDriver(
       control: session.control, patient: terminal.patient, skipsRest: terminal.skipsRest, changes: changes)
     var services: [any Service] = [camera]
     if terminal.patient == nil {
-      services.append(
-        ReaderService(
-          settings: try readerSettings(path: settings.reader.device), events: events, time: time, board: nil))
+      let reader = try readerSettings(path: settings.reader.device)
+      services.append(ReaderService(settings: reader, events: common.events, time: common.time, board: nil))
     }
     services += [session, driver]
-    let group = ServiceGroup(
-      configuration: .init(
-        services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
-        gracefulShutdownSignals: [.sigterm, .sigint],
-        logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() }))
     do {
-      try await group.run()
+      try await ServiceGroup(inOrder: services).run()
     } catch {
       await outbox?.close()
       throw error
@@ -138,32 +110,34 @@ extension DeviceRuntime {
     return outcome
   }
 
-  /// The camera's thread, and how many frames a capture may average.
-  private func cameraService(
-    for source: TerminalSession.Source, commands: Mailbox<CameraRequest>, events: DeviceEvents, time: SystemClock
-  ) throws -> (service: ThreadService, frames: Int) {
-    let loop = CameraLoop(
-      acquisition: .init(
-        emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
-        motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: nil,
-      progress: {})
-    switch source {
-    case .sensor:
-      return (Self.thread(loop, try startCamera(on: openBus(), archive: sensorArchive)), .max)
-    case .simulated:
-      return (Self.thread(loop, try startCamera(on: Simulation.bus(settings), archive: nil)), .max)
-    case .recorded(let folder):
-      let camera = try RecordedCamera(folder: folder, clock: SystemSensorClock())
-      return (Self.thread(loop, camera), camera.frameCount)
-    }
+  private func policy(for source: TerminalSession.Source) throws -> SessionService.Policy {
+    var policy = try SessionService.Policy(settings, logger: logger)
+    if case .sensor = source { return policy }
+    // Nobody is there who could rest, or do better the second time.
+    policy.rules.acclimatisationSeconds = 0
+    policy.rules.retakesPerView = 0
+    policy.rules.start = .afterSeconds(0)
+    return policy
   }
 
-  static func thread(_ loop: CameraLoop, _ camera: some CameraSource) -> ThreadService {
-    let box = Handover(camera)
-    return ThreadService(name: "camera") { stop in
-      guard let camera = box.take() else { return }
-      try loop.run(camera, until: stop)
+  private func store(_ outbox: Outbox?, folder: String?) throws -> any CaptureStore {
+    if let outbox { return OutboxStore(outbox: outbox) }
+    var generator = SystemRandomNumberGenerator()
+    return try FolderStore(folder: folder ?? "", outboxID: RandomIdentifier(using: &generator))
+  }
+
+  /// The camera's thread, and how many frames a capture may average.
+  private func cameraService(
+    for source: TerminalSession.Source, _ common: CommonParts
+  ) throws -> (service: ThreadService, frames: Int) {
+    switch source {
+    case .sensor:
+      return (cameraService(try startCamera(on: openBus(), archive: sensorArchive), common), .max)
+    case .simulated:
+      return (cameraService(try startCamera(on: Simulation.bus(settings), archive: nil), common), .max)
+    case .recorded(let folder):
+      let camera = try RecordedCamera(folder: folder, clock: SystemSensorClock())
+      return (cameraService(camera, common), camera.frameCount)
     }
   }
 }

@@ -1,14 +1,10 @@
-import CloudLink
 import Configuration
 import Forwarding
-import Identification
 import LinuxIO
 import Logging
 import Provenance
-import Screening
 import ServiceLifecycle
 import Storage
-import Thermography
 
 /// Why the device could not start: one line that names the file or the device and the remedy.
 package struct DeviceStartError: Error, Sendable, CustomStringConvertible {
@@ -26,7 +22,7 @@ package struct DeviceRuntime {
   let settings: Settings
   let live: LiveSettings
   let configurationText: String
-  private let credentialsDirectory: String?
+  let secrets: SecretFiles
   let notifier: ServiceNotifier?
   let logger: Logger
 
@@ -43,7 +39,7 @@ package struct DeviceRuntime {
     self.live = live
     settings = live.settings
     self.configurationText = configurationText
-    self.credentialsDirectory = credentialsDirectory
+    secrets = SecretFiles(credentialsDirectory: credentialsDirectory)
     self.logger = logger
   }
 
@@ -51,123 +47,51 @@ package struct DeviceRuntime {
   ///
   /// - Parameter simulation: what takes the place of the bus and the reader; nil in the field.
   package func run(simulation: Simulation? = nil) async throws {
-    let time = try SystemClock()
-    let digests = OpenSSLDigests()
-    let siteKey = try secretBytes(settings.patients.siteKeyFile)
-    let outbox = try openOutbox(time: time, digests: digests)
-    let network = try loadScreeningNetwork(digests: digests)
-    let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
-    let configurationSHA256 = Hexadecimal.text(of: digests.sha256(Array(configurationText.utf8)))
-    let topics = TopicSchema(
-      site: try TopicIdentifier(settings.device.site), device: try TopicIdentifier(settings.device.id))
+    let common = try CommonParts(logger: logger)
+    let siteKey = try secrets.bytes(of: settings.patients.siteKeyFile)
+    let outbox = try openOutbox(common.time)
+    let network = try loadScreeningNetwork(digests: common.digests)
+    let identity = identity(network, common.digests)
 
-    let events = DeviceEvents(logger: logger)
-    let readerPath = try await simulation?.plugInReader() ?? settings.reader.device
-    let readerSettings = try readerSettings(path: readerPath)
-    let board = StatusBoard(bus: settings.camera.bus, reader: readerSettings)
-    let reader = ReaderService(settings: readerSettings, events: events, time: time, board: board)
+    let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
+    let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
-    let commands = Mailbox<CameraRequest>(capacity: 8)
-    let camera = try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive)
-    let cameraLoop = CameraLoop(
-      acquisition: .init(
-        emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
-        motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: commands, events: events, time: time, clock: SystemSensorClock(), logger: logger, board: board,
+    let camera = cameraService(
+      try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
       progress: { heartbeats.beat(.camera) })
-    let cameraService = Self.thread(cameraLoop, camera)
-
-    let panel = PanelService.panel(settings, on: simulation?.panel, time: time, board: board, logger: logger)
+    let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
     let policy = try SessionService.Policy(settings, logger: logger)
-    let session = SessionService(
-      policy: policy,
-      parts: .init(
-        camera: commands, store: OutboxStore(outbox: outbox),
-        reference: { PatientReference(tag: $0, siteKey: siteKey, digests: digests) },
-        journal: SessionJournal(path: settings.paths.stateDirectory + "/session.json"),
-        recorder: CaptureRecorder(
-          constants: .init(settings, configurationSHA256: configurationSHA256), digests: digests),
-        show: { panel?.show($0) }, changed: { simulation?.sessionChanged($0) }, past: past(in: outbox),
-        drawsOcclusionMap: settings.screening.occlusionMap),
-      assessor: try loadAssessor(network: network, limits: policy.limits, digests: digests), events: events, time: time,
-      generator: SystemRandomNumberGenerator(), logger: logger)
-
-    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
-    var delivery: DeliveryService?
-    if let host = settings.broker.host {
-      delivery = try DeliveryService(
-        outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
-        link: try linkSettings(host: host),
-        identity: .init(
-          firmware: Self.firmware, models: models, configurationSHA256: configurationSHA256,
-          certificatePath: settings.broker.certificateFile, plaintextAllowed: settings.broker.allowPlaintext),
-        time: time, generator: SystemRandomNumberGenerator(), logger: logger,
-        clockFloorSeconds: { clockFloor.seconds(at: $0) })
-    } else {
-      logger.notice("no broker is configured; captures stay in the outbox")
+    let session = sessionService(
+      common, policy: policy,
+      assessor: try loadAssessor(network: network, limits: policy.limits, digests: common.digests),
+      store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
+    ) { parts in
+      parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/session.json")
+      parts.show = { panel?.show($0) }
+      parts.changed = { simulation?.sessionChanged($0) }
     }
 
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
+    let delivery = try deliveryService(outbox, identity: identity, time: common.time, clockFloor: clockFloor)
+
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services: [any Service] = [
-      OutboxService(
-        outbox: outbox, logger: logger, reseals: settings.outbox.olderKeyFile != nil,
-        recovered: { [delivery] in delivery?.outboxChanged() }, noticed: { events.send(.outbox($0)) })
+    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor)
+    services += [
+      camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
     ]
-    services += deliveryServices(outbox: outbox, delivery: delivery, time: time, clockFloor: clockFloor)
-    services += [cameraService, reader, session]
-    if let panel { services.append(PanelService(panel: panel, events: events)) }
+    if let panel { services.append(PanelService(panel: panel, events: common.events)) }
     if let simulation { services.append(simulation) }
     services += supervision(
       .init(
-        heartbeats: heartbeats, board: board, camera: commands, events: events, session: session.control,
-        outbox: outbox,
-        delivery: delivery, models: models,
-        configurationSHA256: configurationSHA256, time: time, topics: topics))
-    let group = ServiceGroup(
-      configuration: .init(
-        services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
-        gracefulShutdownSignals: [.sigterm, .sigint],
-        logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() }
-      ))
-    try await group.run()
+        common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
+        delivery: delivery, identity: identity))
+    try await ServiceGroup(inOrder: services).run()
     logger.notice("stopped")
   }
 
-  // MARK: - Opening
-
-  func path(of secret: SecretReference) throws -> String {
-    guard let path = secret.path(credentialsDirectory: credentialsDirectory) else {
-      throw DeviceStartError(
-        "\(secret.configurationText): systemd passed no credentials; add LoadCredential= to the unit or name a file")
-    }
-    return path
-  }
-
-  func secretBytes(_ secret: SecretReference) throws -> [UInt8] {
-    try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
-  }
-
-  func openOutbox(time: SystemClock, digests: OpenSSLDigests) throws -> Outbox {
-    let key = try KeyFile.load(
-      path: path(of: settings.outbox.keyFile), digests: digests, requirePrivate: settings.outbox.keyFile.isFile)
-    var older: [SealingKey] = []
-    if let secret = settings.outbox.olderKeyFile {
-      older = [try KeyFile.load(path: path(of: secret), digests: digests, requirePrivate: secret.isFile)]
-    }
-    var configuration = OutboxConfiguration(
-      path: settings.paths.stateDirectory + "/outbox.sqlite", keys: KeyRing(current: key, older: older),
-      retentionSeconds: settings.outbox.retentionDays * 86_400)
-    configuration.quota = OutboxQuota(settings.outbox)
-    // The table of alerts says whether and how urgently.
-    configuration.alertsWhenFilling = false
-    return try Outbox(configuration, time: time)
-  }
-
-  func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
-    guard let name = settings.screening.model else { return nil }
-    let folder = try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests)
-    return try folder.screeningNetwork()
+  func configurationSHA256(_ digests: some MessageDigests) -> String {
+    Hexadecimal.text(of: digests.sha256(Array(configurationText.utf8)))
   }
 
   func readerSettings(path: String) throws -> TagReader.Settings {
@@ -175,80 +99,15 @@ package struct DeviceRuntime {
     _ = try SerialPort(path: path, baud: settings.reader.effectiveBaud)
     return TagReader.Settings(settings.reader, path: path)
   }
-
-  var sensorArchive: SensorFolder {
-    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
-  }
-
-  func openBus() throws -> any I2CBus {
-    try LinuxI2CBus(path: settings.camera.bus)
-  }
-
-  /// - Parameter archive: nil keeps nothing of the sensor.
-  func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
-    guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
-      let address = UInt8(exactly: settings.camera.address)
-    else {
-      throw DeviceStartError(
-        "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
-    }
-    var camera = ThermalCamera(
-      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
-      settlingSeconds: Double(settings.gates.settlingSeconds))
-    do {
-      try camera.start(archive: archive)
-    } catch {
-      throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
-    }
-    return camera
-  }
-
-  func linkSettings(host: String) throws -> LinkSettings {
-    let broker = settings.broker
-    var identity: ClientIdentity?
-    if let certificate = broker.certificateFile, let key = broker.keyFile {
-      identity = ClientIdentity(certificate: certificate, key: try path(of: key))
-    }
-    let security: LinkSecurity =
-      broker.usesTLS
-      ? .tls(
-        TLSFiles(authority: broker.caFile, identity: identity, applicationProtocol: broker.applicationProtocol))
-      : .plaintext(beyondLoopback: broker.allowPlaintext)
-    var link = LinkSettings(
-      host: host, port: UInt16(clamping: broker.effectivePort), security: security,
-      clientIdentifier: settings.device.id)
-    link.protocolVersion = broker.protocolVersion == .mqtt5 ? .mqtt5 : .mqtt311
-    link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
-    link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
-    link.inFlightMaximum = broker.windowMessages + 2
-    link.topicTemplate = TopicTemplate(broker.topics)
-    if let userName = broker.userName {
-      link.credentials = LinkCredentials(userName: userName, passwordFile: try broker.passwordFile.map(path(of:)))
-    }
-    return link
-  }
 }
 
-extension CaptureRecorder.Constants {
-  init(_ settings: Settings, configurationSHA256: String) {
+extension ServiceGroup {
+  /// Starts the services in this order and stops them in reverse; the end of one, or a signal, ends all.
+  init(inOrder services: [any Service]) {
     self.init(
-      site: settings.device.site, device: settings.device.id, lens: settings.camera.lens.rawValue,
-      distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
-      firmware: DeviceRuntime.firmware, configurationSHA256: configurationSHA256)
-  }
-}
-
-/// Hands a value that cannot be shared to the one thread that will own it.
-final class Handover<Value>: @unchecked Sendable {
-  // Written before the thread starts and taken once by it: the start orders the two.
-  private var value: Value?
-
-  init(_ value: consuming Value) {
-    self.value = value
-  }
-
-  func take() -> Value? {
-    defer { value = nil }
-    return value
+      configuration: .init(
+        services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
+        gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() }))
   }
 }

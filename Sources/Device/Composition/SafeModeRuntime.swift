@@ -58,12 +58,7 @@ package struct SafeModeRuntime {
         logger: logger, notifier: notifier, stopBegins: {}, status: { [mode] in mode.summary }),
     ]
     logger.error("\(mode.summary)")
-    let group = ServiceGroup(
-      configuration: .init(
-        services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
-        gracefulShutdownSignals: [.sigterm, .sigint],
-        logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() }))
-    try await group.run()
+    try await ServiceGroup(inOrder: services).run()
   }
 }
 

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Provenance
 
 /// What a tool asks the running service: one line of JSON.
 package struct ControlRequest: Sendable, Equatable, Codable {
@@ -83,9 +84,7 @@ package struct ControlReply: Sendable, Codable {
 
   /// One line, without its end.
   package func encoded() throws -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return [UInt8](try encoder.encode(self))
+    try CanonicalJSON.bytes(of: self)
   }
 }
 
@@ -147,5 +146,5 @@ package struct ReloadReport: Sendable, Equatable, Codable {
 
 extension ControlRequest {
   /// One line, without its end.
-  package func encoded() throws -> [UInt8] { [UInt8](try JSONEncoder().encode(self)) }
+  package func encoded() throws -> [UInt8] { try CanonicalJSON.bytes(of: self) }
 }

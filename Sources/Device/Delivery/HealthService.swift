@@ -1,4 +1,3 @@
-import CloudLink
 import Forwarding
 import LocalFiles
 import Logging
@@ -25,14 +24,14 @@ struct HealthService: Service {
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
-      var watch = CertificateWatch()
+      var certificate = certificatePath.map { CertificateAlerts(path: $0) }
       var nextMessage = time.now().monotonicNanoseconds
       while !Task.isCancelled {
         let now = time.now()
         let isDue = now.monotonicNanoseconds >= nextMessage
         if isDue { nextMessage = now.monotonicNanoseconds + UInt64(intervalSeconds) * 1_000_000_000 }
         await look(at: now, sendsMessage: isDue)
-        await checkCertificate(at: now, &watch)
+        await checkCertificate(at: now, &certificate)
         do {
           try await Task.sleep(for: .seconds(min(Self.fileSeconds, intervalSeconds)))
         } catch {
@@ -60,18 +59,10 @@ struct HealthService: Service {
     }
   }
 
-  private func checkCertificate(at now: Timestamp, _ watch: inout CertificateWatch) async {
-    guard let certificatePath else { return }
+  private func checkCertificate(at now: Timestamp, _ certificate: inout CertificateAlerts?) async {
     do {
-      let validity = try CertificateValidity(ofCertificateAt: certificatePath)
-      guard let days = watch.check(validity, at: now) else { return }
-      let detail =
-        days == 0
-        ? "this device's certificate has ended; nothing is delivered until it is replaced"
-        : "this device's certificate ends in \(validity.daysLeft(at: now)) days; replace the file, no restart is needed"
-      logger.warning("certificate", metadata: ["reason": "\(detail)"])
-      let alert = AlertMessage(
-        code: "certificate-expiring", severity: days <= 1 ? .critical : .warning, detail: detail, at: now)
+      guard let alert = try certificate?.due(at: now) else { return }
+      logger.warning("certificate", metadata: ["reason": "\(alert.detail)"])
       try await outbox.enqueue(.alert(alert.encoded(), created: now))
     } catch {
       logger.error("the certificate cannot be watched", metadata: ["reason": "\(error)"])

@@ -41,12 +41,11 @@ extension Doctor {
       return .fail(.receipt, "\(error)", remedy: "put the files of [broker] where the configuration names them")
     }
     do throws(LinkFailure) {
-      let topics = TopicSchema(site: try identifier(settings.device.site), device: try identifier(settings.device.id))
       var generator = SystemRandomNumberGenerator()
       let result = try await LinkProbe.run(
         link,
         probe: .init(
-          message: ProbeMessage(id: RandomIdentifier(using: &generator), at: time.now()), topics: topics,
+          message: ProbeMessage(id: RandomIdentifier(using: &generator), at: time.now()), topics: try topics(),
           receiptMilliseconds: options.receiptMilliseconds), time: time, digests: digests)
       return result.finding(
         broker: "\(host):\(settings.broker.effectivePort)", needsReceipt: settings.broker.confirm == .receipt)
@@ -55,8 +54,8 @@ extension Doctor {
     }
   }
 
-  private func identifier(_ text: String) throws(LinkFailure) -> TopicIdentifier {
-    do throws(TopicError) { return try TopicIdentifier(text) } catch {
+  private func topics() throws(LinkFailure) -> TopicSchema {
+    do throws(TopicError) { return try device.topics } catch {
       throw LinkFailure(kind: .requested, detail: "\(error)")
     }
   }

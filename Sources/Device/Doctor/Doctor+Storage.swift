@@ -9,8 +9,8 @@ import Storage
 extension Doctor {
   func keysFinding() -> DoctorFinding {
     do {
-      _ = try device.secretBytes(settings.patients.siteKeyFile)
-      _ = try device.secretBytes(settings.outbox.keyFile)
+      _ = try device.secrets.bytes(of: settings.patients.siteKeyFile)
+      _ = try device.secrets.bytes(of: settings.outbox.keyFile)
     } catch {
       return .fail(
         .keys, "\(error)",
@@ -58,24 +58,24 @@ extension Doctor {
   }
 
   func outboxFinding() -> DoctorFinding {
-    let path = settings.paths.stateDirectory + "/outbox.sqlite"
+    do {
+      _ = try device.secrets.sealingKey(settings.outbox.keyFile)
+    } catch {
+      return .skip(.outbox, "without its key it cannot be read; see the part keys")
+    }
+    let configuration: OutboxConfiguration
+    do {
+      configuration = try OutboxConfiguration(settings, secrets: device.secrets)
+    } catch {
+      return .fail(
+        .outbox, "\(error)", remedy: "restore the file, or take outbox.older_key_file out of the configuration")
+    }
+    return outboxFinding(configuration)
+  }
+
+  private func outboxFinding(_ configuration: OutboxConfiguration) -> DoctorFinding {
     do throws(OutboxError) {
-      let keyBytes: [UInt8]
-      do { keyBytes = try device.secretBytes(settings.outbox.keyFile) } catch {
-        return .skip(.outbox, "without its key it cannot be read; see the part keys")
-      }
-      guard let key = SealingKey(bytes: keyBytes, digests: digests) else { return .skip(.outbox, "see the part keys") }
-      var older: [SealingKey] = []
-      if let secret = settings.outbox.olderKeyFile {
-        do { older = [SealingKey(bytes: try device.secretBytes(secret), digests: digests)].compactMap { $0 } } catch {
-          return .fail(
-            .outbox, "\(error)", remedy: "restore the file, or take outbox.older_key_file out of the configuration")
-        }
-      }
-      let tool = try OutboxTool(
-        OutboxConfiguration(
-          path: path, keys: KeyRing(current: key, older: older),
-          retentionSeconds: settings.outbox.retentionDays * 86_400), time: time)
+      let tool = try OutboxTool(configuration, time: time)
       var total = VerificationReport()
       var next: Int64? = 0
       while let from = next {
@@ -98,7 +98,7 @@ extension Doctor {
           .outbox, "\(total.locked.count) messages are sealed with another key; \(what)",
           remedy: "restore the former key and name it in outbox.older_key_file")
       }
-      if let reason = OutboxQuota(settings.outbox).captureRefusalReason(in: accounts) {
+      if let reason = configuration.quota.captureRefusalReason(in: accounts) {
         return .fail(
           .outbox, "full, captures are refused: \(reason); \(what)",
           remedy: "bring the line up, or carry it away: thermograph outbox export FOLDER")

@@ -13,7 +13,6 @@ enum LinkProbe {
 
   private enum News: Sendable {
     case link(LinkEvent)
-    case notice(LinkNotice)
     case tooLate
   }
 
@@ -22,8 +21,7 @@ enum LinkProbe {
     _ settings: LinkSettings, probe: Question?, time: any TimeSource, digests: some MessageDigests
   ) async throws(LinkFailure) -> LinkProbeResult {
     let (news, continuation) = AsyncStream.makeStream(of: News.self, bufferingPolicy: .bufferingOldest(256))
-    let client = try MQTTClient(
-      time: time, events: { continuation.yield(.link($0)) }, notices: { continuation.yield(.notice($0)) })
+    let client = try MQTTClient(time: time, events: { continuation.yield(.link($0)) })
     var link = settings
     if let probe { link.subscriptions = [probe.topics.receipts] }
     client.connect(link)
@@ -33,76 +31,41 @@ enum LinkProbe {
       continuation.yield(.tooLate)
     }
     defer { alarm.cancel() }
-    var conversation = Conversation(probe: probe, digest: { digests.sha256($0) }, time: time)
+    var protection = LinkProbeResult().protection
+    var trip: LinkRoundTrip?
     var failure: LinkFailure?
-    for await event in news {
-      if case .notice(.secured(let name)) = event { conversation.result.protection = name }
-      if case .tooLate = event { break }
-      guard case .link(let event) = event else { continue }
-      if case .connectionFailed(let reason) = event { failure = reason }
-      if conversation.isOver(after: event, client) { break }
+    conversation: for await event in news {
+      guard case .link(let event) = event else { break }
+      let now = time.now().monotonicNanoseconds
+      switch event {
+      case .secured(let name): protection = name
+      case .connected:
+        guard let probe else { break conversation }
+        do {
+          let begun = try LinkRoundTrip(
+            probe.message, topics: probe.topics, token: PublishToken(rawValue: 1), sent: now, digests: digests)
+          client.publish(begun.message, token: begun.token)
+          trip = begun
+        } catch {
+          failure = LinkFailure(kind: .requested, detail: "\(error)")
+          break conversation
+        }
+      case .published(_, let outcome): trip?.settled(outcome, at: now)
+      case .received(let message) where message.topic == probe?.topics.receipts:
+        // Anybody's receipt may pass by; only the probe's own is waited for.
+        do throws(ReceiptError) { trip?.heard(try Receipt(decoding: message.payload), at: now) } catch { continue }
+      case .received, .subscribed, .moving: break
+      case .connectionFailed(let reason):
+        failure = reason
+        break conversation
+      case .disconnected: break conversation
+      }
+      if trip?.isFinished == true { break }
     }
     await client.stop()
     if let failure { throw failure }
-    return conversation.result
-  }
-
-  private struct Conversation {
-    let probe: Question?
-    let digest: ([UInt8]) -> [UInt8]
-    let time: any TimeSource
-    var result = LinkProbeResult()
-    private var sent: UInt64 = 0
-    private var expected: String = ""
-
-    init(probe: Question?, digest: @escaping ([UInt8]) -> [UInt8], time: any TimeSource) {
-      self.probe = probe
-      self.digest = digest
-      self.time = time
-    }
-
-    private var elapsed: Int { Int((time.now().monotonicNanoseconds - sent) / 1_000_000) }
-
-    mutating func isOver(after event: LinkEvent, _ client: MQTTClient) -> Bool {
-      switch event {
-      case .connected:
-        guard let probe else { return true }
-        do {
-          let payload = try probe.message.encoded()
-          expected = Hexadecimal.text(of: digest(payload))
-          sent = time.now().monotonicNanoseconds
-          client.publish(
-            OutgoingMessage(topic: probe.topics.up("event"), payload: payload, contentType: "application/json"),
-            token: PublishToken(rawValue: 1))
-          return false
-        } catch {
-          result.refusal = "\(error)"
-          return true
-        }
-      case .published(_, let outcome):
-        switch outcome {
-        case .acknowledged: result.acknowledgedMilliseconds = elapsed
-        default: result.refusal = "\(outcome)"
-        }
-        return result.refusal != nil
-      case .received(let message):
-        guard let probe, message.topic == probe.topics.receipts else { return false }
-        do throws(ReceiptError) {
-          let receipt = try Receipt(decoding: message.payload)
-          guard receipt.entries.contains(where: { $0.captureID == probe.message.id && $0.sha256 == expected }) else {
-            return false
-          }
-          result.receiver = receipt.receiver
-          result.receiptMilliseconds = elapsed
-          // A receipt can overtake the broker's acknowledgement.
-          if result.acknowledgedMilliseconds == nil { result.acknowledgedMilliseconds = result.receiptMilliseconds }
-          return true
-        } catch {
-          return false
-        }
-      case .moving: return false
-      case .connectionFailed, .disconnected: return true
-      }
-    }
+    var result = trip?.result ?? LinkProbeResult()
+    result.protection = protection
+    return result
   }
 }

@@ -70,7 +70,7 @@ struct ServiceDoctor: Sendable {
     case .receipt:
       guard let delivery else { return .skip(part, "no broker is configured") }
       var generator = SystemRandomNumberGenerator()
-      let probe = ProbeMessage(id: RandomIdentifier(using: &generator), at: reporter.parts.time.now())
+      let probe = ProbeMessage(id: RandomIdentifier(using: &generator), at: reporter.parts.common.time.now())
       return await delivery.roundTrip(
         probe, digests: OpenSSLDigests(), timeoutMilliseconds: receiptMilliseconds)
     default: return .skip(part, "not the service's to say")

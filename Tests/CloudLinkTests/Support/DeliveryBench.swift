@@ -7,22 +7,9 @@ import Provenance
 import Receiving
 import Storage
 import Synchronization
+import TestSupport
 
 @testable import Device
-
-/// A directory that goes with the last who holds it.
-final class ScratchFolder: Sendable {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appending(path: "device-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: url)
-  }
-}
 
 /// A device's outbox and delivery, as the daemon runs them, with captures made up by the test.
 final class DeviceBench: Sendable {
@@ -57,7 +44,7 @@ final class DeviceBench: Sendable {
   static func makeKey() throws -> SealingKey {
     let bytes = (0..<SealingKey.byteCount).map { _ in UInt8.random(in: 0...255) }
     guard let key = SealingKey(bytes: bytes, digests: OpenSSLDigests()) else {
-      throw MosquittoBroker.Fault(description: "no key")
+      throw TestFault(description: "no key")
     }
     return key
   }
@@ -198,8 +185,11 @@ final class ReceiverEnd: Sendable {
     let holder = holder
     let isReady = ReadyFlag()
     let client = try MQTTClient(
-      time: try SystemClock(), events: { [settings] in Self.hear($0, holder, settings) },
-      notices: { if case .subscribed = $0 { isReady.set() } })
+      time: try SystemClock(),
+      events: { [settings] event in
+        if case .subscribed = event { isReady.set() }
+        Self.hear(event, holder, settings)
+      })
     holder.client.withLock { $0 = client }
     client.connect(settings)
     try await eventually("the receiver is subscribed") { isReady.isSet }
@@ -219,7 +209,7 @@ final class ReceiverEnd: Sendable {
 
   private static func hear(_ event: LinkEvent, _ holder: Holder, _ settings: LinkSettings) {
     switch event {
-    case .moving: break
+    case .moving, .secured, .subscribed: break
     case .connected(let limits):
       holder.state.withLock { $0.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes) }
       publishReceipts(holder)

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// A `DeliveryDriver`: a device in a process of its own.
 final class DriverProcess {
@@ -83,7 +84,7 @@ final class DriverProcess {
     Foundation.kill(process.processIdentifier, SIGTERM)
     try await eventually("the device ends") { !self.process.isRunning }
     guard process.terminationStatus == 0 else {
-      throw MosquittoBroker.Fault(
+      throw TestFault(
         description: "the device ended with \(process.terminationStatus): \(try lines().suffix(3))")
     }
     return clock.now - start
@@ -113,7 +114,7 @@ func run(_ command: String, _ arguments: [String]) throws {
   process.waitUntilExit()
   guard process.terminationStatus == 0 else {
     let words = try String(contentsOf: report, encoding: .utf8)
-    throw MosquittoBroker.Fault(description: "\(command) \(arguments.joined(separator: " ")): \(words)")
+    throw TestFault(description: "\(command) \(arguments.joined(separator: " ")): \(words)")
   }
 }
 

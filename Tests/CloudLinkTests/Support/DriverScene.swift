@@ -1,5 +1,6 @@
 import Forwarding
 import Foundation
+import TestSupport
 import Testing
 
 /// A broker with a receiver, and the folder and key of a device in a process of its own.

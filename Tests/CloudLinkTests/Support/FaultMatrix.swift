@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 /// Counts of the fault matrix, small here and grown by the environment (`make test-faults`).

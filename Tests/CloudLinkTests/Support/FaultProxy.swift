@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// A TCP proxy on loopback that breaks connections in a scripted way.
 final class FaultProxy: Sendable {
@@ -62,7 +63,7 @@ final class FaultProxy: Sendable {
         bind(listener, $0, size) == 0 && listen(listener, 128) == 0 && getsockname(listener, $0, &size) == 0
       }
     }
-    guard isReady else { throw MosquittoBroker.Fault(description: "proxy: \(errno)") }
+    guard isReady else { throw TestFault(description: "proxy: \(errno)") }
     port = UInt16(bigEndian: address.sin_port)
     let listener = listener
     Thread.detachNewThread {

@@ -3,12 +3,12 @@ import Forwarding
 import Foundation
 import Provenance
 import Synchronization
+import TestSupport
 
 /// A client under test with everything that it reported.
 final class LinkProbe: Sendable {
   private struct Heard {
     var events: [LinkEvent] = []
-    var notices: [LinkNotice] = []
   }
 
   private let heard: Holder
@@ -23,12 +23,19 @@ final class LinkProbe: Sendable {
     heard = holder
     client = try MQTTClient(
       time: time,
-      events: { event in holder.heard.withLock { $0.events.append(event) } },
-      notices: { notice in holder.heard.withLock { $0.notices.append(notice) } })
+      events: { event in holder.heard.withLock { $0.events.append(event) } })
   }
 
   var events: [LinkEvent] { heard.heard.withLock { $0.events } }
-  var notices: [LinkNotice] { heard.heard.withLock { $0.notices } }
+  /// How the connection came up.
+  var notices: [LinkEvent] {
+    events.filter { event in
+      switch event {
+      case .secured, .subscribed: true
+      default: false
+      }
+    }
+  }
 
   var connections: [ConnectionLimits] {
     events.compactMap { if case .connected(let limits) = $0 { limits } else { nil } }
@@ -55,7 +62,7 @@ final class LinkProbe: Sendable {
     client.connect(settings)
     try await eventually("connected or not") { self.connections.count > before.0 || self.failures.count > before.1 }
     if failures.count > before.1, let failure = failures.last { throw failure }
-    guard let limits = connections.last else { throw MosquittoBroker.Fault(description: "no CONNACK") }
+    guard let limits = connections.last else { throw TestFault(description: "no CONNACK") }
     return limits
   }
 
@@ -79,14 +86,14 @@ final class LinkProbe: Sendable {
     } catch let failure as LinkFailure {
       return failure
     }
-    throw MosquittoBroker.Fault(description: "connected, although it should not")
+    throw TestFault(description: "connected, although it should not")
   }
 
   /// Publishes and returns the outcome.
   func publish(_ message: OutgoingMessage, token: UInt64) async throws -> PublishOutcome {
     client.publish(message, token: PublishToken(rawValue: token))
     try await eventually("outcome of \(token)") { self.outcomes[token] != nil }
-    guard let outcome = outcomes[token] else { throw MosquittoBroker.Fault(description: "no outcome") }
+    guard let outcome = outcomes[token] else { throw TestFault(description: "no outcome") }
     return outcome
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// As much of an MQTT 5 broker as a device needs, whose PUBACKs say what a test wants: mosquitto has no quota to run
 /// out of. One connection at a time, QoS 1 only.
@@ -28,7 +29,7 @@ final class ScriptedBroker: Sendable {
         bind(listener, $0, size) == 0 && listen(listener, 16) == 0 && getsockname(listener, $0, &size) == 0
       }
     }
-    guard isReady else { throw MosquittoBroker.Fault(description: "scripted broker: \(errno)") }
+    guard isReady else { throw TestFault(description: "scripted broker: \(errno)") }
     port = UInt16(bigEndian: address.sin_port)
     Thread.detachNewThread { [listener, holder] in
       var number = 0

@@ -1,5 +1,6 @@
 import CloudLink
 import Foundation
+import TestSupport
 
 /// A certificate authority that lives as long as one test. Its keys are made by the openssl command, now.
 final class TestAuthority: Sendable {
@@ -43,7 +44,7 @@ final class TestAuthority: Sendable {
   /// Puts one identity in the place of another, file by file and each in one step, as a technician does.
   func replace(_ old: ClientIdentity, by new: ClientIdentity) throws {
     for (from, to) in [(new.key, old.key), (new.certificate, old.certificate)] {
-      guard rename(from, to) == 0 else { throw MosquittoBroker.Fault(description: "rename \(to): \(errno)") }
+      guard rename(from, to) == 0 else { throw TestFault(description: "rename \(to): \(errno)") }
     }
   }
 
@@ -54,7 +55,7 @@ final class TestAuthority: Sendable {
     // Into a file: a pipe's end would be inherited by a broker that starts at the same moment, and never close.
     let report = directory.appending(path: "openssl-\(UUID().uuidString).txt")
     guard FileManager.default.createFile(atPath: report.path, contents: nil) else {
-      throw MosquittoBroker.Fault(description: "\(report.path): cannot be made")
+      throw TestFault(description: "\(report.path): cannot be made")
     }
     process.standardError = try FileHandle(forWritingTo: report)
     process.standardOutput = FileHandle.nullDevice
@@ -62,7 +63,7 @@ final class TestAuthority: Sendable {
     process.waitUntilExit()
     let text = try String(contentsOf: report, encoding: .utf8)
     guard process.terminationStatus == 0 else {
-      throw MosquittoBroker.Fault(description: "openssl \(arguments.joined(separator: " ")): \(text)")
+      throw TestFault(description: "openssl \(arguments.joined(separator: " ")): \(text)")
     }
   }
 

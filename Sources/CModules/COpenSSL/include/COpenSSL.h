@@ -81,3 +81,25 @@ int tg_certificate_examine(const char *certificate_pem, size_t certificate_count
 
 /// OpenSSL's words for an X509_V_ERR code.
 const char *tg_certificate_error_text(int code);
+
+/// A private key that signs: Ed25519 (RFC 8032), or ECDSA on P-256 with SHA-256 (FIPS 186-4). Many threads at a time.
+typedef struct tg_signing_key tg_signing_key;
+
+/// A new Ed25519 key as PKCS #8 PEM without a passphrase. Writes at most `size` bytes, no zero at the end; returns their
+/// number or TG_CRYPTO_LIBRARY_FAILED.
+long tg_signing_key_new(char *pem, size_t size);
+
+/// NULL when `pem` holds no private key of the two kinds without a passphrase.
+tg_signing_key *tg_signing_key_read(const char *pem, size_t count);
+void tg_signing_key_free(tg_signing_key *key);
+
+/// Its public half as SubjectPublicKeyInfo in DER, at most `size` bytes; their number or TG_CRYPTO_LIBRARY_FAILED.
+long tg_signing_key_public(const tg_signing_key *key, uint8_t *der, size_t size);
+
+/// The signature's bytes, 64 for Ed25519 and DER of at most 72 for P-256; their number or TG_CRYPTO_LIBRARY_FAILED.
+long tg_sign(const tg_signing_key *key, const uint8_t *message, size_t count, uint8_t *signature, size_t size);
+
+/// TG_CRYPTO_OK when `signature` over `message` is that of the public key `der`, else TG_CRYPTO_NOT_AUTHENTIC, also for
+/// a key of another kind and a point that is not on its curve.
+int tg_signature_verify(const uint8_t *der, size_t der_count, const uint8_t *message, size_t count,
+                        const uint8_t *signature, size_t signature_count);

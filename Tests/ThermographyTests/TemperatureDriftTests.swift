@@ -1,7 +1,6 @@
 import Provenance
 import Testing
-
-@testable import Device
+import Thermography
 
 @Suite struct TemperatureDriftTests {
   private func instant(_ seconds: Double) -> Timestamp {
@@ -29,19 +28,5 @@ import Testing
     for second in 0..<120 { drift.add(25, at: instant(Double(second))) }
     drift.forget()
     #expect(drift.celsiusPerMinute == nil)
-  }
-}
-
-@Suite struct MailboxTests {
-  @Test func lettersKeepTheirOrderAndAFullMailboxRefuses() {
-    let mailbox = Mailbox<Int>(capacity: 2)
-    #expect(mailbox.take() == nil)
-    #expect(mailbox.put(1) && mailbox.put(2))
-    #expect(!mailbox.put(3))
-    #expect(mailbox.take() == 1)
-    #expect(mailbox.put(4))
-    #expect(mailbox.take() == 2)
-    #expect(mailbox.take() == 4)
-    #expect(mailbox.take() == nil)
   }
 }

@@ -5,22 +5,14 @@ import LocalFiles
 import Logging
 import Screening
 
-/// Who a presented tag is to the session: its pseudonym and what the roster says of it. The UID goes no further.
-struct TagDirectory: Sendable {
-  /// By the site's key.
-  let reference: @Sendable (TagUID) -> PatientReference
-  /// nil: every tag is a patient's, and known.
-  let roster: Roster?
-
-  func tag(_ reading: TagReading) -> KnownTag {
-    let fingerprint = reference(reading.uid)
-    return roster?.tag(fingerprint: fingerprint) ?? KnownTag(reference: fingerprint)
-  }
-
-  /// A patient who is named at a terminal; nil when the roster knows the id as an operator's or a technician's.
-  func patient(_ reference: PatientReference) -> KnownTag? {
-    guard let tag = roster?.tag(reference: reference) else { return KnownTag(reference: reference) }
-    return tag.role == .patient ? tag : nil
+extension SessionService {
+  /// What a change of the configuration may change while the device runs. A session that is open goes on as it began.
+  struct Policy: Sendable {
+    var rules: SessionRules
+    var limits: GateLimits
+    var alerts: AlertTable
+    /// nil: every tag is a patient's, and known.
+    var roster: Roster?
   }
 }
 

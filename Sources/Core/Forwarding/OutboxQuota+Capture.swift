@@ -1,5 +1,3 @@
-import Forwarding
-
 extension OutboxQuota {
   /// Record and four images take some 60 KiB; a capture must fit as a whole.
   private static let captureBytes = 128 << 10

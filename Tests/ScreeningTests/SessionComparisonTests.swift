@@ -3,8 +3,6 @@ import Provenance
 import Screening
 import Testing
 
-@testable import Device
-
 @Suite struct SessionComparisonTests {
   private func identifier() -> RandomIdentifier {
     var generator = SystemRandomNumberGenerator()

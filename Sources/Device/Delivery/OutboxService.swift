@@ -1,7 +1,4 @@
-import Identification
-import LinuxIO
 import Logging
-import Provenance
 import ServiceLifecycle
 import Storage
 
@@ -84,80 +81,5 @@ struct OutboxService: Service {
     guard left == 0 else { return true }
     logger.notice("every message lies under the present key; outbox.older_key_file may be erased")
     return false
-  }
-}
-
-/// Passes what the tag reader says to the session.
-struct ReaderService: Service {
-  let settings: TagReader.Settings
-  let events: DeviceEvents
-  let time: any TimeSource
-  /// Where `status` looks; nil at a terminal.
-  let board: StatusBoard?
-
-  func run() async throws {
-    let reader = try TagReader(settings, clock: time)
-    defer { reader.stop() }
-    var isLost = false
-    for await event in reader.events.cancelOnGracefulShutdown() {
-      switch event {
-      case .connected:
-        board?.readerConnected()
-        if isLost { events.send(.readerReturned) }
-        isLost = false
-      case .disconnected(let error, _):
-        board?.readerLost("\(error)")
-        if !isLost { events.send(.readerLost(reason: "\(error)")) }
-        isLost = true
-      case .presentation(.presented(let reading)):
-        board?.tagPresented()
-        events.send(.presented(reading))
-      case .presentation(.removed): events.send(.removed)
-      case .presentation(.ambiguous): events.send(.ambiguousTags)
-      case .presentation(.refused): events.send(.unreadableTag)
-      case .reading, .reject: break
-      }
-    }
-  }
-}
-
-/// Says that the device is up, last of all services, and from then on how it is; tells systemd, too.
-struct ReadinessService: Service {
-  /// How often the status line is looked at; it is sent when it has changed.
-  private static let statusPeriod = Duration.seconds(2)
-
-  let logger: Logger
-  let notifier: ServiceNotifier?
-  /// Called as soon as a stop is asked for, before any service ends.
-  let stopBegins: @Sendable () -> Void
-  /// One line for `systemctl status`.
-  let status: @Sendable () async -> String
-
-  func run() async throws {
-    logger.notice("ready")
-    await withGracefulShutdownHandler {
-      await cancelWhenGracefulShutdown {
-        // Before anything is asked of a part: a slow disk must not delay it.
-        var told = "ready for a tag"
-        notify(.ready, told)
-        while !Task.isCancelled {
-          try? await Task.sleep(for: Self.statusPeriod)
-          let present = await status()
-          if present != told, !Task.isCancelled { notify(nil, present) }
-          told = present
-        }
-      }
-    } onGracefulShutdown: {
-      stopBegins()
-      notify(.stopping, "stopping")
-    }
-  }
-
-  private func notify(_ state: ServiceNotifier.State?, _ status: String) {
-    do {
-      try notifier?.notify(state, status: status)
-    } catch {
-      logger.error("systemd could not be told", metadata: ["reason": "\(error)"])
-    }
   }
 }

@@ -1,15 +1,17 @@
 import Provenance
 
 /// How fast a temperature changes, from one reading a second over the last minute.
-struct TemperatureDrift: Sendable {
+package struct TemperatureDrift: Sendable {
   private static let windowSeconds = 60
   /// A reading that is missing for longer breaks the line.
   private static let gapSeconds: UInt64 = 5
   private var readings: [(second: UInt64, celsius: Double)] = []
 
-  mutating func forget() { readings.removeAll(keepingCapacity: true) }
+  package init() {}
 
-  mutating func add(_ celsius: Double, at instant: Timestamp) {
+  package mutating func forget() { readings.removeAll(keepingCapacity: true) }
+
+  package mutating func add(_ celsius: Double, at instant: Timestamp) {
     let second = instant.monotonicNanoseconds / 1_000_000_000
     if let last = readings.last {
       guard second != last.second else { return }
@@ -20,7 +22,7 @@ struct TemperatureDrift: Sendable {
   }
 
   /// degC a minute; nil until a minute has been seen.
-  var celsiusPerMinute: Double? {
+  package var celsiusPerMinute: Double? {
     guard let first = readings.first, let last = readings.last else { return nil }
     let seconds = last.second - first.second
     guard seconds >= UInt64(Self.windowSeconds) - 2 else { return nil }

@@ -1,0 +1,166 @@
+import Configuration
+import Forwarding
+import Identification
+import LinuxIO
+import Logging
+import Provenance
+import Screening
+import ServiceLifecycle
+import Storage
+import Thermography
+
+/// What the parts of a running device, or of a session at a terminal, have in common.
+struct CommonParts: Sendable {
+  let time: SystemClock
+  let digests = OpenSSLDigests()
+  let events: DeviceEvents
+  let cameraRequests = Mailbox<CameraRequest>(capacity: 8)
+
+  init(logger: Logger) throws {
+    time = try SystemClock()
+    events = DeviceEvents(logger: logger)
+  }
+}
+
+// The capture side, put together once for the service and for a terminal: camera, assessor, session.
+extension DeviceRuntime {
+  // MARK: - Camera
+
+  /// - Parameter archive: nil keeps nothing of the sensor.
+  func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
+    guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
+      let address = UInt8(exactly: settings.camera.address)
+    else {
+      throw DeviceStartError(
+        "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
+    }
+    var camera = ThermalCamera(
+      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
+      settlingSeconds: Double(settings.gates.settlingSeconds))
+    do {
+      try camera.start(archive: archive)
+    } catch {
+      throw DeviceStartError("camera at \(settings.camera.bus): \(error)")
+    }
+    return camera
+  }
+
+  var sensorArchive: SensorFolder {
+    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+  }
+
+  func openBus() throws -> any I2CBus {
+    try LinuxI2CBus(path: settings.camera.bus)
+  }
+
+  /// The camera's thread.
+  ///
+  /// - Parameters:
+  ///   - board: where `status` looks; nil at a terminal.
+  ///   - progress: for the watchdog.
+  func cameraService(
+    _ camera: some CameraSource, _ common: CommonParts, board: StatusBoard? = nil,
+    progress: @escaping @Sendable () -> Void = {}
+  ) -> ThreadService {
+    let loop = CameraLoop(
+      acquisition: .init(
+        emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
+        motionLimitCelsius: settings.gates.motionMaximumCelsius),
+      commands: common.cameraRequests, events: common.events, time: common.time, clock: SystemSensorClock(),
+      logger: logger, board: board, progress: progress)
+    let box = Handover(camera)
+    return ThreadService(name: "camera") { stop in
+      guard let camera = box.take() else { return }
+      try loop.run(camera, until: stop)
+    }
+  }
+
+  // MARK: - Assessor
+
+  func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
+    guard let name = settings.screening.model else { return nil }
+    let folder = try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests)
+    return try folder.screeningNetwork()
+  }
+
+  /// The models, limits and sentences that the configuration names. What is amiss with a translation is told here.
+  func loadAssessor(
+    network: ScreeningNetwork?, limits: GateLimits, digests: OpenSSLDigests
+  ) throws -> Assessor {
+    let (book, warnings) = SentenceFolder(path: settings.paths.languagesDirectory)
+      .book(language: settings.session.language)
+    for warning in warnings { logger.warning("language", metadata: ["reason": "\(warning)"]) }
+    let quality = try settings.quality.model.map { name in
+      try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests).qualityNetwork()
+    }
+    return Assessor(network: network, quality: quality, limits: limits, sentences: book)
+  }
+
+  // MARK: - Session
+
+  /// The guided session.
+  ///
+  /// - Parameters:
+  ///   - siteKey: makes the pseudonyms; empty where no tag is read.
+  ///   - outbox: where the patients' earlier captures are looked up; nil for nowhere.
+  ///   - change: what this session has beside the configuration's.
+  func sessionService(
+    _ common: CommonParts, policy: SessionService.Policy, assessor: sending Assessor, store: any CaptureStore,
+    siteKey: [UInt8],
+    outbox: Outbox?, change: (inout SessionService.Parts) -> Void
+  ) -> SessionService {
+    var parts = SessionService.Parts(
+      camera: common.cameraRequests, store: store,
+      reference: { PatientReference(tag: $0, siteKey: siteKey, digests: common.digests) },
+      journal: SessionJournal(path: nil),
+      recorder: CaptureRecorder(
+        constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests),
+      past: past(in: outbox), drawsOcclusionMap: settings.screening.occlusionMap)
+    change(&parts)
+    return SessionService(
+      policy: policy, parts: parts, assessor: assessor, events: common.events, time: common.time,
+      generator: SystemRandomNumberGenerator(), logger: logger)
+  }
+
+  /// Looks up a patient's earlier captures. Without them a capture is assessed all the same.
+  private func past(in outbox: Outbox?) -> @Sendable (PatientReference) async -> [EarlierCapture] {
+    guard let outbox else { return { _ in [] } }
+    let logger = logger
+    return { patient in
+      do throws(OutboxError) {
+        let history = try await outbox.history(ofPatient: patient.text)
+        if history.unreadable > 0 {
+          logger.warning("history: records cannot be read", metadata: ["records": "\(history.unreadable)"])
+        }
+        return history.records.compactMap { EarlierCapture($0) }
+      } catch {
+        logger.error("the patient's earlier captures could not be looked up", metadata: ["reason": "\(error)"])
+        return []
+      }
+    }
+  }
+}
+
+extension CaptureRecorder.Constants {
+  init(_ settings: Settings, configurationSHA256: String) {
+    self.init(
+      site: settings.device.site, device: settings.device.id, lens: settings.camera.lens.rawValue,
+      distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
+      firmware: DeviceRuntime.firmware, configurationSHA256: configurationSHA256)
+  }
+}
+
+/// Hands a value that cannot be shared to the one thread that will own it.
+private final class Handover<Value>: @unchecked Sendable {
+  // Written before the thread starts and taken once by it: the start orders the two.
+  private var value: Value?
+
+  init(_ value: consuming Value) {
+    self.value = value
+  }
+
+  func take() -> Value? {
+    defer { value = nil }
+    return value
+  }
+}

@@ -1,0 +1,43 @@
+import Configuration
+import Forwarding
+import Storage
+
+/// Where secrets lie: files of the configuration, and the credentials that systemd passes.
+package struct SecretFiles: Sendable {
+  private let credentialsDirectory: String?
+  private let digests = OpenSSLDigests()
+
+  /// - Parameter credentialsDirectory: systemd's `$CREDENTIALS_DIRECTORY`.
+  package init(credentialsDirectory: String?) {
+    self.credentialsDirectory = credentialsDirectory
+  }
+
+  func path(of secret: SecretReference) throws -> String {
+    guard let path = secret.path(credentialsDirectory: credentialsDirectory) else {
+      throw DeviceStartError(
+        "\(secret.configurationText): systemd passed no credentials; add LoadCredential= to the unit or name a file")
+    }
+    return path
+  }
+
+  func bytes(of secret: SecretReference) throws -> [UInt8] {
+    try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
+  }
+
+  func sealingKey(_ secret: SecretReference) throws -> SealingKey {
+    try KeyFile.load(path: path(of: secret), digests: digests, requirePrivate: secret.isFile)
+  }
+}
+
+extension OutboxConfiguration {
+  /// The outbox as the device and every tool beside it open it.
+  package init(_ settings: Settings, secrets: SecretFiles) throws {
+    let older = try settings.outbox.olderKeyFile.map { [try secrets.sealingKey($0)] } ?? []
+    self.init(
+      path: settings.paths.stateDirectory + "/outbox.sqlite",
+      keys: KeyRing(current: try secrets.sealingKey(settings.outbox.keyFile), older: older),
+      retentionSeconds: settings.outbox.retentionDays * 86_400, quota: OutboxQuota(settings.outbox))
+    // The table of alerts says whether and how urgently.
+    alertsWhenFilling = false
+  }
+}

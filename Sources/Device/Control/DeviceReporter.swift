@@ -1,0 +1,71 @@
+import Forwarding
+import LinuxIO
+import Provenance
+import Storage
+
+/// Puts the device's report together.
+struct DeviceReporter: Sendable {
+  let parts: DeviceRuntime.Supervised
+  let live: LiveSettings
+  private let startedNanoseconds = SystemClock.monotonicNanoseconds()
+
+  init(parts: DeviceRuntime.Supervised, live: LiveSettings) {
+    self.parts = parts
+    self.live = live
+  }
+
+  func report() async -> DeviceReport {
+    var report = DeviceReport()
+    let now = parts.common.time.now()
+    let device = live.settings.device
+    (report.device, report.site) = (device.id, device.site)
+    report.firmware = DeviceRuntime.firmware
+    report.processID = DeviceRuntime.processID
+    report.uptimeSeconds = Int((SystemClock.monotonicNanoseconds() - startedNanoseconds) / 1_000_000_000)
+    report.clock = .init(now: now.rfc3339, source: parts.common.time.synchronisationSource.rawValue)
+    report.configuration.path = live.mainFile
+    report.configuration.sha256 = parts.identity.configurationSHA256
+    report.configuration.needRestart = live.needRestart
+    report.camera = parts.board.camera
+    report.reader = parts.board.reader
+    report.panelProblems = parts.board.panelProblems
+    report.session = Self.session(parts.session.snapshot)
+    report.models = parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
+    report.beats = parts.heartbeats.ages.map {
+      .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
+    }
+    await addDelivery(to: &report)
+    return report
+  }
+
+  private static func session(_ snapshot: SessionSnapshot) -> DeviceReport.Session {
+    .init(
+      state: snapshot.state.rawValue, sentence: snapshot.sentence, patientRef: snapshot.patientRef,
+      view: snapshot.view?.rawValue, storageIsFull: snapshot.storageIsFull)
+  }
+
+  private func addDelivery(to report: inout DeviceReport) async {
+    do throws(OutboxError) {
+      let monitor = DeliveryMonitor(outbox: parts.outbox, delivery: parts.delivery, time: parts.common.time)
+      let snapshot = try await monitor.snapshot()
+      for figures in snapshot.classes {
+        report.outbox.waiting[figures.deliveryClass.name] = figures.depth.rows
+        report.outbox.waitingBytes += figures.depth.bytes
+        report.outbox.quarantined += figures.quarantined.rows
+        if let oldest = figures.oldestSeconds {
+          report.outbox.oldestSeconds = max(report.outbox.oldestSeconds ?? 0, oldest)
+        }
+      }
+      report.outbox.storedBytes = snapshot.usedBytes
+      report.outbox.quotaBytes = snapshot.outbox.quotaBytes
+      report.line.state = snapshot.line.state.rawValue
+      report.line.broker = snapshot.line.broker
+      report.line.protection = snapshot.line.protection
+      report.line.seconds = snapshot.line.seconds
+      report.line.lastFailure = snapshot.line.lastFailure.map { "\($0)" }
+      report.line.certificateDays = snapshot.line.certificateDays
+    } catch {
+      report.configuration.faults.append("the outbox does not answer: \(error)")
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import Forwarding
+import Provenance
+import Testing
+
+/// Receipts are events of the delivery logic like any other: what they free is not sent (again).
+@Suite struct ReceiptEventTests {
+  private func receipt(for items: [OutboxItem]) throws -> Receipt {
+    Receipt(
+      receiver: "archive",
+      entries: try items.map { item in
+        Receipt.Entry(
+          captureID: try #require(item.captureID), name: item.name ?? "", sha256: Hexadecimal.text(of: item.sha256))
+      })
+  }
+
+  @Test func whatAReceiptFreesWhileItWaitsIsNotSentAgain() throws {
+    let items = (1...4).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 1) }, waiting: items)
+    bench.connect()
+    #expect(bench.sent.map(\.item.id) == [1])
+    // Two and three wait behind it: an earlier connection had sent them.
+    bench.send(.receipt(try receipt(for: [items[1], items[2]])))
+    #expect(bench.delivered == [2, 3])
+    bench.answerAll()
+    #expect(bench.sent.map(\.item.id) == [1, 4])
+    #expect(bench.reports.contains(.delivered(count: 2)))
+  }
+
+  @Test func aReceiptThatOvertakesItsAcknowledgementKeepsTheWindow() throws {
+    let items = (1...3).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 2) }, waiting: items)
+    bench.connect()
+    #expect(bench.wire.map(\.item.id) == [1, 2])
+    bench.send(.receipt(try receipt(for: [items[0]])))
+    // The broker has not acknowledged the first yet, so its place is not free.
+    #expect(bench.sent.map(\.item.id) == [1, 2] && bench.machine.inFlight == 2)
+    bench.answerAll()
+    #expect(bench.sent.map(\.item.id) == [1, 2, 3])
+    #expect(bench.awaitingReceipt.map(\.id) == [2, 3], "the first is settled already")
+  }
+
+  @Test func theRestOfADividedImageIsNotSentOnceItsReceiptIsThere() throws {
+    let image = makeItem(1, .image, bytes: 10_000)
+    var bench = Bench(
+      quick { ($0.confirm, $0.window, $0.partBytes) = (.receipt, 2, 1024) }, waiting: [image, makeItem(2, .event)])
+    bench.connect()
+    #expect(bench.sent.map(\.part?.index) == [1, 2])
+    bench.send(.receipt(try receipt(for: [image])))
+    bench.answerAll()
+    #expect(bench.sent.map(\.item.id) == [1, 1, 2])
+    #expect(bench.machine.inFlight == 0)
+  }
+
+  @Test func receiptsThatCameTogetherAreAppliedTogether() throws {
+    let items = (1...2).map { makeItem($0) }
+    var generator = SeededGenerator(seed: 1)
+    var machine = DeliveryMachine(quick { $0.confirm = .receipt }, highestStored: 2)
+    let receipts = try items.map { try receipt(for: [$0]) }
+    let actions = machine.handle(receipts.map { .receipt($0) }, now: 1, using: &generator)
+    #expect(actions.first == .apply(receipts))
+  }
+
+  @Test func whatAReceiverRefusesAndWhatDiffersIsTold() throws {
+    var generator = SeededGenerator(seed: 1)
+    let entry = Receipt.Entry(
+      captureID: RandomIdentifier(using: &generator), name: "record.json", sha256: String(repeating: "0", count: 64))
+    var outcome = ReceiptOutcome()
+    outcome.refused = [entry.captureID]
+    outcome.mismatched = [entry]
+    var bench = Bench()
+    bench.send(.applied(outcome))
+    #expect(bench.reports == [.refusedForEver(capture: entry.captureID), .differs(entry)])
+    #expect(bench.reports.allSatisfy { $0.severity == .error })
+  }
+
+  @Test func birthComesBeforeTheFirstMessageAndFarewellBeforeTheGoodbye() {
+    var generator = SeededGenerator(seed: 1)
+    var machine = DeliveryMachine(quick(), highestStored: 1)
+    _ = machine.handle(.start, now: 1, using: &generator)
+    let up = machine.handle(.link(.connected(ConnectionLimits())), now: 2, using: &generator)
+    #expect(up.first == .announce(.online) && machine.counters.connections == 1)
+    let down = machine.handle(.stop, now: 3, using: &generator)
+    #expect(down.first == .announce(.stopped))
+    #expect(down.contains { if case .disconnect = $0 { true } else { false } })
+    // Nobody hears a farewell without a connection.
+    var lonely = DeliveryMachine(quick(), highestStored: 1)
+    #expect(!lonely.handle(.stop, now: 1, using: &generator).contains(.announce(.stopped)))
+  }
+
+  @Test func theSyncWindowIsToldOnceAndOnlyByAClockThatSomebodyVouchesFor() throws {
+    let window = try #require(SyncWindow("22:00-05:30"))
+    func instant(_ hour: Int64, synchronised: Bool = true) -> Timestamp {
+      Timestamp(
+        utcNanoseconds: hour * 3_600_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: synchronised)
+    }
+    var watch = SyncWindowWatch(window)
+    #expect(watch.change(at: instant(12, synchronised: false)) == nil)
+    #expect(watch.change(at: instant(12)) == false)
+    #expect(watch.change(at: instant(13)) == nil)
+    #expect(watch.change(at: instant(23)) == true)
+    #expect(watch.change(at: instant(24)) == nil)
+  }
+}
