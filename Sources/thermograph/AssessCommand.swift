@@ -14,7 +14,7 @@ struct AssessCommand: ParsableCommand {
     commandName: "assess",
     abstract: "Gates and screens thermograms from a file: no camera, no tag, nothing stored.",
     discussion: """
-      With --thermogram the array is float32 degC of shape [N, 24, 32] (or [24, 32]), row 0 at the top; a NaN is a pixel \
+      With --thermogram the array is float32 degC of shape [N, rows, columns] (or [rows, columns]), row 0 at the top; a NaN is a pixel \
       without a value. With --master the files are master images of captures: each holds what its assessment rests on \
       (conditions, limits, view, the session's and the patient's earlier numbers), so the same gates and verdict are \
       made again, equal to the bit, if the models are the same; a difference of models or program is told on standard \
@@ -114,11 +114,12 @@ struct AssessCommand: ParsableCommand {
 
   private func assessArray(_ path: String, _ source: inout AssessorSource) throws {
     let view = view.flatMap(CaptureView.init) ?? .frontal
-    let frames = try readFrames(path)
+    let (frames, geometry) = try readFrames(path)
     let assessor = try source.assessor(
       model: model ?? "screening-fold", quality: quality, language: language ?? SentenceBook.english.language)
     for (index, frame) in frames.enumerated() {
-      let thermogram = Thermogram(celsius: frame, ambientCelsius: ambient ?? 25).interpolated(over: DefectivePixels())
+      let thermogram = Thermogram(geometry: geometry, celsius: frame, ambientCelsius: ambient ?? 25)
+        .interpolated(over: DefectivePixels())
       var conditions = AcquisitionConditions()
       conditions.ambientCelsius = ambient
       conditions.deadPixels = thermogram.states.count { $0 != .measured }
@@ -175,7 +176,7 @@ struct AssessCommand: ParsableCommand {
     try BoundedFile.replace("\(occlusion)/occlusion-\(sample).png", with: map.image(modified: nil).encoded())
   }
 
-  private func readFrames(_ thermogram: String) throws -> [[Float]] {
+  private func readFrames(_ thermogram: String) throws -> ([[Float]], SensorGeometry) {
     let file = try BoundedFile.read(thermogram, maximumBytes: Self.maximumFileBytes)
     let array: NumPyArray
     do throws(NumPyArray.FormatError) {
@@ -183,11 +184,13 @@ struct AssessCommand: ParsableCommand {
     } catch {
       throw CommandFailure("\(thermogram): \(error)")
     }
-    let size = SensorGeometry.pixelCount
-    guard array.element == .float32, array.shape.suffix(2) == [SensorGeometry.rows, SensorGeometry.columns],
-      (2...3).contains(array.shape.count)
+    let shape = array.shape.suffix(2)
+    guard array.element == .float32, (2...3).contains(array.shape.count), let rows = shape.first,
+      let columns = shape.last, let geometry = SensorGeometry(columns: columns, rows: rows)
     else {
-      throw CommandFailure("\(thermogram): \(array.element.rawValue) of shape \(array.shape); expected <f4 [N, 24, 32]")
+      throw CommandFailure(
+        "\(thermogram): \(array.element.rawValue) of shape \(array.shape); expected <f4 [N, rows, columns]; "
+          + SensorGeometry.expectation)
     }
     guard array.elementCount > 0 else { throw CommandFailure("\(thermogram): no samples; expected at least one") }
     let values = array.bytes.withUnsafeBytes { bytes in
@@ -195,7 +198,8 @@ struct AssessCommand: ParsableCommand {
         Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
       }
     }
-    return stride(from: 0, to: values.count, by: size).map { Array(values[$0..<$0 + size]) }
+    let size = geometry.pixelCount
+    return (stride(from: 0, to: values.count, by: size).map { Array(values[$0..<$0 + size]) }, geometry)
   }
 
   private func report(

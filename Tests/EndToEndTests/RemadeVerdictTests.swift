@@ -33,11 +33,13 @@ import Thermography
   }
 
   @Test func everyVerdictOfAThousandCapturesIsMadeAgain() async throws {
+    // A build for debugging takes a quarter of an hour for a thousand; whoever tries something there may ask for fewer.
+    let count = ProcessInfo.processInfo.environment["THERMOGRAPH_REMADE_CAPTURES"].flatMap(Int.init) ?? 1000
     let workspace = try Workspace()
     var captures = try SyntheticCaptures(seed: 20_261)
     var records: [CaptureRecord] = []
     var masters: [String] = []
-    for number in 0..<1000 {
+    for number in 0..<count {
       let (record, master) = try captures.next()
       let path = workspace.folder + "/\(number).png"
       try Data(master).write(to: URL(fileURLWithPath: path))
@@ -45,13 +47,15 @@ import Thermography
       masters.append("\(number).png")
     }
     // They are no thousand times the same: every outcome, most gates, views, both heads, pasts.
-    #expect(Set(records.map(\.verdict.outcome)) == Set(Verdict.Outcome.allCases))
-    let failed = Set(records.flatMap(\.gates).filter { !$0.passed }.map(\.code))
-    #expect(failed.count >= 12, "\(failed.map(\.rawValue))")
-    #expect(records.contains { $0.verdict.secondHead != nil } && records.contains { $0.verdict.modelID.isEmpty })
-    #expect(records.contains { $0.verdict.changeSinceBaseline != nil })
-    #expect(records.contains { $0.verdict.viewScores.count > 1 } && records.contains { $0.verdict.regions != nil })
-    #expect(records.contains { $0.gates.contains { $0.code == .quality } })
+    if count >= 1000 {
+      #expect(Set(records.map(\.verdict.outcome)) == Set(Verdict.Outcome.allCases))
+      let failed = Set(records.flatMap(\.gates).filter { !$0.passed }.map(\.code))
+      #expect(failed.count >= 12, "\(failed.map(\.rawValue))")
+      #expect(records.contains { $0.verdict.secondHead != nil } && records.contains { $0.verdict.modelID.isEmpty })
+      #expect(records.contains { $0.verdict.changeSinceBaseline != nil })
+      #expect(records.contains { $0.verdict.viewScores.count > 1 } && records.contains { $0.verdict.regions != nil })
+      #expect(records.contains { $0.gates.contains { $0.code == .quality } })
+    }
 
     let remade = try await remake(masters.map { workspace.folder + "/" + $0 }, in: workspace.folder)
     try #require(remade.count == records.count)

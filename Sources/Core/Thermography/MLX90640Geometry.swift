@@ -66,3 +66,7 @@ extension FlatField {
   /// Whether the numbers of a stored flat field can be used with the MLX90640 `serialNumber`.
   package func isUsable(withSensor serialNumber: String) -> Bool { isUsable(withSensor: serialNumber, .mlx90640) }
 }
+
+extension MLX90640 {
+  package static let modelName = "MLX90640"
+}

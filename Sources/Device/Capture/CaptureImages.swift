@@ -26,8 +26,8 @@ struct CaptureImages {
     occlusion: OcclusionMap? = nil, digests: some MessageDigests
   ) throws(PNGError) {
     let view = ThermogramView(captureID: captureID.description).render(thermogram)
-    let columns = SensorGeometry.columns
-    let rows = SensorGeometry.rows
+    let columns = thermogram.geometry.columns
+    let rows = thermogram.geometry.rows
     var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
       (
         "master.png", .master,
@@ -66,10 +66,10 @@ struct CaptureImages {
 }
 
 extension OcclusionMap {
-  /// 32x24 grey levels with what must be said of them in the text chunks.
+  /// Grey levels with what must be said of them in the text chunks.
   package func image(modified: Timestamp?) -> PNGImage {
     PNGImage(
-      width: SensorGeometry.columns, height: SensorGeometry.rows, samples: .grey8(grey), modified: modified,
+      width: geometry.columns, height: geometry.rows, samples: .grey8(grey), modified: modified,
       texts: [
         ("thermograph:label", Self.label),
         ("thermograph:scale", "relative; 255 is a mean change of the raw int8 score by \(peakChange)"),

@@ -23,7 +23,7 @@ package struct MasterImage: Sendable {
   /// The picture to be written.
   static func picture(of thermogram: Thermogram, manifest: String, modified: Timestamp) -> PNGImage {
     PNGImage(
-      width: SensorGeometry.columns, height: SensorGeometry.rows, samples: .grey16(thermogram.centikelvin),
+      width: thermogram.geometry.columns, height: thermogram.geometry.rows, samples: .grey16(thermogram.centikelvin),
       calibration: .centikelvin, modified: modified, texts: [(manifestKeyword, manifest)],
       compressedTexts: [(errorsKeyword, thermogram.stored.errorWords)])
   }
@@ -33,12 +33,12 @@ package struct MasterImage: Sendable {
     let picture: GreyPicture
     do throws(GreyPictureError) {
       picture = try GreyPicture(
-        file: file, maximumPixels: SensorGeometry.pixelCount, maximumTextBytes: Self.maximumTextBytes)
+        file: file, maximumPixels: SensorGeometry.maximumPixelCount, maximumTextBytes: Self.maximumTextBytes)
     } catch {
       throw MasterImageError(reason: "\(error)")
     }
-    guard picture.width == SensorGeometry.columns, picture.height == SensorGeometry.rows else {
-      throw MasterImageError(reason: "\(picture.width)x\(picture.height) pixels")
+    guard let geometry = SensorGeometry(columns: picture.width, rows: picture.height) else {
+      throw MasterImageError(reason: "\(picture.width) x \(picture.height) pixels; \(SensorGeometry.expectation)")
     }
     guard let text = picture.texts[Self.manifestKeyword] else {
       throw MasterImageError(reason: "there is no text \(Self.manifestKeyword); expected a capture's master.png")
@@ -52,6 +52,7 @@ package struct MasterImage: Sendable {
       throw MasterImageError(reason: "schema \(manifest.schema); expected \(MasterManifest.schema)")
     }
     thermogram = Thermogram(
+      geometry: geometry,
       celsius: picture.samples.map { $0 == Centikelvin.noValue ? .nan : Centikelvin.celsius(ofSample: $0) },
       ambientCelsius: 0, emissivity: manifest.emissivity, reflectedCelsius: manifest.reflectedTemperatureCelsius)
     thermogram.framesAveraged = manifest.framesAveraged
