@@ -176,7 +176,7 @@ let testTargets: [Target] = [
     of: "EndToEnd",
     uses: [
       "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
-      "Identification", "Provenance",
+      "Identification", "Provenance", "LinuxIO", logging,
     ]),
 ]
 

@@ -124,7 +124,7 @@ package struct FrameDecoder: Sendable {
     let bad = Set(invalid)
     let measured = temperatures
     for pixel in invalid where pattern.subPage(ofPixel: pixel) == subPage {
-      let values = PixelNeighbours.around(pixel).filter { !bad.contains($0) }.compactMap { measured[$0] }
+      let values = PixelNeighbours(.mlx90640).around(pixel).filter { !bad.contains($0) }.compactMap { measured[$0] }
       temperatures[pixel] = values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
     }
   }

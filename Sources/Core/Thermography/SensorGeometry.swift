@@ -27,7 +27,9 @@ package struct SensorGeometry: Sendable, Hashable, Codable, CustomStringConverti
   /// From a file: within the ranges.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
-    let (columns, rows) = (try container.decode(Int.self, forKey: .columns), try container.decode(Int.self, forKey: .rows))
+    let (columns, rows) = (
+      try container.decode(Int.self, forKey: .columns), try container.decode(Int.self, forKey: .rows)
+    )
     guard let geometry = SensorGeometry(columns: columns, rows: rows) else {
       throw DecodingError.dataCorrupted(
         .init(codingPath: container.codingPath, debugDescription: "\(columns) x \(rows) pixels; \(Self.expectation)"))

@@ -39,7 +39,8 @@ package struct Thermogram: Sendable, Hashable {
 
   /// - Precondition: the three arrays have an element a pixel.
   package init(
-    geometry: SensorGeometry, celsius: [Float], standardErrorCelsius: [Float], states: [PixelState], ambientCelsius: Double,
+    geometry: SensorGeometry, celsius: [Float], standardErrorCelsius: [Float], states: [PixelState],
+    ambientCelsius: Double,
     supplyVolts: Double, framesAveraged: Int, refreshRateHertz: Double, emissivity: Double,
     reflectedCelsius: Double, settling: Bool, motionCelsius: Double = 0, restarts: Int = 0
   ) {
