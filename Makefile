@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help demo demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -18,6 +18,17 @@ demo: ## one guided capture, simulated, all the way to a broker and a receiver
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build
 	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
+
+demo-clinic: ## simulated devices all the way to a doctor: broker, receiver, archive, the reader's page, a screenshot
+	@Scripts/install-packages build demo gateway gateway-test
+	@Scripts/demo-clinic
+
+gateway: ## the Python environment of thermograph-gateway, in .venv-gateway
+	@Scripts/install-packages gateway
+	@Scripts/gateway-environment
+
+test-gateway: ## the gateway's own part of `make test`: types, tests, browser, archive
+	@Scripts/test-gateway
 
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
 	@Scripts/install-packages build demo test arm
