@@ -179,7 +179,12 @@ let testTargets: [Target] = [
       "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
     ]
       + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation", "OutboxWriter"]),
+  tests(
+    of: "EndToEnd",
+    uses: [
+      "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
+      "Identification", "Provenance", "LinuxIO", logging,
+    ]),
 ]
 
 // Measured only on request: THERMOGRAPH_BENCHMARKS=1 swift run -c release ThermographBenchmarks

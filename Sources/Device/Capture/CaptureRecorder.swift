@@ -31,7 +31,7 @@ struct CaptureRecorder: Sendable {
   ) throws -> NewCapture {
     let manifest = MasterManifest(
       captureID: attribution.captureID, capturedAt: captured.ended, view: attribution.view,
-      thermogram: captured.thermogram)
+      thermogram: captured.thermogram, firmware: constants.firmware, assessment: assessment.basis)
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
       manifest: manifest.json(), occlusion: occlusion, digests: digests)
@@ -41,7 +41,7 @@ struct CaptureRecorder: Sendable {
       site: constants.site, device: constants.device, capturedAt: .init(captured.ended), redatedAt: nil,
       patientRef: attribution.patient.text, tagKind: .patient, view: attribution.view, attempt: attribution.attempt,
       acquisition: .init(
-        camera: "MLX90640", cameraSerial: captured.cameraSerial, lens: constants.lens,
+        camera: captured.cameraModel, cameraSerial: captured.cameraSerial, lens: constants.lens,
         distanceCentimetres: constants.distanceCentimetres, emissivity: thermogram.emissivity,
         reflectedTemperatureCelsius: rounded(thermogram.reflectedCelsius),
         refreshRateHz: thermogram.refreshRateHertz, framesAveraged: thermogram.framesAveraged,

@@ -97,6 +97,7 @@ extension SessionService {
     // A pixel without a value must look like the room, not like ice.
     let coldest = picture.image.extremes?.minimum ?? 0
     let subject = SubjectMeasurements(
+      geometry: picture.image.geometry,
       celsius: zip(picture.image.celsius, picture.image.valid).map { $1 ? $0 : coldest },
       measured: picture.image.valid)
     // A single picture is four times as noisy as the average of sixteen: its noise says nothing of the capture's.

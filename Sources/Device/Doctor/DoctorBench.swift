@@ -121,8 +121,10 @@ final class DoctorBench {
     let what =
       "\(range), standard error \((noise * 1000).rounded() / 1000) degC over \(thermogram.framesAveraged) frames, "
       + "sensor \(tenths(thermogram.ambientCelsius)) degC, supply \((thermogram.supplyVolts * 100).rounded() / 100) V"
-    if measured.count < 384 {
-      return .fail(.frame, "only \(measured.count) of 768 pixels are measured; \(what)", remedy: "replace the sensor")
+    let pixels = thermogram.geometry.pixelCount
+    if measured.count < pixels / 2 {
+      return .fail(
+        .frame, "only \(measured.count) of \(pixels) pixels are measured; \(what)", remedy: "replace the sensor")
     }
     if !(3.0...3.6).contains(thermogram.supplyVolts) {
       return .warn(.frame, what, remedy: "the sensor needs 3.0 to 3.6 V; check the supply and the cable")
