@@ -263,6 +263,7 @@ private struct AssessorSource {
 }
 
 extension AssessmentBasis.Model: CustomStringConvertible {
+  /// For messages: the id and the beginning of the hash.
   public var description: String { "\(id) (\(sha256.prefix(12)))" }
 }
 

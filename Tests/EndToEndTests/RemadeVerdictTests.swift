@@ -174,8 +174,8 @@ private struct SyntheticCaptures {
     var limits = GateLimits()
     if chance(0.3) { limits.tiltMaximum = within(0.01, 0.3) }
     if chance(0.3) { limits.offCentreMaximumColumns = within(0.2, 4) }
-    if chance(0.2) { limits.hardGates.insert(.ambientDrift) }
-    if chance(0.5) { limits.hardGates.remove(.noise) }
+    if chance(0.2) { limits.hardGates.append(.ambientDrift) }
+    if chance(0.5) { limits.hardGates.removeAll { $0 == .noise } }
     return limits
   }
 

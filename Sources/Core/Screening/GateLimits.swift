@@ -120,7 +120,7 @@ extension GateLimits: Codable {
     }
     deadPixelsMaximum =
       try container.decodeIfPresent(Int.self, forKey: BasisKey("dead_pixels_maximum")) ?? deadPixelsMaximum
-    hardGates = Set(try container.decode([QualityGate.Code].self, forKey: BasisKey("hard")))
+    hardGates = try container.decode([QualityGate.Code].self, forKey: BasisKey("hard"))
   }
 
   package func encode(to encoder: any Encoder) throws {
