@@ -150,8 +150,8 @@ import Testing
       "\n[broker]\nhost = \"\(host)\"\nca_file = \"/etc/thermograph/ca.pem\"\n"
     }
     let scratch = try Self.prepare()
-    let base = try #require(
-      String(data: #require(Self.content(scratch, "stick/thermograph.toml")), encoding: .utf8))
+    let written = try #require(Self.content(scratch, "stick/thermograph.toml"))
+    let base = String(decoding: written, as: UTF8.self)
     let ca = scratch.folder + "/etc/ca.pem"
     func write(_ host: String, ca: String) throws {
       let text = base + broker(host).replacingOccurrences(of: "/etc/thermograph/ca.pem", with: ca)

@@ -89,7 +89,8 @@ struct ActingParts {
     var cold = known
     cold.ambientCelsius = -1
     cold.noiseCelsius = nil
-    let subject = SubjectMeasurements(celsius: TorsoScene().celsius(atMicroseconds: 0).map { Float($0) })
+    let subject = SubjectMeasurements(
+      geometry: .mlx90640, celsius: TorsoScene().celsius(atMicroseconds: 0).map { Float($0) })
     return [known, cold].flatMap { QualityGate.evaluate(subject: subject, conditions: $0, limits: limits) }
   }
 
