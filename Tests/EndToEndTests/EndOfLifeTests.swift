@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What the device leaves in its state directory, from a first start that fails to its end.

@@ -106,14 +106,14 @@ import Thermography
     let network = try ModelFolder(path: models + "screening-fold", digests: OpenSSLDigests()).screeningNetwork()
     var rules = SessionRules()
     rules.acclimatisationSeconds = 0
-    rules.start = .afterSeconds(0)
+    rules.positionSeconds = 0
     rules.retakesPerView = 0
     let (saved, save) = AsyncStream.makeStream(of: Verdict.self)
     let session = SessionService(
       policy: .init(rules: rules, limits: GateLimits(), alerts: AlertTable(rules: []), roster: nil),
       parts: .init(
         camera: camera, store: OutboxStore(outbox: outbox),
-        reference: { PatientReference(tag: $0, siteKey: [1, 2, 3], digests: OpenSSLDigests()) },
+        fingerprints: Fingerprinter(siteKey: [1, 2, 3], digests: OpenSSLDigests()).fingerprints,
         journal: SessionJournal(path: workspace.folder + "/state/session.json"),
         recorder: CaptureRecorder(
           constants: .init(
