@@ -2,6 +2,7 @@ import CloudLink
 import Forwarding
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// What a broker sends down, or does not, and what the device makes of it.
