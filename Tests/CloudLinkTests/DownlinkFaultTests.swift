@@ -138,8 +138,8 @@ import Testing
     for _ in 0..<40 { try await device.store(images: [500, 600]) }
     try await eventually("the receiver has everything") { receiver.completed == 40 }
     try await eventually("the broker has acknowledged everything") {
-      try await device.outbox.accounts()[.capture, .awaitingReceipt].rows == 40
-        && device.outbox.accounts()[.image, .awaitingReceipt].rows == 80
+      let accounts = try await device.outbox.accounts()
+      return accounts[.capture, .awaitingReceipt].rows == 40 && accounts[.image, .awaitingReceipt].rows == 80
     }
     #expect(try await device.outbox.oldestWithoutReceipt() == 1)
     try await device.stop()
