@@ -69,12 +69,9 @@ struct ImportCommand: ParsableCommand {
   ) -> ProvisioningFolder.Backlog {
     var backlog = ProvisioningFolder.Backlog.none
     do throws(FileError) {
-      try asOwner {
-        guard access(settings.paths.stateDirectory + "/" + StateFiles.outbox, F_OK) == 0 else {
-          // No outbox yet is nothing that waits; one that cannot be seen may hold everything.
-          if errno != ENOENT { backlog = .unknown("the outbox cannot be reached") }
-          return
-        }
+      try asOwner { () throws(FileError) in
+        // No outbox yet is nothing that waits; one that cannot be seen may hold everything.
+        guard try BoundedFile.exists(settings.paths.stateDirectory + "/" + StateFiles.outbox) else { return }
         do {
           let credentials = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
           let secrets = SecretFiles(credentialsDirectory: credentials)

@@ -20,8 +20,8 @@ import Testing
   private static let allowed: [(file: String, text: String)] = [
     ("SceneParameters.swift", "breastAngleDegrees"), ("RecordEnvelope.swift", "sha256)?.count == 32"),
     ("SettingKey+Table.swift", "refresh_rate_hz"), ("SettingKey+Table.swift", "dead_pixels_maximum"),
-    ("TextForm.swift", "maximumPatternSteps"),
-    ("TextForm.swift", "$0 < 24"), ("SyncWindow.swift", "hour < 24"), ("MinimumErrorThreshold.swift", "minimumShare"),
+    ("DeliveryConfiguration.swift", "1 << 24"), ("ProvisioningFolder+Examination.swift", "32 raw bytes"),
+    ("SyncWindow.swift", "hour < 24"), ("MinimumErrorThreshold.swift", "minimumShare"),
     ("ModelManifest+Validation.swift", "version.utf8.count"), ("PatientBaseline.swift", "maximumSessions"),
     ("PreprocessingChain.swift", "static let modelGeometry"), ("SentenceBook.swift", "$0.value >= 32"),
     ("Silhouette.swift", "geometry.pixelCount / 32"), ("WindowEncoding.swift", "1 << 32"),
