@@ -2,6 +2,7 @@ import CSQLite
 import Foundation
 import Provenance
 import Storage
+import TestSupport
 import Testing
 
 /// What `IndexFaultTests` does with every bit, here with the real delivery, client and broker: wrong rows of the index

@@ -2,6 +2,7 @@ import CSQLite
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -12,7 +13,7 @@ import Testing
     .appending(path: "Fixtures/outbox-0.1.0").path
   private let clock = ManualClock()
 
-  private func configuration(_ scratch: ScratchDirectory, from name: String) throws -> OutboxConfiguration {
+  private func configuration(_ scratch: ScratchFolder, from name: String) throws -> OutboxConfiguration {
     for file in ["outbox.sqlite", "outbox.sqlite-wal", "outbox.sqlite.numbers"] {
       try FileManager.default.copyItem(atPath: Self.folder + "/\(name)/" + file, toPath: scratch.file(file))
     }
@@ -51,7 +52,7 @@ import Testing
 
   @Test(arguments: ["closed", "interrupted"])
   func isOpenedAndLosesNothing(name: String) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch, from: name)
     let outbox = try Outbox(configuration, time: clock)
     #expect(outbox.recoveryAtStart == nil)
@@ -72,7 +73,7 @@ import Testing
 
   /// Every bit of what an earlier program asks of the database, in its own words, after this one has used it.
   @Test func theEarlierProgramGoesOnWithWhatThisOneWrote() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch, from: "closed")
     let outbox = try Outbox(configuration, time: clock)
     let mine = try await outbox.enqueue(makeCapture(99, at: clock.now()))

@@ -2,6 +2,7 @@ import CSQLite
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -37,7 +38,7 @@ private struct TwentyCaptures: Sendable {
   }
 
   private init() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let clock = ManualClock()
     let configuration = try Self.configuration(scratch.file("outbox.sqlite"))
     let outbox = try Outbox(configuration, time: clock)
@@ -100,7 +101,7 @@ private struct TwentyCaptures: Sendable {
 
   /// Flips the bit before the outbox is opened, or while it delivers, and delivers.
   func outcome(of flip: BitFlip, whileOpen: Bool) async throws -> Outcome {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let path = scratch.file("outbox.sqlite")
     for (name, content) in files { try content.write(to: URL(fileURLWithPath: scratch.file(name))) }
     var outcome = Outcome()
@@ -283,7 +284,7 @@ private final class RawDatabase {
   ])
   func wholeColumnsOfNonsenseWithholdNothing(sql: String) async throws {
     let outbox = try await TwentyCaptures.shared.value
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let path = scratch.file("outbox.sqlite")
     for (name, content) in outbox.files { try content.write(to: URL(fileURLWithPath: scratch.file(name))) }
     try RawDatabase(path).run(sql)
@@ -307,7 +308,7 @@ private final class RawDatabase {
   @Test func aFlippedBitOfADescriptionIsHealedByTheRow() async throws {
     let outbox = try await TwentyCaptures.shared.value
     for bit in stride(from: 0, to: 162 * 8, by: 13) {
-      let scratch = try ScratchDirectory()
+      let scratch = try ScratchFolder(inMemory: true)
       let path = scratch.file("outbox.sqlite")
       for (name, content) in outbox.files { try content.write(to: URL(fileURLWithPath: scratch.file(name))) }
       guard try RawDatabase(path).flip(BitFlip(table: "payload", row: 1, column: "sealed", bit: bit)) else { continue }
@@ -323,7 +324,7 @@ private final class RawDatabase {
   /// The truth is the envelope; where that is damaged too, a gap record says so.
   @Test func whatCannotBeMadeAgainIsTold() async throws {
     let outbox = try await TwentyCaptures.shared.value
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let path = scratch.file("outbox.sqlite")
     for (name, content) in outbox.files { try content.write(to: URL(fileURLWithPath: scratch.file(name))) }
     let database = try RawDatabase(path)

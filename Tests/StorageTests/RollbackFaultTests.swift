@@ -1,6 +1,7 @@
 import Forwarding
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -10,7 +11,7 @@ import Testing
 @Suite struct RollbackFaultTests {
   private let clock = ManualClock()
 
-  private func configuration(_ scratch: ScratchDirectory) throws -> OutboxConfiguration {
+  private func configuration(_ scratch: ScratchFolder) throws -> OutboxConfiguration {
     OutboxConfiguration(
       path: scratch.file("outbox.sqlite"), keys: KeyRing(current: try makeKey(42)), quota: OutboxQuota(ballastBytes: 0))
   }
@@ -60,7 +61,7 @@ import Testing
 
   @Test(arguments: [["", "-wal", "-shm"], ["", "-wal", "-shm", ".numbers"], ["", "-wal", "-shm", ".commits"]])
   func anOutboxThatIsGoneAfterAnOrderlyEndIsToldOf(gone: [String]) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     try await store(1...7, in: outbox)
@@ -75,7 +76,7 @@ import Testing
 
   /// Copies of after 5 captures in the place of those of after 9; the program was killed.
   @Test func anOlderLogIsToldOf() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     try await store(1...5, in: outbox)
@@ -94,7 +95,7 @@ import Testing
 
   /// Everything but the counter is from an earlier end; nothing was stored since, but something was delivered.
   @Test func olderFilesAreToldOfEvenWhenNoCaptureIsMissing() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let first = try Outbox(configuration, time: clock)
     try await store(1...5, in: first)
@@ -112,7 +113,7 @@ import Testing
 
   /// As many commits, but other ones: a copy that lived on elsewhere.
   @Test func anotherHistoryIsToldOf() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let first = try Outbox(configuration, time: clock)
     try await store(1...5, in: first)
@@ -130,7 +131,7 @@ import Testing
   }
 
   @Test(arguments: ["gone", "damaged"]) func aCounterThatIsGoneIsToldOf(how: String) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     try await store(1...5, in: outbox)
@@ -146,7 +147,7 @@ import Testing
 
   /// A bit of the counter is as good as no slot; the other slot is one commit behind, which a kill may leave too.
   @Test func aTornCounterIsNoAlarm() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     try await store(1...5, in: outbox)
@@ -170,7 +171,7 @@ import Testing
   /// order or not, in this boot or before.
   @Test(arguments: [false, true], [false, true])
   func aFailedFirstStartLeavesNoClaim(endsInOrder: Bool, reboots: Bool) async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     for _ in 0..<4 {
       let outbox = try Outbox(configuration, time: clock)
@@ -192,7 +193,7 @@ import Testing
 
   /// The counter proves that no commit is missing, so nothing reserved was used; a reserve that is further on proves more.
   @Test func anInterruptedRunOfTheSameBootLeavesNoNumberOut() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let configuration = try configuration(scratch)
     let outbox = try Outbox(configuration, time: clock)
     try await store(1...5, in: outbox)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -6,7 +7,7 @@ import Testing
 /// The list of what the device makes in its state directory.
 @Suite struct StateFilesTests {
   @Test func holdsWhatAnOutboxLeavesWhateverBecameOfIt() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder(inMemory: true)
     let clock = ManualClock()
     let configuration = OutboxConfiguration(
       path: scratch.file(StateFiles.outbox), keys: KeyRing(current: try makeKey(3)),

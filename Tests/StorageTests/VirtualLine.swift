@@ -3,6 +3,7 @@ import Foundation
 import Provenance
 import Storage
 import Synchronization
+import TestSupport
 
 /// A device's delivery with broker and receiver in memory and time that a test moves: what `DeliveryService` does with
 /// the actions of `DeliveryMachine`, without a network.
