@@ -97,11 +97,12 @@ struct VirtualLine {
     case .load(let order):
       let items = try await outbox.pending(order.deliveryClass, after: order.after, limit: order.limit)
       events.append(.loaded(order, items))
-    case .publish(let order): try await publish(order, &events)
+    case .publish(let orders): for order in orders { try await publish(order, &events) }
     case .settle(let settlement): try await outbox.settle(settlement)
     case .requeueUnreceipted(let seconds):
       events.append(.requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds)))
-    case .report, .wake: break
+    case .apply(let receipts): events.append(.applied(try await outbox.apply(receipts)))
+    case .report, .wake, .announce: break
     }
   }
 
@@ -110,7 +111,7 @@ struct VirtualLine {
     case .success(let payload):
       let message = try composer.message(for: order, payload: payload)
       events.append(.link(.published(token: order.token, outcome: .acknowledged(reason: 0))))
-      try await receive(message, order)
+      receive(message, order, &events)
     case .failure(.missing): events.append(.vanished(order.token))
     case .failure(.sealing(.notAuthentic, let id)):
       events.append(.unreadable(order.token, reason: "\(OutboxError.sealing(.notAuthentic, id: id))"))
@@ -119,7 +120,9 @@ struct VirtualLine {
   }
 
   /// The receiver goes by what is on the wire alone.
-  private mutating func receive(_ message: OutgoingMessage, _ order: PublishOrder) async throws {
+  private mutating func receive(
+    _ message: OutgoingMessage, _ order: PublishOrder, _ events: inout [DeliveryEvent]
+  ) {
     func property(_ name: String) -> String? { message.userProperties.first { $0.name == name }?.value }
     let id = property(MessageComposer.Name.id) ?? ""
     parts[id, default: [:]][order.part?.index ?? 1] = message.payload
@@ -142,7 +145,7 @@ struct VirtualLine {
     let isRecord = known.name == OutboxItem.recordName
     if message.topic.hasSuffix("/capture") != isRecord { wrong.append("\(message.topic): \(known.name) on this topic") }
     let entry = Receipt.Entry(captureID: known.captureID, name: known.name, sha256: hash)
-    _ = try await outbox.apply(Receipt(receiver: "virtual", entries: [entry]))
+    events.append(.receipt(Receipt(receiver: "virtual", entries: [entry])))
   }
 }
 
