@@ -98,11 +98,11 @@ struct VirtualLine {
       let items = try await outbox.pending(order.deliveryClass, after: order.after, limit: order.limit)
       events.append(.loaded(order, items))
     case .publish(let orders): for order in orders { try await publish(order, &events) }
-    case .apply(let receipts): events.append(.applied(try await outbox.apply(receipts)))
     case .settle(let settlement): try await outbox.settle(settlement)
     case .requeueUnreceipted(let seconds):
       events.append(.requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds)))
-    case .announce, .alert, .report, .wake: break
+    case .apply(let receipts): events.append(.applied(try await outbox.apply(receipts)))
+    case .report, .wake, .announce: break
     }
   }
 
@@ -120,7 +120,9 @@ struct VirtualLine {
   }
 
   /// The receiver goes by what is on the wire alone.
-  private mutating func receive(_ message: OutgoingMessage, _ order: PublishOrder, _ events: inout [DeliveryEvent]) {
+  private mutating func receive(
+    _ message: OutgoingMessage, _ order: PublishOrder, _ events: inout [DeliveryEvent]
+  ) {
     func property(_ name: String) -> String? { message.userProperties.first { $0.name == name }?.value }
     let id = property(MessageComposer.Name.id) ?? ""
     parts[id, default: [:]][order.part?.index ?? 1] = message.payload
