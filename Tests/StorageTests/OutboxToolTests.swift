@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func everythingThatWaitsForSomebodyIsMadeToWaitAgain() async throws {
-    let scratch = try ScratchDirectory()
+    let scratch = try ScratchFolder()
     let outbox = try Outbox(configuration(scratch), time: clock)
     for number in 1...3 as ClosedRange<UInt64> { _ = try await outbox.enqueue(makeCapture(number, at: clock.now())) }
     #expect(try await outbox.oldestWithoutReceipt() == nil)

@@ -74,7 +74,7 @@ final class DriverProcess {
     let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
     guard let kilobytes = line?.split(separator: " ").dropFirst().first.flatMap({ Int($0.filter(\.isNumber)) }) else {
-      throw MosquittoBroker.Fault(description: "no VmHWM")
+      throw TestFault(description: "no VmHWM")
     }
     return kilobytes * 1024
   }
