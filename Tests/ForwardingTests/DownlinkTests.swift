@@ -52,6 +52,13 @@ import Testing
     #expect(bench.machine.isListening)
     let start = bench.now
     var deaf = 0
+    // The first time may be noise.
+    bench.wire = []
+    bench.send(.link(.oversize(maximumBytes: 262_144)))
+    bench.send(.link(.disconnected(LinkFailure(kind: .protocolError, detail: "test"))))
+    #expect(bench.machine.isListening && bench.alerts.isEmpty)
+    bench.sleep()
+    bench.send(.link(.connected(limits)))
     // A day with a broker that sends its retained message to every subscription.
     while bench.now < start + 86_300 * 1_000_000_000 {
       if bench.machine.isListening {
@@ -78,6 +85,23 @@ import Testing
     #expect((130...144).contains(deaf), "\(deaf)")
     #expect(bench.awaitingReceipt.count + bench.waiting.count == 2)
     #expect(Set(bench.sent.map(\.item.id)) == [1, 2])
+  }
+
+  /// Garbage on a bad line may look like the beginning of a large packet.
+  @Test func noiseNowAndThenDeafensNobody() {
+    var bench = Bench(quick { $0.confirm = .receipt })
+    bench.send(.start)
+    for _ in 0..<20 {
+      bench.send(.link(.connected(limits)))
+      bench.send(.link(.oversize(maximumBytes: 262_144)))
+      bench.send(.link(.disconnected(LinkFailure(kind: .protocolError, detail: "test"))))
+      #expect(bench.machine.isListening)
+      bench.sleep()
+      bench.send(.link(.connected(limits)))
+      bench.lose()
+      bench.sleep()
+    }
+    #expect(bench.alerts.isEmpty)
   }
 
   @Test func anOversizeMessageIsNoReasonToSuspectWhatWasSent() {

@@ -31,6 +31,8 @@ struct LinkWatch {
   private var lastReceived: Int64
   /// Since when nothing speaks against asking and nothing has come.
   private var mayAskSince: Int64?
+  /// Bytes that the peer had acknowledged then.
+  private var acknowledgedAtAsking: UInt64 = 0
   /// When bytes last moved, in either direction.
   private var lastMoved: Int64
   /// Bytes that the peer had acknowledged when movement was last told of.
@@ -71,14 +73,18 @@ struct LinkWatch {
     let still = now - lastMoved
     if unheard > keepAliveMilliseconds * 3 / 2 { return .silent(milliseconds: unheard) }
     if progress.outstanding_bytes > 0 { return still > stallMilliseconds ? .stalled(milliseconds: still) : .busy }
+    // Behind more of ours than the question itself an answer may take its time.
+    if acknowledged &- acknowledgedAtAsking >= Self.movementBytes { mayAskSince = nil }
+    // The question goes out one keep-alive after the last word, and its answer needs no more than the line.
+    if let mayAskSince, now - max(lastReceived + keepAliveMilliseconds, mayAskSince) > keepAliveMilliseconds * 7 / 10 {
+      return .unanswered(milliseconds: now - lastReceived)
+    }
     // Our TCP is rid of everything, but something between us and the broker may still hold it.
     if publishes > 0, still < keepAliveMilliseconds { return .busy }
     // PINGRESP may be right behind what just came.
     guard now - lastReceived >= keepAliveMilliseconds / 5 else { return .busy }
-    // The question goes out one keep-alive after the last word, and its answer needs no more than the line.
-    let asked = max(lastReceived + keepAliveMilliseconds, mayAskSince ?? now)
-    if mayAskSince == nil { mayAskSince = now }
-    return now - asked > keepAliveMilliseconds * 7 / 10 ? .unanswered(milliseconds: now - lastReceived) : .mayAsk
+    if mayAskSince == nil { (mayAskSince, acknowledgedAtAsking) = (now, acknowledged) }
+    return .mayAsk
   }
 
   /// Whether the peer's TCP took more of `publishes` since the last answer of true.

@@ -365,6 +365,7 @@ package struct DeliveryMachine: Sendable {
     case .disconnected(let reported):
       guard phase != .stopped else { return }
       let failure = ending ?? reported
+      if ending == nil { downlinks.endedOtherwise() }
       ending = nil
       counters.failures[failure.kind, default: 0] += 1
       lastFailure = failure
