@@ -263,6 +263,7 @@ private struct AssessorSource {
 }
 
 extension AssessmentBasis.Model: CustomStringConvertible {
+  /// The id and the first digits of the hash.
   public var description: String { "\(id) (\(sha256.prefix(12)))" }
 }
 

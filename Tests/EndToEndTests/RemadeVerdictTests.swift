@@ -29,7 +29,7 @@ import Thermography
   }
 
   private func canonical(_ value: some Encodable) throws -> String {
-    String(decoding: try CanonicalJSON.encoder().encode(value), as: UTF8.self)
+    try CanonicalJSON.text(of: value)
   }
 
   @Test func everyVerdictOfAThousandCapturesIsMadeAgain() async throws {

@@ -104,7 +104,8 @@ package struct Assessor {
     if let quality {
       do throws(ScreeningError) {
         gates.append(
-          try quality.judge(readable.celsius, readable.geometry).gate(severity: limits.severity(of: .quality), in: sentences))
+          try quality.judge(readable.celsius, readable.geometry).gate(
+            severity: limits.severity(of: .quality), in: sentences))
       } catch {
         // A picture that the model cannot even look at: no gate has a value, and the verdict is withheld.
         failures.append("quality: \(error)")

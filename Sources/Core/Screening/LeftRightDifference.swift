@@ -15,7 +15,8 @@ extension LeftRightDifference {
   ///   - midlineColumn: the axis of the mirror, in columns, rounded to the nearest half.
   ///   - mirrored: true when the image's left is the patient's left.
   init?(
-    geometry: SensorGeometry, celsius: [Float], standardErrorCelsius: [Float], pictureNoiseCelsius: Double, usable: [Bool],
+    geometry: SensorGeometry, celsius: [Float], standardErrorCelsius: [Float], pictureNoiseCelsius: Double,
+    usable: [Bool],
     midlineColumn: Double, mirrored: Bool
   ) {
     let columns = geometry.columns

@@ -54,7 +54,9 @@ package struct PreprocessingChain: Sendable, Equatable {
     toCentikelvin thermogram: [Int], _ geometry: SensorGeometry = PreprocessingChain.modelGeometry
   ) throws(PreprocessingError) -> Result {
     guard takes(geometry) else { throw .otherGeometry(found: geometry, expected: Self.modelGeometry) }
-    guard thermogram.count == geometry.pixelCount else { throw .wrongSize(count: thermogram.count, expected: geometry.pixelCount) }
+    guard thermogram.count == geometry.pixelCount else {
+      throw .wrongSize(count: thermogram.count, expected: geometry.pixelCount)
+    }
     if let index = thermogram.firstIndex(where: { !(0...65535).contains($0) }) {
       throw .missingPixel(row: index / geometry.columns, column: index % geometry.columns)
     }
@@ -78,7 +80,8 @@ extension PreprocessingChain {
   package func takes(_ geometry: SensorGeometry) -> Bool {
     if geometry == Self.modelGeometry { return true }
     var check = PreprocessingCheck(rows: geometry.rows, columns: geometry.columns)
-    return steps.allSatisfy { check.refusal(of: $0) == nil } && [check.rows, check.columns, check.channels] == outputShape
+    return steps.allSatisfy { check.refusal(of: $0) == nil }
+      && [check.rows, check.columns, check.channels] == outputShape
   }
 }
 

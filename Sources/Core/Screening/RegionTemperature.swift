@@ -44,7 +44,8 @@ package struct RegionTemperature: Sendable, Hashable, Codable {
   ///   - usable: flags of pixels that are measured skin.
   ///   - rows: those that the subject covers.
   static func regions(
-    geometry: SensorGeometry, celsius: [Float], usable: [Bool], subjectCelsius: Double, midlineColumn: Double, rows: ClosedRange<Int>,
+    geometry: SensorGeometry, celsius: [Float], usable: [Bool], subjectCelsius: Double, midlineColumn: Double,
+    rows: ClosedRange<Int>,
     mirrored: Bool
   ) -> [RegionTemperature] {
     let columns = geometry.columns

@@ -42,7 +42,9 @@ struct Silhouette {
       }
     }
     let floor = ordered[0]
-    if remainder >= minimumPixels(geometry), region.isClear(in: celsius, contrast: region.contrast(celsius, floor: floor)) {
+    if remainder >= minimumPixels(geometry),
+      region.isClear(in: celsius, contrast: region.contrast(celsius, floor: floor))
+    {
       return region
     }
     return filling(ordered, geometry) ?? region

@@ -89,7 +89,8 @@ package struct SubjectMeasurements: Sendable, Equatable {
     } else {
       // Too little of it is free of the subject's edge: what lies outside at all, or the cold end.
       let rest = celsius.indices.filter { !inside[$0] && isMeasured($0) }.map { celsius[$0] }.sorted()
-      backgroundCelsius = rest.count >= max(pixels / 96, 1) ? Self.percentile(rest[...], 0.5) : Self.percentile(ordered[...], 0.05)
+      backgroundCelsius =
+        rest.count >= max(pixels / 96, 1) ? Self.percentile(rest[...], 0.5) : Self.percentile(ordered[...], 0.05)
     }
     if outside.count >= pixels / 16 { roomCelsius = backgroundCelsius }
     guard skin.count >= Silhouette.minimumPixels(geometry) else {
@@ -111,10 +112,12 @@ package struct SubjectMeasurements: Sendable, Equatable {
     outlineStepCelsius = Self.outlineStep(celsius, geometry, inside: inside)
     let usable = celsius.indices.map { inside[$0] && isMeasured($0) && celsius[$0] <= Self.skinMaximumCelsius }
     leftRight = LeftRightDifference(
-      geometry: geometry, celsius: celsius, standardErrorCelsius: standardErrorCelsius, pictureNoiseCelsius: noiseCelsius, usable: usable,
+      geometry: geometry, celsius: celsius, standardErrorCelsius: standardErrorCelsius,
+      pictureNoiseCelsius: noiseCelsius, usable: usable,
       midlineColumn: silhouette.midlineColumn, mirrored: mirrored)
     regions = RegionTemperature.regions(
-      geometry: geometry, celsius: celsius, usable: usable, subjectCelsius: subjectCelsius, midlineColumn: silhouette.midlineColumn,
+      geometry: geometry, celsius: celsius, usable: usable, subjectCelsius: subjectCelsius,
+      midlineColumn: silhouette.midlineColumn,
       rows: silhouette.rowRange, mirrored: mirrored)
   }
 
