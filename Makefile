@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help demo demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -18,6 +18,17 @@ demo: ## one guided capture, simulated, all the way to a broker and a receiver
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build
 	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
+
+demo-clinic: ## simulated devices all the way to a doctor: broker, receiver, archive, the reader's page, a screenshot
+	@Scripts/install-packages build demo gateway gateway-test
+	@Scripts/demo-clinic
+
+gateway: ## the Python environment of thermograph-gateway, in .venv-gateway
+	@Scripts/install-packages gateway
+	@Scripts/gateway-environment
+
+test-gateway: ## the gateway's own part of `make test`: types, tests, browser, archive
+	@Scripts/test-gateway
 
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
 	@Scripts/install-packages build demo test arm
@@ -70,8 +81,9 @@ NAME ?= screening-fold
 model: ## one model from nothing: NAME=screening-fold
 	$(MAKE) -C Models/training $(NAME)
 
-models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards against figures
+models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards and report against figures
 	python3 Models/training/cards.py --check
+	python3 Models/training/report.py --check
 	.build/release/thermograph model verify --directory Models
 
 models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts
@@ -113,6 +125,9 @@ test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL
 MUTATIONS ?= 200000
 FUZZ_SEED ?= 1
 FUZZ_SECONDS ?= 120
+
+test-tuf-conformance: ## the client of signed metadata against a checkout of tuf-conformance: CONFORMANCE=DIR
+	@Scripts/test-tuf-conformance $(CONFORMANCE)
 
 fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
 	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)

@@ -1,0 +1,280 @@
+"""What there is to see: captures of the source with the corrections that hold, in the ledger's cache."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .corrections import Correction, Standing, check
+from .errors import GatewayError, ImageRefused, RecordRefused
+from .images import Master, read_master
+from .ledger import Ledger, now_text
+from .record import Image, Record, parse_record
+from .source import CaptureSource
+
+BATCH = 500
+PAGE_ROWS = 100
+DEVICE_CORRECTION = "thermograph.correction.v1"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A capture as it stands now: its record as it came, and to whom it belongs."""
+
+    record: Record
+    patient_ref: str
+    withdrawn: bool
+    received_at: str
+    fault: str
+
+    @property
+    def capture_id(self) -> str:
+        return self.record.capture_id
+
+    @property
+    def is_reassigned(self) -> bool:
+        return self.patient_ref != self.record.patient_ref
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the worklist shows; None and empty mean all."""
+
+    site: str = ""
+    view: str = ""
+    outcome: str = ""
+    failed_gates: bool = False
+    unread: bool = False
+    search: str = ""
+    page: int = 0
+
+
+class Catalogue:
+    """Reads the source into the ledger, applies corrections, answers questions."""
+
+    def __init__(self, source: CaptureSource, ledger: Ledger) -> None:
+        self.source = source
+        self.ledger = ledger
+
+    def refresh(self, progress: Callable[[int], None] | None = None) -> int:
+        """Takes in what the source has new; how many captures that were."""
+        taken = 0
+        while True:
+            # The number is read again each time: another thread may have taken some in meanwhile.
+            last = self.ledger.connection.execute(
+                "SELECT max((SELECT coalesce(max(number), 0) FROM capture), (SELECT coalesce(max(number), 0) FROM refused))"
+            ).fetchone()[0]
+            batch = self.source.captures_after(last, BATCH)
+            if not batch:
+                return taken
+            with self.ledger.transaction() as connection:
+                standing = Standing(self._corrections(connection).values())
+                renamed = []
+                for stored in batch:
+                    try:
+                        record = parse_record(stored.record)
+                        if record.capture_id != stored.capture_id:
+                            raise RecordRefused("the index names another capture than the record")
+                    except RecordRefused as refusal:
+                        connection.execute(
+                            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?)",
+                            (stored.number, stored.capture_id, str(refusal)),
+                        )
+                        continue
+                    self._add(connection, stored.number, stored.received_at, record, stored.record, standing)
+                    if record.former_ref is not None:
+                        renamed.append(record)
+            for record in renamed:
+                self._follow_new_pseudonym(record)
+            taken += len(batch)
+            if progress is not None:
+                progress(taken)
+
+    def _follow_new_pseudonym(self, record: Record) -> None:
+        """A tag got a new pseudonym: what came under the old one belongs to the same patient. Can be undone like any merge."""
+        former = record.former_ref or ""
+        log = self._corrections(self.ledger.connection)
+        standing = Standing(log.values())
+        if standing.merged(record.site, former) == standing.merged(record.site, record.patient_ref):
+            return
+        origin = f"record {record.capture_id}"
+        if self.ledger.connection.execute("SELECT 1 FROM correction WHERE origin = ?", (origin,)).fetchone() is None:
+            reason = "the record names the tag's former pseudonym"
+            self.correct(f"device {record.device}", "merge", record.site, former, record.patient_ref, reason, origin)
+
+    def _add(
+        self, connection: sqlite3.Connection, number: int, received_at: str, record: Record, raw: bytes, standing: Standing
+    ) -> None:
+        connection.execute(
+            "INSERT OR IGNORE INTO capture VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.capture_id,
+                number,
+                record.site,
+                record.device,
+                record.session_id,
+                record.patient_ref,
+                standing.patient(record.site, record.session_id, record.patient_ref),
+                standing.is_withdrawn(record.site, record.session_id),
+                record.view,
+                record.utc_nanoseconds,
+                record.synchronised,
+                record.outcome,
+                " ".join(gate.code for gate in record.failed_gates),
+                received_at,
+                raw,
+                self.source.record_fault(record) or "",
+            ),
+        )
+
+    # Corrections
+
+    def _corrections(self, connection: sqlite3.Connection) -> dict[int, Correction]:
+        rows = connection.execute("SELECT id, kind, site, subject, target FROM correction")
+        return {row["id"]: Correction(*row) for row in rows}
+
+    def correct(
+        self, actor: str, kind: str, site: str, subject: str, target: str, reason: str, origin: str | None = None
+    ) -> int:
+        """Writes a correction and makes everything follow it; its number. Raises GatewayError."""
+        with self.ledger.transaction() as connection:
+            check(kind, site, subject, target, reason, self._corrections(connection))
+            if kind in ("reassign", "withdraw"):
+                known = connection.execute(
+                    "SELECT 1 FROM capture WHERE site = ? AND session_id = ?", (site, subject)
+                ).fetchone()
+                if known is None and origin is None:
+                    raise GatewayError(f"site {site} has no session {subject}")
+            cursor = connection.execute(
+                "INSERT INTO correction (at, actor, origin, kind, site, subject, target, reason)"
+                " VALUES (?, ?, coalesce(?, 'here-' || hex(randomblob(16))), ?, ?, ?, ?, ?)",
+                (now_text(), actor, origin, kind, site, subject, target, reason),
+            )
+            self._apply(connection, site)
+        return int(cursor.lastrowid or 0)
+
+    def _apply(self, connection: sqlite3.Connection, site: str) -> None:
+        standing = Standing(self._corrections(connection).values())
+        rows = connection.execute(
+            "SELECT capture_id, session_id, recorded_ref, patient_ref, withdrawn FROM capture WHERE site = ?", (site,)
+        ).fetchall()
+        for row in rows:
+            ref = standing.patient(site, row["session_id"], row["recorded_ref"])
+            withdrawn = standing.is_withdrawn(site, row["session_id"])
+            if ref != row["patient_ref"] or withdrawn != bool(row["withdrawn"]):
+                connection.execute(
+                    "UPDATE capture SET patient_ref = ?, withdrawn = ? WHERE capture_id = ?",
+                    (ref, withdrawn, row["capture_id"]),
+                )
+
+    def take_device_corrections(self) -> int:
+        """Corrections that a device's staff made (`thermograph.correction.v1` on `up/event`), each once."""
+        taken = 0
+        for message in self.source.messages():
+            content = message.content
+            if message.kind != "event" or content.get("schema") != DEVICE_CORRECTION:
+                continue
+            origin = f"{message.site}/{message.device}/{message.name}"
+            if self.ledger.connection.execute("SELECT 1 FROM correction WHERE origin = ?", (origin,)).fetchone():
+                continue
+            kind, subject, target = (str(content.get(name, "")) for name in ("kind", "subject", "target"))
+            reason = str(content.get("reason", ""))
+            if kind == "revert":  # a device names what it undoes by its own event
+                row = self.ledger.connection.execute(
+                    "SELECT id FROM correction WHERE origin = ?", (f"{message.site}/{message.device}/{subject}",)
+                ).fetchone()
+                subject = str(row["id"]) if row else subject
+            try:
+                self.correct(f"device {message.device}", kind, message.site, subject, target, reason, origin)
+                taken += 1
+            except GatewayError as error:
+                self._tell_once(f"correction {origin}", message.site, f"{origin}: {error}")
+        return taken
+
+    def _tell_once(self, subject: str, site: str, detail: str) -> None:
+        """A device's correction that cannot be followed is tried again, but stands in the audit once."""
+        fresh = self.ledger.connection.execute("INSERT OR IGNORE INTO noticed VALUES (?)", (subject,)).rowcount
+        if fresh:
+            self.ledger.audit("gateway", "device correction refused", site, detail=detail[:500])
+
+    # Questions
+
+    def entry(self, capture_id: str, withdrawn: bool = False) -> Entry | None:
+        """One capture; those withdrawn only when asked for."""
+        row = self.ledger.connection.execute("SELECT * FROM capture WHERE capture_id = ?", (capture_id,)).fetchone()
+        if row is None or (row["withdrawn"] and not withdrawn):
+            return None
+        return self._entry(row)
+
+    @staticmethod
+    def _entry(row: sqlite3.Row) -> Entry:
+        record = parse_record(bytes(row["record"]))
+        return Entry(record, row["patient_ref"], bool(row["withdrawn"]), row["received_at"], row["fault"])
+
+    def patient(self, site: str, ref: str, view: str = "") -> list[Entry]:
+        """All captures that belong to a patient now, oldest first."""
+        rows = self.ledger.connection.execute(
+            "SELECT * FROM capture WHERE site = ? AND patient_ref = ? AND withdrawn = 0 AND (? = '' OR view = ?)"
+            " ORDER BY utc_nanoseconds, capture_id LIMIT 2000",
+            (site, ref, view, view),
+        )
+        return [self._entry(row) for row in rows]
+
+    def all(self, after: int = 0, limit: int = 200) -> list[tuple[int, Entry]]:
+        """Everything that is not withdrawn, in batches by the source's number."""
+        rows = self.ledger.connection.execute(
+            "SELECT * FROM capture WHERE number > ? AND withdrawn = 0 ORDER BY number LIMIT ?", (after, limit)
+        )
+        return [(row["number"], self._entry(row)) for row in rows]
+
+    def worklist(self, wanted: Filter, reader: str) -> tuple[list[sqlite3.Row], int]:
+        """A page of captures, newest first, and how many there are.
+
+        An outcome is told, and can be asked for, only where `reader` has locked a reading.
+        """
+        where = """
+            FROM capture c LEFT JOIN reading r ON r.capture_id = c.capture_id AND r.reader = :reader
+            WHERE c.withdrawn = 0 AND (:site = '' OR c.site = :site) AND (:view = '' OR c.view = :view)
+            AND (:outcome = '' OR (c.outcome = :outcome AND r.id IS NOT NULL))
+            AND (NOT :failed OR c.failed_gates <> '') AND (NOT :unread OR r.id IS NULL)
+            AND (:search = '' OR instr(c.patient_ref, :search) > 0)"""
+        values = {
+            "reader": reader,
+            "site": wanted.site,
+            "view": wanted.view,
+            "outcome": wanted.outcome,
+            "failed": wanted.failed_gates,
+            "unread": wanted.unread,
+            "search": wanted.search.strip().lower(),
+            "rows": PAGE_ROWS,
+            "offset": PAGE_ROWS * wanted.page,
+        }
+        connection = self.ledger.connection
+        total = connection.execute(f"SELECT count(*) {where}", values).fetchone()[0]
+        rows = connection.execute(
+            "SELECT c.capture_id, c.site, c.device, c.session_id, c.patient_ref, c.view, c.utc_nanoseconds,"
+            " c.synchronised, c.failed_gates, c.fault, r.id AS reading,"
+            f" CASE WHEN r.id IS NULL THEN '' ELSE c.outcome END AS outcome {where}"
+            " ORDER BY c.utc_nanoseconds DESC, c.capture_id LIMIT :rows OFFSET :offset",
+            values,
+        ).fetchall()
+        return rows, int(total)
+
+    def sites(self) -> list[str]:
+        rows = self.ledger.connection.execute("SELECT DISTINCT site FROM capture ORDER BY site")
+        return [row["site"] for row in rows]
+
+    def master(self, record: Record) -> Master:
+        """The radiometric image, checked. Raises ImageRefused."""
+        image = record.image("master")
+        if image is None:
+            raise ImageRefused("the record names no master image")
+        return read_master(self.source.image(record, image))
+
+    def picture(self, record: Record, kind: str) -> tuple[Image, bytes]:
+        """An image of the record by its kind, checked. Raises ImageRefused."""
+        image = record.image(kind)
+        if image is None:
+            raise ImageRefused(f"the record names no image of kind {kind}")
+        return image, self.source.image(record, image)

@@ -1,0 +1,366 @@
+"""`thermograph-gateway`: the reader's page, exports, reports, checks."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flask import Flask, g
+
+from . import INTENDED_USE, __version__, dataset
+from .accounts import ROLES, Accounts
+from .catalogue import Catalogue, Entry
+from .corrections import KINDS
+from .destinations import ArchiveDestination, FhirDestination, FolderDestination
+from .dicom import Identity
+from .errors import GatewayError, ImageRefused
+from .export import KINDS as EXPORT_KINDS
+from .export import Exporter, Outcome
+from .images import Window, false_colours, png, scale_picture
+from .ledger import Ledger
+from .notify import Notifier, read_settings
+from .record import VIEWS
+from .report import report
+from .service import run, server_for
+from .source import ReceiveFolder, read_bounded, write_durably
+from .web import create_app, report_page
+
+_EXAMPLES = """examples:
+  thermograph-gateway user add dr.silva --role reader
+  thermograph-gateway serve --folder /srv/received
+  thermograph-gateway export --folder /srv/received --archive http://127.0.0.1:8042/dicom-web
+  thermograph-gateway report --folder /srv/received --site clinic-a --patient REF --view frontal --output reports
+  thermograph-gateway verify --folder /srv/received
+"""
+NOTIFY_SECONDS = 30.0
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(
+        prog="thermograph-gateway",
+        description=f"Shows, exports and reports captures that `thermograph receive` stored; {INTENDED_USE}.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    main.add_argument("--version", action="version", version=__version__)
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    state = argparse.ArgumentParser(add_help=False)
+    state.add_argument(
+        "--state", type=Path, default=Path("/var/lib/thermograph-gateway"), help="the gateway's own database (mode 0700)"
+    )
+    folder = argparse.ArgumentParser(add_help=False, parents=[state])
+    folder.add_argument("--folder", type=Path, required=True, help="what `thermograph receive --output` fills")
+
+    def command(name: str, words: str, parents: list[argparse.ArgumentParser], example: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=words, description=words, parents=parents, epilog=f"example:\n  thermograph-gateway {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+
+    serve = command("serve", "the reader's page", [folder], "serve --folder /srv/received --port 8080")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback need TLS")
+    serve.add_argument("--port", type=int, default=8080)
+    serve.add_argument("--certificate", type=Path, help="PEM, with --key: TLS of its own")
+    serve.add_argument("--key", type=Path)
+    serve.add_argument(
+        "--behind-tls", action="store_true", help="a proxy on this machine speaks TLS: cookies are marked Secure"
+    )
+    serve.add_argument("--notifications", type=Path, help="TOML file: e-mail and webhook")
+
+    export = command(
+        "export", "DICOM to an archive or a folder, FHIR R4 to a server or a file", [folder],
+        "export --folder /srv/received --archive http://127.0.0.1:8042/dicom-web --fhir bundles.ndjson",
+    )  # fmt: skip
+    export.add_argument("--archive", help="base URL of DICOMweb (STOW-RS)")
+    export.add_argument("--to", type=Path, help="folder for .dcm files")
+    export.add_argument("--fhir", help="base URL of a FHIR server, or a file for one bundle a line")
+    export.add_argument(
+        "--fhir-link", default="", help="base URL of the reader's page: bundles link to the image instead of holding it"
+    )
+    export.add_argument(
+        "--only",
+        choices=EXPORT_KINDS,
+        action="append",
+        help="master and view, nearest neighbour, report or structured report; default: all",
+    )
+
+    reports = command(
+        "report", "one PDF page and one HTML page a session of a patient", [folder],
+        "report --folder /srv/received --site clinic-a --patient REF --view frontal --output reports",
+    )  # fmt: skip
+    reports.add_argument("--site", required=True)
+    reports.add_argument("--patient", required=True, metavar="REF")
+    reports.add_argument("--view", choices=VIEWS, help="only sessions with this view, and its trend")
+    reports.add_argument("--output", type=Path, default=Path("."))
+
+    command(
+        "verify", "checks every record, image and earlier export; exit 1 when one is not as it was", [folder],
+        "verify --folder /srv/received",
+    )  # fmt: skip
+
+    data = command(
+        "dataset",
+        "readings, masters and splits for training",
+        [folder],
+        "dataset export --consent research --folder /srv/received data-1",
+    )
+    data.add_argument("action", choices=["export"])
+    data.add_argument("output", type=Path)
+    data.add_argument("--consent", choices=["research"], required=True, help="only captures whose record holds this consent")
+
+    correct = command(
+        "correct", "reassigns or withdraws a session, merges patients, undoes a correction", [folder],
+        "correct reassign SESSION --to REF --site clinic-a --reason 'wrong tag' --folder /srv/received",
+    )  # fmt: skip
+    correct.add_argument("kind", choices=KINDS)
+    correct.add_argument("subject", help="session, patient (merge) or the correction's number (revert)")
+    correct.add_argument("--to", default="", metavar="REF")
+    correct.add_argument("--site", required=True)
+    correct.add_argument("--reason", required=True)
+
+    user = command("user", "who may log in", [state], "user add dr.silva --role reader")
+    user.add_argument("action", choices=["add", "password", "disable", "enable", "list"])
+    user.add_argument("name", nargs="?", default="")
+    user.add_argument("--role", choices=ROLES, default="reader")
+    user.add_argument("--password-file", type=Path, help="first line; without it the password is asked for")
+    return main
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 done, 1 something is not as it should be, 2 wrong usage."""
+    options = parser().parse_args(arguments)
+    handlers: dict[str, Callable[[argparse.Namespace], int]] = {
+        "serve": _serve, "export": _export, "report": _report, "verify": _verify,
+        "dataset": _dataset, "correct": _correct, "user": _user,
+    }  # fmt: skip
+    try:
+        return handlers[options.command](options)
+    except GatewayError as error:
+        print(f"thermograph-gateway: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _progress(what: str) -> Callable[[int], None]:
+    """A line that is written over on a terminal; nothing elsewhere."""
+    began = time.monotonic()
+
+    def show(count: int) -> None:
+        if sys.stderr.isatty():
+            seconds = max(time.monotonic() - began, 0.001)
+            print(f"\r{count} {what}, {count / seconds:.0f} a second ", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _catalogue(options: argparse.Namespace) -> Catalogue:
+    catalogue = Catalogue(ReceiveFolder(options.folder), Ledger(options.state))
+    catalogue.refresh(_progress("captures read"))
+    catalogue.take_device_corrections()
+    return catalogue
+
+
+def _serve(options: argparse.Namespace) -> int:
+    catalogue = _catalogue(options)
+    app = create_app(catalogue, secure=options.certificate is not None or options.behind_tls)
+    server = server_for(app, options.host, options.port, options.certificate, options.key)
+    stopping = threading.Event()
+    worker = None
+    if options.notifications:
+        notifier = Notifier(catalogue, read_settings(options.notifications), time.time)
+        worker = threading.Thread(target=_notify, args=(catalogue, notifier, stopping))
+        worker.start()
+    if not Accounts(catalogue.ledger, time.time).users():
+        print("nobody may log in yet: thermograph-gateway user add NAME --role administrator", file=sys.stderr)
+    scheme = "https" if options.certificate else "http"
+    print(f"{scheme}://{options.host}:{options.port}/", file=sys.stderr, flush=True)
+    try:
+        run(server)
+    finally:
+        stopping.set()
+        if worker is not None:
+            worker.join()
+    return 0
+
+
+def _notify(catalogue: Catalogue, notifier: Notifier, stopping: threading.Event) -> None:
+    while not stopping.wait(NOTIFY_SECONDS):
+        try:
+            catalogue.refresh()
+            notifier.gather()
+            notifier.send()
+        except (GatewayError, sqlite3.Error) as error:
+            print(f"notifications: {error}", file=sys.stderr)
+
+
+def _export(options: argparse.Namespace) -> int:
+    if not (options.archive or options.to or options.fhir):
+        raise GatewayError("export where to? give --archive URL, --to FOLDER or --fhir URL-or-FILE")
+    catalogue = _catalogue(options)
+    exporter = Exporter(catalogue, tuple(options.only or EXPORT_KINDS))
+    outcomes: list[tuple[str, Outcome]] = []
+    if options.archive:
+        destination = ArchiveDestination(options.archive)
+        outcomes.append((destination.name, exporter.export(destination, _progress("captures exported"))))
+    if options.to:
+        place = FolderDestination(options.to)
+        outcomes.append((place.name, exporter.export(place, _progress("captures exported"))))
+    if options.fhir:
+        server = FhirDestination(options.fhir)
+        outcomes.append((server.name, exporter.export_fhir(server, not options.fhir_link, options.fhir_link)))
+    problems = 0
+    for name, outcome in outcomes:
+        states = ", ".join(f"{count} {state}" for state, count in sorted(outcome.states.items())) or "nothing to do"
+        print(f"{name}: {outcome.captures} captures; {states}")
+        for problem in outcome.problems:
+            print(f"  {problem}", file=sys.stderr)
+        problems += len(outcome.problems)
+    return 1 if problems else 0
+
+
+def _sessions(catalogue: Catalogue, site: str, ref: str, view: str) -> dict[str, list[Entry]]:
+    sessions: dict[str, list[Entry]] = {}
+    for entry in catalogue.patient(site, ref):
+        sessions.setdefault(entry.record.session_id, []).append(entry)
+    return {key: found for key, found in sessions.items() if not view or any(e.record.view == view for e in found)}
+
+
+def _report(options: argparse.Namespace) -> int:
+    catalogue = _catalogue(options)
+    sessions = _sessions(catalogue, options.site, options.patient, options.view or "")
+    if not sessions:
+        raise GatewayError(f"site {options.site} has no session of patient {options.patient} with such a view")
+    app = create_app(catalogue)
+    options.output.mkdir(parents=True, exist_ok=True)
+    for key, entries in sessions.items():
+        view = options.view or entries[0].record.view
+        until = entries[-1].record.utc_nanoseconds
+        history = [e for e in catalogue.patient(options.site, options.patient, view) if e.record.utc_nanoseconds <= until]
+        catalogue.ledger.audit("command line", "report", options.site, options.patient, entries[0].capture_id)
+        path = options.output / f"{key}.pdf"
+        write_durably(path, report(catalogue, entries, history))
+        _html(catalogue, options.output, key, entries, history, app)
+        print(path)
+    return 0
+
+
+def _html(catalogue: Catalogue, output: Path, key: str, entries: list[Entry], history: list[Entry], app: Flask) -> None:
+    """The page with its pictures in a folder beside it."""
+    folder = output / f"{key}-pictures"
+    folder.mkdir(exist_ok=True)
+    for entry in entries:
+        try:
+            write_durably(folder / f"{entry.capture_id}.png", png(false_colours(catalogue.master(entry.record), Window()), 10))
+        except ImageRefused as refusal:
+            print(f"{entry.capture_id}: {refusal}", file=sys.stderr)
+    write_durably(folder / "scale.png", scale_picture(Window()))
+    style = Path(__file__).parent / "static" / "style.css"
+    write_durably(folder / "style.css", style.read_bytes())
+    with app.test_request_context("/"):
+        g.login = None
+        text = report_page(entries, history, folder.name)
+    text = text.replace("/static/style.css", f"{folder.name}/style.css").replace(
+        '<link rel="icon" href="/static/icon.png">\n', ""
+    )
+    write_durably(output / f"{key}.html", text.encode())
+
+
+def _verify(options: argparse.Namespace) -> int:
+    catalogue = _catalogue(options)
+    faults: list[str] = []
+    count, after = 0, 0
+    show = _progress("captures verified")
+    exporter = Exporter(catalogue)
+    while batch := catalogue.all(after):
+        for after, entry in batch:  # noqa: B007
+            faults += [f"capture {entry.capture_id}: {fault}" for fault in _faults(catalogue, exporter, entry)]
+            count += 1
+            show(count)
+    refused = catalogue.ledger.connection.execute("SELECT capture_id, reason FROM refused").fetchall()
+    faults += [f"capture {row['capture_id']}: refused: {row['reason']}" for row in refused]
+    for fault in faults:
+        print(fault)
+    print(f"{count + len(refused)} captures, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+def _faults(catalogue: Catalogue, exporter: Exporter, entry: Entry) -> list[str]:
+    found = []
+    now = catalogue.source.record_fault(entry.record)
+    if now is not None:
+        found.append(now)
+    for image in entry.record.images:
+        try:
+            catalogue.source.image(entry.record, image)
+        except ImageRefused as refusal:
+            found.append(str(refusal))
+    try:
+        catalogue.master(entry.record)
+    except ImageRefused as refusal:
+        found.append(str(refusal))
+    if found:
+        return sorted(set(found))
+    rows = catalogue.ledger.connection.execute(
+        "SELECT destination, identifier, kind, generation, sha256 FROM exported WHERE capture_id = ? AND patient_ref = ?"
+        " AND class_uid <> '' AND kind NOT IN ('report', 'rejection')",
+        (entry.capture_id, entry.patient_ref),
+    ).fetchall()
+    for generation in {row["generation"] for row in rows}:
+        made = {i.uid: i.sha256 for i in exporter.instances(Identity(entry, generation))}
+        found += [
+            f"{row['kind']} for {row['destination']} would have other bytes now"
+            for row in rows
+            if row["generation"] == generation and made.get(row["identifier"]) != row["sha256"]
+        ]
+    return found
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    counts = dataset.export(_catalogue(options), options.output, progress=_progress("captures"))
+    print(", ".join(f"{count} {name}" for name, count in counts.items()))
+    return 0
+
+
+def _correct(options: argparse.Namespace) -> int:
+    catalogue = _catalogue(options)
+    number = catalogue.correct(
+        f"command line, {getpass.getuser()}", options.kind, options.site, options.subject, options.to, options.reason
+    )
+    catalogue.ledger.audit("command line", f"correction {options.kind}", options.site, detail=str(number))
+    print(f"correction {number}")
+    return 0
+
+
+def _user(options: argparse.Namespace) -> int:
+    ledger = Ledger(options.state)
+    accounts = Accounts(ledger, time.time)
+    if options.action == "list":
+        for row in accounts.users():
+            print(f"{row['name']}\t{row['role']}\t{'in use' if row['enabled'] else 'kept out'}")
+        return 0
+    if options.action in ("add", "password"):
+        password = _password(options.password_file)
+        if options.action == "add":
+            accounts.add(options.name, options.role, password)
+        else:
+            accounts.set_password(options.name, password)
+    else:
+        accounts.set_enabled(options.name, options.action == "enable")
+    ledger.audit("command line", f"user {options.action}", detail=options.name)
+    return 0
+
+
+def _password(path: Path | None) -> str:
+    if path is None:
+        return getpass.getpass("password: ")
+    try:
+        return read_bounded(path, 4096).decode().splitlines()[0]
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise GatewayError(f"{path} cannot be read as a password ({error})") from error

@@ -1,0 +1,13 @@
+"""What goes wrong, told to a person: what, where, what was expected, what to do."""
+
+
+class GatewayError(Exception):
+    """A fault that a person can mend; its text is shown as it is."""
+
+
+class RecordRefused(GatewayError):
+    """A record that is not shown, with the reason."""
+
+
+class ImageRefused(GatewayError):
+    """An image that is not shown, with the reason."""

@@ -1,0 +1,206 @@
+"""Takes captures to archives, once, and takes back what a correction made wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from . import fhir
+from .catalogue import Catalogue, Entry
+from .destinations import Destination, FhirDestination
+from .dicom import Identity, Instance, encapsulated_report, nearest, radiometric, view
+from .errors import GatewayError, ImageRefused
+from .images import read_colours
+from .ledger import now_text
+from .report import report
+from .structured import reference, rejection, structured_report
+
+KINDS = ("image", "nearest", "report", "sr")
+BATCH_CAPTURES = 8
+
+
+@dataclass
+class Outcome:
+    """What an export did."""
+
+    captures: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def count(self, state: str) -> None:
+        self.states[state] = self.states.get(state, 0) + 1
+
+
+class Exporter:
+    """Exports from a catalogue; what went where stands in the ledger."""
+
+    def __init__(self, catalogue: Catalogue, kinds: tuple[str, ...] = KINDS) -> None:
+        self._catalogue = catalogue
+        self._kinds = kinds
+
+    def identity(self, entry: Entry, destination: str) -> Identity:
+        """A capture under the UIDs that are good at `destination`: new ones after each rejection there."""
+        rejected = self._catalogue.ledger.connection.execute(
+            "SELECT count(*) FROM exported WHERE destination = ? AND capture_id = ? AND kind = 'rejection'",
+            (destination, entry.capture_id),
+        ).fetchone()[0]
+        return Identity(entry, rejected)
+
+    def instances(self, identity: Identity) -> list[Instance]:
+        """The DICOM files of a capture. Raises ImageRefused when its master is not good."""
+        catalogue, entry = self._catalogue, identity.entry
+        if entry.fault:
+            raise ImageRefused(entry.fault)
+        master = catalogue.master(entry.record)
+        found = [radiometric(identity, master)]
+        if "image" in self._kinds and entry.record.image("view") is not None:
+            image, data = catalogue.picture(entry.record, "view")
+            found.append(view(identity, read_colours(data, image.name)))
+        if "nearest" in self._kinds:
+            found.append(nearest(identity, master))
+        if "sr" in self._kinds:
+            found.append(structured_report(identity, found[0]))
+        if "report" in self._kinds:
+            history = catalogue.patient(entry.record.site, entry.patient_ref, entry.record.view)
+            until = [past for past in history if past.record.utc_nanoseconds <= entry.record.utc_nanoseconds]
+            pdf = report(catalogue, [entry], until)
+            found.append(encapsulated_report(identity, pdf, "Thermography report"))
+        return found if "image" in self._kinds else found[1:]
+
+    def export(self, destination: Destination, progress: Callable[[int], None] | None = None) -> Outcome:
+        """Everything that is not withdrawn; then rejection notes for what corrections made wrong."""
+        outcome = Outcome()
+        self._take_back(destination, outcome)
+        batch: list[tuple[Identity, list[Instance]]] = []
+        # While the archive takes one batch, the next is made: at most two are in memory.
+        with ThreadPoolExecutor(max_workers=1) as sender:
+            under_way: Future[None] | None = None
+            for entry in self._entries():
+                identity = self.identity(entry, destination.name)
+                try:
+                    instances = self.instances(identity)
+                except ImageRefused as refusal:
+                    outcome.problems.append(f"capture {entry.capture_id}: not exported: {refusal}")
+                    continue
+                self._refuse_other_bytes(destination.name, instances)
+                batch.append((identity, instances))
+                if len(batch) == BATCH_CAPTURES:
+                    if under_way is not None:
+                        under_way.result()
+                    under_way = sender.submit(self._send, destination, batch, outcome, progress)
+                    batch = []
+            if under_way is not None:
+                under_way.result()
+            self._send(destination, batch, outcome, progress)
+        return outcome
+
+    def _send(
+        self,
+        destination: Destination,
+        batch: list[tuple[Identity, list[Instance]]],
+        outcome: Outcome,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        if not batch:
+            return
+        states = destination.store([instance for _, instances in batch for instance in instances])
+        self._note(destination.name, batch, states)
+        for state in states.values():
+            outcome.count(state)
+        outcome.captures += len(batch)
+        if progress is not None:
+            progress(outcome.captures)
+
+    def _refuse_other_bytes(self, destination: str, instances: list[Instance]) -> None:
+        for instance in instances:
+            row = self._catalogue.ledger.connection.execute(
+                "SELECT sha256 FROM exported WHERE destination = ? AND identifier = ?", (destination, instance.uid)
+            ).fetchone()
+            if row is not None and row["sha256"] != instance.sha256:
+                raise GatewayError(
+                    f"{instance.kind} {instance.uid} was exported with other bytes: this is a fault of the gateway"
+                )
+
+    def _note(self, destination: str, batch: list[tuple[Identity, list[Instance]]], states: dict[str, str]) -> None:
+        with self._catalogue.ledger.transaction() as connection:
+            for identity, instance in ((identity, instance) for identity, instances in batch for instance in instances):
+                connection.execute(
+                    "INSERT OR IGNORE INTO exported VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        destination,
+                        instance.uid,
+                        instance.kind,
+                        identity.entry.capture_id,
+                        identity.entry.patient_ref,
+                        identity.generation,
+                        instance.class_uid,
+                        instance.sha256,
+                        states[instance.uid],
+                        now_text(),
+                    ),
+                )
+
+    def _entries(self) -> Iterator[Entry]:
+        last = 0
+        while batch := self._catalogue.all(last):
+            for last, entry in batch:  # noqa: B007
+                yield entry
+
+    def _wrong(self, destination: str) -> Iterator[tuple[Entry, Identity, list[tuple[str, str, str]]]]:
+        """Captures exported under a patient that they do not belong to now, or that were withdrawn since."""
+        connection = self._catalogue.ledger.connection
+        rows = connection.execute(
+            "SELECT e.capture_id, e.patient_ref, e.generation, e.class_uid, e.identifier, e.kind FROM exported e"
+            " JOIN capture c ON c.capture_id = e.capture_id WHERE e.destination = ? AND e.kind <> 'rejection'"
+            " AND (c.withdrawn OR c.patient_ref <> e.patient_ref) AND NOT EXISTS (SELECT 1 FROM exported r"
+            " WHERE r.destination = e.destination AND r.capture_id = e.capture_id AND r.kind = 'rejection'"
+            " AND r.generation = e.generation) ORDER BY e.capture_id, e.generation",
+            (destination,),
+        ).fetchall()
+        groups: dict[tuple[str, int, str], list[tuple[str, str, str]]] = {}
+        for row in rows:
+            key = (row["capture_id"], row["generation"], row["patient_ref"])
+            groups.setdefault(key, []).append((row["class_uid"], row["identifier"], row["kind"]))
+        for (capture_id, generation, ref), instances in groups.items():
+            entry = self._catalogue.entry(capture_id, withdrawn=True)
+            if entry is not None:
+                said = Entry(entry.record, ref, entry.withdrawn, entry.received_at, entry.fault)
+                yield entry, Identity(said, generation), instances
+
+    def _take_back(self, destination: Destination, outcome: Outcome) -> None:
+        for entry, identity, instances in list(self._wrong(destination.name)):
+            references = [reference(identity, class_uid, uid, kind) for class_uid, uid, kind in instances]
+            note = rejection(identity, references, entry.withdrawn)
+            states = destination.store([note])
+            self._note(destination.name, [(identity, [note])], states)
+            outcome.count("Rejected")
+
+    def export_fhir(self, destination: FhirDestination, content: bool, link: str) -> Outcome:
+        """A bundle a capture; what was said of a capture's former patient becomes `entered-in-error`."""
+        outcome = Outcome()
+        for entry, identity, _ in list(self._wrong(destination.name)):
+            destination.store(fhir.corrected(entry, identity.entry.patient_ref))
+            self._note_fhir(destination.name, entry, identity.entry.patient_ref, identity.generation, "rejection")
+            outcome.count("entered-in-error")
+        for entry in self._entries():
+            try:
+                if entry.fault:
+                    raise ImageRefused(entry.fault)
+                master = self._catalogue.picture(entry.record, "master")[1] if content else None
+                destination.store(fhir.bundle(entry, master, link))
+            except ImageRefused as refusal:
+                outcome.problems.append(f"capture {entry.capture_id}: not exported: {refusal}")
+                continue
+            generation = self.identity(entry, destination.name).generation
+            self._note_fhir(destination.name, entry, entry.patient_ref, generation, "bundle")
+            outcome.captures += 1
+            outcome.count("sent")
+        return outcome
+
+    def _note_fhir(self, destination: str, entry: Entry, ref: str, generation: int, kind: str) -> None:
+        self._catalogue.ledger.connection.execute(
+            "INSERT OR IGNORE INTO exported VALUES (?, ?, ?, ?, ?, ?, '', ?, 'sent', ?)",
+            (destination, f"{kind} {entry.capture_id} {ref} {generation}", kind, entry.capture_id, ref, generation,
+             entry.record.sha256, now_text()),
+        )  # fmt: skip

@@ -1,0 +1,187 @@
+"""Where captures come from: one interface, and the folder that `thermograph receive` fills.
+
+The PostgreSQL store of the far side will be a second implementation; it does not exist yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+import stat
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .errors import GatewayError, ImageRefused, RecordRefused
+from .images import IMAGE_BYTES_MAXIMUM
+from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
+
+_APPLICATION = 0x54474358
+_PLACE = re.compile(r"[a-z0-9-]{1,36}")
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MESSAGE = re.compile(r"(alert|event|reply)-[A-Za-z0-9._-]{1,100}\.json")
+MESSAGE_BYTES_MAXIMUM = 64 * 1024
+
+
+@dataclass(frozen=True)
+class StoredCapture:
+    """A complete capture as the store has it: the record unread, so that a hostile one can be refused with a reason."""
+
+    number: int
+    capture_id: str
+    received_at: str
+    record: bytes
+
+
+@dataclass(frozen=True)
+class DeviceMessage:
+    """An alert, event or reply of a device."""
+
+    site: str
+    device: str
+    name: str
+    kind: str
+    content: dict[str, object]
+
+
+class CaptureSource(Protocol):
+    """A store of complete captures. Implementations are safe to call from several threads."""
+
+    def captures_after(self, number: int, limit: int) -> list[StoredCapture]:
+        """Complete captures numbered above `number`, in ascending order, at most `limit`."""
+
+    def image(self, record: Record, image: Image) -> bytes:
+        """The image's bytes when they are those that the record names. Raises ImageRefused."""
+
+    def record_fault(self, record: Record) -> str | None:
+        """Why the record is not what the receiver confirmed; None when it is."""
+
+    def messages(self) -> Iterator[DeviceMessage]:
+        """What devices said beside captures; damaged messages are left out and counted by the caller."""
+
+    def put_answer(self, site: str, device: str, answer_id: str, content: bytes) -> str:
+        """Lays an answer ready for its way to the device, durably; says where."""
+
+
+class ReceiveFolder:
+    """The folder of `thermograph receive` and its `captures.sqlite`. Only `results/` is ever written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._index = self._folder / "captures.sqlite"
+        self._local = threading.local()
+        if not self._index.is_file():
+            raise GatewayError(
+                f"{self._index} is missing: expected the folder that `thermograph receive --output` fills; "
+                "start the receiver on it once, it makes the index anew"
+            )
+        if self._connection().execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+            raise GatewayError(f"{self._index} is no index of a Thermograph receiver")
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            try:
+                path = urllib.parse.quote(str(self._index))
+                connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+                connection.execute("SELECT 1 FROM capture LIMIT 1")
+            except sqlite3.Error as error:
+                raise GatewayError(f"{self._index} cannot be read: {error}") from error
+            self._local.connection = connection
+        return connection
+
+    def captures_after(self, number: int, limit: int) -> list[StoredCapture]:
+        # A record too long to be one is not loaded; its beginning is enough to refuse it.
+        rows = self._connection().execute(
+            "SELECT rowid, capture_id, received_at, CAST(substr(CAST(record AS BLOB), 1, ?) AS BLOB) FROM capture"
+            " WHERE rowid > ? ORDER BY rowid LIMIT ?",
+            (RECORD_BYTES_MAXIMUM + 1, number, limit),
+        )
+        return [StoredCapture(int(n), str(c)[:64], str(at)[:64], bytes(record or b"")) for n, c, at, record in rows]
+
+    def _capture_folder(self, record: Record) -> Path:
+        # From the record's checked identifiers, never from a path that a database holds.
+        return self._folder / record.site / record.device / record.capture_id
+
+    def image(self, record: Record, image: Image) -> bytes:
+        if image.bytes > IMAGE_BYTES_MAXIMUM:
+            raise ImageRefused(f"{image.name}: {image.bytes} bytes; expected at most {IMAGE_BYTES_MAXIMUM}")
+        path = self._capture_folder(record) / image.name
+        try:
+            data = read_bounded(path, IMAGE_BYTES_MAXIMUM)
+        except FileNotFoundError as error:
+            raise ImageRefused(f"{image.name}: missing in the folder") from error
+        except OSError as error:
+            raise ImageRefused(f"{image.name}: cannot be read ({error.strerror or error})") from error
+        if len(data) != image.bytes or hashlib.sha256(data).hexdigest() != image.sha256:
+            raise ImageRefused(f"{image.name}: is not the image that the record names (SHA-256 differs)")
+        return data
+
+    def record_fault(self, record: Record) -> str | None:
+        path = self._capture_folder(record) / "receipt.json"
+        try:
+            receipt = parse_json(read_bounded(path, MESSAGE_BYTES_MAXIMUM))
+        except FileNotFoundError:
+            return "receipt.json is missing"
+        except (OSError, RecordRefused) as error:
+            return f"receipt.json cannot be read ({error})"
+        entries = receipt.get("entries")
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict) and entry.get("name") == "record.json":
+                same = entry.get("sha256") == record.sha256 and entry.get("capture_id") == record.capture_id
+                return None if same else "the record is not the one that the receiver confirmed (SHA-256 differs)"
+        return "receipt.json names no record"
+
+    def messages(self) -> Iterator[DeviceMessage]:
+        for path in sorted(self._folder.glob("*/*/messages/*.json")):
+            match = _MESSAGE.fullmatch(path.name)
+            site, device = path.parts[-4], path.parts[-3]
+            if match is None or not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device)):
+                continue
+            try:
+                content = parse_json(read_bounded(path, MESSAGE_BYTES_MAXIMUM))
+            except (OSError, RecordRefused):
+                continue
+            yield DeviceMessage(site, device, path.stem, match.group(1), content)
+
+    def put_answer(self, site: str, device: str, answer_id: str, content: bytes) -> str:
+        if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device) and _IDENTIFIER.fullmatch(answer_id)):
+            raise GatewayError("an answer needs a site, a device and an identifier")
+        folder = self._folder / site / device / "results"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{answer_id}.json"
+        write_durably(path, content)
+        return str(path.relative_to(self._folder))
+
+
+def read_bounded(path: Path, bytes_maximum: int) -> bytes:
+    """A regular file's bytes, no link followed, one byte more than the maximum at most. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(0, "no regular file")
+        return file.read(bytes_maximum + 1)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replaces `path` so that a power cut leaves the old file or the new one. Raises GatewayError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise GatewayError(f"{path} cannot be written: {error.strerror or error}") from error
