@@ -16,6 +16,9 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try "fingerprint,role\n".write(toFile: folder + "/roster.csv", atomically: true, encoding: .utf8)
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: folder + "/roster.csv")
+    try FileManager.default.createDirectory(atPath: folder + "/boards", withIntermediateDirectories: true)
+    try "schema = 1\n[profile]\nname = \"a board that sets nothing\"\n"
+      .write(toFile: folder + "/boards/other.toml", atomically: true, encoding: .utf8)
     var generator = SystemRandomNumberGenerator()
     _ = try KeyFile.create(path: folder + "/seal.key", digests: OpenSSLDigests(), using: &generator)
   }
@@ -133,8 +136,9 @@ import Testing
   /// Lines that a key needs beside it to be seen, or to be allowed.
   private func companions(of key: String) -> [String: [String]] {
     switch key {
+    case "device.board": ["paths": ["hardware_directory = \"\(folder)\""]]
     case "paths.models_directory": ["screening": ["model = \"other\""], "quality": ["model = \"other\""]]
-    case "paths.languages_directory": ["session": ["language = \"other\""]]
+    case "paths.languages_directory": ["session": ["language = \"xx\""]]
     case "camera.bus_speed_khz": ["camera": ["refresh_rate_hz = 1"]]
     case "patients.unknown_tag": ["patients": ["roster_file = \"\(folder)/roster.csv\""]]
     case "broker.certificate_file": ["broker": ["ca_file = \"/ca\"", "key_file = \"credential:k\""]]
@@ -288,7 +292,7 @@ import Testing
     settings.outbox.keyFile = .file(folder + "/new.key")
     settings.outbox.olderKeyFile = .file(folder + "/older.key")
     var generator = SystemRandomNumberGenerator()
-    for name in ["site.key", "new.key", "older.key"] {
+    for name in ["site.key", "older.key", "new.key"] {
       do {
         try await runtime(settings).run()
         Issue.record("a device without \(name) runs")
