@@ -81,8 +81,9 @@ NAME ?= screening-fold
 model: ## one model from nothing: NAME=screening-fold
 	$(MAKE) -C Models/training $(NAME)
 
-models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards against figures
+models-check: build ## each model's hash, manifest and golden outputs on the device's engine; cards and report against figures
 	python3 Models/training/cards.py --check
+	python3 Models/training/report.py --check
 	.build/release/thermograph model verify --directory Models
 
 models-statistics: ## the synthetic thermograms beside real ones: table and sheet, fails when one drifts

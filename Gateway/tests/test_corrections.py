@@ -174,6 +174,9 @@ def test_corrections_of_a_device_are_followed_once(folder: Folder, opened: Open)
     entry = clinic.catalogue.entry(capture)
     assert entry is not None
     assert entry.patient_ref == "p-2"
+    page = clinic.client("boss").get("/audit").text
+    assert page.count("device correction refused") == 1
+    assert "event-box-2" in page
 
 
 def test_fhir_takes_back_what_was_wrong(folder: Folder, opened: Open, tmp_path: Path) -> None:

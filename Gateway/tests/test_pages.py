@@ -281,7 +281,7 @@ def test_sides_follow_the_record(folder: Folder, opened: Open) -> None:
     def shown(capture: str) -> list[str]:
         page = client.get(f"/capture/{capture}").text
         return re.findall(r"<span>(patient&#39;s \w+)</span>", page) + (
-            ["unsure"] if "does not say whether it does" in page else []
+            ["unsure"] if "as the device reckons them" in page else []
         )
 
     right, left = "patient&#39;s right", "patient&#39;s left"

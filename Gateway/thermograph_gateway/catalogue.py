@@ -188,9 +188,15 @@ class Catalogue:
             try:
                 self.correct(f"device {message.device}", kind, message.site, subject, target, reason, origin)
                 taken += 1
-            except GatewayError:
-                continue
+            except GatewayError as error:
+                self._tell_once(f"correction {origin}", message.site, f"{origin}: {error}")
         return taken
+
+    def _tell_once(self, subject: str, site: str, detail: str) -> None:
+        """A device's correction that cannot be followed is tried again, but stands in the audit once."""
+        fresh = self.ledger.connection.execute("INSERT OR IGNORE INTO noticed VALUES (?)", (subject,)).rowcount
+        if fresh:
+            self.ledger.audit("gateway", "device correction refused", site, detail=detail[:500])
 
     # Questions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import sqlite3
 import sys
 import threading
 import time
@@ -195,7 +196,7 @@ def _notify(catalogue: Catalogue, notifier: Notifier, stopping: threading.Event)
             catalogue.refresh()
             notifier.gather()
             notifier.send()
-        except GatewayError as error:
+        except (GatewayError, sqlite3.Error) as error:
             print(f"notifications: {error}", file=sys.stderr)
 
 

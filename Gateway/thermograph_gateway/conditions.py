@@ -33,7 +33,7 @@ def sides(record: Record) -> tuple[str, str, str]:
         return (
             "patient's right",
             "patient's left",
-            "sides for a camera that does not mirror; this record does not say whether it does",
+            "sides as the device reckons them: a camera that does not mirror",
         )
     return ("patient's left", "patient's right", "") if record.mirrored else ("patient's right", "patient's left", "")
 

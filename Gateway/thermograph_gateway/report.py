@@ -79,7 +79,8 @@ def report(catalogue: Catalogue, session: Sequence[Entry], history: Sequence[Ent
         raise GatewayError("a report needs a session with at least one capture")
     _fonts()
     stream = io.BytesIO()
-    canvas = Canvas(stream, pagesize=A4, invariant=True, pageCompression=1, lang="en")
+    # reportlab's stubs take the name for a size. Without a name it would put a font in that is not embedded.
+    canvas = Canvas(stream, A4, pageCompression=1, invariant=True, lang="en", initialFontName="Body")  # type: ignore[arg-type]
     first = session[0]
     canvas.setTitle(f"Thermography of {date_words(first.record.utc_nanoseconds, first.record.synchronised)}")
     canvas.setAuthor("Thermograph gateway")

@@ -11,17 +11,83 @@ def _conv(x, filters, size=3, **options):
     return L.Conv2D(filters, size, padding="same", activation="relu", **options)(x)
 
 
-def screening_fold():
-    """Folded halves, 24 x 16 x 3: convolutions, the strongest answer of each feature, one score."""
-    x = start = keras.Input((24, 16, 3))
-    x = _conv(_conv(x, 12), 16)
-    x = L.MaxPooling2D(2)(x)
-    x = _conv(x, 24)
-    x = L.MaxPooling2D(2)(x)
-    x = _conv(x, 24)
-    x = L.MaxPooling2D((6, 4))(x)
-    x = L.Dropout(0.3)(L.Flatten()(x))
-    return keras.Model(start, L.Dense(1, activation="sigmoid")(L.Dense(16, activation="relu")(x)))
+class MirrorConvolution(L.Layer):
+    """A 3 x 3 convolution of which every filter has its mirror image: the second half of the channels is what the first
+    half is for the mirrored frame. So a frame and its mirror image give the same maximum, to the last bit of int8."""
+
+    def __init__(self, filters, first=False, size=3, **options):
+        super().__init__(**options)
+        self.filters, self.first, self.size = filters, first, size
+
+    def build(self, shape):
+        channels = shape[-1] if self.first else shape[-1] // 2
+        name = lambda k: self.add_weight(
+            shape=(self.size, self.size, channels, self.filters), initializer="he_normal", name=f"kernel{k}")
+        self.kernels = [name(0)] if self.first else [name(0), name(1)]
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def full(self):
+        """(kernel, bias) of the plain convolution that does the same."""
+        turned = [keras.ops.flip(k, axis=1) for k in self.kernels]
+        if self.first:
+            kernel = keras.ops.concatenate([self.kernels[0], turned[0]], axis=-1)
+        else:
+            scale = 0.7071
+            (a, b), (c, d) = self.kernels, turned
+            kernel = scale * keras.ops.concatenate(
+                [keras.ops.concatenate([a, b], axis=2), keras.ops.concatenate([d, c], axis=2)], axis=-1)
+        return kernel, keras.ops.concatenate([self.bias, self.bias])
+
+    def call(self, x):
+        kernel, bias = self.full()
+        return keras.ops.relu(keras.ops.conv(x, kernel, padding="same") + bias)
+
+
+class MirrorScore(L.Layer):
+    """1 x 1, with the same weight for a channel and its mirror image."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1] // 2, 1), initializer="glorot_uniform", name="kernel")
+        self.bias = self.add_weight(shape=(1,), initializer=keras.initializers.Constant(-3.0), name="bias")
+
+    def full(self):
+        return keras.ops.concatenate([self.kernel, self.kernel], axis=0)[None, None], self.bias
+
+    def call(self, x):
+        kernel, bias = self.full()
+        return keras.ops.conv(x, kernel, padding="same") + bias
+
+
+SPOT_FILTERS = (8, 8, 12, 12, 12)
+
+
+def screening_spot():
+    """A map of log odds that a warm spot lies there, 12 x 16, from the whole frame, 24 x 32; alike for mirror images."""
+    x = start = keras.Input((24, 32, 1))
+    for k, filters in enumerate(SPOT_FILTERS):
+        x = MirrorConvolution(filters, first=k == 0, name=f"mirror{k}")(x)
+        if k == 1:
+            x = L.MaxPooling2D(2)(x)
+    return keras.Model(start, MirrorScore(name="score")(x))
+
+
+def screening_spot_plain(model, floor, slope, offset):
+    """The same as plain layers for the device: the map above `floor`, its maximum m, sigmoid(slope m + offset)."""
+    x = start = keras.Input((24, 32, 1))
+    for k, filters in enumerate(SPOT_FILTERS):
+        x = L.Conv2D(2 * filters, 3, padding="same", activation="relu", name=f"mirror{k}")(x)
+        if k == 1:
+            x = L.MaxPooling2D(2)(x)
+    x = L.Conv2D(1, 1, activation="relu", name="score")(x)
+    x = L.Flatten()(L.MaxPooling2D((12, 16))(x))
+    plain = keras.Model(start, L.Dense(1, activation="sigmoid", name="odds")(x))
+    for k in range(len(SPOT_FILTERS)):
+        plain.get_layer(f"mirror{k}").set_weights([keras.ops.convert_to_numpy(w) for w in model.get_layer(f"mirror{k}").full()])
+    kernel, bias = (keras.ops.convert_to_numpy(w) for w in model.get_layer("score").full())
+    plain.get_layer("score").set_weights([kernel, bias - floor])
+    import numpy as np
+    plain.get_layer("odds").set_weights([np.array([[slope]], np.float32), np.array([offset + slope * floor], np.float32)])
+    return plain
 
 
 def salvi_cnn():
@@ -36,7 +102,7 @@ def salvi_cnn():
 def kalva_resnet():
     """Conv64-pool-Conv64-pool, two residual blocks y = x + F(x), global average, 512, 256, two classes."""
     x = start = keras.Input((24, 32, 1))
-    normal = lambda y, filters: L.BatchNormalization()(L.Conv2D(filters, 3, padding="same", use_bias=False)(y))
+    normal = lambda y, filters: L.BatchNormalization(momentum=0.9)(L.Conv2D(filters, 3, padding="same", use_bias=False)(y))
     for _ in range(2):
         x = L.MaxPooling2D(2)(L.ReLU()(normal(x, 64)))
     for _ in range(2):
@@ -66,13 +132,13 @@ def digiscope_cnn():
 
 
 def quality(faults, views):
-    """Two heads on the whole frame: what is wrong with the capture, and which view it is."""
+    """Two heads on the whole frame: what the capture is, and which view it shows."""
     x = start = keras.Input((24, 32, 1))
     x = L.MaxPooling2D(2)(_conv(_conv(x, 12), 16))
-    x = L.MaxPooling2D(2)(_conv(x, 24))
     x = L.MaxPooling2D(2)(_conv(x, 32))
-    x = L.Dropout(0.2)(L.Flatten()(x))
-    fault = L.Dense(faults, activation="softmax", name="fault")(L.Dense(32, activation="relu")(x))
+    x = L.MaxPooling2D(2)(_conv(x, 48))
+    x = L.Dropout(0.3)(L.Flatten()(x))
+    fault = L.Dense(faults, activation="softmax", name="fault")(L.Dense(48, activation="relu")(x))
     return keras.Model(start, [fault, L.Dense(views, activation="softmax", name="view")(
         L.Dense(24, activation="relu")(x))])
 

@@ -1,147 +1,131 @@
-"""Data sets of synthetic captures, split by synthetic patient."""
+"""Data sets of synthetic captures. The splits differ in seed and so in body: `train` fits, `choose` stops the fit,
+`calibrate` sets thresholds, `test` is looked at once, when everything is frozen.
+
+`python data.py` draws all of them into the cache, each part once, so that an interrupted run goes on where it was.
+"""
 
 import hashlib
 import pathlib
-import pickle
+import sys
 
 import numpy as np
 
-from thermograms.generator import COLUMNS, FAULTS, FINE, ROWS, VIEWS, Batch
+from thermograms import scenes
+from thermograms.generator import VIEWS
+from thermograms.torso import COLUMNS, ROWS, col
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / "out" / "models-cache"
-IDENTITY = "thermograms-synthetic-1"
+IDENTITY = "thermograms-synthetic-2"
+SPLITS = {"train": 1_000_000, "choose": 2_000_000, "calibrate": 3_000_000, "test": 4_000_000}
+SOURCES = ("data.py", "thermograms/torso.py", "thermograms/scenes.py", "thermograms/generator.py",
+           "thermograms/pennes.py", "thermograms/parameters.json", "thermograms/statistics.json")
 
 
-def cached(function):
-    """Keeps a data set on disk under a name that changes with the generator, its parameters and the arguments."""
-    def wrapper(*arguments):
-        source = b"".join((HERE / name).read_bytes() for name in (
-            "data.py", "thermograms/generator.py", "thermograms/pennes.py", "thermograms/parameters.json"))
-        key = hashlib.sha256(source + repr((function.__name__, arguments)).encode()).hexdigest()[:24]
-        path = CACHE / f"{function.__name__}-{key}.pickle"
-        if not path.exists():
-            CACHE.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(pickle.dumps(function(*arguments)))
-        return pickle.loads(path.read_bytes())
-    return wrapper
+def cached(name, make):
+    """The arrays of `make()`, kept under a name that changes with the generator's files."""
+    source = b"".join((HERE / s).read_bytes() for s in SOURCES)
+    path = CACHE / f"{name}-{hashlib.sha256(source).hexdigest()[:16]}.npz"
+    if not path.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, **make())
+        part.replace(path)
+    with np.load(path) as stored:
+        return dict(stored)
 
 
-class Captures:
-    """celsius float32 [n, 24, 32]; lesion bool [n]; patient int [n]; and what was drawn."""
+# Captures for the quality network ------------------------------------------------------------------------------------
 
-    def __init__(self, patients, seed, captures=1, lesions=0.5, view="frontal"):
-        celsius, rows = [], []
-        for start in range(0, patients, 1000):
-            batch = Batch(min(1000, patients - start), seed + start, view=view, lesions=lesions)
-            for k in range(captures):
-                again = batch.celsius if k == 0 else batch.through_sensor(batch.scene).astype(np.float32)
-                celsius.append(again)
-                rows.append(np.stack([start + np.arange(batch.n), batch.has_lesion, batch.lesion_peak,
-                                      batch.vascular_peak, batch.diameter, batch.lesion_side]))
-        table = np.concatenate(rows, axis=1)
-        self.celsius = np.concatenate(celsius)
-        self.patient = table[0].astype(int)
-        self.lesion = table[1].astype(bool)
-        self.peak, self.vascular, self.diameter, self.side = table[2:]
+FRONTAL = {"good": 4500, "no-torso": 3600, "two-people": 1300, "pose": 1600, "off-centre": 800, "too-far": 800,
+           "too-near": 800, "motion": 900, "covered": 3000, "hot-object": 800, "cold-lens": 800, "defect": 1300}
+TURNED = {"good": 900, **dict.fromkeys(scenes.TURNABLE, 70), "covered": 160}
+SHARE = {"train": 1.0, "choose": 0.1, "calibrate": 0.2, "test": 0.2}
 
 
-SEEDS = {"train": 100_000, "validation": 200_000, "test": 300_000}
+def captures(split):
+    """celsius [n, 24, 32], label [n] of `scenes.LABELS`, view [n] of `VIEWS` (-1: none can be told)."""
+    parts = []
+    for view in VIEWS:
+        for label, count in (FRONTAL if view == "frontal" else TURNED).items():
+            seed = SPLITS[split] + 10_000
+            n = max(int(count * SHARE[split]), 10)
+            made = cached(f"captures-{split}-{view}-{label}",
+                          lambda: {"celsius": scenes.draw(label, view, n, seed)})["celsius"]
+            k = len(made)
+            told = label not in ("no-torso", "two-people", "pose", "too-near")
+            parts.append((made, np.full(k, scenes.LABELS.index(label)), np.full(k, VIEWS.index(view) if told else -1)))
+    return tuple(np.concatenate(x) for x in zip(*parts))
 
 
-@cached
-def screening(split, patients, captures=1):
-    return Captures(patients, SEEDS[split], captures)
+# Torsos for the detectors --------------------------------------------------------------------------------------------
+
+TORSOS = {"train": 7000, "choose": 500, "calibrate": 3000, "test": 2500}
+PIECE = 500
 
 
-def coarse(fine):
-    """Means over the sensor's pixels of a fine map [n, 48 or so, 64 or so]."""
-    fine = np.broadcast_to(fine, (len(fine), ROWS * FINE, COLUMNS * FINE))
-    return fine.reshape(len(fine), ROWS, FINE, COLUMNS, FINE).mean(axis=(2, 4))
+def _torsos(split, start):
+    """Clean frontal captures of the good class, where a finding may lie (the breasts), the trunk's half width."""
+    rng = np.random.default_rng([SPLITS[split], start, 3])
+    frames, zones, halves, kinds = [], [], [], []
+    for kind, share in (("inside", 0.68), ("wider", 0.24), ("hanging", 0.08)):
+        n = int(round(PIECE * share))
+        people, session = scenes.bodies(rng, n, kind)
+        clean = people.render("frontal", session, scenes.seed_of(rng), blur=(0.3, 0.6))
+        frames.append(scenes.other_room(rng, clean, people.coverage, 0.3))
+        row, column = session.back(scenes.ROW[None], scenes.COLUMN[None])
+        u = (column - col(people.middle)) / col(people.half)
+        below = row - people.fold_line(u)
+        zones.append((below < -0.5) & (below > -9) & (np.abs(u) > 0.12) & (np.abs(u) < 0.92) & (people.coverage > 0.99))
+        halves.append(people.half * session.scale)
+        kinds.append(np.full(n, kind == "inside"))
+    frames = np.concatenate(frames).astype(np.float32)
+    noise = scenes.sensor(rng, frames, clean=0.35) - frames
+    return {"clean": frames, "noise": noise.astype(np.float16), "zone": np.concatenate(zones),
+            "half": np.concatenate(halves).astype(np.float32), "inside": np.concatenate(kinds)}
 
 
-def blanked(batch, celsius, rng):
-    """`celsius` with the breasts replaced by one temperature: ellipses, boxes, a band, or everything below the chest;
-    at the mean of the rest of the body, of the whole body, or of what is replaced."""
-    n = batch.n
-    column = lambda x: np.asarray(x)[:, None, None]
-    body = coarse(batch.body.astype(float)) > 0.5
-    radius = column(batch.breast_radius * batch.scale * rng.uniform(0.8, 1.6, n))
-    across = np.abs(np.abs(coarse(batch.angle)) - column(batch.breast_angle)) * column(batch.half_width)
-    down = (coarse(batch.row) - column(batch.breast_row)) * column(batch.scale)
-    kind = rng.integers(0, 7, n)
-    shape = np.select([column(kind) < 3, column(kind) < 5, column(kind) < 6],
-                      [across ** 2 + down ** 2 < radius ** 2, (across < radius) & (np.abs(down) < radius),
-                       np.abs(down) < radius], down > -radius) & body
-    mean = lambda where: (celsius * where).sum(axis=(1, 2)) / np.maximum(where.sum(axis=(1, 2)), 1)
-    level = np.choose(rng.integers(0, 3, n), [mean(body & ~shape), mean(body), mean(shape)])
-    return np.where(shape, column(level), celsius)
+class Torsos:
+    """clean [n, 24, 32] degC, noise (what the sensor adds), zone bool [n, 24, 32], half [n] pixels, inside bool [n]."""
+
+    def __init__(self, split, count=None):
+        count = count or TORSOS[split]
+        parts = [cached(f"torsos-{split}-{s}", lambda s=s: _torsos(split, s)) for s in range(0, count, PIECE)]
+        for name in parts[0]:
+            setattr(self, name, np.concatenate([p[name] for p in parts])[:count])
+        self.noise = self.noise.astype(np.float32)
+        usable = self.zone.any(axis=(1, 2))
+        for name in parts[0]:
+            setattr(self, name, getattr(self, name)[usable])
+
+    @property
+    def celsius(self):
+        return self.clean + self.noise
+
+    def __len__(self):
+        return len(self.clean)
 
 
-def roughened(batch, rng, blank=None):
-    """What a real room and camera add: another background, more noise, raw bad pixels, or no sensor noise at all.
-    The breasts of the frames in `blank` (bool [n]) are blanked before the noise."""
-    n = batch.n
-    clean = rng.uniform(size=n) < 0.3
-    keeps = batch.fault not in ("motion", "cold-lens")  # these faults live in the sensor
-    frames = np.where((clean & keeps)[:, None, None], batch.scene, batch.celsius)
-    body = coarse(batch.body.astype(float)) > 0.5
-    # Never so warm that the body no longer stands out.
-    gap = np.maximum(batch.mean - batch.background - 1.5, 0)
-    shift = np.minimum(rng.uniform(-3.5, 3.5, n) * (rng.uniform(size=n) < 0.5), gap)
-    if batch.fault != "no-torso":
-        frames = frames + np.where(body, 0, shift[:, None, None])
-    if blank is not None:
-        frames = np.where(blank[:, None, None], blanked(batch, frames, rng), frames)
-    frames = frames + rng.standard_normal(frames.shape) * (
-        rng.uniform(0, 0.4, n) * (rng.uniform(size=n) < 0.4))[:, None, None]
-    for _ in range(4):
-        hit = rng.uniform(size=n) < 0.1
-        r, c, value = rng.integers(0, 24, n), rng.integers(0, 32, n), rng.uniform(-10, 80, n)
-        each = np.nonzero(hit)[0]
-        frames[each, r[each], c[each]] = value[each]
-    return frames.astype(np.float32)
+def place(rng, zone):
+    """One pixel of each zone, [n], [n]; with a part of a pixel."""
+    keys = rng.uniform(size=zone.shape) * zone
+    at = keys.reshape(len(zone), -1).argmax(axis=1)
+    return at // COLUMNS + rng.uniform(-0.5, 0.5, len(zone)), at % COLUMNS + rng.uniform(-0.5, 0.5, len(zone))
 
 
-# The share of training captures whose breasts are blanked: their target is one half, so that a network which cannot see
-# the breasts learns to say nothing.
-BLANK_SHARE = 0.15
+def spot(row, column, height, sigma):
+    """float32 [n, 24, 32]: Gaussian warm spots."""
+    r, c = np.mgrid[0:ROWS, 0:COLUMNS].astype(np.float32)
+    distance = (r - col(row)) ** 2 + (c - col(column)) ** 2
+    return (col(height) * np.exp(-distance / col(2 * np.broadcast_to(sigma, np.shape(row)) ** 2))).astype(np.float32)
 
 
-@cached
-def screening_rough(split, count):
-    """(celsius, target in 0, 0.5 and 1) for training: frontal captures, half with a lesion, as rooms and cameras make
-    them; some blanked, half of them mirrored."""
-    celsius, target = [], []
-    rng = np.random.default_rng(SEEDS[split] + 3)
-    for start in range(0, count, 1000):
-        batch = Batch(min(1000, count - start), SEEDS[split] + 50_000 + start, lesions=0.5)
-        blank = rng.uniform(size=batch.n) < BLANK_SHARE
-        frames = roughened(batch, rng, blank)
-        celsius.append(np.where((rng.uniform(size=batch.n) < 0.5)[:, None, None], frames[:, :, ::-1], frames))
-        target.append(np.where(blank, 0.5, batch.has_lesion))
-    return np.concatenate(celsius), np.concatenate(target).astype(np.float32)
+# A spot of this many centimetres across, at half its height, on a trunk 34 cm wide.
+def sigma_of(centimetres, half):
+    return centimetres / (34.0 / (2 * half)) / 2.3548
 
 
-@cached
-def faulty(split, count):
-    """(celsius, fault index, view index): about `count` a fault, more of the good and the frontal ones; as many again of
-    the covered ones, blanked after the sensor."""
-    celsius, faults, views = [], [], []
-    rng = np.random.default_rng(SEEDS[split] + 9)
-
-    def add(batch, fault, view, blank=None):
-        celsius.append(roughened(batch, rng, blank))
-        faults.append(np.full(batch.n, fault))
-        views.append(np.full(batch.n, view))
-
-    for v, view in enumerate(VIEWS):
-        for f, fault in enumerate(FAULTS):
-            if fault == "no-torso" and view != "frontal":
-                continue
-            n = max(count * (3 if fault == "good" else 1) * (2 if view == "frontal" else 1) // 6, 2)
-            seed = SEEDS[split] + 7
-            if fault == "covered":
-                add(Batch(n, seed + 1, view=view, lesions=0.2), f, v, np.ones(n, bool))
-            add(Batch(n, seed, view=view, fault=fault, lesions=0.2), f, v)
-    return np.concatenate(celsius), np.concatenate(faults), np.concatenate(views)
+if __name__ == "__main__":
+    for kind in sys.argv[1:] or ("captures", "torsos"):
+        for split in SPLITS:
+            print(kind, split, len(captures(split)[0]) if kind == "captures" else len(Torsos(split)), flush=True)

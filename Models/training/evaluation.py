@@ -113,3 +113,15 @@ def binary(raw, table, lower, upper, truth, patients):
         "specificity": bootstrap(patients, share(~above, ~truth)),
     }
     return figures, intervals, rows
+
+
+def disturbed(celsius, kind, seed=4):
+    """30 % perturbations: `noise` of 0.3 sd of the body on all pixels, `pixels`: 30 % of them with noise of 1 sd."""
+    import preprocessing
+    rng = np.random.default_rng(seed)
+    mask, _ = preprocessing.body_mask(preprocessing.centikelvin(celsius))
+    sd = np.array([c[m].std() for c, m in zip(celsius, mask)])[:, None, None]
+    noise = rng.standard_normal(celsius.shape) * sd
+    if kind == "noise":
+        return (celsius + 0.3 * noise).astype(np.float32)
+    return (celsius + noise * (rng.uniform(size=celsius.shape) < 0.3)).astype(np.float32)

