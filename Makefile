@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help demo demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -125,6 +125,9 @@ test-arm: ## the NEON kernels under emulation of Cortex-A53, A72 and A76: KERNEL
 MUTATIONS ?= 200000
 FUZZ_SEED ?= 1
 FUZZ_SECONDS ?= 120
+
+test-tuf-conformance: ## the client of signed metadata against a checkout of tuf-conformance: CONFORMANCE=DIR
+	@Scripts/test-tuf-conformance $(CONFORMANCE)
 
 fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer for FUZZ_SECONDS=120 (0: not)
 	@Scripts/fuzz-inference $(MUTATIONS) $(FUZZ_SEED) $(FUZZ_SECONDS)

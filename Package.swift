@@ -92,7 +92,7 @@ let adapters: [Target] = [
     ]),
   module(
     "Storage", in: .adapters,
-    uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
+    uses: ["Provenance", "Trust", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
@@ -161,6 +161,11 @@ let testTargets: [Target] = [
       "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging, unixSignals,
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
+  // The client of Trust with the command line of tuf-conformance.
+  .executableTarget(
+    name: "MetadataClientProgram", dependencies: ["Trust", "Cryptography", "LocalFiles", "Provenance", "Storage"],
+    path: "Tests/MetadataClientProgram",
+    exclude: ["requirements.lock", "MetadataClientProgram.xfails"], swiftSettings: strict),
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),

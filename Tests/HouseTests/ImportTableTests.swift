@@ -21,8 +21,8 @@ private let importTable: [String: Set<String>] = [
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "Storage": [
-    "Provenance", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL", "FoundationEssentials",
-    "Glibc",
+    "Provenance", "Trust", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL",
+    "FoundationEssentials", "Glibc",
     "Synchronization",
   ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],

@@ -12,6 +12,12 @@ int tg_sha256(const uint8_t *message, size_t count, uint8_t digest[TG_SHA256_BYT
   return done == 1 && length == TG_SHA256_BYTES ? TG_CRYPTO_OK : TG_CRYPTO_LIBRARY_FAILED;
 }
 
+int tg_sha512(const uint8_t *message, size_t count, uint8_t digest[TG_SHA512_BYTES]) {
+  unsigned int length = 0;
+  int done = EVP_Digest(message, count, digest, &length, EVP_sha512(), NULL);
+  return done == 1 && length == TG_SHA512_BYTES ? TG_CRYPTO_OK : TG_CRYPTO_LIBRARY_FAILED;
+}
+
 int tg_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t count,
                    uint8_t digest[TG_SHA256_BYTES]) {
   static const uint8_t none = 0;

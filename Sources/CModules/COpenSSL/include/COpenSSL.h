@@ -8,6 +8,7 @@ enum {
   TG_GCM_NONCE_BYTES = 12,
   TG_GCM_TAG_BYTES = 16,
   TG_SHA256_BYTES = 32,
+  TG_SHA512_BYTES = 64,
 };
 
 // The result of a call: a failed tag check is not an error of the library.
@@ -19,6 +20,9 @@ enum {
 
 /// SHA-256 (FIPS 180-4).
 int tg_sha256(const uint8_t *message, size_t count, uint8_t digest[TG_SHA256_BYTES]);
+
+/// SHA-512 (FIPS 180-4).
+int tg_sha512(const uint8_t *message, size_t count, uint8_t digest[TG_SHA512_BYTES]);
 
 /// HMAC-SHA-256 (RFC 2104).
 int tg_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t count,

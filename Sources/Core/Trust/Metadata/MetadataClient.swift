@@ -1,0 +1,163 @@
+import Provenance
+
+/// Where a repository's files come from, and where those that are trusted are kept. A stick, parts that came over MQTT,
+/// or a test's web server.
+package protocol MetadataStore {
+  /// The bytes of a file of the repository, or nil when it has none of that name.
+  ///
+  /// - Parameters:
+  ///   - name: e.g. `2.root.json`; role names in it are percent-encoded, so it has no slash.
+  ///   - maximumBytes: more are not taken.
+  func fetch(_ name: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]?
+
+  /// A file that was kept, byte for byte, or nil.
+  func kept(_ name: String) throws(MetadataFault) -> [UInt8]?
+
+  /// Keeps a trusted file, replaced as a whole.
+  func keep(_ bytes: [UInt8], as name: String) throws(MetadataFault)
+}
+
+/// The client's work-flow of TUF 1.0 (section 5) over a store.
+package struct MetadataClient<Store: MetadataStore> {
+  /// New roots that are taken at a time.
+  package static var rootsMaximum: Int64 { 256 }
+  /// Roles that are looked at for one target.
+  package static var rolesMaximum: Int { 32 }
+
+  private let store: Store
+  private let digests: any MetadataDigests
+  private var trusted: TrustedMetadata
+  private var isRefreshed = false
+
+  /// Begins with the root that is kept.
+  ///
+  /// - Parameter nowSeconds: seconds since 1970, the same for the whole update.
+  package init(
+    _ store: Store, nowSeconds: Int64, verifier: any SignatureVerifier, digests: any MetadataDigests
+  ) throws(MetadataFault) {
+    guard let root = try store.kept("root.json") else { throw .missing("root.json") }
+    self.store = store
+    self.digests = digests
+    trusted = try TrustedMetadata(root: root, nowSeconds: nowSeconds, verifier: verifier, digests: digests)
+  }
+
+  /// Brings the four top-level roles up to date.
+  package mutating func refresh() throws(MetadataFault) {
+    try updateRoot()
+    try updateTimestamp()
+    try updateSnapshot()
+    try loadTargets("targets", delegator: nil)
+    isRefreshed = true
+  }
+
+  private mutating func updateRoot() throws(MetadataFault) {
+    for _ in 0..<Self.rootsMaximum {
+      let name = "\(trusted.rootVersion + 1).root.json"
+      guard let bytes = try store.fetch(name, maximumBytes: TopRole.root.maximumBytes) else { return }
+      try trusted.updateRoot(bytes)
+      try store.keep(bytes, as: "root.json")
+    }
+  }
+
+  private mutating func updateTimestamp() throws(MetadataFault) {
+    if let kept = try store.kept("timestamp.json") {
+      // One that is no longer right by the new root protects from nothing and is forgotten.
+      do throws(MetadataFault) { _ = try trusted.updateTimestamp(kept) } catch { try forgive(error) }
+    }
+    guard let bytes = try store.fetch("timestamp.json", maximumBytes: TopRole.timestamp.maximumBytes) else {
+      throw .missing("timestamp.json")
+    }
+    if try trusted.updateTimestamp(bytes) { try store.keep(bytes, as: "timestamp.json") }
+  }
+
+  private mutating func updateSnapshot() throws(MetadataFault) {
+    if let kept = try store.kept("snapshot.json") {
+      do throws(MetadataFault) {
+        return try trusted.updateSnapshot(kept, wasTrusted: true)
+      } catch { try forgive(error) }
+    }
+    guard let entry = trusted.timestamp?.snapshot else { throw .missing("timestamp.json") }
+    let bytes = try fetch("snapshot", version: entry.version, entry.description, .snapshot)
+    try trusted.updateSnapshot(bytes, wasTrusted: false)
+    try store.keep(bytes, as: "snapshot.json")
+  }
+
+  /// What is kept may be out of date or of an earlier root; what comes is judged for itself. An error of the disk stays.
+  private func forgive(_ fault: MetadataFault) throws(MetadataFault) {
+    if case .unavailable = fault { throw fault }
+  }
+
+  private mutating func loadTargets(_ role: ExactText, delegator: ExactText?) throws(MetadataFault) {
+    guard trusted.targets[role] == nil else { return try trusted.confirmTargets(role, delegator: delegator) }
+    let name = RoleName.encoded(role) + ".json"
+    if let kept = try store.kept(name) {
+      do throws(MetadataFault) {
+        return try trusted.updateTargets(kept, role: role, delegator: delegator)
+      } catch { try forgive(error) }
+    }
+    let entry = try trusted.entry(of: role)
+    let bytes = try fetch(RoleName.encoded(role), version: entry.version, entry.description, .targets)
+    try trusted.updateTargets(bytes, role: role, delegator: delegator)
+    try store.keep(bytes, as: name)
+  }
+
+  private func fetch(
+    _ role: String, version: Int64, _ description: FileDescription, _ kind: TopRole
+  ) throws(MetadataFault) -> [UInt8] {
+    let name = trusted.root.usesConsistentSnapshots ? "\(version).\(role).json" : "\(role).json"
+    let maximum = min(description.length ?? kind.maximumBytes, kind.maximumBytes)
+    guard let bytes = try store.fetch(name, maximumBytes: maximum) else { throw .missing(name) }
+    return bytes
+  }
+
+  /// Looks a target up in the roles that may speak of it, in the order of trust; nil when none names it.
+  package mutating func target(_ path: ExactText) throws(MetadataFault) -> FileDescription? {
+    if !isRefreshed { try refresh() }
+    var waiting: [(role: ExactText, delegator: ExactText?)] = [("targets", nil)]
+    var visited: Set<ExactText> = []
+    while visited.count <= Self.rolesMaximum, let (role, delegator) = waiting.popLast() {
+      guard !visited.contains(role) else { continue }
+      try loadTargets(role, delegator: delegator)
+      guard let targets = trusted.targets[role] else { throw .missing(role.string) }
+      if let description = targets.targets[path] { return description }
+      visited.insert(role)
+      var children: [(role: ExactText, delegator: ExactText?)] = []
+      for delegation in targets.delegations where delegation.covers(path, digests) {
+        children.append((delegation.name, role))
+        if delegation.isTerminating {
+          // Nobody else is asked for this path.
+          waiting = []
+          break
+        }
+      }
+      waiting += children.reversed()
+    }
+    return nil
+  }
+
+  /// Under which name the repository keeps a target: with its hash in front where snapshots are consistent.
+  package func fileName(of path: ExactText, _ description: FileDescription) -> String {
+    guard trusted.root.usesConsistentSnapshots, let hash = description.nameHash else { return path.string }
+    let slash = path.string.lastIndex(of: "/").map { path.string.index(after: $0) } ?? path.string.startIndex
+    return path.string[..<slash] + "\(hash)." + path.string[slash...]
+  }
+}
+
+/// Names of roles in names of files.
+package enum RoleName {
+  /// Percent-encoded but for letters, digits, `_`, `.`, `-` and `~` (RFC 3986 section 2.3), so that no role's file lies
+  /// outside of its folder.
+  package static func encoded(_ role: ExactText) -> String {
+    var text = ""
+    for byte in role.utf8 {
+      switch byte {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-"),
+        UInt8(ascii: "~"):
+        text.unicodeScalars.append(Unicode.Scalar(byte))
+      default: text += "%" + Hexadecimal.text(of: [byte]).uppercased()
+      }
+    }
+    return text
+  }
+}
