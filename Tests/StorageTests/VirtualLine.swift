@@ -102,7 +102,7 @@ struct VirtualLine {
     case .requeueUnreceipted(let seconds):
       events.append(.requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds)))
     case .apply(let receipts): events.append(.applied(try await outbox.apply(receipts)))
-    case .report, .wake, .announce: break
+    case .report, .wake, .announce, .alert: break
     }
   }
 
