@@ -66,10 +66,10 @@ import Testing
       captureID: RandomIdentifier(using: &generator), name: "record.json", sha256: String(repeating: "0", count: 64))
     var outcome = ReceiptOutcome()
     outcome.refused = [entry.captureID]
-    outcome.mismatched = [entry]
+    outcome.mismatched = [Receipt.Entry](repeating: entry, count: 256)
     var bench = Bench()
     bench.send(.applied(outcome))
-    #expect(bench.reports == [.refusedForEver(capture: entry.captureID), .differs(entry)])
+    #expect(bench.reports == [.refusedForEver(capture: entry.captureID), .differ(count: 256, first: entry)])
     #expect(bench.reports.allSatisfy { $0.severity == .error })
   }
 

@@ -82,7 +82,7 @@ import Thermography
     #expect(soft.verdict.outcome != .notAssessable && soft.verdict.probability != nil)
 
     var limits = GateLimits()
-    limits.hardGates.insert(.ambientRange)
+    limits.hardGates.append(.ambientRange)
     let hard = Assessor(network: network, limits: limits).assess(try thermogram(), conditions: cold)
     #expect(hard.verdict.outcome == .notAssessable && hard.verdict.probability == nil && hard.verdict.rawOutput.isEmpty)
     #expect(hard.verdict.reasons.first?.hasPrefix("ambient-range: The room is too cold at 12 degrees") == true)

@@ -34,16 +34,20 @@ extension OutboxDatabase {
       var found: (id: Int64, sha256: String, state: Int64, deliveryClass: DeliveryClass, acknowledged: UInt64?)?
       try query(
         """
-        SELECT id, sha256, state, class, CASE WHEN settled_boot IS ?3 THEN settled_monotonic END
+        SELECT id, sha256, state, class,
+          CASE WHEN settled_boot IS ?3 AND settled_monotonic BETWEEN 0 AND ?4 THEN settled_monotonic END
         FROM message WHERE capture_id = ?1 AND name = ?2
         """,
         { statement throws(SQLiteError) in
           try statement.bind(1, entry.captureID.bytes)
           try statement.bind(2, entry.name)
           try statement.bind(3, now.bootID)
+          try statement.bind(4, Int64(clamping: now.monotonicNanoseconds))
         }
-      ) { row in
-        guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(3))) else { return }
+      ) { row throws(OutboxError) in
+        guard let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(3))) else {
+          throw .unsound(ids: [row.integer(0)])
+        }
         let acknowledged = row.optionalInteger(4).map { UInt64(bitPattern: $0) }
         found = (row.integer(0), Hexadecimal.text(of: row.blob(1)), row.integer(2), deliveryClass, acknowledged)
       }
@@ -52,6 +56,8 @@ extension OutboxDatabase {
         continue
       }
       guard found.sha256 == entry.sha256 else {
+        // It is the receipt that differs only if the row is right.
+        try requireAgreement(of: found.id)
         outcome.mismatched.append(entry)
         continue
       }
@@ -97,14 +103,27 @@ extension OutboxDatabase {
     let limit = patience.overdueNanoseconds(timeoutSeconds: seconds, now: now.monotonicNanoseconds)
     var ids: [Int64] = []
     try query(
-      "SELECT id FROM message WHERE state = 1 AND (settled_boot IS NOT ? OR settled_monotonic <= ?) LIMIT 10000",
+      // What claims to be settled in the future was damaged, and must not wait for it.
+      """
+      SELECT id FROM message WHERE state = 1
+        AND (settled_boot IS NOT ?1 OR settled_monotonic <= ?2 OR settled_monotonic NOT BETWEEN 0 AND ?3) LIMIT 10000
+      """,
       { statement throws(SQLiteError) in
         try statement.bind(1, now.bootID)
-        try statement.bind(2, limit.map { Int64(bitPattern: $0) })
+        try statement.bind(2, limit.map { Int64(clamping: $0) })
+        try statement.bind(3, Int64(clamping: now.monotonicNanoseconds))
       }, row: { ids.append($0.integer(0)) })
     for id in ids { try move(id, to: .pending, reason: nil) }
     patience.sentAgain(ids.count, timeoutSeconds: seconds, now: now.monotonicNanoseconds)
     return ids.count
+  }
+
+  /// The smallest number of a capture with a message in `awaitingReceipt`.
+  func oldestWithoutReceipt() throws(OutboxError) -> Int64? {
+    var oldest: Int64?
+    try query(
+      "SELECT min(sequence) FROM message WHERE state = 1", { _ in }, row: { oldest = $0.optionalInteger(0) })
+    return oldest
   }
 
   /// Sets a message aside for a person, and tells the clinic. Only inside `transaction`.
@@ -126,7 +145,8 @@ extension OutboxDatabase {
 
   /// Counts an attempt that the broker refused. Only inside `transaction`.
   func recordRefusal(_ id: Int64) throws(OutboxError) {
-    try run("UPDATE message SET attempts = attempts + 1 WHERE id = ?") { statement throws(SQLiteError) in
+    try run("UPDATE message SET attempts = min(attempts + 1, \(IndexRow.maximumAttempts)) WHERE id = ?") {
+      statement throws(SQLiteError) in
       try statement.bind(1, id)
     }
   }
@@ -139,7 +159,8 @@ extension OutboxDatabase {
     var ids: [Int64] = []
     try query(
       """
-      SELECT id FROM message WHERE state = 2 AND CASE WHEN settled_boot IS ?1 THEN settled_monotonic <= ?2
+      SELECT id FROM message WHERE state = 2 AND CASE
+        WHEN settled_boot IS ?1 AND settled_monotonic <= ?6 THEN settled_monotonic <= ?2
         ELSE ?3 AND created_utc <= ?4 END ORDER BY id LIMIT ?5
       """,
       { statement throws(SQLiteError) in
@@ -148,6 +169,7 @@ extension OutboxDatabase {
         try statement.bind(3, now.synchronised ? 1 : 0)
         try statement.bind(4, now.utcNanoseconds - age)
         try statement.bind(5, limit)
+        try statement.bind(6, Int64(clamping: now.monotonicNanoseconds))
       }, row: { ids.append($0.integer(0)) })
     for id in ids { try remove(id) }
     return ids.count
@@ -164,8 +186,9 @@ extension OutboxDatabase {
       "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ? WHERE id = ?"
     ) { statement throws(SQLiteError) in
       try statement.bind(1, state.rawValue)
-      try statement.bind(2, now.bootID)
-      try statement.bind(3, Int64(bitPattern: now.monotonicNanoseconds))
+      // What waits is settled by nobody: a state that a flipped bit makes of it lacks its witness.
+      try statement.bind(2, state == .pending ? nil : now.bootID)
+      try statement.bind(3, state == .pending ? nil : Int64(clamping: now.monotonicNanoseconds))
       try statement.bind(4, reason)
       try statement.bind(5, id)
     }
@@ -183,11 +206,6 @@ extension OutboxDatabase {
     try run("DELETE FROM payload WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
   }
 
-  /// Removes the index's row alone; the payload must follow or get a new one.
-  func removeIndex(_ id: Int64) throws(OutboxError) {
-    if let place = try place(of: id) { try removeIndex(id, counted: place) }
-  }
-
   private func removeIndex(_ id: Int64, counted place: Place) throws(OutboxError) {
     try run("DELETE FROM message WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
     accounts.remove(place.bytes, from: place.deliveryClass, place.state)
@@ -200,10 +218,11 @@ extension OutboxDatabase {
     try query(
       "SELECT class, state, stored, capture_id IS NOT NULL FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
-    ) { row in
-      guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
-        let state = DeliveryState(rawValue: Int(row.integer(1)))
-      else { return }
+    ) { row throws(OutboxError) in
+      guard let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(0))),
+        let state = DeliveryState(rawValue: Int(clamping: row.integer(1))),
+        (0...Int64(Self.largestStored)).contains(row.integer(2))
+      else { throw .unsound(ids: [id]) }
       found = (deliveryClass, state, Int(row.integer(2)), row.integer(3) != 0)
     }
     return found
@@ -218,8 +237,11 @@ extension OutboxDatabase {
     for id in settlement.refused { try recordRefusal(id) }
     for entry in settlement.quarantined {
       // A receipt may have been quicker: what the receiver has is no gap.
-      guard try place(of: entry.id)?.state != .delivered else { continue }
-      try quarantine(entry.id, reason: entry.reason)
+      guard let place = try place(of: entry.id), place.state != .delivered else { continue }
+      // What was concluded from a wrong row says nothing of the message.
+      var report = VerificationReport()
+      try mend([entry.id], &report)
+      if !report.foundSomething { try quarantine(entry.id, reason: entry.reason) }
     }
   }
 }

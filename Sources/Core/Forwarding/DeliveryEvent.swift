@@ -51,6 +51,8 @@ package enum DeliveryAction: Sendable, Equatable {
   case apply([Receipt])
   /// Make messages wait again whose receipt is overdue, then answer with `requeued`.
   case requeueUnreceipted(olderThanSeconds: Int)
+  /// Store an alert.
+  case alert(code: String, severity: AlertMessage.Severity, detail: String)
   /// A thing that a person should know of; for the log and the status.
   case report(DeliveryReport)
   /// Send `tick` at this monotonic time; replaces the wake asked for before. nil: no tick is needed.
@@ -94,8 +96,10 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   case delivered(count: Int)
   /// A receiver will never take this capture.
   case refusedForEver(capture: RandomIdentifier)
-  /// A receipt names another content than ours.
-  case differs(Receipt.Entry)
+  /// Receipts name so many messages with another content than ours, this one first.
+  case differ(count: Int, first: Receipt.Entry)
+  /// So many rounds brought no receipt.
+  case receiptsSilent
 
   package enum Severity: Sendable {
     case info, warning, error
@@ -104,7 +108,7 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   package var severity: Severity {
     switch self {
     case .delivered: .info
-    case .refusedForEver, .differs: .error
+    case .refusedForEver, .differ: .error
     default: .warning
     }
   }
@@ -122,8 +126,10 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
     case .delivered(let count): "delivered: \(count) messages"
     case .refusedForEver(let capture):
       "a receiver will never take capture \(capture), it is set aside; see thermograph outbox list --state quarantined"
-    case .differs(let entry):
-      "a receipt names another content than ours for \(entry.name) of capture \(entry.captureID); it stays in the outbox"
+    case .differ(let count, let first):
+      "receipts name another content than ours \(count) times, first for \(first.name) of capture \(first.captureID); it "
+        + "stays in the outbox"
+    case .receiptsSilent: "no receipt in two rounds; connecting anew"
     }
   }
 

@@ -34,7 +34,7 @@ extension DeliveryMachine {
       }
       refuse(message.item, reason: reason, now: now, &actions)
     case .notSent(let detail):
-      let attempts = message.item.attempts + 1
+      let attempts = message.item.attempts &+ 1
       guard attempts < Self.maximumAttempts else {
         quarantine(
           flight.id, in: deliveryClass, reason: "the client did not take it \(attempts) times: \(detail)", now: now,
@@ -50,7 +50,7 @@ extension DeliveryMachine {
   private mutating func refuse(
     _ item: OutboxItem, reason: UInt8, now: UInt64, _ actions: inout [DeliveryAction]
   ) {
-    let attempts = item.attempts + 1
+    let attempts = item.attempts &+ 1
     note(now: now) { $0.refused.append(item.id) }
     let isOwnFault = reason == 0x90 || reason == 0x95 || reason == 0x99
     if isOwnFault && attempts >= Self.maximumAttempts {
@@ -130,7 +130,10 @@ extension DeliveryMachine {
       actions.append(.report(.delivered(count: freed.count)))
     }
     for capture in outcome.refused { actions.append(.report(.refusedForEver(capture: capture))) }
-    for entry in outcome.mismatched { actions.append(.report(.differs(entry))) }
+    // One line, however many faults a hostile receipt has.
+    if let first = outcome.mismatched.first {
+      actions.append(.report(.differ(count: outcome.mismatched.count, first: first)))
+    }
   }
 
   /// Removes a message and its publishes from what is under way.

@@ -92,6 +92,9 @@ package struct DeliveryMachine: Sendable {
   /// Whether the sync window is open.
   var isWindowOpen = true
   var budget: ByteBudget?
+  private var downlinks = DownlinkWatch()
+  /// Why we end the connection, where that says more than the end itself.
+  private var ending: LinkFailure?
   private var lastWake: UInt64??
 
   /// - Parameter highestStored: the newest message's id in the outbox.
@@ -106,6 +109,9 @@ package struct DeliveryMachine: Sendable {
   package var isConnected: Bool {
     if case .connected = phase { true } else { false }
   }
+
+  /// Whether the next connection is to subscribe.
+  package var isListening: Bool { downlinks.deafUntilNanoseconds == nil }
 
   /// Publishes without an outcome.
   package var inFlight: Int { flights.count }
@@ -147,6 +153,7 @@ package struct DeliveryMachine: Sendable {
     case .loaded(let order, let items):
       take(order, items)
     case .receipt(let receipt):
+      downlinks.heard()
       receipts.append(receipt)
     case .applied(let outcome):
       release(outcome, &actions)
@@ -154,6 +161,7 @@ package struct DeliveryMachine: Sendable {
       if count > 0 {
         actions.append(.report(.receiptsOverdue(count: count)))
         rewind()
+        noteRound(now: now, &actions)
       }
     case .outboxChanged:
       rewind()
@@ -197,6 +205,9 @@ package struct DeliveryMachine: Sendable {
       receipts = []
     }
     if case .waiting(let until) = phase, until <= now { connect(&actions) }
+    if phase != .connecting, downlinks.listensAgain(now: now) {
+      end(LinkFailure(kind: .requested, detail: "to subscribe again"), &actions)
+    }
     if case .connected(let limits, _) = phase {
       if let stalled = stalledSeconds(now: now) {
         actions.append(.report(.acknowledgementsStalled(seconds: stalled)))
@@ -258,6 +269,16 @@ package struct DeliveryMachine: Sendable {
     return nil
   }
 
+  /// Messages are sent again for want of a receipt. Those of an earlier connection say nothing of this one.
+  private mutating func noteRound(now: UInt64, _ actions: inout [DeliveryAction]) {
+    guard case .connected(_, let since) = phase,
+      now - min(since, now) >= UInt64(configuration.receiptTimeoutSeconds) * 1_000_000_000,
+      downlinks.roundWithoutReceipts(now: now)
+    else { return }
+    actions.append(.report(.receiptsSilent))
+    end(LinkFailure(kind: .requested, detail: "no receipt in two rounds"), &actions)
+  }
+
   private mutating func requeueIfDue(now: UInt64, _ actions: inout [DeliveryAction]) {
     guard let due = nextRequeueNanoseconds, due <= now else { return }
     nextRequeueNanoseconds = now + UInt64(configuration.receiptTimeoutSeconds) * 250_000_000
@@ -285,6 +306,7 @@ package struct DeliveryMachine: Sendable {
     case .waiting(let until): candidates.append(until)
     case .connected:
       if let nextRequeueNanoseconds { candidates.append(nextRequeueNanoseconds) }
+      if let until = downlinks.deafUntilNanoseconds { candidates.append(until) }
       if let since = stalledSinceNanoseconds() {
         candidates.append(since + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
       }
@@ -302,6 +324,14 @@ package struct DeliveryMachine: Sendable {
   private mutating func connect(_ actions: inout [DeliveryAction]) {
     phase = .connecting
     actions.append(.connect)
+  }
+
+  /// Ends a standing connection for a reason of ours; the next attempt follows its pause.
+  private mutating func end(_ failure: LinkFailure, _ actions: inout [DeliveryAction]) {
+    guard isConnected else { return }
+    ending = failure
+    phase = .disconnecting
+    actions.append(.disconnect(failure))
   }
 
   private mutating func stop(_ actions: inout [DeliveryAction]) {
@@ -326,14 +356,17 @@ package struct DeliveryMachine: Sendable {
       actions.append(.announce(.online))
       replayBoundary = highestStored
       rewind()
-      nextRequeueNanoseconds = awaitsReceipts(limits) ? now : nil
+      nextRequeueNanoseconds = awaitsReceipts(limits) && isListening ? now : nil
     case .connectionFailed(let failure):
       guard phase == .connecting || phase == .disconnecting else { return }
       counters.failures[failure.kind, default: 0] += 1
       lastFailure = failure
       wait(backoff.afterFailure(failure.kind, using: &generator), now: now)
-    case .disconnected(let failure):
+    case .disconnected(let reported):
       guard phase != .stopped else { return }
+      let failure = ending ?? reported
+      if ending == nil { downlinks.endedOtherwise() }
+      ending = nil
       counters.failures[failure.kind, default: 0] += 1
       lastFailure = failure
       var seconds = 0
@@ -351,6 +384,27 @@ package struct DeliveryMachine: Sendable {
       settle(token, outcome, now: now, &actions)
     case .moving:
       acknowledgements.moved(now: now)
+    case .oversize(let bytes):
+      guard isConnected else { return }
+      ending = LinkFailure(kind: .protocolError, detail: "the broker sends a message of more than \(bytes) bytes")
+      // What was under way is not to blame, and nothing more is handed over.
+      phase = .disconnecting
+      dropFlights()
+      guard downlinks.oversize(now: now) else { return }
+      actions.append(
+        .alert(
+          code: "downlink-oversize", severity: .critical,
+          detail:
+            "the broker sends this device a message of more than \(bytes) bytes, probably a retained one below dn/; "
+            + "have it removed; until then the device sends, but hears receipts only now and then"))
+    case .subscribed(let filter, let reason) where reason >= 0x80 && configuration.confirm == .receipt:
+      // Without receipts nothing would ever be free: a broker that grants none is as good as none.
+      end(
+        LinkFailure(
+          kind: .refused,
+          detail:
+            "the broker refuses the subscription to \(filter), reason 0x\(String(reason, radix: 16)); check its ACL"),
+        &actions)
     case .secured, .subscribed, .received:
       break
     }

@@ -37,9 +37,9 @@ extension DeviceRuntime {
       return nil
     }
     return try DeliveryService(
-      outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
+      outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, clockFloorSeconds: { clockFloor.seconds(at: $0) })
+      logger: logger, clockFloorSeconds: { clockFloor.seconds })
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
@@ -78,10 +78,10 @@ extension DeviceRuntime {
     var link = LinkSettings(
       host: host, port: UInt16(clamping: broker.effectivePort), security: security,
       clientIdentifier: settings.device.id)
-    link.protocolVersion = broker.protocolVersion == .mqtt5 ? .mqtt5 : .mqtt311
+    link.protocolVersion = broker.protocolVersion
     link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
     link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
-    link.inFlightMaximum = broker.windowMessages + 2
+    link.inFlightMaximum = broker.delivery.window + 2
     link.topicTemplate = TopicTemplate(broker.topics)
     if let userName = broker.userName {
       link.credentials = LinkCredentials(

@@ -93,7 +93,7 @@ extension DeliveryService {
       logger.error(
         "the broker refuses a subscription; receipts cannot arrive, check its ACL",
         metadata: ["filter": "\(filter)", "reason": "\(reason)"])
-    case .secured, .subscribed, .received, .published, .moving: break
+    case .secured, .subscribed, .oversize, .received, .published, .moving: break
     }
   }
 

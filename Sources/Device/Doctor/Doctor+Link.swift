@@ -48,7 +48,7 @@ extension Doctor {
           message: ProbeMessage(id: RandomIdentifier(using: &generator), at: time.now()), topics: try topics(),
           receiptMilliseconds: options.receiptMilliseconds), time: time, digests: digests)
       return result.finding(
-        broker: "\(host):\(settings.broker.effectivePort)", needsReceipt: settings.broker.confirm == .receipt)
+        broker: "\(host):\(settings.broker.effectivePort)", needsReceipt: settings.broker.delivery.confirm == .receipt)
     } catch {
       return LinkExamination(link: link, now: time.now()).failed(.receipt, error)
     }

@@ -54,7 +54,7 @@ enum LinkProbe {
       case .received(let message) where message.topic == probe?.topics.receipts:
         // Anybody's receipt may pass by; only the probe's own is waited for.
         do throws(ReceiptError) { trip?.heard(try Receipt(decoding: message.payload), at: now) } catch { continue }
-      case .received, .subscribed, .moving: break
+      case .received, .subscribed, .oversize, .moving: break
       case .connectionFailed(let reason):
         failure = reason
         break conversation
