@@ -5,7 +5,7 @@ package struct ReceiverError: Error, Sendable, Equatable, CustomStringConvertibl
   package var description: String
 
   /// - Parameter operation: what was being done, e.g. `store`.
-  init(_ operation: String, _ path: String, reason: String) {
+  package init(_ operation: String, _ path: String, reason: String) {
     description = "\(path): cannot \(operation): \(reason)"
   }
 
