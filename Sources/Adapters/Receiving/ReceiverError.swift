@@ -9,6 +9,11 @@ package struct ReceiverError: Error, Sendable, Equatable, CustomStringConvertibl
     description = "\(path): cannot \(operation): \(reason)"
   }
 
+  /// - Parameter words: what a store says for itself.
+  package init(inWords words: String) {
+    description = words
+  }
+
   init(_ error: FileError) {
     description = error.description
   }

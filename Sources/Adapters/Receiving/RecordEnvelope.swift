@@ -95,7 +95,8 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
   private static func refuseUnknown(_ heading: Heading?, from topic: TopicSchema) throws(Rejection) {
     guard let heading, !CaptureRecord.readableSchemas.contains(heading.schema) else { return }
     let isItsOwn = heading.site == topic.site.text && heading.device == topic.device.text
-    let isVersion = heading.schema.hasPrefix("thermograph.capture.") && heading.schema.utf8.allSatisfy(\.isNameCharacter)
+    let isVersion =
+      heading.schema.hasPrefix("thermograph.capture.") && heading.schema.utf8.allSatisfy(\.isNameCharacter)
     throw Rejection(
       "schema '\(heading.schema.prefix(64))'; expected thermograph.capture.v1 or thermograph.capture.v2",
       unknownSchema: isItsOwn && isVersion ? String(heading.schema.prefix(64)) : nil)
