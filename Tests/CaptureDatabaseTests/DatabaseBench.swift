@@ -16,8 +16,9 @@ final class DatabaseBench {
   let outboxID: RandomIdentifier
   let topics: TopicSchema
 
-  init() throws {
-    database = try PostgresServer.start().makeDatabase()
+  /// - Parameter server: of the test's own, when it does something to it.
+  init(on server: PostgresServer? = nil) throws {
+    database = try (server ?? PostgresServer.start()).makeDatabase()
     scratch = try ScratchFolder()
     keyFile = scratch.url.appending(path: "master.key")
     masters = KeyRing(

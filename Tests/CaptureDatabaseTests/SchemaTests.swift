@@ -60,7 +60,7 @@ struct SchemaTests {
 
   /// The server dies, is back, and freezes: no receipt meanwhile, all of it afterwards, noticed within the limit.
   @Test func aServerThatIsGoneIsNoticedAndComesBack() throws {
-    let bench = try DatabaseBench()
+    let bench = try DatabaseBench(on: PostgresServer())
     var target = try bench.target()
     target.statementSeconds = 2
     let store = try DatabaseStore(target, masters: bench.masters, digests: OpenSSLDigests())

@@ -9,8 +9,6 @@ package final class PostgresServer: Sendable {
 
   package let folder: String
   private let process = Mutex<Process?>(nil)
-  /// Its end tells the shell that holds the server.
-  private let lifeline: Pipe
 
   /// The one of this process, started at the first call.
   package static func start() throws -> PostgresServer {
@@ -23,9 +21,9 @@ package final class PostgresServer: Sendable {
     }
   }
 
-  private init() throws {
+  /// One that a test may kill.
+  package init() throws {
     folder = "/tmp/thermograph-postgres-\(UUID().uuidString.prefix(8).lowercased())"
-    lifeline = Pipe()
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
     if geteuid() == 0 {
       try Self.run(["chown", "postgres", folder])
@@ -44,16 +42,17 @@ package final class PostgresServer: Sendable {
     let started = Process()
     started.executableURL = URL(filePath: "/bin/sh")
     let server = (Self.asOwner + ["\(Self.programs)/postgres"]).joined(separator: " ")
-    // The shell's own standard input is the lifeline; a background process of it reads from /dev/null.
+    // The shell ends the server when this process is gone, however it went.
     started.arguments = [
       "-c",
       """
       cd \(folder) && \(server) -D \(folder)/data -F -c listen_addresses= -c unix_socket_directories=\(folder) \
         -c shared_buffers=64MB -c max_connections=60 >>\(folder)/log 2>&1 </dev/null &
-      server=$!; read -r _; kill -INT $server; wait $server
+      server=$!; while kill -0 $server && kill -0 \(getpid()); do sleep 0.2; done 2>/dev/null
+      kill -INT $server 2>/dev/null; wait $server
       """,
     ]
-    started.standardInput = lifeline
+    started.standardInput = FileHandle.nullDevice
     started.standardOutput = FileHandle.nullDevice
     started.standardError = FileHandle.nullDevice
     try started.run()
@@ -69,10 +68,16 @@ package final class PostgresServer: Sendable {
     }
   }
 
+  deinit { stop() }
+
   private func stop() {
-    try? lifeline.fileHandleForWriting.close()
-    process.withLock { $0 }?.waitUntilExit()
+    end()
     try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  private func end() {
+    if let postmaster { Foundation.kill(postmaster, SIGINT) }
+    process.withLock { $0 }?.waitUntilExit()
   }
 
   private var postmaster: Int32? {
@@ -84,12 +89,7 @@ package final class PostgresServer: Sendable {
   package func kill() throws {
     guard let postmaster else { throw TestFault(description: "no postmaster") }
     Foundation.kill(postmaster, SIGKILL)
-    try Self.waitForEnd(of: postmaster)
-  }
-
-  private static func waitForEnd(of process: Int32) throws {
-    let deadline = ContinuousClock.now + .seconds(30)
-    while Foundation.kill(process, 0) == 0, ContinuousClock.now < deadline { Thread.sleep(forTimeInterval: 0.02) }
+    process.withLock { $0 }?.waitUntilExit()
   }
 
   /// SIGSTOP and SIGCONT: a server that is there and does not answer.

@@ -63,6 +63,7 @@ final class Batch {
   // MARK: Sorting
 
   private func sort() throws(DatabaseError) {
+    store.budget.beginBatch()
     for (index, delivery) in deliveries.enumerated() {
       if case .rejected(let rejection) = delivery.content {
         outcomes[index] = StoreOutcome(rejected: delivery.message, rejection)

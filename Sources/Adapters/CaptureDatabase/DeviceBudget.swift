@@ -13,6 +13,9 @@ struct DeviceBudget {
     var known = Usage()
     /// Sent since.
     var growth = Usage()
+    /// Of it, in the batch that is not in the database yet.
+    var batch = 0
+    var inBatch = Usage()
   }
 
   private static let devicesMaximum = 100_000
@@ -20,11 +23,15 @@ struct DeviceBudget {
   private let rowsMaximum: Int64
   private let bytesMaximum: Int64
   private var accounts: [DeviceKey: Account] = [:]
+  private var batch = 0
 
   init(rowsMaximum: Int64, bytesMaximum: Int64) {
     self.rowsMaximum = rowsMaximum
     self.bytesMaximum = bytesMaximum
   }
+
+  /// What was taken before is in the database by now.
+  mutating func beginBatch() { batch += 1 }
 
   /// Whether `device` may keep `bytes` more in one row. `count` asks the database, when that is due.
   mutating func take(
@@ -32,21 +39,26 @@ struct DeviceBudget {
   ) throws(DatabaseError) -> Bool {
     if accounts.count >= Self.devicesMaximum { accounts.removeAll() }
     var account = accounts[device] ?? Account()
+    if account.batch != batch {
+      account.batch = batch
+      account.inBatch = Usage()
+    }
     account.growth.rows += 1
     account.growth.bytes += Int64(bytes)
     if account.growth.rows > rowsMaximum / 16 || account.growth.bytes > bytesMaximum / 16 {
       account.known = try count(device)
-      account.growth = Usage(rows: 1, bytes: Int64(bytes))
+      account.growth = Usage(rows: account.inBatch.rows + 1, bytes: account.inBatch.bytes + Int64(bytes))
     }
     let isWithin =
       account.known.rows + account.growth.rows <= rowsMaximum
       && account.known.bytes + account.growth.bytes <= bytesMaximum
-    // What is not kept does not count.
-    if !isWithin {
-      account.growth.rows -= 1
+    if isWithin {
+      account.inBatch.rows += 1
+      account.inBatch.bytes += Int64(bytes)
+    } else {
+      // What is not kept does not count, but brings the next look at the database nearer.
       account.growth.bytes -= Int64(bytes)
-      // The next is judged by the database again, at most every so often.
-      account.growth.rows += rowsMaximum / 256
+      account.growth.rows += rowsMaximum / 256 - 1
     }
     accounts[device] = account
     return isWithin
