@@ -37,11 +37,12 @@ enum OutboxRecovery {
       let wasInterrupted = try database.wasInterrupted()
       try database.startMarking()
       // Before anything else is written: the first commit says what is missing, or a kill would leave it unsaid.
-      var report = try tell(standing, database, isLogLost: wasInterrupted && log?.isTorn ?? true, isLogThere: log != nil)
+      let isLogLost = wasInterrupted && log?.isTorn ?? true
+      var report = try tell(standing, database, isLogLost: isLogLost, isLogThere: log != nil)
       try database.beginRun()
       try database.mendAtStart()
       try database.releaseMemory()
-      if wasInterrupted, report == nil, standing != .whole, log?.isTorn ?? true {
+      if isLogLost, report == nil, standing != .whole {
         let found = RecoveryReport(
           cause: log == nil ? .logMissing : .logTorn, recovered: 0, lost: 0, damagedPath: nil)
         try database.transaction { () throws(OutboxError) in try skipNumbers(database, found) }
