@@ -213,6 +213,17 @@ let testTargets: [Target] = [
   tests(
     of: "CaptureDatabase",
     uses: ["CaptureDatabase", "CaptureStorer", "Forwarding", "Provenance", "Receiving", "Storage"]),
+  // Thousands of devices in one process.
+  .executableTarget(
+    name: "FleetLoad",
+    dependencies: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging],
+    path: "Tests/FleetLoad", swiftSettings: strict),
+  tests(
+    of: "FarSide",
+    uses: [
+      "FarSide", "CaptureDatabase", "CloudLink", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage",
+      "FleetLoad", "thermograph-receiver",
+    ]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
