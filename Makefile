@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet test-fleet load demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -54,6 +54,11 @@ clean: ## remove what was built
 deb: build ## the Debian package, in out/
 	@Scripts/install-packages package
 	@Scripts/build-deb
+
+deb-receiver: ## the far side's worker as a Debian package of its own, in out/
+	@Scripts/install-packages build receiver package
+	$(SWIFT) build -c release --static-swift-stdlib --product thermograph-receiver
+	@Scripts/build-deb-receiver
 
 test-package: deb ## install, upgrade, remove and purge it in a clean chroot (root)
 	@Scripts/install-packages package

@@ -90,6 +90,10 @@ package final class IngestWorker: Sendable {
     self.configuration = configuration
     self.time = time
     self.report = report
+    // A name or a key that will not do is told now, not by a thread that ends.
+    _ = try Receiver(
+      store: try DatabaseStore(configuration.database, masters: configuration.masters, digests: OpenSSLDigests()),
+      name: configuration.name, digests: OpenSSLDigests(), time: time)
     let inbox = try Inbox()
     self.inbox = inbox
     let metrics = metrics

@@ -38,7 +38,7 @@ final class StubbornBroker: Sendable {
       while true {
         let client = accept(listener, nil, nil)
         guard client >= 0, !isStopped.withLock({ $0 }) else { return }
-        let answer = answers.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] }
+        let answer = self.answers.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] }
         self.connections.withLock { $0 += 1 }
         Thread.detachNewThread { self.serve(client, answer) }
       }

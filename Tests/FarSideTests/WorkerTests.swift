@@ -84,7 +84,13 @@ struct WorkerTests {
     ])
     defer { broker.stop() }
     try await withWorker([broker.port]) { _, progress in
-      try await eventually("the receipt is published") { !broker.publishedByClient.isEmpty }
+      do {
+        try await eventually("the receipt is published", withinSeconds: 60) { !broker.publishedByClient.isEmpty }
+      } catch {
+        throw TestFault(
+          description:
+            "\(error); \(broker.connectionCount) connections, it said:\n\(progress.notes.joined(separator: "\n"))")
+      }
       let receipt = try #require(broker.publishedByClient.first)
       #expect(receipt.topic == "tg/v1/clinic/unit-1/dn/receipt")
       #expect(try Receipt(decoding: receipt.payload).entries.map(\.captureID).contains(capture.id))
