@@ -10,7 +10,7 @@ private let importTable: [String: Set<String>] = [
   "Identification": ["Provenance"],
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
-  "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
+  "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "FoundationEssentials"],
   "Configuration": ["Provenance", "FoundationEssentials"],
   "Trust": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
@@ -27,7 +27,7 @@ private let importTable: [String: Set<String>] = [
   ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
-  "Receiving": ["Provenance", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Receiving": ["Provenance", "Trust", "Forwarding", "LocalFiles", "FoundationEssentials"],
   "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],

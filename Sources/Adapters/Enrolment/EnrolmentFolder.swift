@@ -9,6 +9,8 @@ package struct EnrolmentFolder: Sendable {
   package static let certificateName = "certificate.pem"
   package static let authorityName = "ca.pem"
   package static let issuerName = "issuer.pem"
+  /// Public keys of the receivers whose receipts the device shall take.
+  package static let receiversName = "receivers.pem"
 
   package let path: String
 
@@ -37,6 +39,7 @@ package struct EnrolmentFolder: Sendable {
   /// nil when the folder has none.
   package func authority() throws(FileError) -> [UInt8]? { try readIfThere(Self.authorityName) }
   package func issuer() throws(FileError) -> [UInt8]? { try readIfThere(Self.issuerName) }
+  package func receivers() throws(FileError) -> [UInt8]? { try readIfThere(Self.receiversName) }
 
   private func read(_ name: String) throws(FileError) -> [UInt8] {
     try BoundedFile.read("\(path)/\(name)", maximumBytes: DeviceKey.maximumBytes * 4)

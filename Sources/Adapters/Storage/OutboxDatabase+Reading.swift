@@ -7,7 +7,7 @@ package struct StoredItem: Sendable, Equatable {
   package let item: OutboxItem
   package let state: DeliveryState
   package let keyID: Int64
-  /// Why it is quarantined.
+  /// Why it is quarantined; of what waits, how it has left this device before (`HandOver`).
   package let reason: String?
 }
 

@@ -26,15 +26,41 @@ extension OutboxDatabase {
     }
   }
 
-  /// Frees what the receiver has, after comparing each hash. Only inside `transaction`.
+  /// How a message left this device. Kept in the `reason` of a message that waits again, or in front of that of one which
+  /// is set aside; what waits for its receipt (`.awaitingReceipt`) was acknowledged.
+  enum HandOver: String {
+    case acknowledged, exported
+
+    /// The mark in a row's reason, or nil.
+    init?(reason: String?) {
+      guard let reason, let word = reason.split(separator: ":").first else { return nil }
+      self.init(rawValue: String(word))
+    }
+  }
+
+  /// Notes that messages lie on a stick: what a receiver says of them counts. Only inside `transaction`.
+  func noteExported(_ ids: [Int64]) throws(OutboxError) {
+    for id in ids {
+      try run(
+        """
+        UPDATE message SET reason = CASE WHEN reason IS NULL THEN 'exported' ELSE 'exported: ' || reason END
+        WHERE id = ? AND state IN (0, 3) AND (reason IS NULL OR (state = 3 AND reason NOT LIKE 'exported%'))
+        """
+      ) { statement throws(SQLiteError) in try statement.bind(1, id) }
+    }
+  }
+
+  /// Frees what the receiver has, after comparing each hash, as far as it has left this device: the broker acknowledged
+  /// it, or it was exported. Only inside `transaction`.
   func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
     var outcome = ReceiptOutcome()
     let now = time.now()
     for entry in receipt.entries {
       var found: (id: Int64, sha256: String, state: Int64, deliveryClass: DeliveryClass, acknowledged: UInt64?)?
+      var handOver: HandOver?
       try query(
         """
-        SELECT id, sha256, state, class, CASE WHEN settled_boot IS ?3 THEN settled_monotonic END
+        SELECT id, sha256, state, class, CASE WHEN settled_boot IS ?3 THEN settled_monotonic END, reason
         FROM message WHERE capture_id = ?1 AND name = ?2
         """,
         { statement throws(SQLiteError) in
@@ -46,6 +72,7 @@ extension OutboxDatabase {
         guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(3))) else { return }
         let acknowledged = row.optionalInteger(4).map { UInt64(bitPattern: $0) }
         found = (row.integer(0), Hexadecimal.text(of: row.blob(1)), row.integer(2), deliveryClass, acknowledged)
+        handOver = HandOver(reason: row.isNull(5) ? nil : row.text(5))
       }
       guard let found, found.state != Int64(DeliveryState.delivered.rawValue) else {
         outcome.unknown += 1
@@ -55,24 +82,34 @@ extension OutboxDatabase {
         outcome.mismatched.append(entry)
         continue
       }
+      guard found.state == Int64(DeliveryState.awaitingReceipt.rawValue) || handOver != nil else {
+        outcome.unfounded.entries.append(entry)
+        continue
+      }
       try deliver([found.id])
       counters[found.deliveryClass].receipted += 1
       patience.received(acknowledgedNanoseconds: found.acknowledged, now: now.monotonicNanoseconds)
       outcome.delivered.append(found.id)
     }
-    for refusal in receipt.refused where try apply(refusal) { outcome.refused.append(refusal.entry.captureID) }
+    for refusal in receipt.refused where try apply(refusal, &outcome.unfounded) {
+      outcome.refused.append(refusal.entry.captureID)
+    }
     return outcome
   }
 
   /// Sets a capture aside that a receiver will never take, so that nothing waits behind it and the clinic hears of it.
-  /// False when we have no such content, or it is set aside already.
-  private func apply(_ refusal: Receipt.Refusal) throws(OutboxError) -> Bool {
+  /// False when we have no such content, it is set aside already, or it has not left this device.
+  private func apply(_ refusal: Receipt.Refusal, _ unfounded: inout UnfoundedWords) throws(OutboxError) -> Bool {
     let messages = try find(captureID: refusal.entry.captureID)
     guard
       let named = messages.first(where: {
         $0.item.name == refusal.entry.name && Hexadecimal.text(of: $0.item.sha256) == refusal.entry.sha256
       }), named.state == .pending || named.state == .awaitingReceipt
     else { return false }
+    guard named.state == .awaitingReceipt || HandOver(reason: named.reason) != nil else {
+      unfounded.refused.append(refusal)
+      return false
+    }
     // Without its record a capture is never complete; an image is refused alone.
     let isWhole = refusal.entry.name == OutboxItem.recordName
     for message in messages where message.state == .pending || message.state == .awaitingReceipt {
@@ -102,7 +139,8 @@ extension OutboxDatabase {
         try statement.bind(1, now.bootID)
         try statement.bind(2, limit.map { Int64(bitPattern: $0) })
       }, row: { ids.append($0.integer(0)) })
-    for id in ids { try move(id, to: .pending, reason: nil) }
+    // A late receipt of what was acknowledged once still counts.
+    for id in ids { try move(id, to: .pending, reason: HandOver.acknowledged.rawValue) }
     patience.sentAgain(ids.count, timeoutSeconds: seconds, now: now.monotonicNanoseconds)
     return ids.count
   }
@@ -121,7 +159,9 @@ extension OutboxDatabase {
 
   /// Makes a quarantined or acknowledged message wait again. Only inside `transaction`.
   func retry(_ id: Int64) throws(OutboxError) {
-    try move(id, to: .pending, reason: nil)
+    let before = try find(id)
+    let handOver = before.state == .awaitingReceipt ? .acknowledged : HandOver(reason: before.reason)
+    try move(id, to: .pending, reason: handOver?.rawValue)
   }
 
   /// Counts an attempt that the broker refused. Only inside `transaction`.

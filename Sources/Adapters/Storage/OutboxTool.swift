@@ -41,6 +41,11 @@ package final class OutboxTool {
     }
   }
 
+  /// Notes that messages lie on a stick, on the disk there: a receipt that comes back for them counts.
+  package func noteExported(_ ids: [Int64]) throws(OutboxError) {
+    try database.transaction { () throws(OutboxError) in try database.noteExported(ids) }
+  }
+
   /// Frees what a receiver has.
   package func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
     try database.transaction { () throws(OutboxError) in try database.apply(receipt) }

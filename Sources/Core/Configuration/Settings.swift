@@ -17,6 +17,7 @@ package struct Settings: Sendable, Equatable {
   package var quality = Quality()
   package var outbox = Outbox()
   package var broker = Broker()
+  package var delivery = Delivery()
   package var pins = Pins()
   package var panel = Panel()
   package var alerts = Alerts()

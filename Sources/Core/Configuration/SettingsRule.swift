@@ -112,6 +112,17 @@ struct SettingsRule: Sendable {
       guard settings.broker.topics == .azureIoTHub, settings.broker.protocolVersion != .mqtt311 else { return nil }
       return ("broker.topics \"azure-iot-hub\" needs MQTT 3.1.1", "protocol_version = \"3.1.1\" in [broker]")
     },
+    SettingsRule(
+      keys: ["delivery.require_signed_receipts", "delivery.receiver_keys_file", "broker.host", "broker.confirm"]
+    ) { settings in
+      guard settings.broker.host != nil, settings.broker.confirm == .receipt,
+        settings.delivery.requireSignedReceipts == true, settings.delivery.receiverKeysFile == nil
+      else { return nil }
+      return (
+        "delivery.require_signed_receipts is true and no receiver's key is named, so that nothing would ever be freed",
+        "receiver_keys_file in [delivery]"
+      )
+    },
     SettingsRule(keys: ["broker.sync_window"]) { settings in
       guard let window = settings.broker.syncWindow, window.prefix(5) == window.suffix(5) else { return nil }
       return ("broker.sync_window \(window) has no length", "two different times, or no sync_window for always")
@@ -144,6 +155,11 @@ struct SettingsRule: Sendable {
       note("broker.allow_plaintext", "broker.allow_plaintext has no effect: ca_file makes the connection TLS")
     } else if settings.broker.allowPlaintext, let host = settings.broker.host, !isLoopback(host) {
       note("broker.allow_plaintext", "broker.allow_plaintext: records and images cross the network readable")
+    }
+    if settings.broker.host != nil, settings.broker.confirm == .receipt, !settings.delivery.requiresSignedReceipts {
+      note(
+        "delivery.require_signed_receipts",
+        "receipts are taken without a receiver's signature: whoever may write to dn/receipt frees what was published")
     }
     if settings.broker.host == nil, !faulty.contains("broker.host") {
       note("broker.host", "broker.host is not set: captures stay in the outbox")

@@ -12,6 +12,8 @@ package enum DeliveryEvent: Sendable, Equatable {
   case loaded(LoadOrder, [OutboxItem])
   /// A receiver has, or will never take, what the receipt names; what is believed of it is the outbox's to say.
   case receipt(Receipt)
+  /// A message on `dn/receipt` is not believed.
+  case receiptRefused(ReceiptError)
   /// The answer to `DeliveryAction.apply`.
   case applied(ReceiptOutcome)
   /// The answer to `DeliveryAction.requeueUnreceipted`: how many wait again.
@@ -47,8 +49,9 @@ package enum DeliveryAction: Sendable, Equatable {
   case publish([PublishOrder])
   /// Write outcomes to the outbox.
   case settle(Settlement)
-  /// Free in the outbox what receivers have, then answer with `applied`.
-  case apply([Receipt])
+  /// Write the outcomes to the outbox and free there what receivers have, in one step: a receipt may follow at once on
+  /// the PUBACK without which it counts for nothing. Then answer with `applied`.
+  case apply([Receipt], after: Settlement)
   /// Make messages wait again whose receipt is overdue, then answer with `requeued`.
   case requeueUnreceipted(olderThanSeconds: Int)
   /// A thing that a person should know of; for the log and the status.
@@ -96,6 +99,10 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   case refusedForEver(capture: RandomIdentifier)
   /// A receipt names another content than ours.
   case differs(Receipt.Entry)
+  /// A message on `dn/receipt` that is not believed.
+  case receiptRefused(ReceiptError)
+  /// Receipts name messages that have not left this device.
+  case unfounded(count: Int)
 
   package enum Severity: Sendable {
     case info, warning, error
@@ -104,7 +111,7 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   package var severity: Severity {
     switch self {
     case .delivered: .info
-    case .refusedForEver, .differs: .error
+    case .refusedForEver, .differs, .receiptRefused, .unfounded: .error
     default: .warning
     }
   }
@@ -124,6 +131,9 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
       "a receiver will never take capture \(capture), it is set aside; see thermograph outbox list --state quarantined"
     case .differs(let entry):
       "a receipt names another content than ours for \(entry.name) of capture \(entry.captureID); it stays in the outbox"
+    case .receiptRefused(let reason): "a receipt is not believed and frees nothing: \(reason)"
+    case .unfounded(let count):
+      "receipts name \(count) messages that this device has neither published nor exported; they stay. Somebody who is no receiver may have written them"
     }
   }
 
@@ -138,6 +148,10 @@ package struct DeliveryCounters: Sendable, Equatable {
   package var refused = [Int](repeating: 0, count: DeliveryClass.allCases.count)
   package var quarantined = [Int](repeating: 0, count: DeliveryClass.allCases.count)
   package var replayed = 0
+  /// Messages on `dn/receipt` that were not believed.
+  package var receiptsRefused = 0
+  /// Words of receipts on messages that had not left this device.
+  package var receiptsUnfounded = 0
   /// PUBACKs by reason code.
   package var acknowledgementsByReason: [UInt8: Int] = [:]
   package var connections = 0

@@ -107,6 +107,7 @@ extension DeliveryMachine {
   private mutating func finish(_ item: OutboxItem, now: UInt64, _ change: (inout Settlement) -> Void) {
     // Every part has its outcome, so none is left to be looked for.
     progress[item.id] = nil
+    if let receipt = early.removeValue(forKey: item.id) { receipts.append(receipt) }
     let index = item.deliveryClass.rawValue
     if lanes[index].loading { lanes[index].settledMeanwhile.insert(item.id) }
     note(now: now, change)
@@ -131,11 +132,40 @@ extension DeliveryMachine {
     }
     for capture in outcome.refused { actions.append(.report(.refusedForEver(capture: capture))) }
     for entry in outcome.mismatched { actions.append(.report(.differs(entry))) }
+    judge(outcome.unfounded, &actions)
+  }
+
+  /// A receiver may be quicker than the broker's PUBACK; its word is then kept until that comes. Whoever speaks of what
+  /// is not even under way knows it from elsewhere.
+  private mutating func judge(_ words: UnfoundedWords, _ actions: inout [DeliveryAction]) {
+    var unfounded = 0
+    for entry in words.entries {
+      if let id = underWay(entry) {
+        early[id] = Receipt(receiver: "", entries: [entry])
+      } else {
+        unfounded += 1
+      }
+    }
+    for refusal in words.refused {
+      if let id = underWay(refusal.entry) {
+        early[id] = Receipt(receiver: "", entries: [], refused: [refusal])
+      } else {
+        unfounded += 1
+      }
+    }
+    guard unfounded > 0 else { return }
+    count { $0.receiptsUnfounded += unfounded }
+    actions.append(.report(.unfounded(count: unfounded)))
+  }
+
+  private func underWay(_ entry: Receipt.Entry) -> Int64? {
+    progress.values.first { $0.item.captureID == entry.captureID && $0.item.name == entry.name }?.item.id
   }
 
   /// Removes a message and its publishes from what is under way.
   mutating func forget(_ id: Int64) {
     progress[id] = nil
+    early[id] = nil
     if divided == id { divided = nil }
     for (token, flight) in flights where flight.id == id { flights[token] = nil }
   }

@@ -85,7 +85,9 @@ package struct DeliveryMachine: Sendable {
   var settlement = Settlement()
   var settlementDueNanoseconds: UInt64?
   /// Came since the last look.
-  private var receipts: [Receipt] = []
+  var receipts: [Receipt] = []
+  /// Receipts that were quicker than the PUBACK of what they name, by message: at most one for each that is under way.
+  var early: [Int64: Receipt] = [:]
   var nextRequeueNanoseconds: UInt64?
   var poison = PoisonWatch()
   var acknowledgements = AcknowledgementWatch()
@@ -148,6 +150,9 @@ package struct DeliveryMachine: Sendable {
       take(order, items)
     case .receipt(let receipt):
       receipts.append(receipt)
+    case .receiptRefused(let reason):
+      counters.receiptsRefused += 1
+      actions.append(.report(.receiptRefused(reason)))
     case .applied(let outcome):
       release(outcome, &actions)
     case .requeued(let count):
@@ -193,7 +198,7 @@ package struct DeliveryMachine: Sendable {
   /// Does what is due, and asks for the next wake.
   private mutating func advance(now: UInt64, _ actions: inout [DeliveryAction]) {
     if !receipts.isEmpty {
-      actions.append(.apply(receipts))
+      actions.append(.apply(receipts, after: takeSettlement()))
       receipts = []
     }
     if case .waiting(let until) = phase, until <= now { connect(&actions) }
@@ -272,10 +277,14 @@ package struct DeliveryMachine: Sendable {
   }
 
   mutating func flushSettlement(_ actions: inout [DeliveryAction]) {
+    let settlement = takeSettlement()
+    if !settlement.isEmpty { actions.append(.settle(settlement)) }
+  }
+
+  private mutating func takeSettlement() -> Settlement {
     settlementDueNanoseconds = nil
-    guard !settlement.isEmpty else { return }
-    actions.append(.settle(settlement))
-    settlement = Settlement()
+    defer { settlement = Settlement() }
+    return settlement
   }
 
   private mutating func nextWake(now: UInt64) -> UInt64? {
@@ -364,6 +373,7 @@ package struct DeliveryMachine: Sendable {
   private mutating func dropFlights() {
     flights.removeAll(keepingCapacity: true)
     progress.removeAll(keepingCapacity: true)
+    early.removeAll(keepingCapacity: true)
     divided = nil
     rewind()
   }

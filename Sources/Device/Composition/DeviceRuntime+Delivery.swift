@@ -39,7 +39,8 @@ extension DeviceRuntime {
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, clockFloorSeconds: { clockFloor.seconds(at: $0) })
+      logger: logger, receipts: ReceiptReader.Rules(settings.delivery),
+      clockFloorSeconds: { clockFloor.seconds(at: $0) })
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
@@ -60,7 +61,9 @@ extension DeviceRuntime {
         monitor: DeliveryMonitor(outbox: outbox, delivery: delivery, time: common.time), outbox: outbox,
         time: common.time, logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
-        clockFloor: clockFloor))
+        clockFloor: clockFloor,
+        acceptsUnsignedReceipts: delivery != nil && settings.broker.confirm == .receipt
+          && !settings.delivery.requiresSignedReceipts))
     return services
   }
 

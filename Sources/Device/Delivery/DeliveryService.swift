@@ -1,4 +1,5 @@
 import CloudLink
+import Cryptography
 import Forwarding
 import Logging
 import Provenance
@@ -19,6 +20,7 @@ package actor DeliveryService: Service {
   let time: any TimeSource
   let logger: Logger
   let client: MQTTClient
+  let receiptReader: ReceiptReader
   private let clockFloorSeconds: (@Sendable (Timestamp) -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
@@ -38,6 +40,7 @@ package actor DeliveryService: Service {
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
+    receipts: ReceiptReader.Rules = .anybody,
     clockFloorSeconds: (@Sendable (Timestamp) -> Int64)? = nil
   ) throws {
     self.outbox = outbox
@@ -46,6 +49,7 @@ package actor DeliveryService: Service {
     self.generator = generator
     self.logger = logger
     self.clockFloorSeconds = clockFloorSeconds
+    receiptReader = ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier())
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
@@ -143,12 +147,11 @@ package actor DeliveryService: Service {
       return nil
     }
     do throws(ReceiptError) {
-      let receipt = try Receipt(decoding: message.payload)
+      let receipt = try receiptReader.read(message.payload)
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
-      return .receipt(receipt)
+      return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
     } catch {
-      logger.error("a receipt could not be used", metadata: ["reason": "\(error)"])
-      return nil
+      return .receiptRefused(error)
     }
   }
 
@@ -169,8 +172,11 @@ package actor DeliveryService: Service {
       }
     case .publish(let orders): pending += await publish(orders)
     case .settle(let settlement): await settle(settlement)
-    case .apply(let receipts):
-      pending += await ask("a receipt could not be used") { .applied(try await outbox.apply(receipts)) }
+    case .apply(let receipts, let settlement):
+      await settling?.value
+      pending += await ask("a receipt could not be used") {
+        .applied(try await outbox.apply(receipts, after: settlement))
+      }
     case .requeueUnreceipted(let seconds):
       await settling?.value
       pending += await ask("the outbox cannot be read") {

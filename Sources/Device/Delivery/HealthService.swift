@@ -21,10 +21,13 @@ struct HealthService: Service {
   let prometheusFile: String?
   let certificatePath: String?
   let clockFloor: ClockFloor
+  /// Whether receipts are taken without a signature.
+  let acceptsUnsignedReceipts: Bool
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
       var certificate = certificatePath.map { CertificateAlerts(path: $0) }
+      var unsigned = acceptsUnsignedReceipts ? UnsignedReceiptAlerts() : nil
       var nextMessage = time.now().monotonicNanoseconds
       while !Task.isCancelled {
         let now = time.now()
@@ -32,6 +35,7 @@ struct HealthService: Service {
         if isDue { nextMessage = now.monotonicNanoseconds + UInt64(intervalSeconds) * 1_000_000_000 }
         await look(at: now, sendsMessage: isDue)
         await checkCertificate(at: now, &certificate)
+        await tell(unsigned?.due(at: now))
         do {
           try await Task.sleep(for: .seconds(min(Self.fileSeconds, intervalSeconds)))
         } catch {
@@ -56,6 +60,16 @@ struct HealthService: Service {
       logger.debug("no room for a health message", metadata: ["reason": "\(refusal)"])
     } catch {
       logger.error("the device's health could not be told", metadata: ["reason": "\(error)"])
+    }
+  }
+
+  private func tell(_ alert: AlertMessage?) async {
+    guard let alert else { return }
+    logger.warning("receipts", metadata: ["reason": "\(alert.detail)"])
+    do {
+      try await outbox.enqueue(.alert(alert.encoded(), created: time.now()))
+    } catch {
+      logger.error("an alert could not be stored", metadata: ["alert": "\(alert.code)", "reason": "\(error)"])
     }
   }
 

@@ -4,6 +4,8 @@ import Enrolment
 import LinuxIO
 import LocalFiles
 import Provenance
+import Storage
+import Trust
 
 /// The life of a device's identity: key and request, the certificate that comes back, and the end.
 package struct Enroller {
@@ -106,7 +108,23 @@ package struct Enroller {
       throw EnrolmentError(
         "\(stick)/\(EnrolmentFolder.certificateName) is not installed: " + faults.joined(separator: "; "))
     }
+    let receivers = try folder.receivers()
+    let receiverKeys = try receivers.map { pem throws(EnrolmentError) in
+      do throws(KeyFault) { return try PublicKey.list(pem: pem) } catch {
+        throw EnrolmentError("\(stick)/\(EnrolmentFolder.receiversName) is not installed: \(error)")
+      }
+    }
     if let authority, authority != installed { try BoundedFile.replace(files.authority, with: authority) }
+    if let receivers, let receiverKeys {
+      let path = settings.delivery.receiverKeysFile ?? Folder.holding(self.folder.mainFile) + "/receivers.pem"
+      try BoundedFile.replace(path, with: receivers)
+      for key in receiverKeys {
+        notes.append("\(path): a receiver's key, SHA-256 \(key.identifier(OpenSSLDigests()))")
+      }
+      if settings.delivery.receiverKeysFile == nil {
+        notes.append("add to [delivery]: receiver_keys_file = \"\(path)\"")
+      }
+    }
     try BoundedFile.replace(files.certificate, with: pem)
     if !files.missingSettings.isEmpty {
       notes.append("add to [broker]: " + files.missingSettings.joined(separator: ", "))
