@@ -101,6 +101,7 @@ FAULT_DISK_ERRORS ?= 20
 FAULT_DAMAGE_CAPTURES ?= 350
 FAULT_BACKLOG ?= 20000
 FAULT_DEVICES ?= 100
+FAULT_FLIPS ?= all
 FAULT_ROWS ?= FaultTests|KillTests|DamageTests|FullDiskTests|UpgradeTests|ReconnectStormTests
 
 test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT_KILLS=200 ... (Docs/delivery-proof.md)
@@ -110,6 +111,7 @@ test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT
 	  THERMOGRAPH_POWER_CUTS=$(FAULT_POWER_CUTS) THERMOGRAPH_FAULT_FILLS=$(FAULT_FILLS) \
 	  THERMOGRAPH_FAULT_DISK_ERRORS=$(FAULT_DISK_ERRORS) THERMOGRAPH_DAMAGE_CAPTURES=$(FAULT_DAMAGE_CAPTURES) \
 	  THERMOGRAPH_FAULT_BACKLOG=$(FAULT_BACKLOG) THERMOGRAPH_FAULT_DEVICES=$(FAULT_DEVICES) \
+	  THERMOGRAPH_INDEX_FLIPS=$(FAULT_FLIPS) \
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
 	  --filter '$(FAULT_ROWS)'
 

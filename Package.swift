@@ -74,21 +74,24 @@ let core: [Target] = [
   module(
     "Thermography", in: .core, uses: ["Provenance"], settings: [.unsafeFlags(["-Xcc", "-fno-math-errno"])]),
   module("Identification", in: .core, uses: ["Provenance"]),
+  module("Panel", in: .core),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
-  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Inference"]),
+  module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
   module("Trust", in: .core, uses: ["Provenance"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust"]),
-  module("Configuration", in: .core, uses: ["Provenance"]),
+  module(
+    "Configuration", in: .core,
+    uses: ["Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding"]),
 ]
 
 // One per kind of outside world; the only importers of C and Glibc.
 let adapters: [Target] = [
-  module("LocalFiles", in: .adapters),
+  module("LocalFiles", in: .adapters, uses: ["CLinux"]),
   module("Threads", in: .adapters, uses: ["LocalFiles", "CLinux"]),
   module(
     "LinuxIO", in: .adapters,
     uses: [
-      "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
+      "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
     ]),
   module(
     "Storage", in: .adapters,
@@ -102,7 +105,7 @@ let adapters: [Target] = [
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
-    uses: ["Provenance", "Thermography", "Identification", "LocalFiles", "CLinux"]),
+    uses: ["Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux"]),
 ]
 
 let device: [Target] = [
@@ -131,15 +134,18 @@ let testTargets: [Target] = [
     of: "Thermography", uses: ["Thermography", "DeviceSimulation", "Provenance", "CAllocationCount"]),
   tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "Provenance", "CAllocationCount"]),
+  tests(of: "Panel", uses: ["Panel"]),
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),
-  tests(of: "Configuration", uses: ["Configuration", "ConfigurationFiles", "LocalFiles", "Provenance"]),
+  tests(
+    of: "Configuration",
+    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles"]),
   tests(
     of: "LinuxIO",
     uses: [
-      "LinuxIO", "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "DeviceSimulation",
+      "LinuxIO", "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "Threads", "DeviceSimulation",
     ]),
   // Stores captures until a test kills it.
   .executableTarget(
@@ -152,7 +158,8 @@ let testTargets: [Target] = [
   tests(
     of: "CloudLink",
     uses: [
-      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", "DeliveryDriver", logging,
+      "CloudLink", "CSQLite", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", "DeliveryDriver",
+      logging,
     ]),
   // A device's outbox and delivery until a test kills it or cuts its line.
   .executableTarget(
@@ -178,7 +185,12 @@ let testTargets: [Target] = [
       "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
     ]
       + core.map { .byName(name: $0.name) }),
-  tests(of: "EndToEnd", uses: ["thermograph", "DeviceSimulation", "OutboxWriter"]),
+  tests(
+    of: "EndToEnd",
+    uses: [
+      "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
+      "Identification", "Provenance", "LinuxIO", logging,
+    ]),
 ]
 
 // Measured only on request: THERMOGRAPH_BENCHMARKS=1 swift run -c release ThermographBenchmarks

@@ -14,41 +14,62 @@ struct AssessCommand: ParsableCommand {
     commandName: "assess",
     abstract: "Gates and screens thermograms from a file: no camera, no tag, nothing stored.",
     discussion: """
-      The array is float32 degC of shape [N, 24, 32] (or [24, 32]), row 0 at the top; a NaN is a pixel without a value. \
-      Prints one JSON object a sample: the gates that can be judged from a picture, the verdict, the left-right \
-      difference. Research use only, not a diagnosis.
+      With --thermogram the array is float32 degC of shape [N, rows, columns] (or [rows, columns]), row 0 at the top; a NaN is a pixel \
+      without a value. With --master the files are master images of captures: each holds what its assessment rests on \
+      (conditions, limits, view, the session's and the patient's earlier numbers), so the same gates and verdict are \
+      made again, equal to the bit, if the models are the same; a difference of models or program is told on standard \
+      error. Prints one JSON object a sample: gates, verdict, left-right difference. Research use only, not a diagnosis.
 
-      The gates and the verdict are those of a real capture. What a picture cannot tell (motion, warm-up, rest, clock) \
+      The gates and the verdict are those of a real capture. What an array cannot tell (motion, warm-up, rest, clock) \
       is left out; the room is taken from the background without --ambient, the noise from the picture. Samples are \
       taken one by one, not as a session. A quality model is asked only with --quality.
 
         thermograph assess --thermogram frames.npy --json
         thermograph assess --thermogram frames.npy --ambient 22.5 --model screening-fold --models Models
         thermograph assess --thermogram frames.npy --occlusion maps --language de --languages Languages
+        thermograph assess --master received/*/*/*/master.png --json
       """)
 
   @Option(help: ArgumentHelp("The thermograms.", valueName: "file.npy"))
-  var thermogram: String
+  var thermogram: String?
 
-  @Option(help: ArgumentHelp("The room's temperature; without it the background tells.", valueName: "degC"))
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Master images of captures, whose assessment is made again.", valueName: "file.png"))
+  var master: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The room's temperature; without it the background tells. Only with --thermogram.", valueName: "degC"))
   var ambient: Double?
 
-  @Option(help: "The view: \(CaptureView.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var view = CaptureView.frontal.rawValue
+  @Option(
+    help: """
+      The view: \(CaptureView.allCases.map(\.rawValue).joined(separator: ", ")); default: frontal. Only with --thermogram.
+      """)
+  var view: String?
 
-  @Option(help: ArgumentHelp("The screening model, a folder of the models directory.", valueName: "id"))
-  var model = "screening-fold"
+  @Option(
+    help: ArgumentHelp(
+      "The screening model, a folder of the models directory; default: screening-fold, or the master's.",
+      valueName: "id"))
+  var model: String?
 
   @Option(
     help: ArgumentHelp(
       "The models directory; default: the installed one, else ./Models.", valueName: "directory"))
   var models: String?
 
-  @Option(help: ArgumentHelp("The quality model; without it the other gates judge alone.", valueName: "id"))
+  @Option(
+    help: ArgumentHelp(
+      "The quality model; default: the master's; without one the other gates judge alone.", valueName: "id"))
   var quality: String?
 
-  @Option(help: ArgumentHelp("The language of the sentences, a file of the languages directory.", valueName: "tag"))
-  var language = SentenceBook.english.language
+  @Option(
+    help: ArgumentHelp(
+      "The language of the sentences, a file of the languages directory; default: en, or the master's.",
+      valueName: "tag"))
+  var language: String?
 
   @Option(
     help: ArgumentHelp(
@@ -67,38 +88,95 @@ struct AssessCommand: ParsableCommand {
   /// A day of frames at 4 Hz; more in one file is a mistake.
   private static let maximumFileBytes = 1 << 30
 
-  func run() throws {
-    guard let view = CaptureView(rawValue: view) else {
+  func validate() throws {
+    guard (thermogram == nil) != master.isEmpty else {
+      throw ValidationError("Expected either --thermogram or --master.")
+    }
+    if !master.isEmpty, ambient != nil || view != nil {
+      throw ValidationError("--ambient and --view go with --thermogram; a master image tells its own.")
+    }
+    if let view, CaptureView(rawValue: view) == nil {
       throw ValidationError("--view \(view): expected one of \(CaptureView.allCases.map(\.rawValue)).")
     }
     if let ambient, !(-40...85).contains(ambient) {
       throw ValidationError("--ambient \(ambient): expected -40 to 85.")
     }
-    let frames = try readFrames()
-    let models = try ModelSource(directory: models)
-    let (book, warnings) = SentenceFolder(path: languages).book(language: language)
-    for warning in warnings { printToStandardError("warning: \(warning)") }
-    let assessor = Assessor(
-      network: try models.folder(model).screeningNetwork(),
-      quality: try quality.map { try models.folder($0).qualityNetwork() }, sentences: book)
+  }
+
+  func run() throws {
+    var source = try AssessorSource(models: models, languages: languages)
+    if let thermogram {
+      try assessArray(thermogram, &source)
+    } else {
+      for (index, path) in master.enumerated() { try assessMaster(path, sample: index, &source) }
+    }
+  }
+
+  private func assessArray(_ path: String, _ source: inout AssessorSource) throws {
+    let view = view.flatMap(CaptureView.init) ?? .frontal
+    let (frames, geometry) = try readFrames(path)
+    let assessor = try source.assessor(
+      model: model ?? "screening-fold", quality: quality, language: language ?? SentenceBook.english.language)
     for (index, frame) in frames.enumerated() {
-      let thermogram = Thermogram(celsius: frame, ambientCelsius: ambient ?? 25).interpolated(over: DefectivePixels())
+      let thermogram = Thermogram(geometry: geometry, celsius: frame, ambientCelsius: ambient ?? 25)
+        .interpolated(over: DefectivePixels())
       var conditions = AcquisitionConditions()
       conditions.ambientCelsius = ambient
       conditions.deadPixels = thermogram.states.count { $0 != .measured }
       let assessment = assessor.assess(thermogram, conditions: conditions, context: CaptureContext(view: view))
       try report(assessment, sample: index, view: view)
-      if let occlusion {
-        guard let map = try assessor.occlusionMap(of: thermogram, for: assessment.verdict) else {
-          printToStandardError("\(index): no verdict, so there is no occlusion map")
-          continue
-        }
-        try BoundedFile.replace("\(occlusion)/occlusion-\(index).png", with: map.image(modified: nil).encoded())
-      }
+      try draw(thermogram, assessment, assessor, sample: index)
     }
   }
 
-  private func readFrames() throws -> [[Float]] {
+  /// Makes the assessment of one capture again.
+  private func assessMaster(_ path: String, sample: Int, _ source: inout AssessorSource) throws {
+    let image: MasterImage
+    let file = try BoundedFile.read(path, maximumBytes: MasterImage.maximumFileBytes)
+    do throws(MasterImageError) {
+      image = try MasterImage(file: file)
+    } catch {
+      throw CommandFailure("\(path): \(error)")
+    }
+    let basis = image.manifest.assessment
+    if basis == nil {
+      printToStandardError(
+        "\(path): does not tell what its assessment rests on (an older program wrote it); what the picture cannot tell "
+          + "is left out")
+    }
+    if let firmware = image.manifest.firmware, firmware != DeviceRuntime.firmware {
+      printToStandardError("\(path): taken by version \(firmware); this is version \(DeviceRuntime.firmware)")
+    }
+    var assessor = try source.assessor(
+      model: model ?? (basis == nil ? "screening-fold" : basis?.screeningModel?.id),
+      quality: quality ?? basis?.qualityModel?.id,
+      language: language ?? basis?.language ?? SentenceBook.english.language)
+    assessor.limits = basis?.limits ?? GateLimits()
+    var conditions = AcquisitionConditions()
+    conditions.deadPixels = image.thermogram.states.count { $0 != .measured }
+    let context = basis?.context ?? CaptureContext(view: image.manifest.view)
+    let assessment = assessor.assess(
+      image.thermogram, conditions: basis?.conditions ?? conditions, context: context)
+    for (then, now) in [
+      (basis?.screeningModel, assessment.basis?.screeningModel), (basis?.qualityModel, assessment.basis?.qualityModel),
+    ] where basis != nil && then != now {
+      printToStandardError(
+        "\(path): assessed by \(then?.description ?? "no model") then, by \(now?.description ?? "no model") now")
+    }
+    try report(assessment, sample: sample, view: context.view, of: image.manifest.captureID)
+    try draw(image.thermogram, assessment, assessor, sample: sample)
+  }
+
+  private func draw(_ thermogram: Thermogram, _ assessment: Assessment, _ assessor: Assessor, sample: Int) throws {
+    guard let occlusion else { return }
+    guard let map = try assessor.occlusionMap(of: thermogram, for: assessment.verdict) else {
+      printToStandardError("\(sample): no verdict, so there is no occlusion map")
+      return
+    }
+    try BoundedFile.replace("\(occlusion)/occlusion-\(sample).png", with: map.image(modified: nil).encoded())
+  }
+
+  private func readFrames(_ thermogram: String) throws -> ([[Float]], SensorGeometry) {
     let file = try BoundedFile.read(thermogram, maximumBytes: Self.maximumFileBytes)
     let array: NumPyArray
     do throws(NumPyArray.FormatError) {
@@ -106,11 +184,13 @@ struct AssessCommand: ParsableCommand {
     } catch {
       throw CommandFailure("\(thermogram): \(error)")
     }
-    let size = SensorGeometry.pixelCount
-    guard array.element == .float32, array.shape.suffix(2) == [SensorGeometry.rows, SensorGeometry.columns],
-      (2...3).contains(array.shape.count)
+    let shape = array.shape.suffix(2)
+    guard array.element == .float32, (2...3).contains(array.shape.count), let rows = shape.first,
+      let columns = shape.last, let geometry = SensorGeometry(columns: columns, rows: rows)
     else {
-      throw CommandFailure("\(thermogram): \(array.element.rawValue) of shape \(array.shape); expected <f4 [N, 24, 32]")
+      throw CommandFailure(
+        "\(thermogram): \(array.element.rawValue) of shape \(array.shape); expected <f4 [N, rows, columns]; "
+          + SensorGeometry.expectation)
     }
     guard array.elementCount > 0 else { throw CommandFailure("\(thermogram): no samples; expected at least one") }
     let values = array.bytes.withUnsafeBytes { bytes in
@@ -118,13 +198,16 @@ struct AssessCommand: ParsableCommand {
         Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
       }
     }
-    return stride(from: 0, to: values.count, by: size).map { Array(values[$0..<$0 + size]) }
+    let size = geometry.pixelCount
+    return (stride(from: 0, to: values.count, by: size).map { Array(values[$0..<$0 + size]) }, geometry)
   }
 
-  private func report(_ assessment: Assessment, sample: Int, view: CaptureView) throws {
+  private func report(
+    _ assessment: Assessment, sample: Int, view: CaptureView, of captureID: RandomIdentifier? = nil
+  ) throws {
     if json {
       let line = AssessedSample(
-        sample: sample, view: view, gates: assessment.gates, verdict: assessment.verdict,
+        sample: sample, captureID: captureID, view: view, gates: assessment.gates, verdict: assessment.verdict,
         leftRightDifference: assessment.verdict.leftRightDifference)
       print(try CanonicalJSON.text(of: line))
       return
@@ -141,30 +224,61 @@ struct AssessCommand: ParsableCommand {
   }
 }
 
-/// Where models lie.
-private struct ModelSource {
+/// Where models and sentences lie; each is read once.
+private struct AssessorSource {
   private static let installed = "/usr/share/thermograph/models"
   private let directory: String
+  private let languages: String
+  private var screening: [String: ScreeningNetwork] = [:]
+  private var quality: [String: QualityNetwork] = [:]
+  private var books: [String: SentenceBook] = [:]
 
-  init(directory: String?) throws {
-    self.directory =
-      directory ?? (FileManager.default.fileExists(atPath: Self.installed) ? Self.installed : "Models")
+  init(models: String?, languages: String) throws {
+    directory = models ?? (FileManager.default.fileExists(atPath: Self.installed) ? Self.installed : "Models")
+    self.languages = languages
   }
 
-  func folder(_ id: String) throws -> ModelFolder {
-    try ModelFolder(path: "\(directory)/\(id)", digests: OpenSSLDigests())
+  mutating func assessor(model: String?, quality qualityModel: String?, language: String) throws -> Assessor {
+    if let model, screening[model] == nil { screening[model] = try folder(model).screeningNetwork() }
+    if let qualityModel, quality[qualityModel] == nil {
+      quality[qualityModel] = try folder(qualityModel).qualityNetwork()
+    }
+    if books[language] == nil {
+      let (book, warnings) = SentenceFolder(path: languages).book(language: language)
+      for warning in warnings { printToStandardError("warning: \(warning)") }
+      books[language] = book
+    }
+    return Assessor(
+      network: model.flatMap { screening[$0] }, quality: qualityModel.flatMap { quality[$0] },
+      sentences: books[language] ?? .english)
   }
+
+  /// The id may come from a file: it must not leave the directory.
+  private func folder(_ id: String) throws -> ModelFolder {
+    guard ModelManifest.isIdentifier(id) else {
+      throw CommandFailure("model \"\(id)\": expected 1 to 36 of a-z, 0-9 and hyphen")
+    }
+    return try ModelFolder(path: "\(directory)/\(id)", digests: OpenSSLDigests())
+  }
+}
+
+extension AssessmentBasis.Model: CustomStringConvertible {
+  /// For messages: the id and the beginning of the hash.
+  public var description: String { "\(id) (\(sha256.prefix(12)))" }
 }
 
 private struct AssessedSample: Encodable {
   let sample: Int
+  let captureID: RandomIdentifier?
   let view: CaptureView
   let gates: [QualityGate]
   let verdict: Verdict
   let leftRightDifference: LeftRightDifference?
 
   private enum CodingKeys: String, CodingKey {
-    case sample, view, gates, verdict
+    case sample
+    case captureID = "capture_id"
+    case view, gates, verdict
     case leftRightDifference = "left_right_difference"
   }
 }

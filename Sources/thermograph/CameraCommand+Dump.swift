@@ -40,8 +40,8 @@ struct CameraDumpCommand: ParsableCommand {
   }
 
   private func write(_ text: String, to name: String) throws(FileError) {
-    let path = "\(output)/\(name)"
-    try BoundedFile.replace(path, with: Array(text.utf8))
-    print(path)
+    // It may be a stick for support.
+    try OpenFolder(withoutLinks: output).replace(name, with: Array(text.utf8), mode: 0o644)
+    print("\(output)/\(name)")
   }
 }

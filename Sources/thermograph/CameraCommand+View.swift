@@ -63,20 +63,25 @@ struct CameraViewCommand: ParsableCommand {
       + (step.settling ? "; settling" : "")
   }
 
+  /// What fits into a terminal of 66 x 27 beside the words; of larger pictures only some pixels are shown.
+  private static let maximumColumns = 33
+  private static let maximumRows = 25
+
   /// Two blanks a pixel in the palette's colour, drawn over the picture before.
-  private func picture(_ image: TemperatureImage, _ step: CameraStep) -> String {
+  private func picture(_ whole: TemperatureImage, _ step: CameraStep) -> String {
     let view = ThermogramView(captureID: "", palette: palette, windowCelsius: low...high)
     var text = "\u{1B}[H\u{1B}[2J"
-    for row in 0..<SensorGeometry.rows {
-      for column in 0..<SensorGeometry.columns {
-        let pixel = row * SensorGeometry.columns + column
+    let image = whole.thinned(toColumns: Self.maximumColumns, rows: Self.maximumRows)
+    for row in 0..<image.geometry.rows {
+      for column in 0..<image.geometry.columns {
+        let pixel = row * image.geometry.columns + column
         let color =
           image.valid[pixel] ? view.color(ofCelsius: Double(image.celsius[pixel])) : RGBColor(gray: 96)
         text += "\u{1B}[48;2;\(color.red);\(color.green);\(color.blue)m  "
       }
       text += "\u{1B}[0m\n"
     }
-    return text + summary(image, step) + "\nResearch use only"
+    return text + summary(whole, step) + "\nResearch use only"
   }
 
   private func tenths(_ value: Double) -> String {

@@ -74,10 +74,7 @@ struct EnrollCommand: ParsableCommand {
   private func take(_ enroller: Enroller, _ stick: String) throws {
     let (certificate, notes) = try enroller.install(
       from: stick, foreignIssuer: foreignIssuer, time: try SystemClock())
-    let end = Timestamp(
-      utcNanoseconds: certificate.notAfterSeconds * 1_000_000_000, bootID: "", monotonicNanoseconds: 0,
-      synchronised: true
-    ).rfc3339.prefix(10)
+    let end = CivilDate(secondsSinceEpoch: certificate.notAfterSeconds).text
     print("\(try enroller.files().certificate): installed, CN=\(certificate.commonName), until \(end)")
     for note in notes { printToStandardError("note: \(note)") }
   }

@@ -9,15 +9,17 @@ import Storage
 extension OutboxCommand {
   struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Writes records and images to a folder or stick, in the clear or sealed for a recipient.",
+      abstract: "Writes records and images to a folder or stick, sealed for a recipient.",
       discussion: """
         For the clinic that has no line: one folder a capture, named by its id, with record.json and the images; other \
-        messages under messages/. Nothing leaves the outbox before a receipt is imported. Without --recipient what is \
-        written is patient data in the clear: keep the stick as you keep the patients' files.
+        messages under messages/. Nothing leaves the outbox before a receipt is imported. Links in the folder are refused.
 
-        With --recipient every file is a CMS message that only the holder of that certificate's key can open:
+        Every file is a CMS message that only the holder of the recipient's key can open:
 
+          thermograph outbox export /media/stick --recipient clinic.pem
           openssl cms -decrypt -inform DER -in record.json.cms -recip clinic.pem -inkey clinic.key -out record.json
+
+        With --clear instead, patients' data lie on the stick for everybody who finds it: keep it as you keep their files.
         """)
 
     @OptionGroup var options: OutboxOptions
@@ -28,16 +30,29 @@ extension OutboxCommand {
     @Option(name: .long, help: "Seal every file for the key of this certificate (PEM).")
     var recipient: String?
 
+    @Flag(name: .long, help: "Write patients' data in the clear: whoever has the stick can read them.")
+    var clear = false
+
     @Flag(name: .long, help: "Also what was delivered and is kept for the retention time.")
     var delivered = false
 
+    func validate() throws {
+      guard (recipient != nil) != clear else {
+        throw ValidationError(
+          clear
+            ? "say either --recipient or --clear"
+            : "say for whom to seal: --recipient CERTIFICATE.pem; or --clear, to write patients' data in the clear")
+      }
+    }
+
     func run() throws {
+      // Before anything is read: a folder that is a link, or not there.
+      let target = try OpenFolder(withoutLinks: folder)
+      let seal = try recipientSeal()
       let outbox = try options.open()
       var written = 0
       var damaged = 0
-      var folders: Set<String> = []
       var exported: [Int64] = []
-      let seal = try recipientSeal()
       try outbox.forEach { stored in
         guard delivered || stored.state != .delivered else { return }
         let payload: [UInt8]
@@ -50,15 +65,15 @@ extension OutboxCommand {
           return
         }
         let item = stored.item
-        let place = folder + "/" + (item.captureID.map { "\($0)" } ?? "messages")
-        if folders.insert(place).inserted { try Folder.make(place, mode: 0o700) }
         let name = item.name ?? "\(item.id)-\(item.deliveryClass.name).json"
-        if let seal {
-          try BoundedFile.replace(
-            place + "/" + name + RecipientSeal.suffix, with: try seal.seal(payload), mode: 0o600)
-        } else {
-          try BoundedFile.replace(place + "/" + name, with: payload, mode: 0o600)
+        guard OpenFolder.isName(name) else {
+          printToStandardError("message \(item.id): its name is no name of a file; see thermograph outbox verify")
+          damaged += 1
+          return
         }
+        let place = try target.makeFolder(item.captureID.map { "\($0)" } ?? "messages", mode: 0o700)
+        try place.replace(
+          name + (seal == nil ? "" : RecipientSeal.suffix), with: try seal?.seal(payload) ?? payload, mode: 0o600)
         written += 1
         // Only now is it on the stick's disk. From here on a receipt for it counts.
         exported.append(item.id)
@@ -78,7 +93,8 @@ extension OutboxCommand {
 
     private func recipientSeal() throws -> RecipientSeal? {
       guard let recipient else { return nil }
-      guard let seal = RecipientSeal(certificate: try BoundedFile.read(recipient, maximumBytes: 1 << 20)) else {
+      guard let seal = RecipientSeal(certificate: try BoundedFile.read(withoutLinks: recipient, maximumBytes: 1 << 20))
+      else {
         throw OutboxCommandError("\(recipient): holds no certificate in PEM form; expected one of the recipient's")
       }
       return seal
@@ -103,9 +119,10 @@ extension OutboxCommand {
       let topics = TopicSchema(
         site: try TopicIdentifier(settings.device.site), device: try TopicIdentifier(settings.device.id))
       let reader = ReceiptReader(
-        try ReceiptReader.Rules(settings.delivery), topics: topics, outboxID: outbox.outboxID,
+        try ReceiptReader.Rules(settings.receipts), topics: topics, outboxID: outbox.outboxID,
         verifier: OpenSSLVerifier())
-      let receipt = try reader.read(try BoundedFile.read(file, maximumBytes: Receipt.limits.envelopeBytes))
+      let receipt = try reader.read(
+        try BoundedFile.read(withoutLinks: file, maximumBytes: Receipt.limits.envelopeBytes))
       guard receipt.concerns(outbox: outbox.outboxID) else {
         throw OutboxCommandError("\(file): a receipt of no outbox; nothing is freed")
       }

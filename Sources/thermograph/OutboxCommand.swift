@@ -17,7 +17,7 @@ struct OutboxCommand: ParsableCommand {
 
         thermograph outbox list --state quarantined
         thermograph outbox show 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11
-        thermograph outbox export /media/stick
+        thermograph outbox export /media/stick --recipient clinic.pem
         thermograph outbox import /media/stick/receipt.json
         thermograph outbox retry --all
         thermograph outbox verify
@@ -215,7 +215,7 @@ extension OutboxCommand {
     @Argument(help: "Message numbers.")
     var ids: [Int64] = []
 
-    @Flag(name: .long, help: "Every message that was set aside.")
+    @Flag(name: .long, help: "Every message that was set aside or waits for its receipt.")
     var all = false
 
     func validate() throws {
@@ -225,9 +225,8 @@ extension OutboxCommand {
 
     func run() throws {
       let outbox = try options.open()
-      var chosen = ids
-      if all { try outbox.forEach { if $0.state == .quarantined { chosen.append($0.item.id) } } }
-      try outbox.retry(chosen)
+      if !all { try outbox.retry(ids) }
+      let chosen = all ? try outbox.retryAll() : ids
       if options.json {
         try printJSON(["retried": chosen])
       } else {

@@ -94,7 +94,7 @@ final class ReceivingLink: Sendable {
 
   private func hear(_ event: LinkEvent) {
     switch event {
-    case .moving, .secured: break
+    case .moving, .secured, .oversize: break
     case .connected(let limits):
       state.withLock { $0.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes) }
       publishReceipts()

@@ -41,7 +41,7 @@ struct RunCommand: AsyncParsableCommand {
       .reduce(into: [String: String]()) { $0[$1] = environment($1) }
     let notifier = ServiceNotifier(environment: notifyEnvironment, processID: getpid())
     let settings = reading.settings
-    let level = LogLevel(Logger.Level(rawValue: settings.log.level.rawValue) ?? .info)
+    let level = LogLevel(Logger.Level(settings.log.level))
     let journal = JournalSocket(journalStream: environment("JOURNAL_STREAM"))
     let logger = Logger(label: "thermograph") { _ in LineLogHandler(level: level, journal: journal) }
     if let mode = SafeMode(reading) {
@@ -58,7 +58,7 @@ struct RunCommand: AsyncParsableCommand {
       return
     }
     let live = LiveSettings(settings, folder: folder, logger: logger)
-    live.onChange(of: ["log"]) { level.value = Logger.Level(rawValue: $0.log.level.rawValue) ?? .info }
+    live.onChange(of: ["log"]) { level.value = Logger.Level($0.log.level) }
     let reloads = Task { await reload(live, notifier: notifier, logger: logger) }
     defer { reloads.cancel() }
     do {

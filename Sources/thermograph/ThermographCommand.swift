@@ -18,7 +18,8 @@ struct ThermographCommand: AsyncParsableCommand {
       """,
     version: DeviceRuntime.firmware,
     subcommands: [
-      AssessCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self, DoctorCommand.self,
+      AssessCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self, ClockCommand.self,
+      DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,
       ReceiveCommand.self, ReloadCommand.self, RunCommand.self, SessionCommand.self, StatusCommand.self,
       TagCommand.self,

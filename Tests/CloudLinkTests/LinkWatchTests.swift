@@ -83,6 +83,42 @@ import Testing
     #expect(watch.judge(held, publishes: 0, now: 10_999) == .mayAsk)
   }
 
+  /// Its machine's TCP takes and acknowledges everything, the broker itself is stopped. Looked at every quarter second.
+  @Test(arguments: [0, 5])
+  func aStoppedBrokerIsNoticedInTimeAtAShortKeepAlive(publishes: Int) throws {
+    var watch = makeWatch(5)
+    var noticed: Int64?
+    _ = watch.judge(progress(acknowledged: 100, received: 100), publishes: publishes, now: 0)
+    for now in stride(from: 250, through: 30_000, by: 250) as StrideThrough<Int64> {
+      // Our PINGREQ, after a keep-alive, is acknowledged like everything.
+      let acknowledged: UInt64 = now < 6000 ? 100 : 102
+      let verdict = watch.judge(
+        progress(acknowledged: acknowledged, received: 100), publishes: publishes, now: now)
+      if case .unanswered = verdict {
+        noticed = now
+        break
+      }
+    }
+    let milliseconds = try #require(noticed)
+    #expect((8000...9750).contains(milliseconds), "\(milliseconds)")
+  }
+
+  /// An answer that needs two seconds, as over a satellite: the connection stands, for an hour.
+  @Test func aBrokerThatAnswersLateIsNotGivenUp() {
+    var watch = makeWatch(5)
+    var received: UInt64 = 100
+    var heard: Int64 = 0
+    for now in stride(from: 250, through: 3_600_000, by: 250) as StrideThrough<Int64> {
+      // PINGREQ at most six and a quarter seconds after the last word, its answer two later.
+      if now - heard >= 8250 {
+        received += 2
+        heard = now
+      }
+      let verdict = watch.judge(progress(received: received), publishes: 0, now: now)
+      #expect(verdict == .busy || verdict == .mayAsk, "\(now)")
+    }
+  }
+
   @Test func acknowledgementsOfTheOtherDirectionAreNoMovement() {
     var watch = makeWatch(10)
     var told = 0

@@ -43,7 +43,8 @@ import Testing
       seen.insert(path)
       if Self.isOffered(line), let expected = key.effectiveText(defaults) {
         let value = String(setting[sign.upperBound...])
-        #expect(value == (path == "camera.address" ? "0x" + String(defaults.camera.address, radix: 16) : expected))
+        #expect(
+          value == (path == "camera.address" ? "0x" + String(defaults.camera.sensor.address, radix: 16) : expected))
       }
     }
     #expect(seen == Set(SettingKey.all.map(\.path)))

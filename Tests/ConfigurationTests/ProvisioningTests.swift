@@ -16,7 +16,7 @@ import Testing
       identity + "[paths]\nstate_directory = \"\(scratch.folder)/state\"\n"
         + "[patients]\nroster_file = \"\(scratch.folder)/state/roster.csv\"\n", to: "stick/thermograph.toml")
     try scratch.write("[log]\nlevel = \"debug\"\n", to: "stick/conf.d/10-log.toml")
-    try scratch.write("-----BEGIN CERTIFICATE-----\n", to: "stick/ca.pem")
+    try scratch.write("a certificate\n", to: "stick/ca.pem")
     try scratch.write([UInt8](repeating: 7, count: 32), to: "stick/site.key")
     try scratch.write("tag,id\n", to: "stick/roster.csv")
     try scratch.write("", to: "stick/.DS_Store")
@@ -24,7 +24,18 @@ import Testing
   }
 
   private static func install(_ scratch: Scratch) throws -> ProvisioningFolder.Report {
-    try ProvisioningFolder(source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc").install()
+    try ProvisioningFolder(
+      source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc", examine: Self.examine
+    ).install()
+  }
+
+  /// The program's own reads certificates, keys and rosters; here it is a word.
+  @Sendable private static func examine(
+    _ kind: ProvisioningFolder.Kind, _ content: [UInt8]
+  ) -> ProvisioningFolder.Examination {
+    let text = String(decoding: content, as: UTF8.self)
+    return ProvisioningFolder.Examination(
+      fault: text.contains("bad") ? "is bad" : nil, notes: text.contains("odd") ? ["is odd"] : [])
   }
 
   private static func content(_ scratch: Scratch, _ name: String) -> Data? {
@@ -108,18 +119,82 @@ import Testing
     #expect(Self.content(scratch, "etc/thermograph.toml") != nil)
   }
 
+  @Test func aFileThatIsNotUnderstoodInstallsNothing() throws {
+    for name in ["ca.pem", "site.key", "roster.csv"] {
+      let scratch = try Self.prepare()
+      try scratch.write("bad", to: "stick/" + name)
+      let report = try Self.install(scratch)
+      #expect(!report.isSuccess && report.text.contains("\(name): REFUSED, is bad\r\n"), "\(report.text)")
+      #expect(report.text.contains("thermograph.toml: REFUSED, nothing is installed while there is a fault in \(name)"))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.folder + "/etc") == [])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.folder + "/state") == [])
+    }
+    let scratch = try Self.prepare()
+    try scratch.write("odd", to: "stick/roster.csv")
+    let report = try Self.install(scratch)
+    #expect(report.isSuccess && report.text.contains("note: roster.csv: is odd\r\n"), "\(report.text)")
+  }
+
+  /// A stolen card, a prepared boot partition: the backlog must not follow whoever wrote it.
+  @Test func afterwardsBrokerAuthorityAndKeyChangeOnlyWithoutABacklogOrByConfirmation() throws {
+    func folder(_ scratch: Scratch, _ backlog: ProvisioningFolder.Backlog, confirmed: Bool = false)
+      -> ProvisioningFolder
+    {
+      var folder = ProvisioningFolder(
+        source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc", examine: Self.examine)
+      folder.backlog = { _ in backlog }
+      folder.isConfirmed = confirmed
+      return folder
+    }
+    func broker(_ host: String) -> String {
+      "\n[broker]\nhost = \"\(host)\"\nca_file = \"/etc/thermograph/ca.pem\"\n"
+    }
+    let scratch = try Self.prepare()
+    let written = try #require(Self.content(scratch, "stick/thermograph.toml"))
+    let base = String(decoding: written, as: UTF8.self)
+    let ca = scratch.folder + "/etc/ca.pem"
+    func write(_ host: String, ca: String) throws {
+      let text = base + broker(host).replacingOccurrences(of: "/etc/thermograph/ca.pem", with: ca)
+      try scratch.write(text, to: "stick/thermograph.toml")
+    }
+    try write("broker.clinic.example", ca: ca)
+    // The first folder of a new device, whatever waits.
+    #expect(try folder(scratch, .unknown("no key")).install().isSuccess)
+    let before = Self.content(scratch, "etc/thermograph.toml")
+    try write("broker.thief.example", ca: ca)
+    for backlog in [ProvisioningFolder.Backlog.captures(3), .unknown("its key is elsewhere")] {
+      let report = try folder(scratch, backlog).install()
+      #expect(!report.isSuccess && report.text.contains("broker.host") && report.text.contains("--confirm"))
+      #expect(Self.content(scratch, "etc/thermograph.toml") == before)
+    }
+    // The same authority file with another authority in it.
+    try write("broker.clinic.example", ca: ca)
+    try scratch.write("another certificate\n", to: "stick/ca.pem")
+    let report = try folder(scratch, .captures(1)).install()
+    #expect(!report.isSuccess && report.text.contains("it changes ca.pem while 1 captures wait"))
+    // What changes nobody's trust is taken with a backlog too.
+    try scratch.write("a certificate\n", to: "stick/ca.pem")
+    try scratch.write("[log]\nlevel = \"info\"\n", to: "stick/conf.d/10-log.toml")
+    #expect(try folder(scratch, .captures(9)).install().isSuccess)
+    try write("broker.other.example", ca: ca)
+    #expect(try folder(scratch, .none).install().isSuccess)
+    try write("broker.third.example", ca: ca)
+    #expect(try folder(scratch, .captures(9), confirmed: true).install().isSuccess)
+  }
+
   /// Only files of the service's own are written as the service.
   @Test func privateFilesAreWrittenAsTheirOwner() throws {
     let scratch = try Self.prepare()
     let count = Mutex(0)
     let folder = ProvisioningFolder(
-      source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc",
+      source: scratch.folder + "/stick", configurationDirectory: scratch.folder + "/etc", examine: Self.examine,
       asOwner: { (body) throws(FileError) in
         count.withLock { $0 += 1 }
         try body()
       })
     #expect(try folder.install().isSuccess)
-    #expect(count.withLock { $0 } == 2)
+    // The key in use is looked at as the owner too.
+    #expect(count.withLock { $0 } == 3)
   }
 
   @Test func aMissingFolderIsAnError() throws {

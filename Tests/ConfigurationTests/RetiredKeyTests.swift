@@ -21,7 +21,7 @@ import Testing
   @Test func aFormerNameStillWorksAndIsNoted() throws {
     let reading = try read("[camera]\nrate_hz = 8\n[mqtt]\nhost = \"127.0.0.1\"\n")
     #expect(reading.isUsable, "\(reading.faults)")
-    #expect(reading.settings.camera.refreshRateHz == 8 && reading.settings.broker.host == "127.0.0.1")
+    #expect(reading.settings.camera.sensor.refreshRate == .hertz8 && reading.settings.broker.host == "127.0.0.1")
     let notes = reading.notices.map { $0.what }
     #expect(notes.contains("camera.rate_hz is called camera.refresh_rate_hz since 0.3"), "\(notes)")
     #expect(notes.contains("mqtt.host is called broker.host since 0.2"), "\(notes)")

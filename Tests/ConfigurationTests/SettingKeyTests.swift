@@ -150,11 +150,11 @@ import Testing
     #expect(settings.outbox.keyFile == .file("/srv/t/keys/outbox.key"))
     #expect(settings.patients.siteKeyFile == .file("/k"))
     var reader = Settings.Reader()
-    #expect(reader.effectiveBaud == 9600 && reader.effectiveConfirmationFrames == 3)
+    #expect(reader.effectiveBaud == 9600 && reader.kind.requiredFrames == 3)
     reader.kind = .pn532HSU
-    #expect(reader.effectiveBaud == 115_200 && reader.effectiveConfirmationFrames == 3)
+    #expect(reader.effectiveBaud == 115_200 && reader.kind.requiredFrames == 3)
     reader.kind = .id12la
-    #expect(reader.effectiveBaud == 9600 && reader.effectiveConfirmationFrames == 1)
+    #expect(reader.effectiveBaud == 9600 && reader.kind.requiredFrames == 1)
     var broker = Settings.Broker()
     #expect(broker.effectivePort == 1883)
     broker.caFile = "/ca.pem"

@@ -8,7 +8,7 @@
 //     open whole|repaired        storing N        saved N        refused N reason        log MESSAGE ...        stopped
 //
 // keepalive=S confirm=receipt|broker window=N pause=MS retry=MS (longest pause between attempts) images=BYTES,...
-// ballast=BYTES network=watch (try at once when an interface comes up)
+// ballast=BYTES mqtt=5|311 network=watch (try at once when an interface comes up)
 
 import CloudLink
 import Device
@@ -97,6 +97,7 @@ func drive() async throws {
     host: arguments[3], port: port, security: .plaintext(beyondLoopback: true), clientIdentifier: "unit-1")
   link.keepAliveSeconds = UInt16(options.number("keepalive", 5))
   link.connectTimeoutMilliseconds = options.number("connect", 3000)
+  if options.values["mqtt"] == "311" { link.protocolVersion = .mqtt311 }
   let window = options.number("window", 20)
   link.inFlightMaximum = window + 2
   let retry = options.number("retry", 300)

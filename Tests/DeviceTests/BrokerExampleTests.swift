@@ -27,7 +27,7 @@ import Testing
       site: try TopicIdentifier(String(repeating: "s", count: 36)),
       device: try TopicIdentifier(String(repeating: "d", count: 36)))
     let id = RandomIdentifier(using: &generator)
-    let bytes = settings.broker.partSizeBytes
+    let bytes = settings.broker.delivery.partBytes
     let now = Timestamp(
       utcNanoseconds: 1_772_000_000_000_000_000, bootID: "b", monotonicNanoseconds: 5, synchronised: true)
     let suffix = try TopicSchema.imageSuffix(captureID: id, name: String(repeating: "n", count: 36))
@@ -36,7 +36,7 @@ import Testing
       sequence: .max, name: String(repeating: "n", count: 36), byteCount: 3 * bytes,
       sha256: [UInt8](repeating: 255, count: 32), created: now, attempts: 0)
     // As the delivery logic makes it: a machine is fed the item and its first publish is composed.
-    var machine = DeliveryMachine(DeliveryConfiguration(settings.broker), highestStored: .max)
+    var machine = DeliveryMachine(settings.broker.delivery, highestStored: .max)
     _ = machine.handle(.start, now: 1, using: &generator)
     var actions = machine.handle(.link(.connected(ConnectionLimits())), now: 2, using: &generator)
     for _ in 0..<8 {
@@ -63,8 +63,8 @@ import Testing
     #expect(message.userProperties.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count } <= 8 * 1024)
     #expect(settings.device.id.utf8.count <= 128)
     #expect((30...1200).contains(settings.broker.keepaliveSeconds))
-    #expect(settings.broker.pacingMessagesPerSecond <= 100)
-    #expect(settings.broker.windowMessages <= 100)
+    #expect(settings.broker.delivery.messagesPerSecond <= 100)
+    #expect(settings.broker.delivery.window <= 100)
     #expect(settings.broker.effectivePort == 443 && settings.broker.applicationProtocol == "x-amzn-mqtt-ca")
   }
 

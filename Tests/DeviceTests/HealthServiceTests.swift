@@ -1,3 +1,4 @@
+import CloudLink
 import Forwarding
 import Foundation
 import Logging
@@ -65,7 +66,7 @@ import Testing
       certificatePath: certificate, clockFloor: ClockFloor(path: folder + "/trusted-time", logger: logger),
       acceptsUnsignedReceipts: false)
     let running = Task { try await service.run() }
-    let deadline = ContinuousClock.now + .seconds(30)
+    let deadline = ContinuousClock.now + .seconds(180)
     while true {
       let accounts = try await outbox.accounts()
       if accounts.total(.alert).rows > 0, accounts.total(.health).rows > 0 { break }
@@ -93,10 +94,10 @@ import Testing
     let path = folder + "/trusted-time"
     var now = clock.now()
     let floor = ClockFloor(path: path, logger: logger)
-    // A time source vouches for the clock: no floor is needed.
-    #expect(floor.seconds(at: now) == 0)
+    // Whoever vouches for the clock: plain NTP can be spoofed.
+    #expect(floor.seconds == ClockFloor.releaseSeconds)
     now.synchronised = false
-    #expect(floor.seconds(at: now) == ClockFloor.releaseSeconds)
+    #expect(floor.seconds == ClockFloor.releaseSeconds)
     // What nobody vouches for is not remembered.
     try floor.note(now)
     #expect(!FileManager.default.fileExists(atPath: path))
@@ -104,9 +105,73 @@ import Testing
     try floor.note(now)
     now.synchronised = false
     let again = ClockFloor(path: path, logger: logger)
-    #expect(again.seconds(at: now) == ClockFloor.releaseSeconds + 86_400)
+    #expect(again.seconds == ClockFloor.releaseSeconds + 86_400)
     // A file of nonsense is as none.
     try Data("next week\n".utf8).write(to: URL(fileURLWithPath: path))
-    #expect(ClockFloor(path: path, logger: logger).seconds(at: now) == ClockFloor.releaseSeconds)
+    #expect(ClockFloor(path: path, logger: logger).seconds == ClockFloor.releaseSeconds)
+    // So is one of a number that no time is; a new trusted time takes its place.
+    for nonsense in [Int64.min, -1, Int64.max, 253_402_300_800] {
+      try Data("\(nonsense)\n".utf8).write(to: URL(fileURLWithPath: path))
+      let floor = ClockFloor(path: path, logger: logger)
+      #expect(floor.seconds == ClockFloor.releaseSeconds)
+      now.synchronised = true
+      try floor.note(now)
+      now.synchronised = false
+      #expect(ClockFloor(path: path, logger: logger).seconds == ClockFloor.releaseSeconds + 86_400)
+    }
+  }
+
+  /// Spoofed time: 2040 for an hour, then 2020. Neither ends the certificates nor makes expired ones valid.
+  @Test func theTrustedTimeFollowsNoLeap() throws {
+    let path = folder + "/trusted-time"
+    let floor = ClockFloor(path: path, logger: logger)
+    var now = clock.now()
+    let start = now.utcNanoseconds / 1_000_000_000
+    func say(_ seconds: Int64, after minutes: UInt64) throws {
+      now.utcNanoseconds = seconds * 1_000_000_000
+      now.monotonicNanoseconds += minutes * 60_000_000_000
+      try floor.note(now)
+    }
+    try say(start, after: 0)
+    #expect(floor.seconds == start)
+    let year2040: Int64 = 2_208_988_800
+    for _ in 0..<12 { try say(year2040, after: 5) }
+    // The release, an hour of real time, and one day; how often it was said does not matter.
+    #expect(floor.seconds == ClockFloor.releaseSeconds + 86_400 + 3600)
+    let before = floor.seconds
+    try say(1_577_836_800, after: 5)
+    #expect(floor.seconds == before && ClockFloor(path: path, logger: logger).seconds == before)
+    // True time again: days pass, and the trusted time follows them.
+    try say(start + 10 * 86_400, after: 10 * 24 * 60)
+    #expect(floor.seconds == start + 10 * 86_400)
+  }
+
+  @Test func aTechnicianMayLowerTheTrustedTimeButNotBelowTheRelease() throws {
+    let path = folder + "/trusted-time"
+    try Data("2208988800\n".utf8).write(to: URL(fileURLWithPath: path))
+    #expect(ClockFloor(path: path, logger: logger).seconds == 2_208_988_800)
+    try ClockFloor.trust(ClockFloor.releaseSeconds + 60, path: path)
+    #expect(ClockFloor(path: path, logger: logger).seconds == ClockFloor.releaseSeconds + 60)
+    #expect(throws: (any Error).self) { try ClockFloor.trust(ClockFloor.releaseSeconds - 1, path: path) }
+    #expect(ClockFloor(path: path, logger: logger).seconds == ClockFloor.releaseSeconds + 60)
+  }
+
+  /// 9999-12-31 is RFC 5280's way to say that there is no end; `doctor` and the running service read such dates.
+  @Test func aCertificateWithoutAnEndIsReadByDoctorAndService() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    clock.change { $0.utcNanoseconds = Int64(Date().timeIntervalSince1970 * 1e9) }
+    let path = try certificate(days: 2_900_000)
+    let dates = try CertificateDates(own: path, authority: path, now: clock.now())
+    #expect(dates.fault == nil)
+    #expect(dates.what.contains("\(path) until 99"))
+    #expect(try CertificateValidity(ofCertificateAt: path).daysLeft(at: clock.now()) > 2_800_000)
+    // Whatever a certificate or the clock says, there is an answer.
+    for notAfter in [Int64.max, Int64.min, 0] {
+      let validity = CertificateValidity(notBeforeSeconds: notAfter, notAfterSeconds: notAfter)
+      var watch = CertificateWatch()
+      _ = watch.check(validity, at: clock.now())
+      #expect((validity.daysLeft(at: clock.now()) > 0) == (notAfter > 0))
+    }
   }
 }

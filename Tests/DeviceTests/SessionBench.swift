@@ -2,6 +2,7 @@ import Forwarding
 import Foundation
 import Identification
 import Logging
+import Panel
 import Provenance
 import Screening
 import Storage
@@ -100,7 +101,8 @@ final class SessionBench {
   ///   - folder: of an earlier bench, whose journal is read.
   init(
     _ change: (inout SessionRules) -> Void = { _ in }, roster: Roster? = nil, alerts: [AlertRule] = [],
-    store other: (any CaptureStore)? = nil, journal: String? = nil, synchronised: Bool = true
+    store other: (any CaptureStore)? = nil, journal: String? = nil, synchronised: Bool = true,
+    past: @escaping @Sendable (PatientReference, PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
   ) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     memory = MemoryStore()
@@ -109,7 +111,7 @@ final class SessionBench {
     events = DeviceEvents(logger: logger)
     var rules = SessionRules()
     rules.acclimatisationSeconds = 0
-    rules.start = .afterSeconds(0)
+    rules.positionSeconds = 0
     rules.retakesPerView = 0
     change(&rules)
     let panel = self.panel
@@ -117,13 +119,13 @@ final class SessionBench {
       policy: .init(rules: rules, limits: GateLimits(), alerts: AlertTable(rules: alerts), roster: roster),
       parts: .init(
         camera: camera, store: store,
-        reference: { PatientReference(tag: $0, siteKey: Self.siteKey, digests: OpenSSLDigests()) },
+        fingerprints: Fingerprinter(siteKey: Self.siteKey, digests: OpenSSLDigests()).fingerprints,
         journal: SessionJournal(path: journal ?? folder + "/session.json"),
         recorder: CaptureRecorder(
           constants: .init(
             site: "s", device: "d", lens: "55x35", distanceCentimetres: 50, framesAveraged: 16, firmware: "0",
             configurationSHA256: String(repeating: "0", count: 64)), digests: OpenSSLDigests()),
-        show: { panel.add($0) }),
+        show: { panel.add($0) }, past: past),
       assessor: Assessor(network: nil), events: events, time: UptimeClock(synchronised: synchronised),
       generator: SystemRandomNumberGenerator(), logger: logger)
     let session = self.session
@@ -186,6 +188,11 @@ final class SessionBench {
 
   static func reference(_ last: UInt8) throws -> String {
     PatientReference(tag: try reading(last).uid, siteKey: siteKey, digests: OpenSSLDigests()).text
+  }
+
+  /// The same under the version before.
+  static func formerReference(_ last: UInt8) throws -> String {
+    PatientReference(tag: try reading(last).uid, siteKey: siteKey, version: .hmac, digests: OpenSSLDigests()).text
   }
 
   static func thermogram(_ id: RandomIdentifier) -> CapturedThermogram {

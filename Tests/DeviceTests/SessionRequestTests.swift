@@ -81,7 +81,7 @@ import Testing
     let first = try await bench.captureAsked()
     var rules = SessionRules()
     rules.acclimatisationSeconds = 0
-    rules.start = .afterSeconds(0)
+    rules.positionSeconds = 0
     rules.retakesPerView = 0
     rules.views = [.leftOblique]
     bench.events.send(.policy(.init(rules: rules, limits: GateLimits(), alerts: .init(rules: []), roster: nil)))

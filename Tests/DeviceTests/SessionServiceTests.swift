@@ -19,7 +19,8 @@ import Testing
     let record = try #require(bench.memory.now.records.first)
     #expect(bench.memory.now.records.count == 1)
     #expect(record.captureID == id && record.sequence == 1 && record.outboxID == bench.memory.outboxID)
-    #expect(record.patientRef == (try SessionBench.reference(1)))
+    #expect(record.patientRef == (try SessionBench.reference(1)) && record.patientRefVersion == 2)
+    #expect(record.formerPatientRef == nil)
     #expect(record.view == .frontal && record.attempt == 1)
     #expect(record.signedBy == nil && record.answers == nil && record.consent == nil)
     let event = try #require(bench.memory.now.events.first)
@@ -29,6 +30,23 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: bench.folder + "/session.json"))
     try await bench.wait("the panel is back at ready") { bench.panel.signals.last == .ready }
     #expect(bench.panel.signals.contains(.capturing) && bench.panel.signals.contains(.saved))
+  }
+
+  /// The far side joins the two references by the one record that names both.
+  @Test(arguments: [true, false]) func theFormerReferenceIsToldOnce(isNews: Bool) async throws {
+    let bench = try SessionBench(
+      { $0.views = [.frontal, .leftLateral] },
+      past: { _, _ in PatientPast(captures: [], isUnderFormerReferenceOnly: isNews) })
+    try bench.present(1)
+    for _ in 0..<2 {
+      let id = try await bench.captureAsked()
+      bench.events.send(.thermogram(SessionBench.thermogram(id)))
+    }
+    try await bench.wait("both are stored") { bench.memory.now.records.count == 2 }
+    let former = try SessionBench.formerReference(1)
+    let records = bench.memory.now.records
+    #expect(records.map(\.formerPatientRef) == [isNews ? former : nil, nil])
+    #expect(try records.allSatisfy { try $0.patientRef == SessionBench.reference(1) && $0.patientRefVersion == 2 })
   }
 
   @Test func theOutboxTakesRecordImagesAndEvent() async throws {

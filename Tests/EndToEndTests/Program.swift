@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A program that a test started. It writes into files of the test's folder, so that no pipe can fill up, and it is

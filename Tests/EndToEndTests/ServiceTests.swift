@@ -1,5 +1,6 @@
 import DeviceSimulation
 import Foundation
+import TestSupport
 import Testing
 
 /// The real binary as systemd sees it: readiness, watchdog, status line, reload, stop.

@@ -1,5 +1,6 @@
 import DeviceSimulation
 import Foundation
+import TestSupport
 import Testing
 
 /// A program at a terminal of its own: the test presses keys and reads the screen.

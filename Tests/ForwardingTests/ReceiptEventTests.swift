@@ -107,11 +107,37 @@ import Testing
     #expect(bench.delivered == [1])
   }
 
-  @Test func whatIsNotBelievedIsCountedAndTold() {
+  /// The receiver has it, and the PUBACK was lost with the connection: its word is no forgery, and waits for the next.
+  @Test func theAnswerToWhatALostConnectionCarriedIsKept() throws {
+    let items = (1...4).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 2) }, waiting: items)
+    bench.connect()
+    #expect(bench.sent.map(\.item.id) == [1, 2])
+    bench.lose()
+    bench.sleep()
+    // Before anything is sent again, and of what is sent again only later.
+    bench.send(.receipt(try receipt(for: [items[0], items[1]])))
+    #expect(bench.delivered == [] && bench.machine.counters.receiptsUnfounded == 0)
+    bench.send(.link(.connected(ConnectionLimits())))
+    bench.answerAll()
+    #expect(bench.sent.map(\.item.id) == [1, 2, 1, 2, 3, 4])
+    #expect(bench.delivered == [1, 2] && bench.awaitingReceipt.map(\.id) == [3, 4])
+    #expect(bench.reports.allSatisfy { if case .unfounded = $0 { false } else { true } })
+  }
+
+  @Test func aFloodOfForgeriesLeavesAFewLines() throws {
+    let items = (1...4).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 1) }, waiting: items)
+    bench.connect()
+    for _ in 0..<10_000 { bench.send(.receipt(try receipt(for: [items[1], items[2]]))) }
+    #expect(bench.machine.counters.receiptsUnfounded == 20_000)
+    #expect(bench.reports.count == 14 && bench.delivered == [])
+  }
+
+  @Test func whatIsNotBelievedIsCounted() {
     var bench = Bench()
-    bench.send(.receiptRefused(.unsigned))
-    #expect(bench.machine.counters.receiptsRefused == 1)
-    #expect(bench.reports == [.receiptRefused(.unsigned)])
+    for _ in 0..<3 { bench.send(.receiptRefused) }
+    #expect(bench.machine.counters.receiptsRefused == 3)
   }
 
   @Test func whatAReceiverRefusesAndWhatDiffersIsTold() throws {
@@ -120,10 +146,10 @@ import Testing
       captureID: RandomIdentifier(using: &generator), name: "record.json", sha256: String(repeating: "0", count: 64))
     var outcome = ReceiptOutcome()
     outcome.refused = [entry.captureID]
-    outcome.mismatched = [entry]
+    outcome.mismatched = [Receipt.Entry](repeating: entry, count: 256)
     var bench = Bench()
     bench.send(.applied(outcome))
-    #expect(bench.reports == [.refusedForEver(capture: entry.captureID), .differs(entry)])
+    #expect(bench.reports == [.refusedForEver(capture: entry.captureID), .differ(count: 256, first: entry)])
     #expect(bench.reports.allSatisfy { $0.severity == .error })
   }
 

@@ -34,6 +34,7 @@ struct Bench {
   /// Everything that was ever handed over.
   var sent: [PublishOrder] = []
   var announced: [StatusMessage.State] = []
+  var alerts: [String] = []
   var reports: [DeliveryReport] = []
   var connects = 0
   var disconnects = 0
@@ -71,6 +72,7 @@ struct Bench {
           acknowledged.formUnion(awaitingReceipt.map(\.id))
           events.append(.requeued(awaitingReceipt.count))
           awaitingReceipt = []
+        case .alert(let code, _, _): alerts.append(code)
         case .report(let report): reports.append(report)
         case .wake(let at): wake = at
         }

@@ -8,16 +8,20 @@ private let importTable: [String: Set<String>] = [
   "Provenance": ["FoundationEssentials"],
   "Thermography": ["Provenance"],
   "Identification": ["Provenance"],
+  "Panel": [],
   "Inference": ["CInferenceKernels"],
-  "Screening": ["Provenance", "Thermography", "Identification", "Inference", "FoundationEssentials"],
+  "Screening": ["Provenance", "Thermography", "Identification", "Panel", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "FoundationEssentials"],
-  "Configuration": ["Provenance", "FoundationEssentials"],
+  // The top of Core: the settings hold the very types that act.
+  "Configuration": [
+    "Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding", "FoundationEssentials",
+  ],
   "Trust": ["Provenance", "FoundationEssentials"],
   // Adapters: one per kind of outside world.
-  "LocalFiles": ["Glibc"],
+  "LocalFiles": ["CLinux", "Glibc"],
   "Threads": ["LocalFiles", "CLinux", "Glibc", "Synchronization"],
   "LinuxIO": [
-    "Provenance", "Thermography", "Identification", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
+    "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "Threads", "CI2C", "CGPIO", "CLinux",
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "Storage": [
@@ -32,12 +36,12 @@ private let importTable: [String: Set<String>] = [
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
   "DeviceSimulation": [
-    "Provenance", "Thermography", "Identification", "LocalFiles", "CLinux", "Glibc", "Synchronization",
+    "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux", "Glibc", "Synchronization",
   ],
 ]
 
 private let coreModules: Set<String> = [
-  "Provenance", "Thermography", "Identification", "Inference", "Screening", "Forwarding", "Configuration",
+  "Provenance", "Thermography", "Identification", "Panel", "Inference", "Screening", "Forwarding", "Configuration",
   "Trust",
 ]
 

@@ -14,13 +14,33 @@ struct PatientReferenceTests {
       #expect(message == [0x67, 0x00, 0x3B, 0x51, 0xC6])
       return answer
     }
+    func scrypt(_ secret: [UInt8], salt: [UInt8], cost: Int, byteCount: Int) -> [UInt8] { [] }
+  }
+
+  /// Answers scrypt, and is asked for the salt.
+  private struct ScryptDigests: MessageDigests {
+    func sha256(_ message: [UInt8]) -> [UInt8] { [] }
+    func hmacSHA256(key: [UInt8], message: [UInt8]) -> [UInt8] { key + message }
+    func scrypt(_ secret: [UInt8], salt: [UInt8], cost: Int, byteCount: Int) -> [UInt8] {
+      #expect(secret == [0x67, 0x00, 0x3B, 0x51, 0xC6])
+      #expect(salt == [1, 2, 3] + Array("thermograph patient reference 2".utf8))
+      #expect(cost == 8192 && byteCount == 16)
+      return Array("foobar".utf8) + [UInt8](repeating: 0, count: 10)
+    }
+  }
+
+  @Test func version2IsScryptOverASaltOfTheSite() {
+    let uid = TagUID(em4100Digits: "67003b51c6")
+    #expect(
+      PatientReference(tag: uid, siteKey: [1, 2, 3], digests: ScryptDigests()).text == "mzxw6ytboiaaaaaaaaaaaaaaaa")
   }
 
   @Test func sixteenBytesBecomeTwentySixLowerCaseCharacters() {
     // RFC 4648 section 10: BASE32("foobar") is MZXW6YTBOI======; here with ten zero bytes behind it, cut at sixteen.
     let answer = Array("foobar".utf8) + [UInt8](repeating: 0, count: 10) + [UInt8](repeating: 0xFF, count: 16)
     let uid = TagUID(em4100Digits: "67003b51c6")
-    let reference = PatientReference(tag: uid, siteKey: [1, 2, 3], digests: FixedDigests(answer: answer))
+    let reference = PatientReference(
+      tag: uid, siteKey: [1, 2, 3], version: .hmac, digests: FixedDigests(answer: answer))
     #expect(reference.text == "mzxw6ytboiaaaaaaaaaaaaaaaa")
     #expect(PatientReference(reference.text) == reference)
   }
@@ -33,7 +53,9 @@ struct PatientReferenceTests {
     ]
     let uid = TagUID(em4100Digits: "67003b51c6")
     let digests = FixedDigests(answer: bytes + [UInt8](repeating: 0, count: 16))
-    #expect(PatientReference(tag: uid, siteKey: [1, 2, 3], digests: digests).text == "ghijklmnopqrstuvwxyz234564")
+    #expect(
+      PatientReference(tag: uid, siteKey: [1, 2, 3], version: .hmac, digests: digests).text
+        == "ghijklmnopqrstuvwxyz234564")
   }
 
   @Test func rosterIdentifiersAreShortLowerCaseAndPlain() {

@@ -12,9 +12,9 @@ struct PresentationConfirmerTests {
   /// Frames at these times, and what they and the silence until `end` amount to.
   private func events(
     _ frames: [(milliseconds: UInt64, reading: TagReading)], until end: UInt64 = 0,
-    policy: PresentationConfirmer.Policy = .init(for: .rdm6300)
+    policy: PresentationConfirmer.Policy = .init(holdOffMilliseconds: 2000), reader: ReaderKind = .rdm6300
   ) -> [PresentationConfirmer.Event] {
-    var confirmer = PresentationConfirmer(policy: policy)
+    var confirmer = PresentationConfirmer(policy: policy, reader: reader)
     var events: [PresentationConfirmer.Event] = []
     for frame in frames { events += confirmer.observe(frame.reading, atNanoseconds: frame.milliseconds * 1_000_000) }
     return events + confirmer.advance(toNanoseconds: end * 1_000_000)
@@ -88,17 +88,18 @@ struct PresentationConfirmerTests {
   }
 
   @Test func whereTheReaderSendsOnceOneFrameIsEnoughUnlessItIsSuspect() {
-    let policy = PresentationConfirmer.Policy(for: .id12la)
-    #expect(events([(0, Self.one)], policy: policy) == [.presented(Self.one)])
-    #expect(events([(0, Self.phantom)], policy: policy) == [.refused(.unrepeatedSuspect)])
+    let policy = PresentationConfirmer.Policy(holdOffMilliseconds: 2000)
+    #expect(events([(0, Self.one)], policy: policy, reader: .id12la) == [.presented(Self.one)])
+    #expect(events([(0, Self.phantom)], policy: policy, reader: .id12la) == [.refused(.unrepeatedSuspect)])
     var trusting = policy
     trusting.acceptsUnrepeatedSuspects = true
-    #expect(events([(0, Self.phantom)], policy: trusting) == [.presented(Self.phantom)])
-    #expect(events([(0, Self.one), (500, Self.two)], policy: policy) == [.presented(Self.one), .ambiguous])
+    #expect(events([(0, Self.phantom)], policy: trusting, reader: .id12la) == [.presented(Self.phantom)])
+    #expect(
+      events([(0, Self.one), (500, Self.two)], policy: policy, reader: .id12la) == [.presented(Self.one), .ambiguous])
   }
 
   @Test func anUnpluggedReaderForgetsWhoWasThere() {
-    var confirmer = PresentationConfirmer(policy: .init(for: .rdm6300))
+    var confirmer = PresentationConfirmer(reader: .rdm6300)
     for time: UInt64 in [0, 65, 130] { _ = confirmer.observe(Self.one, atNanoseconds: time * 1_000_000) }
     #expect(confirmer.presentTag == Self.one.uid)
     confirmer.reset()
@@ -107,7 +108,7 @@ struct PresentationConfirmerTests {
   }
 
   @Test func unconfirmedFramesAreCounted() {
-    var confirmer = PresentationConfirmer(policy: .init(for: .rdm6300))
+    var confirmer = PresentationConfirmer(reader: .rdm6300)
     _ = confirmer.observe(Self.phantom, atNanoseconds: 0)
     _ = confirmer.observe(Self.phantom, atNanoseconds: 65_000_000)
     #expect(confirmer.unconfirmedFrameCount == 0)

@@ -8,6 +8,13 @@ struct RosterTests {
 
   private func read(_ text: String) -> (roster: Roster, faults: [RosterFault]) { RosterReader.read(Array(text.utf8)) }
 
+  /// Fingerprints of a tag whose present or former version is `text`; the other is nobody's.
+  private func fingerprints(_ text: String, isFormer: Bool = false) throws -> TagFingerprints {
+    let nobody = try reference(String(repeating: "z", count: 26))
+    let named = try reference(text)
+    return isFormer ? TagFingerprints(current: nobody, former: named) : TagFingerprints(current: named, former: nobody)
+  }
+
   private func reference(_ text: String) throws -> PatientReference { try #require(PatientReference(text)) }
 
   @Test func rowsNameTagsAndTheirBearers() throws {
@@ -23,20 +30,39 @@ struct RosterTests {
     let entry = try #require(roster.entry(fingerprint: try reference(Self.one)))
     #expect(entry.reference.text == "ward-7-0042" && entry.consent == [.capture, .upload])
     #expect(entry.note == "left, the \"old\" ward")
-    let second = roster.tag(fingerprint: try reference(Self.two))
-    #expect(second == KnownTag(reference: try reference(Self.two), role: .operator, isEnrolled: true, consent: []))
+    let second = roster.tag(try fingerprints(Self.two))
+    #expect(second.reference == (try reference(Self.two)) && second.role == .operator)
+    #expect(second.isEnrolled && second.consent == [] && second.version == .current)
   }
 
   @Test func aTagOutsideTheRosterIsAPatientUnderItsFingerprint() throws {
-    let tag = Roster().tag(fingerprint: try reference(Self.one))
-    #expect(tag == KnownTag(reference: try reference(Self.one), role: .patient, isEnrolled: false))
+    let tag = Roster().tag(try fingerprints(Self.one))
+    #expect(tag.reference == (try reference(Self.one)) && tag.role == .patient && !tag.isEnrolled)
+    #expect(tag.version == .current)
+  }
+
+  /// Rosters of the version before name patients, operators and technicians by fingerprints that nobody can compute back.
+  @Test func rowsOfTheVersionBeforeStillMatch() throws {
+    let (roster, _) = read(
+      """
+      fingerprint,id,role,consent
+      \(Self.one),ward-7-0042,patient,capture
+      \(Self.two),,technician,
+      """)
+    let patient = roster.tag(try fingerprints(Self.one, isFormer: true))
+    #expect(patient.reference.text == "ward-7-0042" && patient.isEnrolled && patient.version == nil)
+    let technician = try fingerprints(Self.two, isFormer: true)
+    let tag = roster.tag(technician)
+    #expect(tag.role == .technician && tag.reference == technician.current && tag.former == technician.former)
+    #expect(roster.isFormer(technician))
+    #expect(try !roster.isFormer(fingerprints(Self.two)))
   }
 
   @Test func columnsComeInAnyOrderAndLineEndsVary() throws {
     let (roster, faults) = read("\u{FEFF}role,fingerprint\r\ntechnician,\(Self.one)\r\n\r\n,\(Self.two)")
     #expect(faults == [])
-    #expect(roster.tag(fingerprint: try reference(Self.one)).role == .technician)
-    #expect(roster.tag(fingerprint: try reference(Self.two)).role == .patient)
+    #expect(roster.tag(try fingerprints(Self.one)).role == .technician)
+    #expect(roster.tag(try fingerprints(Self.two)).role == .patient)
   }
 
   @Test func eachFaultyRowIsNamedAndTheOthersCount() throws {
@@ -69,7 +95,7 @@ struct RosterTests {
         "12:28: the id is already on line 10, for another tag",
       ])
     #expect(roster.count == 1)
-    #expect(roster.tag(fingerprint: try reference(Self.two)).isEnrolled)
+    #expect(roster.tag(try fingerprints(Self.two)).isEnrolled)
   }
 
   @Test func withoutAUsableHeaderNothingCounts() {

@@ -169,13 +169,47 @@ import Testing
       _ = withUnixAddress(folder.file("control")) { connect(descriptor, $0, $1) }
       flood.append(descriptor)
     }
-    // The listener, those it has accepted, and the nine that a queue of eight holds in the kernel (listen(2)).
-    #expect(try sockets(at: folder.file("control")) <= 1 + limits.connections + 9)
+    // The listener, those it has accepted, and one more than the queue holds in the kernel (listen(2)).
+    #expect(try sockets(at: folder.file("control")) <= 1 + limits.connections + Int(ControlLimits.backlog) + 1)
     flood.forEach { close($0) }
     try await eventually("it answers again") {
       (try? self.ask(folder.file("control"), "hello")) == ["hello", "hello"]
     }
     try await eventually("nothing is left open") { try self.sockets(at: folder.file("control")) == 1 }
+  }
+
+  /// One member of the service's group connects as fast as it can and holds what it gets; root's questions are answered.
+  @Test(.enabled(if: geteuid() == 0, "needs root to become another user"))
+  func oneUsersFloodStarvesNobodyElse() throws {
+    let folder = try ScratchFolder()
+    let listener = try echo(folder.file("control"))
+    defer { listener.stop() }
+    chmod(folder.path, 0o755)
+    chmod(folder.file("control"), 0o666)
+    let script = """
+      import os, socket, sys
+      os.setgroups([]); os.setgid(0); os.setuid(65534)
+      held = []
+      print('flooding', flush=True)
+      while True:
+          s = socket.socket(socket.AF_UNIX); s.setblocking(False)
+          try: s.connect(sys.argv[1]); held.append(s)
+          except OSError: s.close()
+          if len(held) > 500: held.pop(0).close()
+      """
+    let flood = Process()
+    let output = Pipe()
+    flood.executableURL = URL(filePath: "/usr/bin/python3")
+    flood.arguments = ["-c", script, folder.file("control")]
+    flood.standardOutput = output
+    try flood.run()
+    defer {
+      flood.terminate()
+      flood.waitUntilExit()
+    }
+    #expect(String(decoding: output.fileHandleForReading.availableData, as: UTF8.self).contains("flooding"))
+    let answered = (0..<86).count { number in (try? ask(folder.file("control"), "\(number)"))?.first == "\(number)" }
+    #expect(answered >= 82, "\(answered) of 86 questions were answered")
   }
 
   @Test func aStopCutsEverybodyOff() throws {

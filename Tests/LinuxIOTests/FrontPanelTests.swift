@@ -1,7 +1,7 @@
 import DeviceSimulation
 import Foundation
-import Identification
 import LinuxIO
+import Panel
 import Testing
 
 @Suite("Front panel thread")
@@ -17,8 +17,10 @@ struct FrontPanelTests {
 
   @Test func aSignalIsShownAndTheBackgroundComesBack() async throws {
     let lines = try SimulatedPanel()
-    let table = PanelTable(texts: [.ready: "G40 -40 *", .tagAccepted: "B30"])
-    let panel = try FrontPanel(lines: lines, table: table, clock: try SystemClock())
+    var table = PanelTable.standard
+    (table[.ready], table[.tagAccepted]) = (PanelPattern("G40 -40 *"), PanelPattern("B30"))
+    let panel = try FrontPanel(
+      lines: lines, table: table, debouncer: ButtonDebouncer(), clock: try SystemClock())
     panel.show(.ready)
     try await until { lines.history.contains(PanelOutputs(green: true)) }
     panel.show(.tagAccepted)
@@ -32,8 +34,8 @@ struct FrontPanelTests {
 
   @Test func pressesAreReported() async throws {
     let lines = try SimulatedPanel()
-    let debouncer = ButtonDebouncer(steadyMilliseconds: 5, longPressMilliseconds: 60_000)
-    let panel = try FrontPanel(lines: lines, debouncer: debouncer, clock: try SystemClock())
+    let debouncer = ButtonDebouncer(.init(steadyMilliseconds: 5, longPressMilliseconds: 60_000))
+    let panel = try FrontPanel(lines: lines, table: .standard, debouncer: debouncer, clock: try SystemClock())
     defer { panel.stop() }
     lines.setButton(isDown: true)
     try await Task.sleep(for: .milliseconds(50))
@@ -47,7 +49,8 @@ struct FrontPanelTests {
 
   @Test func aFailedLineIsReportedAndTheDeviceRunsOn() async throws {
     let lines = try SimulatedPanel()
-    let panel = try FrontPanel(lines: lines, clock: try SystemClock())
+    let panel = try FrontPanel(
+      lines: lines, table: .standard, debouncer: ButtonDebouncer(), clock: try SystemClock())
     lines.fail(with: PanelError("gpiochip0 line 17: set failed: No such device"))
     panel.show(.ready)
     var events: [PanelEvent] = []

@@ -77,4 +77,14 @@ import Testing
     #expect(Hexadecimal.bytes(of: "abc") == nil)
     #expect(Hexadecimal.bytes(of: "g0") == nil)
   }
+
+  /// Certificates end when they like: beyond the nanoseconds of a `Timestamp`, and at RFC 5280's "no end".
+  @Test func datesBeyondTheNanosecondsAreDates() {
+    #expect(CivilDate(secondsSinceEpoch: 253_402_300_799).text == "9999-12-31")
+    #expect(CivilDate(secondsSinceEpoch: 9_224_318_016).text == "2262-04-22")
+    #expect(CivilDate(secondsSinceEpoch: 0).text == "1970-01-01")
+    #expect(CivilDate(secondsSinceEpoch: -1).text == "1969-12-31")
+    #expect(CivilDate(secondsSinceEpoch: .max).text == "9999-12-31")
+    #expect(CivilDate(secondsSinceEpoch: .min).text == "0001-01-01")
+  }
 }

@@ -130,6 +130,39 @@ import Testing
     #expect(try bench.receiver.take(capture.imageMessage("master.png")).completed != nil)
   }
 
+  @Test func aBirthIsAnsweredWithTheReceiptsThatWereLost() throws {
+    let bench = try ReceiverBench()
+    let captures = (1...5).map { bench.capture(Int64($0), images: ["master.png": 50]) }
+    var receipts: [AddressedReceipt] = []
+    // The fourth is not here.
+    for (index, capture) in captures.enumerated() where index != 3 {
+      _ = try bench.receiver.take(capture.recordMessage())
+      receipts += try bench.receiver.take(capture.imageMessage("master.png")).receipts
+    }
+    func birth(_ oldest: Int64?, state: StatusMessage.State = .online, outbox: RandomIdentifier? = nil) throws
+      -> [AddressedReceipt]
+    {
+      let status = StatusMessage(
+        state: state, site: "clinic", device: "unit-1", connectCounter: 1, firmware: "1", models: [],
+        configurationSHA256: "", outboxID: outbox ?? bench.outboxID, accounts: nil, line: nil,
+        oldestWithoutReceipt: oldest, at: nil)
+      let reaction = try bench.receiver.take(
+        IncomingMessage(topic: bench.topics.status, payload: status.encoded(), retain: true))
+      #expect(reaction.notes.isEmpty)
+      return reaction.receipts
+    }
+    #expect(try birth(2) == Array(receipts[1...]))
+    #expect(try birth(1) == receipts)
+    #expect(try birth(6).isEmpty && birth(nil).isEmpty && birth(.max).isEmpty && birth(-1).isEmpty)
+    #expect(try birth(1, state: .offline).isEmpty)
+    // Another outbox of this device has other numbers.
+    var generator = SystemRandomNumberGenerator()
+    #expect(try birth(1, outbox: RandomIdentifier(using: &generator)).isEmpty)
+    // A status of nonsense asks for nothing.
+    let nonsense = IncomingMessage(topic: bench.topics.status, payload: Array("{}".utf8))
+    #expect(try bench.receiver.take(nonsense) == Receiver.Reaction())
+  }
+
   @Test func theKeyBelongsToOneCapture() throws {
     let bench = try ReceiverBench()
     let first = bench.capture(1, images: [:])
@@ -269,7 +302,7 @@ final class ReceiverBench {
   var root: URL { scratch.url }
   let receiver: Receiver
   let topics: TopicSchema
-  private let outboxID: RandomIdentifier
+  let outboxID: RandomIdentifier
   private var generator = SystemRandomNumberGenerator()
 
   init() throws {

@@ -7,6 +7,7 @@ import Testing
 /// FIPS 180-4, written for the tests, so that they need no adapter.
 struct PlainSHA256: MessageDigests {
   func hmacSHA256(key: [UInt8], message: [UInt8]) -> [UInt8] { [] }
+  func scrypt(_ secret: [UInt8], salt: [UInt8], cost: Int, byteCount: Int) -> [UInt8] { [] }
 
   func sha256(_ message: [UInt8]) -> [UInt8] {
     let primes = [Int](2...311).filter { n in !(2..<n).contains { n.isMultiple(of: $0) } }
@@ -104,6 +105,7 @@ enum ShippedModels {
       let truth: [String: [UInt8]]
       func sha256(_ message: [UInt8]) -> [UInt8] { truth["\(message.count)"] ?? PlainSHA256().sha256(message) }
       func hmacSHA256(key: [UInt8], message: [UInt8]) -> [UInt8] { [] }
+      func scrypt(_ secret: [UInt8], salt: [UInt8], cost: Int, byteCount: Int) -> [UInt8] { [] }
     }
     // A digest that answers for the changed file, so that only the comparison itself can find the change.
     let original = try read(path, 1 << 20)

@@ -16,7 +16,8 @@ struct SessionAttributionTests {
         rules.acclimatisationSeconds = [0, 30].randomElement(using: &generator) ?? 0
         rules.acclimatisationMinimumSeconds = 10
         rules.views = [[.frontal], [.frontal, .leftOblique, .rightOblique]].randomElement(using: &generator) ?? []
-        rules.start = [.afterSeconds(0), .afterSeconds(5), .onSign].randomElement(using: &generator) ?? .onSign
+        rules.viewStart = [.timer, .timer, .sign].randomElement(using: &generator) ?? .sign
+        rules.positionSeconds = [0, 5].randomElement(using: &generator) ?? 0
         rules.requiresOperator = Int.random(in: 0..<4, using: &generator) == 0
         rules.tagMustStay = Int.random(in: 0..<4, using: &generator) == 0
         rules.unknownTags = UnknownTagPolicy.allCases.randomElement(using: &generator) ?? .ask

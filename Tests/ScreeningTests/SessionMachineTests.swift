@@ -46,7 +46,7 @@ struct SessionMachineTests {
       ]
       rules.acclimatisationSeconds = 600
       rules.views = [.frontal, .leftOblique]
-      rules.start = .onSign
+      rules.viewStart = .sign
     }
     play(
       [

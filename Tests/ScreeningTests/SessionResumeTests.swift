@@ -34,6 +34,36 @@ struct SessionResumeTests {
     #expect(run.summaries.first?.savedViews == [.frontal, .leftLateral])
   }
 
+  /// The device was updated while the power was gone: the tag has another reference now, and is the same person's.
+  @Test func aSessionOfTheFormerReferenceGoesOnUnderThePresentOne() throws {
+    let checkpoint = try #require(cut())
+    var renamed = KnownTag(reference: SessionRun.bea.reference)
+    (renamed.version, renamed.former) = (.current, SessionRun.ann.reference)
+    var run = SessionRun { $0.acclimatisationSeconds = 60 }
+    play([(0, .found(checkpoint, age: 30), ["show own-tag"]), (10, .tag(renamed), ["show rest 60"])], in: &run)
+    #expect(run.machine.patient == SessionRun.bea.reference)
+    #expect(run.machine.formerPatient == SessionRun.ann.reference)
+    #expect(run.machine.sessionID == checkpoint.sessionID)
+  }
+
+  /// Numbers from the disk are bounded before anybody counts on with them.
+  @Test(arguments: [Int.max, Int.min]) func nonsenseInTheJournalStopsNothing(number: Int) throws {
+    var checkpoint = try #require(cut())
+    checkpoint.attempt = number
+    var run = SessionRun()
+    _ = run.after(0, .found(checkpoint, age: number))
+    for (seconds, happening) in [(1, SessionRun.Happening.tag(SessionRun.ann)), (5, .pass), (5, .pass), (4, .averaged)]
+    {
+      _ = run.after(seconds, happening)
+    }
+    checkpoint.viewIndex = number
+    var other = SessionRun()
+    _ = other.after(0, .found(checkpoint, age: 5))
+    _ = other.after(1, .tag(SessionRun.ann))
+    #expect(run.checkpoint?.attempt ?? 0 < 20_000)
+    #expect((0...2).contains(other.checkpoint?.viewIndex ?? 0))
+  }
+
   @Test func anybodyElsesTagClosesIt() throws {
     let checkpoint = try #require(cut())
     var run = SessionRun()

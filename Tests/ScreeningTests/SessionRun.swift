@@ -28,7 +28,7 @@ struct SessionRun {
   init(_ change: (inout SessionRules) -> Void = { _ in }) {
     var rules = SessionRules()
     rules.acclimatisationSeconds = 0
-    rules.start = .afterSeconds(5)
+    rules.positionSeconds = 5
     change(&rules)
     machine = SessionMachine(rules: rules)
   }

@@ -1,4 +1,17 @@
 import Foundation
+import Screening
+import Thermography
+
+extension SubjectMeasurements {
+  /// Of a frame of the sensor that the torso is drawn for.
+  init?(
+    celsius: [Float], standardErrorCelsius: [Float] = [], measured: [Bool] = [], mirrored: Bool = false
+  ) {
+    self.init(
+      geometry: .mlx90640, celsius: celsius, standardErrorCelsius: standardErrorCelsius, measured: measured,
+      mirrored: mirrored)
+  }
+}
 
 /// A frame drawn from a few numbers, so that each measurement has a truth to be held against. It shares no code with
 /// the device's own scene.

@@ -82,7 +82,7 @@ import Thermography
     #expect(soft.verdict.outcome != .notAssessable && soft.verdict.probability != nil)
 
     var limits = GateLimits()
-    limits.hardGates.insert(.ambientRange)
+    limits.hardGates.append(.ambientRange)
     let hard = Assessor(network: network, limits: limits).assess(try thermogram(), conditions: cold)
     #expect(hard.verdict.outcome == .notAssessable && hard.verdict.probability == nil && hard.verdict.rawOutput.isEmpty)
     #expect(hard.verdict.reasons.first?.hasPrefix("ambient-range: The room is too cold at 12 degrees") == true)
@@ -209,13 +209,13 @@ import Thermography
       ((-128, 127), none, .uncertain, true), ((-128, 127), lesion, .uncertain, true),
     ]
     for (thresholds, bases, outcome, agrees) in table {
-      let network = try twoHeaded(labels: ["none", "lesion"], thresholds: thresholds, bases: bases)
+      let network = try twoHeaded(labels: ["none", "spot"], thresholds: thresholds, bases: bases)
       let verdict = Assessor(network: network).assess(try thermogram(), conditions: conditions).verdict
       #expect(verdict.outcome == outcome, "\(thresholds) \(bases)")
       let head = try #require(verdict.secondHead)
       #expect(head.agrees == agrees)
-      #expect(head.label == (bases == none ? "none" : "lesion"))
-      #expect(head.residuals == (bases == none ? ["none": 0, "lesion": 1_000_000] : ["none": 1_000_000, "lesion": 0]))
+      #expect(head.label == (bases == none ? "none" : "spot"))
+      #expect(head.residuals == (bases == none ? ["none": 0, "spot": 1_000_000] : ["none": 1_000_000, "spot": 0]))
       if !agrees { #expect(verdict.reasons == ["the model's two heads disagree: the second says \(head.label)"]) }
     }
   }
@@ -225,10 +225,10 @@ import Thermography
       try twoHeaded(labels: ["cold", "warm"], thresholds: (-1, 1), bases: [1000, 0])
     }
     #expect(throws: ScreeningError.self) {
-      try twoHeaded(labels: ["none", "lesion"], thresholds: (-1, 1), bases: [1000, 0, 0, 0])
+      try twoHeaded(labels: ["none", "spot"], thresholds: (-1, 1), bases: [1000, 0, 0, 0])
     }
     #expect(throws: ScreeningError.self) {
-      try twoHeaded(labels: ["none", "lesion"], thresholds: (-1, 1), bases: [2000, 0])
+      try twoHeaded(labels: ["none", "spot"], thresholds: (-1, 1), bases: [2000, 0])
     }
   }
 

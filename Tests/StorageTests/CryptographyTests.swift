@@ -21,6 +21,16 @@ import Testing
         == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
   }
 
+  /// RFC 7914 section 12, the vector with r = 8 and p = 1 that fits the bound of memory.
+  @Test func scryptMatchesThePublishedVector() {
+    #expect(
+      Hexadecimal.text(
+        of: digests.scrypt(
+          Array("pleaseletmein".utf8), salt: Array("SodiumChloride".utf8), cost: 16_384, byteCount: 64))
+        == "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"
+        + "d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887")
+  }
+
   /// RFC 4231 test cases 1, 2 and 6 (a key longer than the block), and an empty key.
   @Test func hmacMatchesPublishedVectors() {
     #expect(

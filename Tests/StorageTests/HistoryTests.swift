@@ -50,14 +50,14 @@ import Testing
 
   @Test func onlyThePatientsOwnRecordsComeNewestFirst() async throws {
     for index in 0..<150 { try await store(index.isMultiple(of: 3) ? "alpha" : index == 100 ? "alphabet" : "beta") }
-    let history = try await outbox.history(ofPatient: "alpha")
+    let history = try await outbox.history(ofPatient: ["alpha"])
     #expect(history.records.count == 50)
     #expect(history.records.allSatisfy { $0.patientRef == "alpha" })
     #expect(history.records.map(\.sequence) == history.records.map(\.sequence).sorted(by: >))
     #expect(history.scanned == 150 && history.unreadable == 0)
-    #expect(try await outbox.history(ofPatient: "alphabet").records.count == 1)
-    #expect(try await outbox.history(ofPatient: "gamma").records.isEmpty)
-    #expect(try await outbox.history(ofPatient: "alpha", limit: 5).records.count == 5)
+    #expect(try await outbox.history(ofPatient: ["alphabet"]).records.count == 1)
+    #expect(try await outbox.history(ofPatient: ["gamma"]).records.isEmpty)
+    #expect(try await outbox.history(ofPatient: ["alpha"], limit: 5).records.count == 5)
   }
 
   @Test func whatWasDeliveredIsStillThePatientsPast() async throws {
@@ -66,7 +66,7 @@ import Testing
     var settlement = Settlement()
     settlement.delivered = first.itemIDs
     try await outbox.settle(settlement)
-    #expect(try await outbox.history(ofPatient: "alpha").records.count == 2)
+    #expect(try await outbox.history(ofPatient: ["alpha"]).records.count == 2)
   }
 
   @Test func foreignPayloadsAreCountedAndPassedOver() async throws {
@@ -77,7 +77,7 @@ import Testing
       NewCapture(captureID: RandomIdentifier(using: &generator), created: clock.now(), images: []) { _ in
         Array(#"{"patient_ref":"alpha"}"#.utf8)
       })
-    let history = try await outbox.history(ofPatient: "alpha")
+    let history = try await outbox.history(ofPatient: ["alpha"])
     #expect(history.records.count == 1 && history.unreadable == 1)
   }
 }

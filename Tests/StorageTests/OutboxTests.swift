@@ -29,7 +29,9 @@ import Testing
     #expect(json == (try capture.record(stored.number)))
     #expect(record.sha256 == OpenSSLDigests().sha256(json))
     let images = try await outbox.pending(.image, after: 0, limit: 10)
-    #expect(images.map(\.topicSuffix) == capture.images.map { "image/\(capture.captureID).\($0.name)" })
+    #expect(
+      images.map(\.topicSuffix)
+        == capture.images.map { "image/\(capture.captureID)_\($0.name.replacing(".", with: "_"))" })
     for (item, image) in zip(images, capture.images) {
       #expect(try await outbox.payload(of: item.id) == image.bytes)
       #expect(item.contentType == "image/png")

@@ -57,6 +57,26 @@ import Testing
     await again.close()
   }
 
+  @Test func everythingThatWaitsForSomebodyIsMadeToWaitAgain() async throws {
+    let scratch = try ScratchFolder(inMemory: true)
+    let outbox = try Outbox(configuration(scratch), time: clock)
+    for number in 1...3 as ClosedRange<UInt64> { _ = try await outbox.enqueue(makeCapture(number, at: clock.now())) }
+    #expect(try await outbox.oldestWithoutReceipt() == nil)
+    var settlement = Settlement()
+    let second = try await outbox.pending(.capture, after: 0, limit: 9)[1]
+    let image = try await outbox.pending(.image, after: 0, limit: 9)[0]
+    settlement.awaitingReceipt = [second.id]
+    settlement.quarantined = [Settlement.Quarantined(id: image.id, reason: "too large")]
+    try await outbox.settle(settlement)
+    #expect(try await outbox.oldestWithoutReceipt() == second.sequence)
+    let tool = try OutboxTool(configuration(scratch), time: clock)
+    #expect(try Set(tool.retryAll()) == [second.id, image.id])
+    #expect(try tool.item(second.id).state == .pending && tool.item(image.id).state == .pending)
+    #expect(try tool.retryAll().isEmpty)
+    #expect(try await outbox.oldestWithoutReceipt() == nil)
+    await outbox.close()
+  }
+
   @Test func aMissingDatabaseIsNotMade() throws {
     let scratch = try ScratchFolder(inMemory: true)
     let error = #expect(throws: OutboxError.self) { try OutboxTool(configuration(scratch), time: clock) }

@@ -92,7 +92,7 @@ import Testing
       let tool = try OutboxTool(configuration(scratch, retentionSeconds: 0), time: clock)
       try tool.noteExported([images[0].id, images[3].id])
       try tool.noteExported([images[3].id])
-      #expect(try tool.item(images[3].id).reason == "exported: too large")
+      #expect(try tool.item(images[3].id).reason == "too large")
     }
     let outcome = try await outbox.apply(Receipt(receiver: "clinic", entries: entries))
     #expect(outcome.delivered == [images[0].id, images[3].id])

@@ -49,6 +49,8 @@ final class BrokerConnection {
   private var waiting: [(OutgoingMessage, PublishToken)] = []
   private var isResuming = false
   private var pendingSubscriptions: [Int32: String] = [:]
+  /// When the subscriptions were asked for.
+  private var subscribed: Int64?
   var watch: LinkWatch
 
   /// Begins to connect. Throws when the attempt ends before it began: unusable files, a refused connection.
@@ -121,7 +123,7 @@ final class BrokerConnection {
     let before = callbacks.factCount
     if found & Int16(POLLIN | POLLERR | POLLHUP) != 0 {
       holdUntil = nil
-      code = link_guarded_read(client)
+      code = read()
     }
     let readErrno = errno
     if let failure = digest() { return failure }
@@ -130,11 +132,15 @@ final class BrokerConnection {
       descriptor: descriptor, madeProgress: callbacks.factCount != before,
       bytesMaximum: settings.incomingPacketBytesMaximum)
     {
+      events.append(.oversize(maximumBytes: settings.incomingPacketBytesMaximum))
       return failure
     }
     if let failure = resumeWaiting() { return failure }
     return flush()
   }
+
+  /// Reads at most about one packet's worth, so that the watch can look before a long one is in memory.
+  private func read() -> Int32 { link_guarded_read(client, descriptor, settings.incomingPacketBytesMaximum) }
 
   /// Writes what waits, as far as the socket takes it.
   private func flush() -> LinkFailure? {
@@ -148,6 +154,11 @@ final class BrokerConnection {
   /// Keep-alive and silence; to be called about once a second. Returns why the session ended, or nil.
   func tick(now: Int64) -> LinkFailure? {
     guard stage == .open || stage == .greeting else { return nil }
+    if let subscribed, !pendingSubscriptions.isEmpty,
+      now - subscribed >= Int64(settings.subscribeTimeoutMilliseconds)
+    {
+      return LinkFailure(kind: .timeout, detail: "\(place): no answer to a subscription")
+    }
     if let holdUntil, now >= holdUntil {
       self.holdUntil = nil
       if let failure = flush() { return failure }
@@ -158,6 +169,8 @@ final class BrokerConnection {
     case .busy: return nil
     case .silent(let milliseconds):
       return giveUp("nothing heard for \(milliseconds / 1000) s")
+    case .unanswered(let milliseconds):
+      return giveUp("the broker's machine answers, the broker does not, for \(milliseconds / 1000) s")
     case .stalled(let milliseconds):
       return giveUp("the peer takes nothing any more, for \(milliseconds / 1000) s")
     case .mayAsk:
@@ -333,7 +346,7 @@ extension BrokerConnection {
     guard closed == 0 else {
       return failure(code: Int32(MOSQ_ERR_CONN_LOST.rawValue), errnoCode: 0)
     }
-    let code = link_guarded_read(client)
+    let code = read()
     guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
     if link_tls_established(client) {
       stage = .greeting
@@ -361,9 +374,18 @@ extension BrokerConnection {
   }
 
   private func subscribe() -> LinkFailure? {
+    subscribed = monotonicMilliseconds()
+    // A broker that prescribes its topics may have one filter for several of ours.
+    var asked: Set<String> = []
     for filter in settings.subscriptions {
+      let brokersFilter = settings.topicTemplate?.filter(filter) ?? filter
+      guard asked.insert(brokersFilter).inserted else { continue }
       var identifier: Int32 = 0
-      let code = mosquitto_subscribe(client, &identifier, settings.topicTemplate?.filter(filter) ?? filter, 1)
+      // MQTT 3.1.1 knows no options and sends what is retained.
+      let options: Int32 =
+        settings.takesRetained || settings.protocolVersion == .mqtt311
+        ? 0 : Int32(MQTT_SUB_OPT_SEND_RETAIN_NEVER.rawValue)
+      let code = mosquitto_subscribe_v5(client, &identifier, brokersFilter, 1, options, nil)
       guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
       pendingSubscriptions[identifier] = filter
     }
@@ -398,6 +420,7 @@ extension BrokerConnection {
       case .received(let message):
         // On a quick line a packet may be whole before the watch sees that it is too long.
         guard message.payload.count <= settings.incomingPacketBytesMaximum else {
+          events.append(.oversize(maximumBytes: settings.incomingPacketBytesMaximum))
           return LinkWatch.tooLong(settings.incomingPacketBytesMaximum)
         }
         receive(message)

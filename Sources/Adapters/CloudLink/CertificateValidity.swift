@@ -28,7 +28,9 @@ package struct CertificateValidity: Sendable, Equatable {
 
   /// Whole days from `now` to the end, rounded down: 0 on the last day, negative afterwards.
   package func daysLeft(at now: Timestamp) -> Int64 {
-    let seconds = notAfterSeconds - now.utcNanoseconds / 1_000_000_000
+    // Bounded, so that no date of a certificate is beyond the arithmetic.
+    let end = min(max(notAfterSeconds, -CivilDate.lastSecond), CivilDate.lastSecond)
+    let seconds = end - now.utcNanoseconds / 1_000_000_000
     return seconds >= 0 ? seconds / 86_400 : -((-seconds + 86_399) / 86_400)
   }
 }

@@ -13,6 +13,8 @@ final class LinkLoop {
   static let stopMilliseconds: Int64 = 1500
   /// At most this long for one address to answer SYN while others wait for their turn.
   private static let addressMilliseconds: Int64 = 10_000
+  /// How often a standing connection is looked at, and a connection with a short keep-alive.
+  private static let tickMilliseconds: ClosedRange<Int64> = 250...1000
 
   private enum State {
     case idle
@@ -110,13 +112,18 @@ final class LinkLoop {
     case .open(let session):
       if found != 0, let failure = session.advance(found: found, now: now) { return settle(session, failure) }
       if now >= nextTick {
-        nextTick = now + 1000
+        nextTick = now + tickMilliseconds(session)
         if let failure = session.tick(now: now) { return settle(session, failure) }
       }
       settle(session, nil)
     case .closing(let session, let lingering, let deadline):
       continueClosing(session, lingering, deadline: deadline, now: now)
     }
+  }
+
+  private func tickMilliseconds(_ session: BrokerConnection) -> Int64 {
+    let share = Int64(session.settings.keepAliveSeconds) * 1000 / 20
+    return min(max(share, Self.tickMilliseconds.lowerBound), Self.tickMilliseconds.upperBound)
   }
 
   // MARK: Connecting
@@ -201,7 +208,7 @@ final class LinkLoop {
     }
     if session.isOpen {
       state = .open(session)
-      nextTick = now + 1000
+      nextTick = now + tickMilliseconds(session)
       return settle(session, nil)
     }
     if session.stage == .connecting, now >= addressDeadline, !attempt.addresses.isEmpty {

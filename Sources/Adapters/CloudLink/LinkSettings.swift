@@ -24,10 +24,15 @@ package struct LinkSettings: Sendable {
   package var will: OutgoingMessage?
   /// Filters to subscribe to (QoS 1) as soon as a connection stands.
   package var subscriptions: [String] = []
+  /// Whether messages are wanted that the broker keeps (MQTT 5 section 3.8.3.1, Retain Handling); MQTT 3.1.1 always sends
+  /// them. A device takes none, a receiver wants each device's last status.
+  package var takesRetained = true
   /// How topics are called at a broker that prescribes them; nil for any ordinary broker.
   package var topicTemplate: TopicTemplate?
   /// From the first look-up of the name to CONNACK, in all.
   package var connectTimeoutMilliseconds: Int = 30_000
+  /// From asking for the subscriptions to the broker's answer.
+  package var subscribeTimeoutMilliseconds: Int = 30_000
   /// Publishes without an outcome at a time, 1...1024. The broker's Receive Maximum lowers it further.
   package var inFlightMaximum: Int = 64
   /// Publishes that the broker may send us before we acknowledged (our Receive Maximum), 1...65535.

@@ -15,6 +15,8 @@ struct LinkWatch {
     case mayAsk
     /// The peer was not heard.
     case silent(milliseconds: Int64)
+    /// The peer's TCP answers and takes everything, but no word comes, not even to PINGREQ.
+    case unanswered(milliseconds: Int64)
     /// The peer's TCP answers, but it takes nothing of what waits for it.
     case stalled(milliseconds: Int64)
   }
@@ -27,6 +29,10 @@ struct LinkWatch {
   private var acknowledged: UInt64 = 0
   private var received: UInt64 = 0
   private var lastReceived: Int64
+  /// Since when nothing speaks against asking and nothing has come.
+  private var mayAskSince: Int64?
+  /// Bytes that the peer had acknowledged then.
+  private var acknowledgedAtAsking: UInt64 = 0
   /// When bytes last moved, in either direction.
   private var lastMoved: Int64
   /// Bytes that the peer had acknowledged when movement was last told of.
@@ -59,6 +65,7 @@ struct LinkWatch {
       received = progress.received_bytes
       lastMoved = now
       lastReceived = now
+      mayAskSince = nil
     }
     // PINGRESP and the like complete no packet that we see.
     if received &- receivedAtPacket <= 16 { receivedAtPacket = received }
@@ -66,10 +73,18 @@ struct LinkWatch {
     let still = now - lastMoved
     if unheard > keepAliveMilliseconds * 3 / 2 { return .silent(milliseconds: unheard) }
     if progress.outstanding_bytes > 0 { return still > stallMilliseconds ? .stalled(milliseconds: still) : .busy }
+    // Behind more of ours than the question itself an answer may take its time.
+    if acknowledged &- acknowledgedAtAsking >= Self.movementBytes { mayAskSince = nil }
+    // The question goes out one keep-alive after the last word, and its answer needs no more than the line.
+    if let mayAskSince, now - max(lastReceived + keepAliveMilliseconds, mayAskSince) > keepAliveMilliseconds * 7 / 10 {
+      return .unanswered(milliseconds: now - lastReceived)
+    }
     // Our TCP is rid of everything, but something between us and the broker may still hold it.
     if publishes > 0, still < keepAliveMilliseconds { return .busy }
     // PINGRESP may be right behind what just came.
-    return now - lastReceived < keepAliveMilliseconds / 5 ? .busy : .mayAsk
+    guard now - lastReceived >= keepAliveMilliseconds / 5 else { return .busy }
+    if mayAskSince == nil { (mayAskSince, acknowledgedAtAsking) = (now, acknowledged) }
+    return .mayAsk
   }
 
   /// Whether the peer's TCP took more of `publishes` since the last answer of true.

@@ -3,6 +3,9 @@ import LocalFiles
 
 /// A folder that a technician prepared on any PC, on the boot partition or a stick: configuration, certificates, site
 /// key, roster. Reading it twice changes nothing the second time.
+///
+/// Whoever had the stick may have prepared it to harm: no link in it is followed, nothing but a file is read, and nothing is
+/// installed that was not understood.
 package struct ProvisioningFolder: Sendable {
   package static let reportName = "import-report.txt"
   private static let maximumFileBytes = 1_048_576
@@ -12,19 +15,53 @@ package struct ProvisioningFolder: Sendable {
   package var source: String
   /// `/etc/thermograph`.
   package var configurationDirectory: String
+  /// What is wrong with the content of a file; the configuration is judged as a whole instead.
+  package var examine: @Sendable (Kind, [UInt8]) -> Examination
   /// Runs the writes below the state directory as the user that owns it. Root must not write there itself: the service
   /// could have laid a link in its way.
   package var asOwner: @Sendable (() throws(FileError) -> Void) throws(FileError) -> Void
 
+  /// What waits for delivery on this device under its present configuration.
+  package enum Backlog: Sendable, Equatable {
+    case none
+    case captures(Int)
+    /// It cannot be looked at: to be treated as if captures waited.
+    case unknown(String)
+  }
+
+  /// Asked only when the folder changes where captures go or who is believed.
+  package var backlog: @Sendable (Settings) -> Backlog = { _ in .none }
+  /// A technician at the device has seen what changes.
+  package var isConfirmed = false
+
   package init(
-    source: String, configurationDirectory: String,
+    source: String, configurationDirectory: String, examine: @escaping @Sendable (Kind, [UInt8]) -> Examination,
     asOwner: @escaping @Sendable (() throws(FileError) -> Void) throws(FileError) -> Void = {
       (body) throws(FileError) in try body()
     }
   ) {
     self.source = source
     self.configurationDirectory = configurationDirectory
+    self.examine = examine
     self.asOwner = asOwner
+  }
+
+  /// What a file is for.
+  package enum Kind: Sendable {
+    case configuration, certificate, siteKey, roster
+  }
+
+  /// What a look at a file's content found.
+  package struct Examination: Sendable, Equatable {
+    /// Why it must not be installed; nil when it may be.
+    package var fault: String?
+    /// What a person should know of it all the same.
+    package var notes: [String]
+
+    package init(fault: String? = nil, notes: [String] = []) {
+      self.fault = fault
+      self.notes = notes
+    }
   }
 
   /// What became of one file of the folder.
@@ -46,6 +83,8 @@ package struct ProvisioningFolder: Sendable {
     /// Mistakes of the configuration as it would be. With any, nothing was installed.
     package var faults: [ConfigurationFault] = []
     package var notices: [ConfigurationFault] = []
+    /// Of the content of other files, each with the file's name.
+    package var notes: [String] = []
 
     package var isSuccess: Bool {
       faults.isEmpty && outcomes.allSatisfy { if case .refused = $0.result { false } else { true } }
@@ -56,7 +95,7 @@ package struct ProvisioningFolder: Sendable {
       var lines = [
         isSuccess ? "Thermograph import: everything is in place." : "Thermograph import: NOT everything is in place."
       ]
-      lines += faults.map { "mistake: \($0)" } + notices.map { "note: \($0)" }
+      lines += faults.map { "mistake: \($0)" } + notices.map { "note: \($0)" } + notes.map { "note: \($0)" }
       for outcome in outcomes {
         switch outcome.result {
         case .installed: lines.append("\(outcome.name): installed")
@@ -73,20 +112,30 @@ package struct ProvisioningFolder: Sendable {
 
   /// One file and where it goes.
   private struct Item {
-    enum Kind {
-      case configuration, certificate, siteKey, roster
-    }
-
     var name: String
     var kind: Kind
     var bytes: [UInt8]
     var destination: String
   }
 
-  /// Checks everything first; with a mistake in the configuration nothing is installed.
+  /// Checks everything first. With a mistake in the configuration, or a file whose content cannot be read or is not what
+  /// its name says, nothing is installed: the files of a folder belong together.
   package func install() throws(FileError) -> Report {
     var report = Report()
-    var items = try collect(&report)
+    var (items, spoilt) = try collect(&report)
+    for item in items {
+      let examination = examine(item.kind, item.bytes)
+      report.notes += examination.notes.map { "\(item.name): \($0)" }
+      guard let fault = examination.fault else { continue }
+      report.outcomes.append(Outcome(name: item.name, result: .refused(fault)))
+      spoilt.append(item.name)
+    }
+    items.removeAll { spoilt.contains($0.name) }
+    guard spoilt.isEmpty else {
+      let reason = "nothing is installed while there is a fault in \(spoilt.joined(separator: ", "))"
+      report.outcomes += items.map { Outcome(name: $0.name, result: .refused(reason)) }
+      return report
+    }
     var folder = ConfigurationFolder(mainFile: configurationDirectory + "/thermograph.toml")
     for item in items where item.kind == .configuration { folder.overlay[item.destination] = item.bytes }
     let reading = folder.read()
@@ -94,6 +143,10 @@ package struct ProvisioningFolder: Sendable {
     guard reading.isUsable else {
       report.faults = reading.faults.map(asInSource)
       report.outcomes += items.map { Outcome(name: $0.name, result: .refused("the configuration has a mistake")) }
+      return report
+    }
+    if let reason = reasonToWait(items, reading.settings) {
+      report.outcomes += items.map { Outcome(name: $0.name, result: .refused(reason)) }
       return report
     }
     for index in items.indices {
@@ -109,6 +162,46 @@ package struct ProvisioningFolder: Sendable {
       report.outcomes.append(Outcome(name: item.name, result: put(item)))
     }
     return report
+  }
+
+  /// Whoever may write a boot partition could send what waits on the card to a broker of their own. So a folder that changes
+  /// broker, authority or key is taken only when nothing waits, or when somebody at the device says so.
+  private func reasonToWait(_ items: [Item], _ wanted: Settings) -> String? {
+    let present = ConfigurationFolder(mainFile: configurationDirectory + "/thermograph.toml").read()
+    guard !isConfirmed, present.isUsable, present.settings.broker.host != nil else { return nil }
+    var changes = Self.changesOfTrust(from: present.settings, to: wanted)
+    for item in items where item.kind == .certificate {
+      let isSame: Bool
+      do { isSame = try current(item.destination) == item.bytes } catch { isSame = false }
+      let files = [present.settings.broker.caFile, present.settings.broker.certificateFile]
+      if !isSame, files.contains(item.destination) { changes.append(item.name) }
+    }
+    guard !changes.isEmpty else { return nil }
+    let what = "it changes \(changes.joined(separator: ", "))"
+    let remedy = "deliver or export them first, or run 'thermograph import \(source) --confirm' on the device"
+    switch backlog(present.settings) {
+    case .none: return nil
+    case .captures(let count): return "\(what) while \(count) captures wait for delivery; \(remedy)"
+    case .unknown(let reason): return "\(what), and what waits cannot be looked at (\(reason)); \(remedy)"
+    }
+  }
+
+  private static func changesOfTrust(from old: Settings, to new: Settings) -> [String] {
+    let (before, after) = (old.broker, new.broker)
+    let pairs: [(String, Bool)] = [
+      ("broker.host", before.host != after.host), ("broker.port", before.effectivePort != after.effectivePort),
+      ("broker.allow_plaintext", before.allowPlaintext != after.allowPlaintext),
+      ("broker.ca_file", before.caFile != after.caFile),
+      ("broker.certificate_file", before.certificateFile != after.certificateFile),
+      ("broker.key_file", before.keyFile != after.keyFile), ("broker.user_name", before.userName != after.userName),
+      ("broker.password_file", before.passwordFile != after.passwordFile),
+      ("broker.topics", before.topics != after.topics),
+      ("broker.confirm", before.delivery.confirm != after.delivery.confirm),
+      ("device.id", old.device.id != new.device.id), ("device.site", old.device.site != new.device.site),
+      ("outbox.key_file", old.outbox.keyFile != new.outbox.keyFile),
+      ("patients.site_key_file", old.patients.siteKeyFile != new.patients.siteKeyFile),
+    ]
+    return pairs.filter(\.1).map(\.0)
   }
 
   private func filePath(_ reference: SecretReference) -> String? {
@@ -128,43 +221,77 @@ package struct ProvisioningFolder: Sendable {
 // MARK: - Reading the folder
 
 extension ProvisioningFolder {
-  private func collect(_ report: inout Report) throws(FileError) -> [Item] {
+  /// The files that an import knows, and the names of those that it knows and cannot read.
+  private func collect(_ report: inout Report) throws(FileError) -> (items: [Item], spoilt: [String]) {
     var items: [Item] = []
-    for name in try Folder.names(in: source, maximumNames: Self.maximumNames) {
+    var spoilt: [String] = []
+    let folder = try OpenFolder(withoutLinks: source)
+    for name in try folder.names(maximumNames: Self.maximumNames) {
       // Traces of other systems, and the last report.
       if name.hasPrefix(".") || name == "System Volume Information" || name == Self.reportName { continue }
       if name == "conf.d" {
-        for inner in try Folder.names(in: source + "/conf.d", maximumNames: Self.maximumNames)
-        where !inner.hasPrefix(".") {
-          collect("conf.d/" + inner, isConfiguration: inner.hasSuffix(".toml"), &items, &report)
+        guard let dropIns = try folder.folder(name) else { continue }
+        for inner in try dropIns.names(maximumNames: Self.maximumNames) where !inner.hasPrefix(".") {
+          let kind: Kind? = inner.hasSuffix(".toml") ? .configuration : nil
+          collect(inner, in: dropIns, as: "conf.d/" + inner, kind, &items, &spoilt, &report)
         }
       } else {
-        collect(name, isConfiguration: name == "thermograph.toml", &items, &report)
+        collect(name, in: folder, as: name, Self.kind(of: name), &items, &spoilt, &report)
       }
     }
-    return items
+    return (items, spoilt)
   }
 
-  private func collect(_ name: String, isConfiguration: Bool, _ items: inout [Item], _ report: inout Report) {
-    func refuse(_ reason: String) { report.outcomes.append(Outcome(name: name, result: .refused(reason))) }
-    let kind: Item.Kind
+  private static func kind(of name: String) -> Kind? {
     switch name {
-    case "site.key": kind = .siteKey
-    case "roster.csv": kind = .roster
-    case _ where isConfiguration: kind = .configuration
-    case _ where name.hasSuffix(".pem"): kind = .certificate
-    default:
+    case "thermograph.toml": .configuration
+    case "site.key": .siteKey
+    case "roster.csv": .roster
+    default: name.hasSuffix(".pem") ? .certificate : nil
+    }
+  }
+
+  /// Names that are installed as they are: others could move a terminal's cursor or mislead a person.
+  private static func isPlain(_ name: String) -> Bool {
+    name.utf8.count <= 100
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+  }
+
+  private func collect(
+    _ name: String, in folder: borrowing OpenFolder, as shown: String, _ kind: Kind?, _ items: inout [Item],
+    _ spoilt: inout [String], _ report: inout Report
+  ) {
+    guard Self.isPlain(name) else {
+      let safe = String(decoding: shown.utf8.map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+      return report.outcomes.append(
+        Outcome(name: safe, result: .refused("its name has other characters than A-Z, a-z, 0-9, '.', '_' and '-'")))
+    }
+    func refuse(_ reason: String) { report.outcomes.append(Outcome(name: shown, result: .refused(reason))) }
+    guard let kind else {
       return refuse("not a file that an import knows: thermograph.toml, conf.d/*.toml, *.pem, site.key, roster.csv")
     }
     do throws(FileError) {
-      let bytes = try BoundedFile.read(source + "/" + name, maximumBytes: Self.maximumFileBytes)
+      let bytes = try folder.read(name, maximumBytes: Self.maximumFileBytes)
       if kind == .certificate, String(decoding: bytes, as: UTF8.self).contains("PRIVATE KEY") {
         return refuse("holds a private key; a device makes its own and never gets one")
       }
-      items.append(Item(name: name, kind: kind, bytes: bytes, destination: configurationDirectory + "/" + name))
+      items.append(Item(name: shown, kind: kind, bytes: bytes, destination: configurationDirectory + "/" + shown))
     } catch {
       refuse(error.reason)
+      spoilt.append(shown)
     }
+  }
+
+  /// Leaves the report in the folder.
+  package func leave(_ report: Report) throws(FileError) {
+    try OpenFolder(withoutLinks: source).replace(Self.reportName, with: Array(report.text.utf8), mode: 0o644)
   }
 }
 
@@ -180,7 +307,10 @@ extension ProvisioningFolder {
         guard !item.destination.isEmpty else {
           return .refused("patients.site_key_file is a credential of systemd, which an import does not set")
         }
-        if let old = try current(item.destination), old != item.bytes {
+        // Asked as the owner too: the folder's own configuration may name a file that is closed to it.
+        var old: [UInt8]?
+        try asOwner { () throws(FileError) in old = try current(item.destination) }
+        if let old, old != item.bytes {
           return .refused("another key is in use and every pseudonym would change; remove \(item.destination) first")
         }
         return try replacePrivately(item)
@@ -194,18 +324,14 @@ extension ProvisioningFolder {
   }
 
   private func current(_ path: String) throws(FileError) -> [UInt8]? {
-    do throws(FileError) {
-      return try BoundedFile.read(path, maximumBytes: Self.maximumFileBytes)
-    } catch {
-      if error.isMissing { return nil }
-      throw error
-    }
+    try BoundedFile.readIfThere(path, maximumBytes: Self.maximumFileBytes)
   }
 
   private func replace(_ item: Item, mode: UInt32) throws(FileError) -> Outcome.Result {
     if try current(item.destination) == item.bytes { return .unchanged }
     if item.name.hasPrefix("conf.d/") { try Folder.make(configurationDirectory + "/conf.d", mode: 0o755) }
-    try BoundedFile.replace(item.destination, with: item.bytes, mode: mode)
+    // The service reads it, whatever the mask of who imports.
+    try BoundedFile.replace(item.destination, with: item.bytes, mode: mode, isModeExact: true)
     return .installed
   }
 

@@ -39,9 +39,9 @@ struct DrawnTorso: Sendable {
     outline = Outline(
       shoulder: Geometry.shoulderRow.draw(using: &generator), neck: Geometry.neckShare.draw(using: &generator),
       waist: Geometry.waist.draw(using: &generator), arms: Geometry.arms.draw(using: &generator))
-    let rows = SensorGeometry.rows
+    let rows = MLX90640Geometry.rows
     let mean = (0..<rows).reduce(0.0) { [outline] in $0 + outline.profile(row: Double($1)) } / Double(rows)
-    halfWidth = share * Double(SensorGeometry.columns) / 2 / min(max(mean, 0.5), 1.2)
+    halfWidth = share * Double(MLX90640Geometry.columns) / 2 / min(max(mean, 0.5), 1.2)
     warmth = pattern(meanDifferenceCelsius: meanDifferenceCelsius, using: &generator)
   }
 
@@ -52,14 +52,14 @@ struct DrawnTorso: Sendable {
 
   /// degC above the torso's mean, between the pixels by straight lines; the edge's values go on outside of the frame.
   func warmth(column: Double, row: Double) -> Double {
-    let across = min(max(column, 0), Double(SensorGeometry.columns - 1))
-    let down = min(max(row, 0), Double(SensorGeometry.rows - 1))
-    let left = min(Int(across), SensorGeometry.columns - 2)
-    let top = min(Int(down), SensorGeometry.rows - 2)
+    let across = min(max(column, 0), Double(MLX90640Geometry.columns - 1))
+    let down = min(max(row, 0), Double(MLX90640Geometry.rows - 1))
+    let left = min(Int(across), MLX90640Geometry.columns - 2)
+    let top = min(Int(down), MLX90640Geometry.rows - 2)
     let (x, y) = (across - Double(left), down - Double(top))
-    let corner = top * SensorGeometry.columns + left
+    let corner = top * MLX90640Geometry.columns + left
     let upper = warmth[corner] * (1 - x) + warmth[corner + 1] * x
-    let lower = warmth[corner + SensorGeometry.columns] * (1 - x) + warmth[corner + SensorGeometry.columns + 1] * x
+    let lower = warmth[corner + MLX90640Geometry.columns] * (1 - x) + warmth[corner + MLX90640Geometry.columns + 1] * x
     return upper * (1 - y) + lower * y
   }
 
@@ -69,7 +69,7 @@ struct DrawnTorso: Sendable {
 
   private func pattern(meanDifferenceCelsius: Double?, using generator: inout SeededGenerator) -> [Double] {
     typealias Asymmetry = SceneParameters.Asymmetry
-    let size = SensorGeometry.pixelCount
+    let size = MLX90640Geometry.pixelCount
     let places = (0..<size).map { pixel in place(pixel) }
     let body = (0..<size).filter { places[$0].isBody }
     func centred(_ field: [Double]) -> [Double] {
@@ -110,8 +110,8 @@ struct DrawnTorso: Sendable {
   }
 
   private func place(_ pixel: Int) -> Place {
-    let row = Double(pixel / SensorGeometry.columns)
-    let column = Double(pixel % SensorGeometry.columns)
+    let row = Double(pixel / MLX90640Geometry.columns)
+    let column = Double(pixel % MLX90640Geometry.columns)
     let width = max(halfWidth * outline.profile(row: row), 0.5)
     let relative = min(max(offset(column, row) / width, -1), 1)
     return Place(row: row, relative: relative, angle: asin(relative), isBody: abs(relative) < 1)
@@ -174,14 +174,14 @@ struct DrawnTorso: Sendable {
 
   /// The pixel on the other side of the midline; columns beyond the frame come in again at its other edge.
   private func mirror(of pixel: Int) -> Int {
-    let columns = SensorGeometry.columns
+    let columns = MLX90640Geometry.columns
     let column = Int((2 * middle).rounded()) - pixel % columns
     return pixel / columns * columns + (column % columns + columns) % columns
   }
 
   /// White noise blurred to a correlation `length` in pixels, of unit deviation.
   private static func noise(length: Double, using generator: inout SeededGenerator) -> [Double] {
-    let (rows, columns) = (SensorGeometry.rows, SensorGeometry.columns)
+    let (rows, columns) = (MLX90640Geometry.rows, MLX90640Geometry.columns)
     var field = (0..<rows * columns).map { _ in generator.normal() }
     let reach = Int((4 * length).rounded(.up))
     let weights = (-reach...reach).map { exp(-Double($0 * $0) / (2 * length * length)) }

@@ -173,12 +173,12 @@ package final class SimulatedMLX90640: I2CBus {
     guard !isActive(.frozen, at: time) else { return }
     prepare(at: time)
     let deviation = noiseCelsiusAtOneHertz * control.refreshRate.subPagesPerSecond.squareRoot()
-    for pixel in 0..<SensorGeometry.pixelCount where control.pattern.subPage(ofPixel: pixel) == subPage {
+    for pixel in 0..<MLX90640Geometry.pixelCount where control.pattern.subPage(ofPixel: pixel) == subPage {
       ram[pixel] = SubPageSynthesis.word(
         counts[pixel] + countsPerCelsius[pixel] * deviation * (noisyPixels[pixel] ?? 1) * generator.normal())
     }
     guard let synthesis else { return }
-    for (index, word) in synthesis.auxiliaryRAM.enumerated() { ram[SensorGeometry.pixelCount + index] = word }
+    for (index, word) in synthesis.auxiliaryRAM.enumerated() { ram[MLX90640Geometry.pixelCount + index] = word }
     spoilIfScripted(at: time)
   }
 

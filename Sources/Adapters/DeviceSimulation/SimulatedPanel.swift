@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import Identification
+import Panel
 import Synchronization
 
 /// A front panel without hardware: presses come from the test, the outputs are remembered.

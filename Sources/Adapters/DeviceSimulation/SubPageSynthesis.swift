@@ -40,9 +40,9 @@ package struct SubPageSynthesis: Sendable {
 
   /// The exact RAM value of each pixel (not rounded) and how many counts a degC makes there.
   package func rawCounts(celsius: [Double]) -> (counts: [Double], countsPerCelsius: [Double]) {
-    var counts = Array(repeating: 0.0, count: SensorGeometry.pixelCount)
+    var counts = Array(repeating: 0.0, count: MLX90640Geometry.pixelCount)
     var slopes = counts
-    for pixel in 0..<SensorGeometry.pixelCount {
+    for pixel in 0..<MLX90640Geometry.pixelCount {
       let subPage = control.pattern.subPage(ofPixel: pixel)
       guard let signal = reference.infrared(celsius: celsius[pixel], pixel: pixel) else { continue }
       counts[pixel] = reference.raw(infrared: signal, pixel: pixel, subPage: subPage)
@@ -62,7 +62,7 @@ package struct SubPageSynthesis: Sendable {
     _ calibration: Calibration, _ control: ControlRegister, _ conditions: Conditions
   ) -> [UInt16] {
     var words = Array(repeating: UInt16(0), count: 64)
-    func set(_ index: Int, _ value: Double) { words[index - SensorGeometry.pixelCount] = word(value) }
+    func set(_ index: Int, _ value: Double) { words[index - MLX90640Geometry.pixelCount] = word(value) }
     // All counts of the converter scale with its resolution; the PTAT pair is a ratio and stays in range unscaled.
     let scale = Double(1 << control.resolution.rawValue) / Double(1 << calibration.resolution.rawValue)
     let volts = conditions.supplyVolts - 3.3

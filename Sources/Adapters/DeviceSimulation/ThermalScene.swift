@@ -14,13 +14,13 @@ package struct StillScene: ThermalScene {
 
   /// - Precondition: 768 values.
   package init(celsius: [Double]) {
-    precondition(celsius.count == SensorGeometry.pixelCount, "a scene has 768 pixels")
+    precondition(celsius.count == MLX90640Geometry.pixelCount, "a scene has 768 pixels")
     picture = celsius
   }
 
   /// One temperature everywhere.
   package init(uniformCelsius: Double) {
-    picture = Array(repeating: uniformCelsius, count: SensorGeometry.pixelCount)
+    picture = Array(repeating: uniformCelsius, count: MLX90640Geometry.pixelCount)
   }
 
   package func version(atMicroseconds time: UInt64) -> UInt64 { 0 }

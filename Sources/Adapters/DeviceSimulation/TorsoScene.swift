@@ -40,9 +40,13 @@ package struct TorsoScene: ThermalScene {
 
   private let shape: Shape
   private let torso: DrawnTorso
+  private let geometry: SensorGeometry
 
-  package init(_ shape: Shape = Shape()) {
+  /// - Parameter geometry: of the sensor that looks at it. The torso is drawn on the MLX90640's grid, on which its parameters
+  ///   were found, and fills another sensor's frame alike.
+  package init(_ shape: Shape = Shape(), geometry: SensorGeometry = .mlx90640) {
     self.shape = shape
+    self.geometry = geometry
     var generator = SeededGenerator(seed: shape.seed)
     torso = DrawnTorso(meanDifferenceCelsius: shape.asymmetryCelsius, using: &generator)
   }
@@ -51,13 +55,15 @@ package struct TorsoScene: ThermalScene {
 
   package func celsius(atMicroseconds time: UInt64) -> [Double] {
     let shift = sway(atMicroseconds: time)
-    return (0..<SensorGeometry.pixelCount).map { pixel in
+    let across = Double(MLX90640Geometry.columns) / Double(geometry.columns)
+    let down = Double(MLX90640Geometry.rows) / Double(geometry.rows)
+    return (0..<geometry.pixelCount).map { pixel in
       // Four samples a pixel soften the outline as the lens does.
-      let column = Double(pixel % SensorGeometry.columns) - shift
-      let row = Double(pixel / SensorGeometry.columns)
+      let column = (Double(pixel % geometry.columns) + 0.5) * across - 0.5 - shift
+      let row = (Double(pixel / geometry.columns) + 0.5) * down - 0.5
       var sum = 0.0
-      for (across, down) in [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)] {
-        sum += temperature(column: column + across, row: row + down)
+      for (right, below) in [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)] {
+        sum += temperature(column: column + right * across, row: row + below * down)
       }
       return sum / 4
     }

@@ -106,3 +106,16 @@ package struct DeviceCertificate: Sendable, Equatable {
     return faults
   }
 }
+
+/// A text of certificates that is about to be installed.
+package enum CertificateText {
+  /// Why `pem` must not be installed as certificates; nil when every one of them can be read.
+  package static func fault(in pem: [UInt8]) -> String? {
+    if String(decoding: pem, as: UTF8.self).contains("PRIVATE KEY") {
+      return "holds a private key; a device makes its own and never gets one"
+    }
+    let count = pem.withUnsafeBytes { tg_certificates_count($0.bindMemory(to: CChar.self).baseAddress, $0.count) }
+    if count == 0 { return "holds no certificate; expected one in PEM form (-----BEGIN CERTIFICATE-----)" }
+    return count > 0 ? nil : "holds a certificate that cannot be read; copy it again from where it was made"
+  }
+}

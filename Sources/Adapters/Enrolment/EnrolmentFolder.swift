@@ -3,7 +3,8 @@ import LocalFiles
 /// The folder on a stick by which a device without a line is enrolled. The device writes `request.csr` and
 /// `provisioning.json`; whoever signs puts `certificate.pem` beside them, with `ca.pem` (the broker's authority) and, where
 /// another authority signs devices, `issuer.pem`.
-package struct EnrolmentFolder: Sendable {
+/// Whoever had the stick may have prepared it to harm: no link in it is followed, and nothing but a file is read.
+package struct EnrolmentFolder: ~Copyable, Sendable {
   package static let requestName = "request.csr"
   package static let provisioningName = "provisioning.json"
   package static let certificateName = "certificate.pem"
@@ -12,16 +13,17 @@ package struct EnrolmentFolder: Sendable {
   /// Public keys of the receivers whose receipts the device shall take.
   package static let receiversName = "receivers.pem"
 
-  package let path: String
+  private let folder: OpenFolder
 
-  package init(path: String) {
-    self.path = path
+  /// - Throws: when the folder is not there, or a link leads to it.
+  package init(path: String) throws(FileError) {
+    folder = try OpenFolder(withoutLinks: path)
   }
 
   /// Writes the request, and the same as the payloads of AWS IoT fleet provisioning by claim: `CreateCertificateFromCsr`,
   /// then `RegisterThing` with these parameters.
   package func write(request: [UInt8], device: String, site: String) throws(FileError) {
-    try BoundedFile.replace("\(path)/\(Self.requestName)", with: request)
+    try folder.replace(Self.requestName, with: request, mode: 0o644)
     let pem = String(decoding: request, as: UTF8.self).replacing("\n", with: "\\n")
     // Ids are [a-z0-9-]{1,36} and PEM is base64: nothing to escape but line ends.
     let text = """
@@ -31,24 +33,21 @@ package struct EnrolmentFolder: Sendable {
       }
 
       """
-    try BoundedFile.replace("\(path)/\(Self.provisioningName)", with: Array(text.utf8))
+    try folder.replace(Self.provisioningName, with: Array(text.utf8), mode: 0o644)
   }
 
-  package func certificate() throws(FileError) -> [UInt8] { try read(Self.certificateName) }
+  package func certificate() throws(FileError) -> [UInt8] {
+    try folder.read(Self.certificateName, maximumBytes: Self.maximumBytes)
+  }
 
   /// nil when the folder has none.
   package func authority() throws(FileError) -> [UInt8]? { try readIfThere(Self.authorityName) }
   package func issuer() throws(FileError) -> [UInt8]? { try readIfThere(Self.issuerName) }
   package func receivers() throws(FileError) -> [UInt8]? { try readIfThere(Self.receiversName) }
 
-  private func read(_ name: String) throws(FileError) -> [UInt8] {
-    try BoundedFile.read("\(path)/\(name)", maximumBytes: DeviceKey.maximumBytes * 4)
-  }
+  private static let maximumBytes = DeviceKey.maximumBytes * 4
 
   private func readIfThere(_ name: String) throws(FileError) -> [UInt8]? {
-    do throws(FileError) { return try read(name) } catch {
-      if error.isMissing { return nil }
-      throw error
-    }
+    try folder.readIfThere(name, maximumBytes: Self.maximumBytes)
   }
 }

@@ -40,12 +40,14 @@ package struct PNGImage: Sendable {
   package var calibration: Calibration?
   /// Written as tIME, UTC to the second.
   package var modified: Timestamp?
-  /// iTXt chunks: keyword (Latin-1, 1 to 79 bytes) and UTF-8 text, at most eight.
+  /// iTXt chunks: keyword (Latin-1, 1 to 79 bytes) and UTF-8 text, at most eight with `compressedTexts`.
   package var texts: [(keyword: String, text: String)]
+  /// The same, deflated in the file.
+  package var compressedTexts: [(keyword: String, text: String)]
 
   package init(
     width: Int, height: Int, samples: Samples, calibration: Calibration? = nil, modified: Timestamp? = nil,
-    texts: [(keyword: String, text: String)] = []
+    texts: [(keyword: String, text: String)] = [], compressedTexts: [(keyword: String, text: String)] = []
   ) {
     self.width = width
     self.height = height
@@ -53,6 +55,7 @@ package struct PNGImage: Sendable {
     self.calibration = calibration
     self.modified = modified
     self.texts = texts
+    self.compressedTexts = compressedTexts
   }
 }
 
@@ -86,12 +89,14 @@ extension PNGImage {
     guard bytes.count == expected else {
       throw PNGError(reason: "\(bytes.count) bytes of samples; expected \(expected) for \(width)x\(height)")
     }
-    let textBytes = texts.reduce(0) { $0 + $1.keyword.utf8.count + $1.text.utf8.count + 64 }
+    let textBytes = (texts + compressedTexts).reduce(0) { $0 + $1.keyword.utf8.count + $1.text.utf8.count + 64 }
     // Deflate grows incompressible data by far less than an eighth; chunk overhead stays below 4 KiB.
     let capacity = bytes.count + bytes.count / 8 + height + textBytes + 4096
     let owned = CStrings()
     defer { owned.free() }
-    let chunks = texts.map { tg_png_text(keyword: owned.copy($0.keyword), text: owned.copy($0.text)) }
+    let chunks =
+      texts.map { tg_png_text(keyword: owned.copy($0.keyword), text: owned.copy($0.text), compressed: 0) }
+      + compressedTexts.map { tg_png_text(keyword: owned.copy($0.keyword), text: owned.copy($0.text), compressed: 1) }
     var message = [CChar](repeating: 0, count: 200)
     var written = 0
     var failed = false

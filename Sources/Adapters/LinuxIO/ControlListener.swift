@@ -26,6 +26,10 @@ package struct ControlLimits: Sendable {
   /// Connections at a time in all, and from one user.
   package var connections = 8
   package var connectionsPerUser = 4
+  /// Connections that the kernel keeps until they are accepted. One user's flood must leave room for the others.
+  package static let backlog: Int32 = 128
+  /// Refusals in one go; then a pause, so that a flood keeps no core busy.
+  static let refusalsAtOnce = 64
   /// Bytes of a request, line end included.
   package var requestBytes = 4096
   /// Bytes of an answer that wait for a slow reader.
@@ -98,7 +102,8 @@ package final class ControlListener: Sendable {
     path: String, limits: ControlLimits = ControlLimits(), handler: @escaping Handler
   ) throws(SystemCallError) {
     let listener = ListeningSocket(
-      OwnedDescriptor(takingOver: try systemCall("bind", on: path) { clinux_listen_unix(path, 0o660, 8) }))
+      OwnedDescriptor(
+        takingOver: try systemCall("bind", on: path) { clinux_listen_unix(path, 0o660, ControlLimits.backlog) }))
     let shared = ControlListenerShared(wake: try WakeSignal(), listener: listener, path: path)
     self.shared = shared
     thread = Mutex(
@@ -217,40 +222,61 @@ private struct ControlListenerLoop {
         proceed(connection, found: found > 0 ? descriptors[index + 2].revents : 0)
       }
       connections.removeAll { $0.isOver }
-      if found > 0, descriptors[1].revents != 0 { accept() }
+      if found > 0, descriptors[1].revents != 0 { acceptThoseWhoWait() }
     }
     for connection in connections { cutOff(connection) }
   }
 
-  private mutating func accept() {
+  /// Takes everybody from the kernel's queue: behind those of one user who are refused stand others who are not.
+  private mutating func acceptThoseWhoWait() {
+    var refusals = 0
+    while !shared.mustStop {
+      switch accept() {
+      case .taken: break
+      case .refused:
+        refusals += 1
+        guard refusals < ControlLimits.refusalsAtOnce else {
+          pausedUntil = now + Self.pauseMilliseconds
+          return
+        }
+      case .nobody: return
+      }
+    }
+  }
+
+  private enum Acceptance {
+    case taken, refused, nobody
+  }
+
+  private mutating func accept() -> Acceptance {
     let number = clinux_accept(listener.number)
     guard number >= 0 else {
-      // Out of descriptors, or the client gave up meanwhile.
-      pausedUntil = now + Self.pauseMilliseconds
-      return
+      // Nobody waits, we are out of descriptors, or the client gave up meanwhile.
+      if errno != EAGAIN { pausedUntil = now + Self.pauseMilliseconds }
+      return .nobody
     }
     let descriptor = OwnedDescriptor(takingOver: number)
     guard let peer = Self.peer(of: number), peer.mayControl(serviceOf: geteuid(), group: getegid()) else {
       refuse(number, "you may not control this service; run as root or as a member of its group")
-      return
+      return .refused
     }
     guard connections.count < limits.connections,
       connections.count(where: { $0.peer.user == peer.user }) < limits.connectionsPerUser
     else {
       refuse(number, "the service answers others; try again")
-      return
+      return .refused
     }
     connections.append(
       ControlConnection(
         descriptor, peer: peer, answer: ControlAnswer(wake: shared.wake, limit: limits.answerBytes),
         deadline: now + UInt64(limits.requestMilliseconds)))
+    return .taken
   }
 
-  private mutating func refuse(_ descriptor: Int32, _ reason: String) {
+  private func refuse(_ descriptor: Int32, _ reason: String) {
     let line = Array("{\"error\":\"\(reason)\"}\n".utf8)
     // A fresh socket's buffer takes a line; whoever is refused may also not hear why.
     _ = line.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-    pausedUntil = now + Self.pauseMilliseconds
   }
 
   private func proceed(_ connection: ControlConnection, found: Int16) {

@@ -1,5 +1,5 @@
-import Identification
 import LocalFiles
+import Panel
 import Provenance
 import Synchronization
 import Threads
@@ -23,8 +23,7 @@ package final class FrontPanel: Sendable {
 
   /// Starts the panel's thread on `lines`, which it alone uses.
   package init(
-    lines: any PanelPins, table: PanelTable = .standard, debouncer: ButtonDebouncer = ButtonDebouncer(),
-    clock: any TimeSource
+    lines: any PanelPins, table: PanelTable, debouncer: ButtonDebouncer, clock: any TimeSource
   ) throws(SystemCallError) {
     let (events, continuation) = AsyncStream.makeStream(of: PanelEvent.self, bufferingPolicy: .bufferingNewest(16))
     self.events = events

@@ -1,7 +1,7 @@
 import CGPIO
 import Glibc
-import Identification
 import LocalFiles
+import Panel
 import Synchronization
 import Threads
 

@@ -50,13 +50,13 @@ package final class TagReader: Sendable {
     package var reportsEveryReading: Bool
 
     package init(
-      path: String, kind: ReaderKind, baud: Int? = nil, policy: PresentationConfirmer.Policy? = nil,
+      path: String, kind: ReaderKind, baud: Int? = nil, policy: PresentationConfirmer.Policy = .init(),
       linePattern: LinePattern = LinePattern(), pn532: PN532Rules = PN532Rules(), reportsEveryReading: Bool = false
     ) {
       self.path = path
       self.kind = kind
       self.baud = baud ?? kind.baud
-      self.policy = policy ?? PresentationConfirmer.Policy(for: kind)
+      self.policy = policy
       self.linePattern = linePattern
       self.pn532 = pn532
       self.reportsEveryReading = reportsEveryReading

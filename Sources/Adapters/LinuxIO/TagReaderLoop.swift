@@ -22,7 +22,7 @@ struct TagReaderLoop {
     self.settings = settings
     self.clock = clock
     self.shared = shared
-    confirmer = PresentationConfirmer(policy: settings.policy)
+    confirmer = PresentationConfirmer(policy: settings.policy, reader: settings.kind)
   }
 
   mutating func run() {

@@ -28,13 +28,14 @@ package enum BoundedFile {
   /// Replaces `path` as a whole, durably: a reader sees the old content or the new one, also after a power cut.
   ///
   /// - Parameters:
-  ///   - mode: permission bits of the new file.
+  ///   - mode: permission bits of the new file, less the process's mask.
+  ///   - isModeExact: with the mask left aside.
   ///   - isDurable: false when the caller brings the new name to the disk itself, with `Folder.synchronise`.
   package static func replace(
-    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, isDurable: Bool = true
+    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, isModeExact: Bool = false, isDurable: Bool = true
   ) throws(FileError) {
     let (folder, name) = Folder.split(path)
-    try OpenFolder(folder).replace(name, with: bytes, mode: mode, isDurable: isDurable)
+    try OpenFolder(folder).replace(name, with: bytes, mode: mode, isModeExact: isModeExact, isDurable: isDurable)
   }
 
   /// Makes a file of mode 0600 that did not exist before, owned by whoever owns its folder, on disk when this returns.

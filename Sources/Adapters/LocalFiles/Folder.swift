@@ -7,6 +7,11 @@ package enum Folder {
     guard let stream = opendir(path) else {
       throw FileError(SystemCallError(call: "opendir", subject: path, errorNumber: errno))
     }
+    return try names(in: stream, path: path, maximumNames: maximumNames)
+  }
+
+  /// Reads the list of names to its end and closes it.
+  static func names(in stream: OpaquePointer, path: String, maximumNames: Int) throws(FileError) -> [String] {
     defer { closedir(stream) }
     var names: [String] = []
     while true {

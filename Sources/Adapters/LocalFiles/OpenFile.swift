@@ -99,10 +99,16 @@ package struct OpenFile: ~Copyable, Sendable {
 
   /// The whole file, at most `maximumBytes`. A file that changes meanwhile is refused: half of two contents is neither.
   package func read(maximumBytes: Int) throws(FileError) -> [UInt8] {
+    try read(maximumBytes: maximumBytes, meanwhile: {})
+  }
+
+  /// - Parameter meanwhile: called when the size is known and nothing is read: what another process may do then.
+  func read(maximumBytes: Int, meanwhile: () -> Void) throws(FileError) -> [UInt8] {
     let before = try status()
     guard before.byteCount <= maximumBytes else {
       throw FileError(path: path, reason: "has \(before.byteCount) bytes; expected at most \(maximumBytes)")
     }
+    meanwhile()
     // One byte more than it has, so that its growth shows.
     var bytes = [UInt8](repeating: 0, count: before.byteCount + 1)
     let filled = try fill(&bytes, at: 0)
@@ -200,6 +206,11 @@ package struct OpenFile: ~Copyable, Sendable {
   func truncate(to count: Int) throws(FileError) {
     let number = descriptor.number
     try fileCall("ftruncate", on: path) { ftruncate(number, off_t(count)) }
+  }
+
+  func setPermissions(_ mode: UInt32) throws(FileError) {
+    let number = descriptor.number
+    try fileCall("fchmod", on: path) { fchmod(number, mode) }
   }
 
   func give(to owner: UInt32, group: UInt32) throws(FileError) {

@@ -99,7 +99,9 @@ package final class Receiver {
         arrival.captureID = "\(captureID)"
         arrival.name = name
         try takeImage(message, topic.schema, captureID, name, part, &arrival, &reaction)
-      case .status: try overwrite("status.json", message, topic.schema)
+      case .status:
+        try overwrite("status.json", message, topic.schema)
+        reaction.receipts += try answers(toBirth: message.payload, topic.schema)
       case .health: try overwrite("health.json", message, topic.schema)
       case .alert: try keep("alert", message, topic.schema, &arrival)
       case .event:
@@ -311,6 +313,32 @@ package final class Receiver {
     try Folder.synchronise(folder.path)
     reaction.receipts.append(vouched)
     reaction.completed = completed
+  }
+
+  /// Numbers that one birth may ask about: more than an outbox holds by default.
+  private static let answeredNumbers: Int64 = 8192
+
+  /// Receipts of what is here from the number on that a birth says it has none for: they were lost while the device was
+  /// away. A status that cannot be read asks for nothing.
+  private func answers(toBirth payload: [UInt8], _ topics: TopicSchema) throws -> [AddressedReceipt] {
+    guard payload.count <= Receipt.maximumBytes, let status = Self.status(payload), status.state == .online,
+      let oldest = status.oldestWithoutReceipt, (0..<Int64.max - Self.answeredNumbers).contains(oldest)
+    else { return [] }
+    let keys = "\(root)/\(topics.site)/\(topics.device)/by-sequence"
+    var receipts: [AddressedReceipt] = []
+    for number in oldest..<(oldest + Self.answeredNumbers) {
+      let key = "\(keys)/\(status.outboxID)-\(number)"
+      guard try BoundedFile.status(key, followingLink: false) != nil,
+        let captureID = RandomIdentifier(String(try Folder.target(ofLink: key).dropFirst("../".count))),
+        let receipt = try CaptureFolder(root: root, topics: topics, captureID: captureID).receipt()
+      else { continue }
+      receipts.append(vouch(receipt.entries, to: topics, outboxID: status.outboxID))
+    }
+    return receipts
+  }
+
+  private static func status(_ payload: [UInt8]) -> StatusMessage? {
+    do { return try StatusMessage(decoding: payload) } catch { return nil }
   }
 
   /// Takes the unique key (device, outbox_id, sequence) for this capture; false when another has it.

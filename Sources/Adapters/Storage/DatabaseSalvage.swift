@@ -20,6 +20,7 @@ struct DatabaseSalvage: ~Copyable {
     let state: DeliveryState
     let attempts: Int
     let sequence: Int64?
+    let settled: OutboxDatabase.SettledRow
   }
 
   // A variable for Swift 6.2, which holds that a mutating method changes a constant that cannot be copied.
@@ -57,16 +58,19 @@ struct DatabaseSalvage: ~Copyable {
       payloads[cell.rowID, default: []].append(Found(page: page, version: version, cell: index))
       return true
     }
-    guard cell.overflow == 0, let columns = RecordColumns(Array(cell.local)) else { return false }
+    guard cell.overflow == 0, case let bytes = Array(cell.local), let columns = RecordColumns(bytes) else {
+      return false
+    }
     switch columns.values.count {
-    case 5:
+    // Later programs add columns behind ours.
+    case 5..<OutboxSchema.messageColumns:
       guard cell.rowID == 1, case .blob(let range) = columns.values[1], case .integer(let message) = columns.values[2],
         case .integer(let sequence) = columns.values[3]
       else { return false }
-      outboxID = RandomIdentifier(bytes: Array(Array(cell.local)[range]))
+      outboxID = RandomIdentifier(bytes: Array(bytes[range]))
       nextMessage = message
       nextSequence = sequence
-    case OutboxSchema.messageColumns:
+    case OutboxSchema.messageColumns...:
       guard case .integer(let number) = columns.values[1], case .integer(let state) = columns.values[2],
         case .integer(let attempts) = columns.values[3],
         let deliveryClass = DeliveryClass(rawValue: Int(clamping: number)),
@@ -74,13 +78,36 @@ struct DatabaseSalvage: ~Copyable {
       else { return false }
       var sequence: Int64?
       if case .integer(let number) = columns.values[OutboxSchema.sequenceColumn] { sequence = number }
-      if marks[cell.rowID] == nil {
-        marks[cell.rowID] = Mark(
-          deliveryClass: deliveryClass, state: known, attempts: Int(clamping: attempts), sequence: sequence)
-      }
+      guard marks[cell.rowID] == nil else { return true }
+      let settled = settledRow(columns, bytes)
+      // As in `IndexRow`: a state without its witness does not count.
+      let hasWitness =
+        switch known {
+        case .pending, .awaitingReceipt: true
+        case .delivered: settled.bootID != nil && settled.monotonic != nil && settled.reason == nil
+        case .quarantined: settled.reason != nil
+        }
+      marks[cell.rowID] = Mark(
+        deliveryClass: deliveryClass, state: hasWitness ? known : .pending,
+        attempts: Int(min(max(attempts, 0), IndexRow.maximumAttempts)), sequence: sequence,
+        settled: hasWitness ? settled : OutboxDatabase.SettledRow())
     default: return false
     }
     return true
+  }
+
+  private func settledRow(_ columns: RecordColumns, _ bytes: [UInt8]) -> OutboxDatabase.SettledRow {
+    func text(_ column: Int) -> String? {
+      guard case .text(let range) = columns.values[column] else { return nil }
+      return String(decoding: bytes[range], as: UTF8.self)
+    }
+    var settled = OutboxDatabase.SettledRow()
+    settled.bootID = text(OutboxSchema.settledBootColumn)
+    if case .integer(let monotonic) = columns.values[OutboxSchema.settledMonotonicColumn] {
+      settled.monotonic = monotonic
+    }
+    settled.reason = text(OutboxSchema.reasonColumn)
+    return settled
   }
 
   /// The stored bytes of a payload, its overflow pages followed; nil when the chain is broken.
@@ -114,7 +141,9 @@ struct DatabaseSalvage: ~Copyable {
     let expected = number(header, 36)
     var free: Set<Int> = []
     while trunk != 0 {
-      guard free.count < expected, trunk <= pages.pageCount, let page = pages.newest(trunk) else { return [] }
+      // A list that comes back to itself has no end.
+      guard free.count < expected, trunk <= pages.pageCount, !free.contains(trunk), let page = pages.newest(trunk)
+      else { return [] }
       free.insert(trunk)
       let leaves = number(page, 4)
       guard leaves <= DatabasePages.pageBytes / 4 - 2 else { return [] }

@@ -87,6 +87,9 @@ package enum KeyFile {
     }
   }
 
+  /// Whether `content` is a key in one of the three forms.
+  package static func isKey(_ content: [UInt8]) -> Bool { key(in: content)?.count == SealingKey.byteCount }
+
   /// The 32 bytes that `content` writes in one of the three forms, or nil.
   static func key(in content: [UInt8]) -> [UInt8]? {
     if content.count == SealingKey.byteCount { return content }

@@ -80,7 +80,8 @@ struct RecordColumns {
     case null
     case integer(Int64)
     case other
-    /// A blob's place in the record.
+    /// A text's or blob's place in the record.
+    case text(Range<Int>)
     case blob(Range<Int>)
   }
 
@@ -119,7 +120,7 @@ struct RecordColumns {
         let negative = record[place] & 0x80 != 0
         let value = record[place..<(place + length)].reduce(negative ? UInt64.max : 0) { $0 << 8 | UInt64($1) }
         values.append(.integer(Int64(bitPattern: value)))
-      case 12... where type % 2 == 0: values.append(.blob(place..<(place + length)))
+      case 12...: values.append(type % 2 == 0 ? .blob(place..<(place + length)) : .text(place..<(place + length)))
       default: values.append(.other)
       }
       place += length

@@ -1,3 +1,4 @@
+import Forwarding
 import LocalFiles
 import Provenance
 
@@ -106,7 +107,8 @@ struct NumberReserve {
     let mark = Mark(
       outboxID: outboxID, nextSequence: Int64(bitPattern: integer(16)), nextMessage: Int64(bitPattern: integer(24)),
       isExact: content[48] == 1)
-    guard mark.nextSequence > 0, mark.nextMessage > 0 else { return nil }
+    // A whole slot with a number that none can be is somebody else's work.
+    guard OutboxItem.isNumber(mark.nextSequence), OutboxItem.isNumber(mark.nextMessage) else { return nil }
     return (mark, integer(8))
   }
 }

@@ -2,7 +2,7 @@ import COpenSSL
 import Provenance
 import Trust
 
-/// SHA-256, SHA-512 and HMAC-SHA-256 by libcrypto.
+/// SHA-256, SHA-512, HMAC-SHA-256 and scrypt by libcrypto.
 package struct OpenSSLDigests: MetadataDigests {
   package init() {}
 
@@ -16,6 +16,17 @@ package struct OpenSSLDigests: MetadataDigests {
 
   package func hmacSHA256(key: [UInt8], message: [UInt8]) -> [UInt8] {
     digest { tg_hmac_sha256(key, key.count, message, message.count, $0) }
+  }
+
+  package func scrypt(_ secret: [UInt8], salt: [UInt8], cost: Int, byteCount: Int) -> [UInt8] {
+    precondition(cost.nonzeroBitCount == 1 && (2...65_536).contains(cost), "N is a power of two, 2...65,536")
+    precondition((1...64).contains(byteCount))
+    return [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+      let result = tg_scrypt(
+        secret, secret.count, salt, salt.count, Int32(cost.trailingZeroBitCount), buffer.baseAddress, byteCount)
+      precondition(result == TG_CRYPTO_OK, "libcrypto cannot compute scrypt")
+      count = byteCount
+    }
   }
 
   /// libcrypto refuses these calls only when it has no memory or was built without SHA-2; neither leaves anything

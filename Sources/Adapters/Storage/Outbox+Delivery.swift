@@ -39,6 +39,11 @@ extension Outbox {
     }
   }
 
+  /// The number of the oldest capture of which something waits for its receipt; nil when nothing does.
+  package func oldestWithoutReceipt() throws(OutboxError) -> Int64? {
+    try withDatabase { database throws(OutboxError) in try database.oldestWithoutReceipt() }
+  }
+
   /// Makes messages wait again whose receipt has not come; returns how many.
   package func requeueUnreceipted(olderThanSeconds seconds: Int) throws(OutboxError) -> Int {
     try withTransaction { database throws(OutboxError) in

@@ -23,10 +23,10 @@ extension Outbox {
   /// The pseudonym lies in no column: the records are opened and searched, newest first.
   ///
   /// - Parameters:
-  ///   - patientRef: as it stands in the records.
+  ///   - references: as they stand in the records: the present one, and the one before.
   ///   - limit: records that are enough.
   package nonisolated func history(
-    ofPatient patientRef: String, limit: Int = 256
+    ofPatient references: [String], limit: Int = 256
   ) async throws(OutboxError) -> PatientHistory {
     var history = PatientHistory()
     var before = Int64.max
@@ -35,7 +35,7 @@ extension Outbox {
       guard let last = page.last?.id else { break }
       before = last
       for (_, payload) in page where history.records.count < limit {
-        history.take(payload, patientRef: patientRef)
+        history.take(payload, of: references)
       }
     }
     return history
@@ -56,17 +56,17 @@ extension Outbox {
 }
 
 extension PatientHistory {
-  fileprivate mutating func take(_ payload: [UInt8]?, patientRef: String) {
+  fileprivate mutating func take(_ payload: [UInt8]?, of references: [String]) {
     scanned += 1
     guard let payload else {
       unreadable += 1
       return
     }
     // The house's JSON has no white space, so most records need not be decoded.
-    guard payload.contains("\"patient_ref\":\"\(patientRef)\"".utf8) else { return }
+    guard references.contains(where: { payload.contains("\"patient_ref\":\"\($0)\"".utf8) }) else { return }
     do {
       let record = try CaptureRecord(json: payload)
-      if record.patientRef == patientRef { records.append(record) }
+      if references.contains(record.patientRef) { records.append(record) }
     } catch {
       unreadable += 1
     }

@@ -13,6 +13,8 @@ package enum OutboxNotice: Sendable, Equatable, CustomStringConvertible {
   case noSpace
   /// There is room again.
   case spaceRecovered
+  /// Rows of the index, or the numbers, were wrong and were set right. Delivery should look from the beginning.
+  case mended(detail: String)
   /// The orderly end could not be written.
   case closeFailed(String)
 
@@ -22,6 +24,7 @@ package enum OutboxNotice: Sendable, Equatable, CustomStringConvertible {
     case .filling(let percent): "outbox: \(percent) % full"
     case .refused(let refusal): "outbox: a capture was refused: \(refusal)"
     case .noSpace: "outbox: the file system is full; captures are refused until there is room"
+    case .mended(let detail): "outbox: \(detail)"
     case .closeFailed(let error): "outbox: not ended in order: \(error)"
     case .spaceRecovered: "outbox: the file system has room again"
     }
@@ -33,6 +36,8 @@ package enum OutboxNotice: Sendable, Equatable, CustomStringConvertible {
 /// Stores that wait at the same time share one commit. A call returns only after the commit: what it returned for
 /// survives SIGKILL and a power cut.
 package actor Outbox {
+  /// Rounds of mending after which the database is made anew from its envelopes.
+  private static let maximumMends = 8
   /// Requests in one commit, which bounds how long the first of them waits.
   private static let maximumGroup = 256
 
@@ -99,6 +104,7 @@ package actor Outbox {
     self.generator = generator
     self.ballast = ballast
     database = opened.database
+    for detail in opened.database.takeRepairs() { noticeContinuation.yield(.mended(detail: detail)) }
   }
 
   // MARK: - Storing
@@ -148,15 +154,33 @@ package actor Outbox {
 
   // MARK: - Access
 
-  /// Runs `body` on the database; when that finds damage, repairs the database and runs it once more.
+  /// Runs `body` on the database; when that finds damage, repairs the database and runs it once more. Rows of the index
+  /// that are wrong are made again first, as often as it finds others.
   func withDatabase<R>(_ body: (OutboxDatabase) throws(OutboxError) -> R) throws(OutboxError) -> R {
-    guard let database else { throw .closed }
-    do throws(OutboxError) {
-      return try body(database)
-    } catch {
-      guard let cause = error.damage else { throw error }
-      return try body(recover(cause))
+    var mends = 0
+    defer { tellRepairs() }
+    while true {
+      guard let database else { throw .closed }
+      do throws(OutboxError) {
+        return try body(database)
+      } catch .unsound(let ids) where mends < Self.maximumMends {
+        mends += 1
+        do throws(OutboxError) {
+          _ = try database.mend(ids)
+        } catch {
+          guard let cause = error.damage else { throw error }
+          return try body(recover(cause))
+        }
+      } catch {
+        let isUnsound = if case .unsound = error { true } else { false }
+        guard let cause = error.damage ?? (isUnsound ? "\(error)" : nil) else { throw error }
+        return try body(recover(cause))
+      }
     }
+  }
+
+  private func tellRepairs() {
+    for detail in database?.takeRepairs() ?? [] { noticeContinuation.yield(.mended(detail: detail)) }
   }
 
   /// The same for work in a transaction of its own. When the file system is full the ballast is given up, unless the

@@ -3,7 +3,7 @@ import Provenance
 
 /// How an outbox is kept.
 package struct OutboxConfiguration: Sendable {
-  /// The database file; `-wal`, `-shm`, `.numbers` and `.ballast` lie beside it. Its directory must exist.
+  /// The database file; what lies beside it, `StateFiles` says. Its directory must exist.
   package var path: String
   package var keys: KeyRing
   /// How long a delivered message is kept, 0 for not at all.
@@ -13,6 +13,7 @@ package struct OutboxConfiguration: Sendable {
   package var alertsWhenFilling = true
   /// The layouts that this program knows, in their order; only a test of upgrades has others.
   var migrations = OutboxSchema.migrations
+  var additions = OutboxSchema.additions
 
   package init(path: String, keys: KeyRing, retentionSeconds: Int = 0, quota: OutboxQuota = OutboxQuota()) {
     self.path = path

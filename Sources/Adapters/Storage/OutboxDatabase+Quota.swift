@@ -51,7 +51,7 @@ extension OutboxDatabase {
     }
     var reusable: Int64 = 0
     try query("PRAGMA freelist_count", { _ in }, row: { reusable = $0.integer(0) })
-    return max(0, free + Int(reusable) * DatabasePages.pageBytes - logged - quota.freeSpaceFloorBytes)
+    return max(0, free + Int(clamping: reusable) * DatabasePages.pageBytes - logged - quota.freeSpaceFloorBytes)
   }
 
   private var quota: OutboxQuota { configuration.quota }
@@ -111,7 +111,9 @@ extension OutboxDatabase {
       ) { row in
         guard freed < missing else { return }
         ids.append(row.integer(0))
-        freed += Int(row.integer(1)) - (costsGapRecord && deliveryClass == nil ? 1024 : 0)
+        freed +=
+          Int(min(max(row.integer(1), 0), Int64(Self.largestStored)))
+          - (costsGapRecord && deliveryClass == nil ? 1024 : 0)
       }
       for id in ids { try drop(id) }
     }

@@ -7,27 +7,42 @@ package struct StoredItem: Sendable, Equatable {
   package let item: OutboxItem
   package let state: DeliveryState
   package let keyID: Int64
-  /// Why it is quarantined; of what waits, how it has left this device before (`HandOver`).
+  /// Why it is quarantined.
   package let reason: String?
 }
 
 extension OutboxDatabase {
   private static let columns = """
     id, class, state, attempts, length, key_id, capture_id, sequence, name, topic, content_type, sha256, created_utc,
-    created_boot, created_monotonic, created_synchronised, reason
+    created_boot, created_monotonic, created_synchronised, reason, stored,
+    settled_boot IS NOT NULL AND settled_monotonic IS NOT NULL
     """
 
   /// The waiting messages of a class in their order, from behind `id` on. Those whose key is not loaded are passed over:
   /// they wait for it, and hold nothing up that can be sent.
+  ///
+  /// Each row is held against the beginning of its sealed envelope: delivery goes by what is said here.
+  ///
+  /// - Throws: `.unsound` with every row of the look that is wrong.
   func pending(_ deliveryClass: DeliveryClass, after id: Int64, limit: Int) throws(OutboxError) -> [OutboxItem] {
     var items: [OutboxItem] = []
+    var unsound: [Int64] = []
+    var beginnings = EnvelopeBeginnings(connection)
     try query(
       "SELECT \(Self.columns) FROM message WHERE class = ? AND state = 0 AND id > ? AND \(opens) ORDER BY id LIMIT ?",
       { statement throws(SQLiteError) in
         try statement.bind(1, deliveryClass.rawValue)
         try statement.bind(2, id)
         try statement.bind(3, limit)
-      }, row: { row throws(OutboxError) in items.append(try self.stored(row).item) })
+      },
+      row: { row throws(OutboxError) in
+        guard let found = IndexRow(row), try beginnings.agree(with: found, in: self.outboxID) else {
+          unsound.append(row.integer(0))
+          return
+        }
+        items.append(found.stored.item)
+      })
+    if !unsound.isEmpty { throw .unsound(ids: unsound) }
     return items
   }
 
@@ -36,12 +51,12 @@ extension OutboxDatabase {
     var count = 0
     try query(
       "SELECT count(*) FROM message WHERE state IN (0, 1) AND NOT \(opens)", { _ in },
-      row: { count = Int($0.integer(0)) })
+      row: { count = Int(clamping: $0.integer(0)) })
     return count
   }
 
   /// The condition that a message's key is loaded.
-  private var opens: String {
+  var opens: String {
     "key_id IN (\(configuration.keys.ids.sorted().map(String.init).joined(separator: ", ")))"
   }
 
@@ -162,24 +177,109 @@ extension OutboxDatabase {
     throw .sealing(.notAuthentic, id: item.id)
   }
 
+  /// What a row says, when it can be. For a tool, which mends nothing, the envelope speaks in place of a row that cannot.
   private func stored(_ row: SQLiteStatement) throws(OutboxError) -> StoredItem {
+    if let found = IndexRow(row) { return found.stored }
     let id = row.integer(0)
-    guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(1))),
-      let state = DeliveryState(rawValue: Int(row.integer(2)))
-    else {
-      throw .database(
-        SQLiteError(
-          code: SQLITE_CORRUPT, path: connection.path, operation: "read message \(id)",
-          message: "class \(row.integer(1)) or state \(row.integer(2)) does not exist"))
-    }
+    guard role == .tool, let envelope = try envelope(of: id) else { throw .unsound(ids: [id]) }
+    return StoredItem(
+      item: envelope.item, state: DeliveryState(rawValue: Int(clamping: row.integer(2))) ?? .pending,
+      keyID: envelope.keyID, reason: row.optionalText(16))
+  }
+
+  /// A message's row of the index, nil when there is none.
+  ///
+  /// - Returns: the row, nil inside when it holds what cannot be, and what of its state still counts.
+  func indexRow(_ id: Int64) throws(OutboxError) -> (sound: IndexRow?, state: DeliveryState)? {
+    var found: (sound: IndexRow?, state: DeliveryState)?
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, id) }
+    ) { row in found = (IndexRow(row), IndexRow.state(row) ?? .pending) }
+    return found
+  }
+}
+
+/// A row of the index that says nothing impossible. Whether it says what its envelope says is another question.
+struct IndexRow {
+  /// Refusals that are counted; more say nothing new.
+  static let maximumAttempts: Int64 = 1_000_000
+
+  let stored: StoredItem
+  /// Length of the sealed payload with its description.
+  let storedBytes: Int
+
+  /// nil when a number is out of its range or what must stand together does not. The columns are those of
+  /// `OutboxDatabase.columns`, in their order.
+  init?(_ row: SQLiteStatement) {
+    let id = row.integer(0)
+    let attempts = row.integer(3)
+    let length = row.integer(4)
+    let bytes = row.integer(17)
+    let sequence = row.optionalInteger(7)
+    let captureID = row.isNull(6) ? nil : RandomIdentifier(bytes: row.blob(6))
+    let sha256 = row.blob(11)
+    guard OutboxItem.isNumber(id), let state = Self.state(row),
+      let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(1))),
+      (0...Self.maximumAttempts).contains(attempts), (0...Int64(OutboxItem.maximumBytes)).contains(length),
+      (length...length + Int64(OutboxDatabase.envelopeBytes)).contains(bytes),
+      (captureID == nil) == row.isNull(6), (captureID == nil) == (sequence == nil),
+      sequence.map(OutboxItem.isNumber) ?? true, sha256.count == 32, (0...1).contains(row.integer(15))
+    else { return nil }
     let item = OutboxItem(
       id: id, deliveryClass: deliveryClass, topicSuffix: row.text(9), contentType: row.text(10),
-      captureID: row.isNull(6) ? nil : RandomIdentifier(bytes: row.blob(6)), sequence: row.optionalInteger(7),
-      name: row.optionalText(8), byteCount: Int(row.integer(4)), sha256: row.blob(11),
+      captureID: captureID, sequence: sequence, name: row.optionalText(8), byteCount: Int(length), sha256: sha256,
       created: Timestamp(
         utcNanoseconds: row.integer(12), bootID: row.text(13),
         monotonicNanoseconds: UInt64(bitPattern: row.integer(14)), synchronised: row.integer(15) != 0),
-      attempts: Int(row.integer(3)))
-    return StoredItem(item: item, state: state, keyID: row.integer(5), reason: row.optionalText(16))
+      attempts: Int(attempts))
+    stored = StoredItem(item: item, state: state, keyID: row.integer(5), reason: row.optionalText(16))
+    storedBytes = Int(bytes)
+  }
+
+  /// The state is the index's own, so it has witnesses: what is delivered says when, what is set aside says why. One
+  /// that lacks its witness is nil: better sent twice, which the receiver knows by its key, than never.
+  static func state(_ row: SQLiteStatement) -> DeliveryState? {
+    guard let state = DeliveryState(rawValue: Int(clamping: row.integer(2))) else { return nil }
+    switch state {
+    case .pending, .awaitingReceipt: return state
+    case .delivered: return row.integer(18) != 0 && row.isNull(16) ? state : nil
+    case .quarantined: return row.isNull(16) ? nil : state
+    }
+  }
+}
+
+/// Holds rows of the index against the beginnings of their sealed envelopes, without opening them.
+struct EnvelopeBeginnings: ~Copyable {
+  private var blobs: BlobBeginnings
+  private var bytes = [UInt8](repeating: 0, count: SealedEnvelope.maximumDescriptionBytes)
+
+  init(_ connection: SQLiteConnection) {
+    blobs = BlobBeginnings(of: "sealed", in: "payload", on: connection)
+  }
+
+  /// Whether the envelope carries the very description that the row gives. An envelope that lies may agree; opening it
+  /// tells.
+  mutating func agree(with row: IndexRow, in outboxID: RandomIdentifier) throws(OutboxError) -> Bool {
+    let item = row.stored.item
+    guard let found = try read(item.id), found.length == row.storedBytes,
+      let description = SealedEnvelope(outboxID: outboxID, keyID: row.stored.keyID, item: item).description
+    else { return false }
+    return found.length == description.count + item.byteCount + PayloadCipher.overheadBytes
+      && found.filled >= description.count && description.elementsEqual(bytes[..<description.count])
+  }
+
+  /// The description at the beginning of a payload and its length; nil when there is none. Nothing proves it yet.
+  mutating func envelope(of id: Int64) throws(OutboxError) -> SealedEnvelope? {
+    guard let found = try read(id) else { return nil }
+    return bytes.withUnsafeBytes { SealedEnvelope(stored: UnsafeRawBufferPointer(rebasing: $0[..<found.filled])) }
+  }
+
+  private mutating func read(_ id: Int64) throws(OutboxError) -> (length: Int, filled: Int)? {
+    do throws(SQLiteError) {
+      return try blobs.read(row: id, into: &bytes)
+    } catch {
+      throw OutboxError(error)
+    }
   }
 }

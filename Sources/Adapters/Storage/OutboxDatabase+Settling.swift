@@ -26,27 +26,28 @@ extension OutboxDatabase {
     }
   }
 
-  /// How a message left this device. Kept in the `reason` of a message that waits again, or in front of that of one which
-  /// is set aside; what waits for its receipt (`.awaitingReceipt`) was acknowledged.
-  enum HandOver: String {
-    case acknowledged, exported
+  /// How a message has left this device: bits of `message.handed_over`, which last until the message is removed.
+  private enum HandOver {
+    /// It was published and the broker acknowledged it.
+    static let acknowledged = 1
+    /// It was written to a folder or stick.
+    static let exported = 2
+  }
 
-    /// The mark in a row's reason, or nil.
-    init?(reason: String?) {
-      guard let reason, let word = reason.split(separator: ":").first else { return nil }
-      self.init(rawValue: String(word))
-    }
+  /// The condition that a message has left this device, so that somebody may have it.
+  private var hasLeft: String {
+    let marked = "ifnull(handed_over, 0) & \(HandOver.acknowledged | HandOver.exported) <> 0"
+    return marksHandOver ? "(state = 1 OR \(marked))" : "(state = 1)"
   }
 
   /// Notes that messages lie on a stick: what a receiver says of them counts. Only inside `transaction`.
   func noteExported(_ ids: [Int64]) throws(OutboxError) {
+    try markHandOvers()
     for id in ids {
-      try run(
-        """
-        UPDATE message SET reason = CASE WHEN reason IS NULL THEN 'exported' ELSE 'exported: ' || reason END
-        WHERE id = ? AND state IN (0, 3) AND (reason IS NULL OR (state = 3 AND reason NOT LIKE 'exported%'))
-        """
-      ) { statement throws(SQLiteError) in try statement.bind(1, id) }
+      try run("UPDATE message SET handed_over = ifnull(handed_over, 0) | \(HandOver.exported) WHERE id = ?") {
+        statement throws(SQLiteError) in
+        try statement.bind(1, id)
+      }
     }
   }
 
@@ -57,32 +58,38 @@ extension OutboxDatabase {
     let now = time.now()
     for entry in receipt.entries {
       var found: (id: Int64, sha256: String, state: Int64, deliveryClass: DeliveryClass, acknowledged: UInt64?)?
-      var handOver: HandOver?
+      var hasLeft = false
       try query(
         """
-        SELECT id, sha256, state, class, CASE WHEN settled_boot IS ?3 THEN settled_monotonic END, reason
+        SELECT id, sha256, state, class,
+          CASE WHEN settled_boot IS ?3 AND settled_monotonic BETWEEN 0 AND ?4 THEN settled_monotonic END, \(hasLeft)
         FROM message WHERE capture_id = ?1 AND name = ?2
         """,
         { statement throws(SQLiteError) in
           try statement.bind(1, entry.captureID.bytes)
           try statement.bind(2, entry.name)
           try statement.bind(3, now.bootID)
+          try statement.bind(4, Int64(clamping: now.monotonicNanoseconds))
         }
-      ) { row in
-        guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(3))) else { return }
+      ) { row throws(OutboxError) in
+        guard let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(3))) else {
+          throw .unsound(ids: [row.integer(0)])
+        }
         let acknowledged = row.optionalInteger(4).map { UInt64(bitPattern: $0) }
         found = (row.integer(0), Hexadecimal.text(of: row.blob(1)), row.integer(2), deliveryClass, acknowledged)
-        handOver = HandOver(reason: row.isNull(5) ? nil : row.text(5))
+        hasLeft = row.integer(5) != 0
       }
       guard let found, found.state != Int64(DeliveryState.delivered.rawValue) else {
         outcome.unknown += 1
         continue
       }
       guard found.sha256 == entry.sha256 else {
+        // It is the receipt that differs only if the row is right.
+        try requireAgreement(of: found.id)
         outcome.mismatched.append(entry)
         continue
       }
-      guard found.state == Int64(DeliveryState.awaitingReceipt.rawValue) || handOver != nil else {
+      guard hasLeft else {
         outcome.unfounded.entries.append(entry)
         continue
       }
@@ -106,7 +113,7 @@ extension OutboxDatabase {
         $0.item.name == refusal.entry.name && Hexadecimal.text(of: $0.item.sha256) == refusal.entry.sha256
       }), named.state == .pending || named.state == .awaitingReceipt
     else { return false }
-    guard named.state == .awaitingReceipt || HandOver(reason: named.reason) != nil else {
+    guard try hasLeft(named.item.id) else {
       unfounded.refused.append(refusal)
       return false
     }
@@ -127,6 +134,14 @@ extension OutboxDatabase {
     return true
   }
 
+  private func hasLeft(_ id: Int64) throws(OutboxError) -> Bool {
+    var left = false
+    try query(
+      "SELECT \(hasLeft) FROM message WHERE id = ?", { statement throws(SQLiteError) in try statement.bind(1, id) },
+      row: { left = $0.integer(0) != 0 })
+    return left
+  }
+
   /// Makes messages wait again whose receipt is overdue (`ReceiptRetryPolicy`), or whose PUBACK came in another boot.
   /// Returns how many. Only inside `transaction`.
   func requeueUnreceipted(olderThanSeconds seconds: Int) throws(OutboxError) -> Int {
@@ -134,15 +149,27 @@ extension OutboxDatabase {
     let limit = patience.overdueNanoseconds(timeoutSeconds: seconds, now: now.monotonicNanoseconds)
     var ids: [Int64] = []
     try query(
-      "SELECT id FROM message WHERE state = 1 AND (settled_boot IS NOT ? OR settled_monotonic <= ?) LIMIT 10000",
+      // What claims to be settled in the future was damaged, and must not wait for it.
+      """
+      SELECT id FROM message WHERE state = 1
+        AND (settled_boot IS NOT ?1 OR settled_monotonic <= ?2 OR settled_monotonic NOT BETWEEN 0 AND ?3) LIMIT 10000
+      """,
       { statement throws(SQLiteError) in
         try statement.bind(1, now.bootID)
-        try statement.bind(2, limit.map { Int64(bitPattern: $0) })
+        try statement.bind(2, limit.map { Int64(clamping: $0) })
+        try statement.bind(3, Int64(clamping: now.monotonicNanoseconds))
       }, row: { ids.append($0.integer(0)) })
-    // A late receipt of what was acknowledged once still counts.
-    for id in ids { try move(id, to: .pending, reason: HandOver.acknowledged.rawValue) }
+    for id in ids { try move(id, to: .pending, reason: nil) }
     patience.sentAgain(ids.count, timeoutSeconds: seconds, now: now.monotonicNanoseconds)
     return ids.count
+  }
+
+  /// The smallest number of a capture with a message in `awaitingReceipt`.
+  func oldestWithoutReceipt() throws(OutboxError) -> Int64? {
+    var oldest: Int64?
+    try query(
+      "SELECT min(sequence) FROM message WHERE state = 1", { _ in }, row: { oldest = $0.optionalInteger(0) })
+    return oldest
   }
 
   /// Sets a message aside for a person, and tells the clinic. Only inside `transaction`.
@@ -159,14 +186,13 @@ extension OutboxDatabase {
 
   /// Makes a quarantined or acknowledged message wait again. Only inside `transaction`.
   func retry(_ id: Int64) throws(OutboxError) {
-    let before = try find(id)
-    let handOver = before.state == .awaitingReceipt ? .acknowledged : HandOver(reason: before.reason)
-    try move(id, to: .pending, reason: handOver?.rawValue)
+    try move(id, to: .pending, reason: nil)
   }
 
   /// Counts an attempt that the broker refused. Only inside `transaction`.
   func recordRefusal(_ id: Int64) throws(OutboxError) {
-    try run("UPDATE message SET attempts = attempts + 1 WHERE id = ?") { statement throws(SQLiteError) in
+    try run("UPDATE message SET attempts = min(attempts + 1, \(IndexRow.maximumAttempts)) WHERE id = ?") {
+      statement throws(SQLiteError) in
       try statement.bind(1, id)
     }
   }
@@ -179,7 +205,8 @@ extension OutboxDatabase {
     var ids: [Int64] = []
     try query(
       """
-      SELECT id FROM message WHERE state = 2 AND CASE WHEN settled_boot IS ?1 THEN settled_monotonic <= ?2
+      SELECT id FROM message WHERE state = 2 AND CASE
+        WHEN settled_boot IS ?1 AND settled_monotonic <= ?6 THEN settled_monotonic <= ?2
         ELSE ?3 AND created_utc <= ?4 END ORDER BY id LIMIT ?5
       """,
       { statement throws(SQLiteError) in
@@ -188,6 +215,7 @@ extension OutboxDatabase {
         try statement.bind(3, now.synchronised ? 1 : 0)
         try statement.bind(4, now.utcNanoseconds - age)
         try statement.bind(5, limit)
+        try statement.bind(6, Int64(clamping: now.monotonicNanoseconds))
       }, row: { ids.append($0.integer(0)) })
     for id in ids { try remove(id) }
     return ids.count
@@ -200,12 +228,16 @@ extension OutboxDatabase {
 
   private func move(_ id: Int64, from before: Place, to state: DeliveryState, reason: String?) throws(OutboxError) {
     let now = time.now()
+    // A late receipt of what was acknowledged once still counts; an earlier program left no mark of it.
+    let isAcknowledged = marksHandOver && state != .delivered && [before.state, state].contains(.awaitingReceipt)
+    let mark = isAcknowledged ? ", handed_over = ifnull(handed_over, 0) | \(HandOver.acknowledged)" : ""
     try run(
-      "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ? WHERE id = ?"
+      "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ?\(mark) WHERE id = ?"
     ) { statement throws(SQLiteError) in
       try statement.bind(1, state.rawValue)
-      try statement.bind(2, now.bootID)
-      try statement.bind(3, Int64(bitPattern: now.monotonicNanoseconds))
+      // What waits is settled by nobody: a state that a flipped bit makes of it lacks its witness.
+      try statement.bind(2, state == .pending ? nil : now.bootID)
+      try statement.bind(3, state == .pending ? nil : Int64(clamping: now.monotonicNanoseconds))
       try statement.bind(4, reason)
       try statement.bind(5, id)
     }
@@ -223,11 +255,6 @@ extension OutboxDatabase {
     try run("DELETE FROM payload WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
   }
 
-  /// Removes the index's row alone; the payload must follow or get a new one.
-  func removeIndex(_ id: Int64) throws(OutboxError) {
-    if let place = try place(of: id) { try removeIndex(id, counted: place) }
-  }
-
   private func removeIndex(_ id: Int64, counted place: Place) throws(OutboxError) {
     try run("DELETE FROM message WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
     accounts.remove(place.bytes, from: place.deliveryClass, place.state)
@@ -240,10 +267,11 @@ extension OutboxDatabase {
     try query(
       "SELECT class, state, stored, capture_id IS NOT NULL FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
-    ) { row in
-      guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
-        let state = DeliveryState(rawValue: Int(row.integer(1)))
-      else { return }
+    ) { row throws(OutboxError) in
+      guard let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(0))),
+        let state = DeliveryState(rawValue: Int(clamping: row.integer(1))),
+        (0...Int64(Self.largestStored)).contains(row.integer(2))
+      else { throw .unsound(ids: [id]) }
       found = (deliveryClass, state, Int(row.integer(2)), row.integer(3) != 0)
     }
     return found
@@ -258,8 +286,11 @@ extension OutboxDatabase {
     for id in settlement.refused { try recordRefusal(id) }
     for entry in settlement.quarantined {
       // A receipt may have been quicker: what the receiver has is no gap.
-      guard try place(of: entry.id)?.state != .delivered else { continue }
-      try quarantine(entry.id, reason: entry.reason)
+      guard let place = try place(of: entry.id), place.state != .delivered else { continue }
+      // What was concluded from a wrong row says nothing of the message.
+      var report = VerificationReport()
+      try mend([entry.id], &report)
+      if !report.foundSomething { try quarantine(entry.id, reason: entry.reason) }
     }
   }
 }

@@ -1,3 +1,4 @@
+import CSQLite
 import Forwarding
 import Provenance
 
@@ -89,6 +90,7 @@ extension OutboxDatabase {
       captureID: capture?.id, sequence: capture?.sequence, name: name, byteCount: payload.count,
       sha256: digests.sha256(payload), created: created, attempts: 0)
     try insert(item, payload: payload)
+    historyInput += item.sha256
     counters[deliveryClass].enqueued += 1
     nextMessage += 1
     return item.id
@@ -109,27 +111,64 @@ extension OutboxDatabase {
 
   /// Writes a sealed payload and its place in the index.
   func insert(
-    _ envelope: SealedEnvelope, stored: [UInt8], state: DeliveryState, attempts: Int
+    _ envelope: SealedEnvelope, stored: [UInt8], state: DeliveryState, attempts: Int, settled: SettledRow? = nil
   ) throws(OutboxError) {
-    try insertIndex(envelope, storedBytes: stored.count, state: state, attempts: attempts)
-    try run("INSERT INTO payload VALUES (?, ?)") { insert throws(SQLiteError) in
-      try insert.bind(1, envelope.item.id)
-      try insert.bind(2, stored)
+    do throws(OutboxError) {
+      try insertIndex(envelope, storedBytes: stored.count, state: state, attempts: attempts, settled: settled)
+      try run("INSERT INTO payload (id, sealed) VALUES (?, ?)") { insert throws(SQLiteError) in
+        try insert.bind(1, envelope.item.id)
+        try insert.bind(2, stored)
+      }
+    } catch .database(let error) where error.primaryCode == SQLITE_CONSTRAINT {
+      // Something lies under a number that was never given.
+      throw .unsound(ids: [envelope.item.id])
     }
   }
 
   /// Writes the index's row of a payload that is stored already, or about to be.
   func insertIndex(
-    _ envelope: SealedEnvelope, storedBytes: Int, state: DeliveryState, attempts: Int
+    _ envelope: SealedEnvelope, storedBytes: Int, state: DeliveryState, attempts: Int, settled: SettledRow? = nil
   ) throws(OutboxError) {
-    let item = envelope.item
-    try run(
+    try bindIndex(
       """
       INSERT INTO message (id, class, state, attempts, length, stored, key_id, capture_id, sequence, name, topic,
-        content_type, sha256, created_utc, created_boot, created_monotonic, created_synchronised)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        content_type, sha256, created_utc, created_boot, created_monotonic, created_synchronised, settled_boot,
+        settled_monotonic, reason)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+      """, envelope, storedBytes, state, attempts, settled)
+    accounts.add(storedBytes, to: envelope.item.deliveryClass, state)
+  }
+
+  /// Makes an existing row say what its envelope says. What became of it stays when the state still is what it was. The
+  /// accounts must be added up afterwards.
+  func updateIndex(
+    _ envelope: SealedEnvelope, storedBytes: Int, state: DeliveryState, attempts: Int
+  ) throws(OutboxError) {
+    try bindIndex(
       """
-    ) { insert throws(SQLiteError) in
+      UPDATE message SET class = ?2, attempts = ?4, length = ?5, stored = ?6, key_id = ?7, capture_id = ?8,
+        sequence = ?9, name = ?10, topic = ?11, content_type = ?12, sha256 = ?13, created_utc = ?14, created_boot = ?15,
+        created_monotonic = ?16, created_synchronised = ?17,
+        settled_boot = CASE WHEN state = ?3 THEN settled_boot END,
+        settled_monotonic = CASE WHEN state = ?3 THEN settled_monotonic END,
+        reason = CASE WHEN state = ?3 THEN reason END, state = ?3
+      WHERE id = ?1
+      """, envelope, storedBytes, state, attempts, nil)
+  }
+
+  /// When and why a message came to its state.
+  struct SettledRow: Equatable {
+    var bootID: String?
+    var monotonic: Int64?
+    var reason: String?
+  }
+
+  private func bindIndex(
+    _ sql: String, _ envelope: SealedEnvelope, _ storedBytes: Int, _ state: DeliveryState, _ attempts: Int,
+    _ settled: SettledRow?
+  ) throws(OutboxError) {
+    let item = envelope.item
+    try run(sql) { insert throws(SQLiteError) in
       try insert.bind(1, item.id)
       try insert.bind(2, item.deliveryClass.rawValue)
       try insert.bind(3, state.rawValue)
@@ -147,7 +186,10 @@ extension OutboxDatabase {
       try insert.bind(15, item.created.bootID)
       try insert.bind(16, Int64(bitPattern: item.created.monotonicNanoseconds))
       try insert.bind(17, item.created.synchronised ? 1 : 0)
+      guard let settled else { return }
+      try insert.bind(18, settled.bootID)
+      try insert.bind(19, settled.monotonic)
+      try insert.bind(20, settled.reason)
     }
-    accounts.add(storedBytes, to: item.deliveryClass, state)
   }
 }

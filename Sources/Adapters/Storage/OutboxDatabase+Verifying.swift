@@ -12,6 +12,8 @@ package struct VerificationReport: Sendable, Equatable {
   package var reindexed: [Int64] = []
   /// Rows of the index without a payload, removed.
   package var hollow: [Int64] = []
+  /// Whether anything was wrong.
+  var foundSomething: Bool { !unreadable.isEmpty || !reindexed.isEmpty || !hollow.isEmpty }
   /// Where to go on; nil at the end.
   package var next: Int64?
 
@@ -22,68 +24,20 @@ extension OutboxDatabase {
   /// Opens the payloads behind `id`, at most `limit`, and sets right what the payloads prove. Only inside `transaction`.
   func verify(after id: Int64, limit: Int) throws(OutboxError) -> VerificationReport {
     var report = VerificationReport()
-    var ids: [(id: Int64, hasRow: Bool, hasPayload: Bool)] = []
+    if id == 0 { try mend(try impossibleRows(), &report) }
+    var ids: [Int64] = []
     try query(
       """
-      SELECT ids.id, message.id IS NOT NULL, payload.id IS NOT NULL
-      FROM (SELECT id FROM message WHERE id > ?1 UNION SELECT id FROM payload WHERE id > ?1 ORDER BY 1 LIMIT ?2) AS ids
-      LEFT JOIN message ON message.id = ids.id LEFT JOIN payload ON payload.id = ids.id ORDER BY ids.id
+      SELECT id FROM message WHERE id > ?1 UNION SELECT id FROM payload WHERE id > ?1 ORDER BY 1 LIMIT ?2
       """,
       { statement throws(SQLiteError) in
-        try statement.bind(1, id)
+        try statement.bind(1, max(id, 0))
         try statement.bind(2, limit)
-      }, row: { ids.append(($0.integer(0), $0.integer(1) != 0, $0.integer(2) != 0)) })
-    for (id, hasRow, hasPayload) in ids {
-      report.checked += 1
-      if !hasPayload {
-        try insertGap(.lost, item: try find(id).item, detail: "the payload of message \(id) is gone")
-        try remove(id)
-        report.hollow.append(id)
-      } else {
-        try verify(id, hasRow: hasRow, &report)
-      }
-    }
-    if ids.count == limit { report.next = ids.last?.id }
+      }, row: { ids.append($0.integer(0)) })
+    try mend(ids, &report)
+    report.checked = ids.count
+    if ids.count == limit { report.next = ids.last }
     return report
-  }
-
-  private func verify(_ id: Int64, hasRow: Bool, _ report: inout VerificationReport) throws(OutboxError) {
-    var opened: Result<(envelope: SealedEnvelope, payload: [UInt8]), SealingError>?
-    var storedBytes = 0
-    try query(
-      "SELECT sealed FROM payload WHERE id = ?",
-      { statement throws(SQLiteError) in try statement.bind(1, id) }
-    ) { row in
-      row.withBlob(0) { blob in
-        storedBytes = blob.count
-        do throws(SealingError) {
-          opened = .success(try SealedEnvelope.open(blob, cipher: self.cipher, keys: self.configuration.keys))
-        } catch {
-          opened = .failure(error)
-        }
-      }
-    }
-    switch opened {
-    case .success(let content) where content.envelope.item.id == id && content.envelope.outboxID == outboxID:
-      let row = hasRow ? try find(id) : nil
-      guard row.map({ !content.envelope.describes($0.item) || $0.keyID != content.envelope.keyID }) ?? true else {
-        return
-      }
-      if hasRow { try removeIndex(id) }
-      try insertIndex(
-        content.envelope, storedBytes: storedBytes, state: row?.state ?? .pending, attempts: row?.item.attempts ?? 0)
-      report.reindexed.append(id)
-    case .failure(.unknownKey):
-      report.locked.append(id)
-    default:
-      report.unreadable.append(id)
-      if hasRow {
-        if try find(id).state != .quarantined { try quarantine(id, reason: "the stored bytes were damaged") }
-      } else {
-        try run("DELETE FROM payload WHERE id = ?") { statement throws(SQLiteError) in try statement.bind(1, id) }
-        try insertGap(.lost, item: nil, detail: "message \(id) was damaged on disk")
-      }
-    }
   }
 
   /// Seals messages anew that lie under an older key, at most `limit`; returns how many are left. Those whose key is
@@ -95,28 +49,39 @@ extension OutboxDatabase {
       older += try list(keyID: keyID, limit: limit - older.count)
     }
     for stored in older {
+      let id = stored.item.id
       let payload: [UInt8]
       do throws(OutboxError) {
         payload = try self.payload(of: stored.item)
       } catch {
         guard case .sealing = error else { throw error }
-        try quarantine(stored.item.id, reason: "the stored bytes were damaged")
+        // The row or the payload: one of them is wrong.
+        var report = VerificationReport()
+        try mend([id], &report)
         continue
       }
-      try remove(stored.item.id)
       let envelope = SealedEnvelope(outboxID: outboxID, keyID: current.id, item: stored.item)
       let sealed: [UInt8]
       do throws(SealingError) {
         sealed = try envelope.sealed(payload, cipher: cipher, key: current)
       } catch {
-        throw .sealing(error, id: stored.item.id)
+        throw .sealing(error, id: id)
       }
-      try insert(envelope, stored: sealed, state: stored.state, attempts: stored.item.attempts)
+      // Of the same length: the key's id is all that changes in the description.
+      try run("UPDATE payload SET sealed = ? WHERE id = ?") { row throws(SQLiteError) in
+        try row.bind(1, sealed)
+        try row.bind(2, id)
+      }
+      try run("UPDATE message SET key_id = ? WHERE id = ?") { row throws(SQLiteError) in
+        try row.bind(1, current.id)
+        try row.bind(2, id)
+      }
     }
     var left = 0
     try query(
       "SELECT count(*) FROM message WHERE key_id <> ? AND state <> 3",
-      { statement throws(SQLiteError) in try statement.bind(1, current.id) }, row: { left = Int($0.integer(0)) })
+      { statement throws(SQLiteError) in try statement.bind(1, current.id) },
+      row: { left = Int(clamping: $0.integer(0)) })
     return left
   }
 
@@ -125,7 +90,7 @@ extension OutboxDatabase {
     var count = 0
     try query(
       "SELECT count(*) FROM message WHERE key_id = ?",
-      { statement throws(SQLiteError) in try statement.bind(1, keyID) }, row: { count = Int($0.integer(0)) })
+      { statement throws(SQLiteError) in try statement.bind(1, keyID) }, row: { count = Int(clamping: $0.integer(0)) })
     return count
   }
 

@@ -9,8 +9,7 @@ import Provenance
 /// freed pages need no overwriting (`secure_delete` is a compile-time default of Debian's library and doubles the
 /// writes), and whoever must forget everything erases the key.
 final class OutboxDatabase {
-  /// The largest payload in the clear; the views of a capture have some 100 KB.
-  static let maximumPayloadBytes = 16 << 20
+  static let maximumPayloadBytes = OutboxItem.maximumBytes
   /// Messages of one capture: record, images.
   static let maximumImages = 16
   /// 4 KiB pages of WAL between checkpoints: bounds both the file and the fsyncs.
@@ -21,6 +20,7 @@ final class OutboxDatabase {
   let cipher: PayloadCipher
   let digests = OpenSSLDigests()
   let time: any TimeSource
+  let role: Role
 
   private(set) var outboxID: RandomIdentifier
   var nextMessage: Int64
@@ -35,9 +35,35 @@ final class OutboxDatabase {
   var unreportedLosses = 0
   /// Of the device; a tool stores no captures and leaves it alone.
   var reserve: NumberReserve?
+  /// Sequence numbers beyond the reserve that were found when the database was opened.
+  var unreserved: ClosedRange<Int64>?
+  /// What was set right, for the owner's notices; taken by it.
+  var repairs: [String] = []
   private var dataVersion: Int64 = 0
+  /// Opened, and nobody else decides about the numbers any more.
+  private var isOpen = false
+  /// The row of the numbers says something else than we hold; the next transaction writes it.
+  var numbersAreWrong = false
+  private var isMending = false
+  /// The commit counter and digest; false in an outbox that only an earlier program has opened so far.
+  var countsCommits = false
+  /// Messages are marked that have left the device; false in an outbox that only an earlier program has opened so far.
+  private(set) var marksHandOver = false
+  /// Whether the counter was there when the database was opened.
+  var hadCounter = false
+  var commits: Int64 = 0
+  var history = [UInt8](repeating: 0, count: CommitMark.historyBytes)
+  /// What this transaction adds to the history.
+  var historyInput: [UInt8] = []
+  var markWriter: CommitMarkWriter?
+  var markFailed = false
+  var boot: (id: String, digest: [UInt8]) = ("", [])
+  /// The highest numbers that an envelope bears, as far as was looked when the database was opened.
+  var newest: (message: Int64, sequence: Int64) = (0, 0)
   private var statements: [String: SQLiteStatement] = [:]
 
+  /// The most that one message takes.
+  static var largestStored: Int { maximumPayloadBytes + envelopeBytes }
   /// An upper bound of what a payload takes on disk beside itself.
   static let envelopeBytes = SealedEnvelope.maximumDescriptionBytes + PayloadCipher.overheadBytes
 
@@ -49,6 +75,12 @@ final class OutboxDatabase {
     case tool
   }
 
+  /// Takes what was set right since the last time.
+  func takeRepairs() -> [String] {
+    defer { repairs = [] }
+    return repairs
+  }
+
   /// Opens the database of the configuration, or makes it.
   init(
     _ configuration: OutboxConfiguration, time: any TimeSource, generator: any RandomNumberGenerator,
@@ -56,6 +88,7 @@ final class OutboxDatabase {
   ) throws(OutboxError) {
     self.configuration = configuration
     self.time = time
+    self.role = role
     var generator = generator
     do {
       cipher = try PayloadCipher(generator: generator)
@@ -95,10 +128,12 @@ final class OutboxDatabase {
     guard application == OutboxSchema.applicationID || (application == 0 && tables == 0) else {
       throw .foreign(path: connection.path, applicationID: application)
     }
-    guard (0...OutboxSchema.plausibleVersion).contains(version) else {
+    let holdsOurs = try sqlite { () throws(SQLiteError) in try holdsKnownTables() }
+    guard holdsOurs || (0...OutboxSchema.plausibleVersion).contains(version) else {
       throw damage("open", "schema version \(version) does not exist")
     }
-    guard version <= schemaVersion else {
+    // The number alone decides nothing: a later program adds, and what is added is in nobody's way.
+    guard holdsOurs || version <= schemaVersion else {
       throw .newerSchema(path: connection.path, version: version, known: schemaVersion)
     }
     try sqlite { () throws(SQLiteError) in
@@ -108,9 +143,56 @@ final class OutboxDatabase {
       ] {
         try connection.execute("PRAGMA \(pragma)")
       }
-      try migrate(from: version)
+      try migrate(from: version, holdsOurs: holdsOurs)
+      hadCounter = try hasCounter()
+      if role == .device {
+        for addition in configuration.additions { try add(addition) }
+      }
+      countsCommits = try hasCounter()
+      marksHandOver = try isThere(OutboxSchema.handedOver)
     }
     try reload()
+    isOpen = true
+  }
+
+  /// Whether every table and column that this program uses is there, and nothing that it would have to fill.
+  private func holdsKnownTables() throws(SQLiteError) -> Bool {
+    for (table, known) in OutboxSchema.tables {
+      var missing = Set(known)
+      let columns = try connection.prepare("SELECT name, \"notnull\", dflt_value FROM pragma_table_info('\(table)')")
+      defer { columns.reset() }
+      while try columns.step() {
+        let isKnown = missing.remove(columns.text(0)) != nil
+        if !isKnown, columns.integer(1) != 0, columns.isNull(2) { return false }
+      }
+      guard missing.isEmpty else { return false }
+    }
+    return true
+  }
+
+  private func hasCounter() throws(SQLiteError) -> Bool {
+    let count = try connection.integer(
+      "SELECT count(*) FROM pragma_table_info('outbox') WHERE name IN ('commits', 'history')")
+    return count == 2
+  }
+
+  /// Adds what this program has beyond an earlier layout.
+  private func add(_ addition: OutboxSchema.Addition) throws(SQLiteError) {
+    guard try !isThere(addition) else { return }
+    try connection.execute("ALTER TABLE \(addition.table) ADD COLUMN \(addition.column) \(addition.definition)")
+  }
+
+  private func isThere(_ addition: OutboxSchema.Addition) throws(SQLiteError) -> Bool {
+    let count = try connection.integer(
+      "SELECT count(*) FROM pragma_table_info('\(addition.table)') WHERE name = '\(addition.column)'")
+    return count == 1
+  }
+
+  /// Makes room for the mark of what has left the device: a tool may be the first that needs it.
+  func markHandOvers() throws(OutboxError) {
+    guard !marksHandOver else { return }
+    try sqlite { () throws(SQLiteError) in try add(OutboxSchema.handedOver) }
+    marksHandOver = true
   }
 
   /// A call of SQLite with its error in the outbox's terms.
@@ -146,6 +228,7 @@ final class OutboxDatabase {
     try query("SELECT running FROM outbox", { _ in }, row: { wasRunning = $0.integer(0) })
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
     try emptyLog()
+    try writeMark(isSynced: true)
     // From here on the log is never empty while the run lasts.
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
     return wasRunning != 0
@@ -156,6 +239,7 @@ final class OutboxDatabase {
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 0") }
     try emptyLog()
     try reserve?.giveBack(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
+    try writeMark(isEnd: true, isSynced: true)
   }
 
   /// Moves everything from the log to the main file and cuts the log to nothing. When a tool is just reading, the log
@@ -176,12 +260,16 @@ final class OutboxDatabase {
 
   private var schemaVersion: Int64 { Int64(configuration.migrations.count) }
 
-  private func migrate(from version: Int64) throws(SQLiteError) {
-    guard version < schemaVersion else { return }
+  private func migrate(from version: Int64, holdsOurs: Bool) throws(SQLiteError) {
+    // A number that no program writes is damage, and the tables say what the database is.
+    let isDamaged = holdsOurs && !(1...OutboxSchema.plausibleVersion).contains(version)
+    let applied = isDamaged ? 1 : version
+    guard applied < schemaVersion || isDamaged else { return }
     try connection.execute("BEGIN IMMEDIATE")
-    for migration in configuration.migrations.dropFirst(Int(version)) { try connection.execute(migration.sql) }
-    if version == 0 {
-      let insert = try connection.prepare("INSERT INTO outbox VALUES (1, ?, 1, 1, 0)")
+    for migration in configuration.migrations.dropFirst(Int(applied)) { try connection.execute(migration.sql) }
+    if applied == 0 {
+      let insert = try connection.prepare(
+        "INSERT INTO outbox (one, outbox_id, next_message, next_sequence, running) VALUES (1, ?, 1, 1, 0)")
       try insert.bind(1, outboxID.bytes)
       try insert.run()
     }
@@ -202,22 +290,31 @@ final class OutboxDatabase {
 
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
-    let before = (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience)
+    let before = (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience, marksHandOver)
+    let changes = connection.changes
+    historyInput.removeAll(keepingCapacity: true)
     do throws(OutboxError) {
       try execute("BEGIN IMMEDIATE")
       try reloadIfChangedElsewhere()
       let result = try body()
-      if (nextMessage, nextSequence) != (before.0, before.1) {
-        try reserve?.reserve(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID)
-        try saveCounters()
-      }
+      let usesNumbers = numbersAreWrong || (nextMessage, nextSequence) != (before.0, before.1)
+      if usesNumbers { try reserve?.reserve(nextSequence: nextSequence, nextMessage: nextMessage, of: outboxID) }
+      let next = connection.changes != changes || usesNumbers ? nextCommit() : nil
+      if usesNumbers || (next != nil && countsCommits) { try saveNumbers(next) }
       let start = time.now().monotonicNanoseconds
       try execute("COMMIT")
       let end = time.now().monotonicNanoseconds
       sync.note(microseconds: Int(clamping: (max(start, end) - start) / 1000))
+      numbersAreWrong = false
+      if let next, countsCommits {
+        (commits, history) = next
+        noteMark()
+      }
       return result
     } catch {
-      (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience) = before
+      (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience, marksHandOver) = before
+      // What was read of another program's changes has gone with the rest.
+      dataVersion = 0
       if connection.isInTransaction { try execute("ROLLBACK") }
       throw error
     }
@@ -227,10 +324,49 @@ final class OutboxDatabase {
     try sqlite { () throws(SQLiteError) in try statement(sql).run() }
   }
 
-  private func saveCounters() throws(OutboxError) {
-    try run("UPDATE outbox SET next_message = ?, next_sequence = ?") { update throws(SQLiteError) in
-      try update.bind(1, nextMessage)
-      try update.bind(2, nextSequence)
+  private func saveNumbers(_ next: (commits: Int64, history: [UInt8])?) throws(OutboxError) {
+    if let next, countsCommits {
+      try run("UPDATE outbox SET next_message = ?, next_sequence = ?, commits = ?, history = ?") {
+        update throws(SQLiteError) in
+        try update.bind(1, nextMessage)
+        try update.bind(2, nextSequence)
+        try update.bind(3, next.commits)
+        try update.bind(4, next.history)
+      }
+    } else {
+      try run("UPDATE outbox SET next_message = ?, next_sequence = ?") { update throws(SQLiteError) in
+        try update.bind(1, nextMessage)
+        try update.bind(2, nextSequence)
+      }
+    }
+    guard numbersAreWrong else { return }
+    try run("UPDATE outbox SET outbox_id = ?") { update throws(SQLiteError) in try update.bind(1, outboxID.bytes) }
+  }
+
+  // MARK: - Mending
+
+  /// Sets rows of the index right in a transaction of its own.
+  func mend(_ ids: [Int64]) throws(OutboxError) -> VerificationReport {
+    isMending = true
+    defer { isMending = false }
+    let report = try transaction { () throws(OutboxError) in
+      var report = VerificationReport()
+      try mend(ids, &report)
+      return report
+    }
+    guard report.foundSomething else { return report }
+    repairs.append(
+      "\(report.reindexed.count) rows of the index were wrong and were made again from their sealed envelopes; "
+        + "\(report.unreadable.count + report.hollow.count) messages cannot be opened and are told of in gap records")
+    return report
+  }
+
+  /// Sets right what can be seen to be wrong without opening a payload; for the beginning of a run.
+  func mendAtStart() throws(OutboxError) {
+    for find in [impossibleRows, rowsWithAWrongKey] {
+      while case let ids = try find(), !ids.isEmpty {
+        guard try mend(ids).foundSomething else { break }
+      }
     }
   }
 
@@ -264,25 +400,69 @@ final class OutboxDatabase {
     if version != dataVersion { try reload() }
   }
 
-  /// Reads the counters and adds up the accounts.
+  /// Reads the numbers and adds up the accounts. Throws `.unsound` when another program, or damage, left rows that
+  /// cannot be; the device opens before they are looked for, and mends them first.
   func reload() throws(OutboxError) {
     try query("PRAGMA data_version", { _ in }, row: { dataVersion = $0.integer(0) })
-    var identifier: RandomIdentifier?
-    try query("SELECT outbox_id, next_message, next_sequence FROM outbox", { _ in }) { row in
-      identifier = RandomIdentifier(bytes: row.blob(0))
-      nextMessage = row.integer(1)
-      nextSequence = row.integer(2)
+    var row: Numbers?
+    try query("SELECT outbox_id, next_message, next_sequence FROM outbox", { _ in }) { found in
+      row = Numbers(
+        outboxID: RandomIdentifier(bytes: found.blob(0)), nextMessage: found.integer(1),
+        nextSequence: found.integer(2))
     }
-    guard let identifier else {
-      throw damage("open", "the outbox has no identity")
+    guard let row else { throw damage("open", "the outbox has no identity") }
+    if countsCommits {
+      try query("SELECT commits, history FROM outbox", { _ in }) { found in
+        let number = found.integer(0)
+        // While it is open, another program may have gone ahead of us, but not back.
+        let isPlausible = (isOpen ? commits...commits + 4096 : 0...OutboxItem.largestNumber).contains(number)
+        guard isPlausible else { return }
+        commits = number
+        let digest = found.blob(1)
+        history = digest.count == CommitMark.historyBytes ? digest : history
+      }
     }
-    outboxID = identifier
+    try take(row)
+    try addUp()
+    guard isOpen, role == .device, !isMending else { return }
+    let impossible = try impossibleRows()
+    if !impossible.isEmpty { throw .unsound(ids: impossible) }
+  }
+
+  private func take(_ row: Numbers) throws(OutboxError) {
+    let numbers: Numbers
+    if isOpen {
+      numbers = believed(
+        row, beside: Numbers(outboxID: outboxID, nextMessage: nextMessage, nextSequence: nextSequence))
+    } else {
+      let reserve = try NumberReserve(databasePath: configuration.path, digests: digests)
+      numbers = try believed(row, mark: reserve.mark)
+      if let mark = reserve.mark, mark.outboxID == numbers.outboxID, mark.nextSequence < numbers.nextSequence {
+        unreserved = mark.nextSequence...(numbers.nextSequence - 1)
+      }
+    }
+    guard let identity = numbers.outboxID else { throw damage("open", "the outbox has no identity") }
+    outboxID = identity
+    (nextMessage, nextSequence) = (numbers.nextMessage, numbers.nextSequence)
+    guard numbers != row, !numbersAreWrong else { return }
+    numbersAreWrong = true
+    repairs.append("the row of the outbox's own identity and numbers was damaged; it goes on with \(nextSequence)")
+  }
+
+  /// Adds up what is stored. Rows that cannot be count for nothing.
+  func addUp() throws(OutboxError) {
     accounts = OutboxAccounts()
-    try query("SELECT class, state, count(*), sum(stored) FROM message GROUP BY class, state", { _ in }) { row in
-      guard let deliveryClass = DeliveryClass(rawValue: Int(row.integer(0))),
-        let state = DeliveryState(rawValue: Int(row.integer(1)))
+    try query(
+      """
+      SELECT class, state, count(*), sum(CASE WHEN stored BETWEEN 0 AND \(Self.largestStored) THEN stored ELSE 0 END)
+      FROM message GROUP BY class, state
+      """, { _ in }
+    ) { row in
+      guard let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(0))),
+        let state = DeliveryState(rawValue: Int(clamping: row.integer(1)))
       else { return }
-      accounts[deliveryClass, state] = OutboxUsage(rows: Int(row.integer(2)), bytes: Int(row.integer(3)))
+      accounts[deliveryClass, state] = OutboxUsage(
+        rows: Int(clamping: row.integer(2)), bytes: Int(clamping: row.integer(3)))
     }
   }
 }

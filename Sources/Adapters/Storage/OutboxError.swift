@@ -26,6 +26,9 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
   case missing(id: Int64)
   /// A message of the outbox's own could not be written.
   case message(String)
+  /// Rows of the index do not say what their sealed envelopes say, or nothing that can be. Inside the running device
+  /// nobody else sees this: the rows are made again first.
+  case unsound(ids: [Int64])
   case closed
   case file(FileError)
 
@@ -48,6 +51,9 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
     case .noDatabase(let path): "outbox \(path): does not exist; the device makes it at its first start"
     case .missing(let id): "outbox: there is no message \(id)"
     case .message(let what): "outbox: \(what)"
+    case .unsound(let ids):
+      "outbox: the index is damaged at message \(ids.map { "\($0)" }.joined(separator: ", ")); "
+        + "run `thermograph outbox verify`, which makes it again from the sealed envelopes"
     case .closed: "outbox: is closed"
     case .file(let error): "outbox \(error)"
     }

@@ -3,45 +3,6 @@ import Forwarding
 import LocalFiles
 import Provenance
 
-/// What happened to the database before it could be used; a line for the log and an alert for the clinic.
-package struct RecoveryReport: Sendable, Equatable, CustomStringConvertible {
-  package enum Cause: Sendable, Equatable {
-    /// SQLite or our own check found damage; its words.
-    case damage(String)
-    /// The program had not ended in order and its write-ahead log was gone.
-    case logMissing
-    /// The last transaction before an interruption is incomplete, as a power cut in the middle of a write leaves it.
-    /// It was not announced as saved, unless the log was damaged afterwards.
-    case logTorn
-    /// The file is from before the last orderly end: somebody put an older copy in its place, or the file system did.
-    /// These many captures are not in it.
-    case older(captures: Int)
-  }
-
-  package let cause: Cause
-  /// Messages that are in the new database.
-  package let recovered: Int
-  /// Messages that the index still listed, or whose payload was found damaged.
-  package let lost: Int
-  /// Where the damaged files lie; nil when there are none.
-  package let damagedPath: String?
-
-  package var description: String {
-    switch cause {
-    case .damage(let what):
-      "outbox: the database was damaged (\(what)); \(recovered) messages recovered, \(lost) lost"
-        + (damagedPath.map { "; the damaged file is \($0)" } ?? "")
-    case .logMissing:
-      "outbox: the program was interrupted and its write-ahead log is gone; captures of its last minutes may be lost"
-    case .logTorn:
-      "outbox: the program was interrupted in the middle of a write; what was being stored then is not there"
-    case .older(let count):
-      "outbox: the database is older than the last end of the program: \(count) captures that were stored since are not "
-        + "in it; was a copy put in its place?"
-    }
-  }
-}
-
 /// Opens the outbox of a device whatever state its files are in.
 enum OutboxRecovery {
   /// Numbers left out after a loss, more than one write-ahead log can hold captures: what was lost may have used them,
@@ -68,18 +29,24 @@ enum OutboxRecovery {
       return try rebuild(configuration, time: time, generator: generator, cause: "the write-ahead log is damaged")
     }
     do throws(OutboxError) {
+      let reserve = try NumberReserve(databasePath: path, digests: OpenSSLDigests()).mark
       let database = try OutboxDatabase(configuration, time: time, generator: generator)
+      let mark = try CommitMark.read(beside: path, keys: configuration.keys, cipher: database.cipher)
       try database.checkIndex()
+      let standing = try database.standing(mark, isNew: fileBytes == nil, hasReserve: reserve != nil)
+      try database.startMarking()
       let wasInterrupted = try database.beginRun()
+      try database.mendAtStart()
       try database.releaseMemory()
-      var report: RecoveryReport?
-      if wasInterrupted, log?.isTorn ?? true {
+      var report = try tell(standing, database)
+      if wasInterrupted, report == nil, standing != .whole, log?.isTorn ?? true {
         let found = RecoveryReport(
           cause: log == nil ? .logMissing : .logTorn, recovered: 0, lost: 0, damagedPath: nil)
         try database.transaction { () throws(OutboxError) in try skipNumbers(database, found) }
         report = found
       }
-      let older = try proceed(database, wasInterrupted: wasInterrupted && report == nil)
+      let older = try proceed(
+        database, wasInterrupted: wasInterrupted && report == nil, isWhole: standing == .whole)
       return (database, report ?? older)
     } catch {
       guard let cause = error.damage else { throw error }
@@ -92,7 +59,7 @@ enum OutboxRecovery {
     _ configuration: OutboxConfiguration, time: any TimeSource, generator: any RandomNumberGenerator, cause: String
   ) throws(OutboxError) -> (database: OutboxDatabase, report: RecoveryReport?) {
     let path = configuration.path
-    let partial = path + ".partial"
+    let partial = path + partialSuffix
     try remove(["", "-wal", "-shm"].map { partial + $0 })
     var partialConfiguration = configuration
     partialConfiguration.path = partial
@@ -109,9 +76,11 @@ enum OutboxRecovery {
     }
     try exchange(path)
     let database = try OutboxDatabase(configuration, time: time, generator: generator)
+    try database.startMarking()
     _ = try database.beginRun()
+    try database.mendAtStart()
     // What the damaged file had of numbers is told and left out already.
-    _ = try proceed(database, wasInterrupted: false)
+    _ = try proceed(database, wasInterrupted: false, isWhole: false)
     let report = RecoveryReport(
       cause: .damage(cause), recovered: counts.recovered, lost: counts.lost,
       damagedPath: try onDisk { () throws(FileError) in try BoundedFile.exists(damaged(path)) } ? damaged(path) : nil)
@@ -124,8 +93,11 @@ enum OutboxRecovery {
     }
   }
 
-  private static func rebuilt(_ path: String) -> String { path + ".rebuilt" }
-  private static func damaged(_ path: String) -> String { path + ".damaged" }
+  static let partialSuffix = ".partial"
+  static let rebuiltSuffix = ".rebuilt"
+  static let damagedSuffix = ".damaged"
+  private static func rebuilt(_ path: String) -> String { path + rebuiltSuffix }
+  private static func damaged(_ path: String) -> String { path + damagedSuffix }
 
   /// Puts the complete new database in the place of the old one. Can be interrupted anywhere and begun again: the new
   /// file keeps its name until the last step.
@@ -146,9 +118,13 @@ enum OutboxRecovery {
     _ database: OutboxDatabase, from path: String, cause: String
   ) throws(OutboxError) -> (recovered: Int, lost: Int) {
     let salvage = DatabaseSalvage(try DatabasePages(path: path))
+    // The counter goes on, so that this database is not taken for an older one.
+    let mark = try CommitMark.read(beside: path, keys: database.configuration.keys, cipher: database.cipher)
+    if case .mark(let mark) = mark { database.goOn(from: mark) }
     if let identity = try identity(in: salvage, database) { try database.adopt(identity) }
-    var highestID = salvage.nextMessage - 1
-    var highestSequence = salvage.nextSequence - 1
+    // Numbers of the damaged file count only when they can be.
+    var highestID = OutboxItem.isNumber(salvage.nextMessage) ? salvage.nextMessage - 1 : 0
+    var highestSequence = OutboxItem.isNumber(salvage.nextSequence) ? salvage.nextSequence - 1 : 0
     var recovered: Set<Int64> = []
     var lost: [GapRecord.Loss] = []
     let ids = salvage.payloads.keys.sorted()
@@ -157,7 +133,9 @@ enum OutboxRecovery {
         for id in ids[start..<min(start + 256, ids.count)] {
           guard let (envelope, stored) = intact(id, in: salvage, database) else { continue }
           let mark = salvage.marks[id]
-          try database.insert(envelope, stored: stored, state: mark?.state ?? .pending, attempts: mark?.attempts ?? 0)
+          try database.insert(
+            envelope, stored: stored, state: mark?.state ?? .pending, attempts: mark?.attempts ?? 0,
+            settled: mark?.settled)
           recovered.insert(id)
           highestSequence = max(highestSequence, envelope.item.sequence ?? 0)
         }
@@ -165,9 +143,10 @@ enum OutboxRecovery {
     }
     for id in Set(ids).union(salvage.marks.keys).subtracting(recovered).sorted() {
       let mark = salvage.marks[id]
-      lost.append(GapRecord.Loss(id: id, deliveryClass: mark?.deliveryClass, sequence: mark?.sequence))
-      highestSequence = max(highestSequence, mark?.sequence ?? 0)
-      highestID = max(highestID, id)
+      let sequence = mark?.sequence.flatMap { OutboxItem.isNumber($0) ? $0 : nil }
+      lost.append(GapRecord.Loss(id: id, deliveryClass: mark?.deliveryClass, sequence: sequence))
+      highestSequence = max(highestSequence, sequence ?? 0)
+      if OutboxItem.isNumber(id) { highestID = max(highestID, id) }
     }
     highestID = max(highestID, recovered.max() ?? 0)
     database.nextMessage = highestID + 1
@@ -216,7 +195,9 @@ enum OutboxRecovery {
           return SealedEnvelope(stored: bytes)
         }
       }
-      guard let envelope, envelope.item.id == id, envelope.outboxID == outboxID ?? envelope.outboxID else { continue }
+      guard let envelope, envelope.item.id == id, OutboxItem.isNumber(id),
+        envelope.item.sequence.map(OutboxItem.isNumber) ?? true, envelope.outboxID == outboxID ?? envelope.outboxID
+      else { continue }
       return (envelope, stored)
     }
     return nil
@@ -224,17 +205,36 @@ enum OutboxRecovery {
 
   /// Goes on with the first numbers that were certainly never used, and reserves the next. Returns what is lost when the
   /// database is an older one.
+  ///
+  /// - Parameter isWhole: the commit counter says that no commit is missing: what is reserved beyond was never used.
   private static func proceed(
-    _ database: OutboxDatabase, wasInterrupted: Bool
+    _ database: OutboxDatabase, wasInterrupted: Bool, isWhole: Bool
   ) throws(OutboxError) -> RecoveryReport? {
     var reserve = try NumberReserve(databasePath: database.configuration.path, digests: database.digests)
-    let mark = reserve.mark.flatMap { $0.outboxID == database.outboxID ? $0 : nil }
+    var mark = reserve.mark.flatMap { $0.outboxID == database.outboxID ? $0 : nil }
+    if isWhole, let reserved = mark, !reserved.isExact,
+      reserved.nextSequence - database.nextSequence <= 2 * NumberReserve.sequenceBlock,
+      reserved.nextMessage - database.nextMessage <= 2 * NumberReserve.messageBlock
+    {
+      mark = nil
+    }
     let sequence = max(database.nextSequence, mark?.nextSequence ?? 1)
     let message = max(database.nextMessage, mark?.nextMessage ?? 1)
     try reserve.reserve(nextSequence: sequence, nextMessage: message, of: database.outboxID)
     database.reserve = reserve
+    if let numbers = database.unreserved {
+      // No number is used that was not reserved before: the counter was damaged, or its reserve is an older one.
+      try database.transaction { () throws(OutboxError) in
+        try database.insertGap(
+          .unused, item: nil, count: 0, detail: "these numbers were not reserved; a counter was damaged"
+        ) { gap in
+          gap.sequence = numbers.lowerBound
+          gap.throughSequence = numbers.upperBound
+        }
+      }
+    }
     guard let mark else {
-      guard wasInterrupted, database.nextSequence > 1 else { return nil }
+      guard wasInterrupted, !isWhole, database.nextSequence > 1 else { return nil }
       try database.transaction { () throws(OutboxError) in
         database.nextMessage += skippedNumbers
         try database.leaveOut(before: sequence + skippedNumbers, detail: "nothing tells which numbers were used")
@@ -260,6 +260,58 @@ enum OutboxRecovery {
     return report
   }
 
+  /// Tells what the commit counter says of the database; nil when there is nothing to tell.
+  private static func tell(
+    _ standing: CommitStanding, _ database: OutboxDatabase
+  ) throws(OutboxError) -> RecoveryReport? {
+    func report(_ cause: RecoveryReport.Cause, lost: Int) -> RecoveryReport {
+      RecoveryReport(cause: cause, recovered: 0, lost: lost, damagedPath: nil)
+    }
+    let found: RecoveryReport
+    switch standing {
+    case .unknown, .whole: return nil
+    case .takenBack(let mark):
+      let captures = Int(clamping: max(0, mark.nextSequence - database.nextSequence))
+      let commits = Int(clamping: max(0, mark.commits - database.commits))
+      found = report(.takenBack(commits: commits, captures: captures), lost: captures)
+      database.goOn(from: mark)
+      try database.transaction { () throws(OutboxError) in
+        database.nextMessage = max(database.nextMessage, mark.nextMessage)
+        if captures > 0 {
+          try skipNumbers(database, found, through: mark.nextSequence - 1)
+        } else {
+          try database.tell(found)
+        }
+      }
+      return found
+    case .forked(let mark):
+      found = report(.anotherHistory, lost: 0)
+      database.goOn(from: mark)
+      try database.transaction { () throws(OutboxError) in
+        database.nextSequence = max(database.nextSequence, mark.nextSequence)
+        database.nextMessage = max(database.nextMessage, mark.nextMessage)
+        try skipNumbers(database, found)
+      }
+    case .gone(let mark):
+      found = report(.gone(waiting: mark.map { Int(clamping: $0.waitingCaptures) }), lost: 0)
+      try database.transaction { () throws(OutboxError) in
+        try database.tell(found) { gap in
+          gap.deliveryClass = DeliveryClass.capture.name
+          gap.count = mark.map { Int(clamping: $0.waitingCaptures) } ?? 0
+          if let mark { gap.outboxID = mark.outboxID }
+        }
+      }
+    case .counterGone:
+      found = report(.counterGone, lost: 0)
+      try database.transaction { () throws(OutboxError) in
+        database.nextMessage += skippedNumbers
+        try database.leaveOut(before: database.nextSequence + skippedNumbers, detail: found.description)
+        try database.insertAlert(code: "outbox-recovered", severity: .critical, detail: found.description)
+      }
+    }
+    return found
+  }
+
   /// Leaves a range of numbers out and says so, to the clinic too. Only inside `transaction`.
   ///
   /// - Parameter last: of the range; nil for so many that whatever was lost cannot have used more.
@@ -269,11 +321,20 @@ enum OutboxRecovery {
     let first = database.nextSequence
     database.nextSequence = last.map { $0 + 1 } ?? first + skippedNumbers
     if last == nil { database.nextMessage += skippedNumbers }
-    try database.insertGap(.lost, item: nil, count: report.lost, detail: report.description) { gap in
+    try database.tell(report) { gap in
       gap.sequence = first
       gap.throughSequence = database.nextSequence - 1
     }
-    try database.insertAlert(code: "outbox-recovered", severity: .critical, detail: report.description)
+  }
+}
+
+extension OutboxDatabase {
+  /// Writes a gap record and an alert of what happened. Only inside `transaction`.
+  fileprivate func tell(
+    _ report: RecoveryReport, change: (inout GapRecord) -> Void = { _ in }
+  ) throws(OutboxError) {
+    try insertGap(.lost, item: nil, count: report.lost, detail: report.description, change: change)
+    try insertAlert(code: "outbox-recovered", severity: .critical, detail: report.description)
   }
 }
 

@@ -1,14 +1,55 @@
-/// The layout of the outbox on disk. Migrations are only ever appended; `user_version` counts those applied.
+/// The layout of the outbox on disk.
+///
+/// Programs go forward and back on a device, so what is new is **added**: a nullable column or one with a default behind
+/// the others of `outbox` or `message`, a table, an index (`additions`). It changes no number, and an earlier program
+/// reads and writes the database as if it were not there. `payload` never grows. A change that an earlier program could
+/// not live with is a migration; it raises `user_version`, and it must not be made before the new program is confirmed,
+/// because from then on there is no way back.
 enum OutboxSchema {
   /// "TGOB": tells our databases from others'.
   static let applicationID: Int64 = 0x5447_4F42
 
-  /// Columns of `message`, by which recovery knows its rows.
+  /// Columns of `message` in the first layout, by which recovery knows its rows; later ones stand behind them.
   static let messageColumns = 20
   static let sequenceColumn = 8
+  static let settledBootColumn = 17
+  static let settledMonotonicColumn = 18
+  static let reasonColumn = 19
+
+  /// What this program uses, by table. A database that holds it is opened, whatever number it bears.
+  static let tables: [(table: String, columns: [String])] = [
+    ("outbox", ["one", "outbox_id", "next_message", "next_sequence", "running"]),
+    (
+      "message",
+      [
+        "id", "class", "state", "attempts", "length", "stored", "key_id", "capture_id", "sequence", "name", "topic",
+        "content_type", "sha256", "created_utc", "created_boot", "created_monotonic", "created_synchronised",
+        "settled_boot", "settled_monotonic", "reason",
+      ]
+    ),
+    ("payload", ["id", "sealed"]),
+  ]
 
   /// No program will ever write a later version; a greater number is damage.
   static let plausibleVersion: Int64 = 999
+
+  /// A column that a later layout has and an earlier program does without.
+  struct Addition: Sendable {
+    let table: String
+    let column: String
+    /// Type and default.
+    let definition: String
+  }
+
+  /// Only ever appended.
+  static let additions = [
+    Addition(table: "outbox", column: "commits", definition: "INTEGER NOT NULL DEFAULT 0"),
+    Addition(table: "outbox", column: "history", definition: "BLOB"),
+    handedOver,
+  ]
+
+  /// How a message has left the device, as bits: 1 acknowledged by the broker, 2 exported to a folder. NULL: not yet.
+  static let handedOver = Addition(table: "message", column: "handed_over", definition: "INTEGER")
 
   struct Migration: Sendable {
     let name: String

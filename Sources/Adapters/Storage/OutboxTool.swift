@@ -46,6 +46,19 @@ package final class OutboxTool {
     try database.transaction { () throws(OutboxError) in try database.noteExported(ids) }
   }
 
+  /// Makes every message wait again that was set aside or has no receipt; returns their numbers.
+  package func retryAll() throws(OutboxError) -> [Int64] {
+    var chosen: [Int64] = []
+    var after: Int64? = 0
+    while let from = after {
+      let page = try list(after: from, limit: 256)
+      chosen += page.filter { $0.state == .quarantined || $0.state == .awaitingReceipt }.map(\.item.id)
+      after = page.last?.item.id
+    }
+    try retry(chosen)
+    return chosen
+  }
+
   /// Frees what a receiver has.
   package func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
     try database.transaction { () throws(OutboxError) in try database.apply(receipt) }

@@ -82,6 +82,9 @@ final class SQLiteConnection {
     return try statement.step() ? statement.integer(0) : nil
   }
 
+  /// Rows changed since the connection was opened.
+  var changes: Int64 { sqlite3_total_changes64(handle) }
+
   /// Whether a transaction is open; SQLite itself rolls back after some errors.
   var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
@@ -182,4 +185,46 @@ final class SQLiteStatement {
 
   /// SQLITE_TRANSIENT: SQLite copies the value. The macro is a cast that Swift does not import.
   private static var transient: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
+}
+
+/// Reads the beginnings of the blobs of one column, without the rest of them. It keeps the database's read lock until it
+/// is gone, so it lives no longer than one look.
+struct BlobBeginnings: ~Copyable {
+  private let connection: SQLiteConnection
+  private let table: String
+  private let column: String
+  private var blob: OpaquePointer?
+
+  init(of column: String, in table: String, on connection: SQLiteConnection) {
+    self.connection = connection
+    self.table = table
+    self.column = column
+  }
+
+  deinit {
+    sqlite3_blob_close(blob)
+  }
+
+  /// Gives the blob's length and up to `bytes.count` bytes of its beginning; nil when the row is not there or holds no
+  /// blob.
+  mutating func read(row: Int64, into bytes: inout [UInt8]) throws(SQLiteError) -> (length: Int, filled: Int)? {
+    var code = SQLITE_OK
+    if blob != nil {
+      code = sqlite3_blob_reopen(blob, row)
+    } else {
+      code = sqlite3_blob_open(connection.handle, "main", table, column, row, 0, &blob)
+    }
+    guard code == SQLITE_OK else {
+      // After an error the handle is of no more use.
+      sqlite3_blob_close(blob)
+      blob = nil
+      if code == SQLITE_ERROR { return nil }
+      throw connection.error(code, "read the beginning of \(table) \(row)")
+    }
+    let length = Int(sqlite3_blob_bytes(blob))
+    let filled = min(length, bytes.count)
+    code = bytes.withUnsafeMutableBytes { sqlite3_blob_read(blob, $0.baseAddress, Int32(filled), 0) }
+    guard code == SQLITE_OK else { throw connection.error(code, "read the beginning of \(table) \(row)") }
+    return (length, filled)
+  }
 }

@@ -79,7 +79,8 @@ static enum link_tls_fault configure(struct link_tls *tls, const char *authority
   if (trusted != 1) return LINK_TLS_AUTHORITY_FILE;
 
   X509_VERIFY_PARAM *rules = SSL_CTX_get0_param(context);
-  X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // RFC 9525 section 6.3: the name of a host stands in the subject's alternative names; its common name is none.
+  X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   tls->name_is_address = X509_VERIFY_PARAM_set1_ip_asc(rules, tls->server_name) == 1;
   if (!tls->name_is_address && X509_VERIFY_PARAM_set1_host(rules, tls->server_name, 0) != 1)
     return LINK_TLS_SERVER_NAME;

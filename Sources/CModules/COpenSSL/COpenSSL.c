@@ -29,6 +29,14 @@ int tg_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message,
   return done != NULL && length == TG_SHA256_BYTES ? TG_CRYPTO_OK : TG_CRYPTO_LIBRARY_FAILED;
 }
 
+int tg_scrypt(const uint8_t *password, size_t password_count, const uint8_t *salt, size_t salt_count, int cost_log2,
+              uint8_t *key, size_t key_count) {
+  if (cost_log2 < 1 || cost_log2 > 16) return TG_CRYPTO_LIBRARY_FAILED;
+  int done = EVP_PBE_scrypt((const char *)password, password_count, salt, salt_count, UINT64_C(1) << cost_log2, 8, 1,
+                            UINT64_C(72) << 20, key, key_count);
+  return done == 1 ? TG_CRYPTO_OK : TG_CRYPTO_LIBRARY_FAILED;
+}
+
 struct tg_gcm {
   EVP_CIPHER_CTX *context;
   EVP_CIPHER *cipher;

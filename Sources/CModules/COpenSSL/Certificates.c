@@ -84,6 +84,24 @@ static STACK_OF(X509) *certificates(const char *pem, size_t count) {
   return found;
 }
 
+long tg_certificates_count(const char *pem, size_t count) {
+  ERR_clear_error();
+  BIO *bio = text_of(pem, count);
+  X509 *certificate;
+  long found = 0;
+  while (bio != NULL && found < TG_CERTIFICATES_MAX &&
+         (certificate = PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL)) != NULL) {
+    X509_free(certificate);
+    found++;
+  }
+  // The end is "no further BEGIN line"; anything else is a certificate that is none.
+  unsigned long reason = ERR_peek_last_error();
+  int at_end = ERR_GET_LIB(reason) == ERR_LIB_PEM && ERR_GET_REASON(reason) == PEM_R_NO_START_LINE;
+  BIO_free(bio);
+  ERR_clear_error();
+  return bio != NULL && at_end ? found : TG_CRYPTO_NOT_AUTHENTIC;
+}
+
 static int verify_chain(X509 *certificate, STACK_OF(X509) *between, STACK_OF(X509) *authorities) {
   int result = X509_V_ERR_OUT_OF_MEM;
   X509_STORE *store = X509_STORE_new();

@@ -159,7 +159,8 @@ private struct LayerReader {
       faulty.insert(path)
       reading.faults.append(
         ConfigurationFault(
-          at: error.place, "\(path) \(error.what)", expected: error.expected, suggestion: error.suggestion))
+          at: error.place ?? entry.keyPlace, "\(path) \(error.what)", expected: error.expected,
+          suggestion: error.suggestion))
     }
   }
 

@@ -1,5 +1,10 @@
+import Forwarding
+import Identification
+import Panel
+import Screening
+
 /// The table of keys: the check, the listing of `check --effective`, the JSON Schema and what can be reloaded all read
-/// it. A new key is a property in `Settings` and a line here.
+/// it. A new key is a property of the type that acts by it, which `Settings` holds, and a line here.
 extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
@@ -27,8 +32,8 @@ extension SettingKey {
 
   private static let cameraKeys = table("camera") { t in
     key(t + "bus", \.camera.bus, .text(.absolutePath), "I2C bus of the MLX90640", .ofBoard)
-    key(t + "address", \.camera.address, .integer(0x08...0x77), "7-bit I2C address", .ofBoard)
-    key(t + "refresh_rate_hz", \.camera.refreshRateHz, .oneOf(1, 2, 4, 8, 16, 32), "sub-pages a second")
+    key(t + "address", \.camera.sensor.address, .integer(0x08...0x77), "7-bit I2C address", .ofBoard)
+    key(t + "refresh_rate_hz", \.camera.sensor.refreshRate, .refreshRate, "sub-pages a second")
     key(t + "bus_speed_khz", \.camera.busSpeedKHz, .integer(100...1000), "SCL as the board sets it", .ofBoard)
     key(t + "emissivity", \.camera.emissivity, .number(0.5...1), "of the skin")
     key(
@@ -43,33 +48,37 @@ extension SettingKey {
     key(t + "kind", \.reader.kind, .choice, "protocol of the RFID reader")
     key(t + "device", \.reader.device, .text(.absolutePath), "serial device of the reader", .ofBoard)
     key(
-      t + "baud", \.reader.baud, .oneOf(1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200),
+      t + "baud", \.reader.baud, .oneOf([1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200]) { $0 },
       "unset: what the reader leaves the factory with")
-    key(t + "hold_off_milliseconds", \.reader.holdOffMilliseconds, .integer(0...60_000), "an accepted tag is ignored")
     key(
-      t + "confirmation_frames", \.reader.confirmationFrames, .integer(1...10),
+      t + "hold_off_milliseconds", \.reader.policy.holdOffMilliseconds, .integer(0...60_000),
+      "an accepted tag is ignored")
+    key(
+      t + "confirmation_frames", \.reader.policy.requiredFrames, .integer(1...10),
       "identical frames that make a tag; unset: 3 for rdm6300 and pn532-hsu, else 1")
     key(
-      t + "confirmation_window_milliseconds", \.reader.confirmationWindowMilliseconds, .integer(50...5000),
+      t + "confirmation_window_milliseconds", \.reader.policy.windowMilliseconds, .integer(50...5000),
       "all of them arrive within this")
     key(
-      t + "accept_suspect_frames", \.reader.acceptSuspectFrames, .flag,
+      t + "accept_suspect_frames", \.reader.policy.acceptsUnrepeatedSuspects, .flag,
       "id12la, line: a frame that looks like a phantom makes a tag")
-    key(t + "line_number", \.reader.lineNumber, .choice, "line: how the number is written")
-    key(t + "line_digits_minimum", \.reader.lineDigitsMinimum, .integer(1...39), "line: digits of a number")
-    key(t + "line_digits_maximum", \.reader.lineDigitsMaximum, .integer(1...39), "line: digits of a number")
-    key(t + "line_decimal_bytes", \.reader.lineDecimalBytes, .integer(1...16), "line: width of a decimal number")
-    key(t + "line_prefix", \.reader.linePrefix, .text(.affix), "line: before the digits")
-    key(t + "line_suffix", \.reader.lineSuffix, .text(.affix), "line: after the digits")
+    key(t + "line_number", \.reader.linePattern.number, .choice, "line: how the number is written")
+    key(t + "line_digits_minimum", \.reader.linePattern.digitsMinimum, .integer(1...39), "line: digits of a number")
+    key(t + "line_digits_maximum", \.reader.linePattern.digitsMaximum, .integer(1...39), "line: digits of a number")
     key(
-      t + "pn532_modulations", \.reader.pn532Modulations, .choices(Settings.Reader.Modulation.self),
+      t + "line_decimal_bytes", \.reader.linePattern.decimalByteCount, .integer(1...16),
+      "line: width of a decimal number")
+    key(t + "line_prefix", \.reader.linePattern.prefix, .affix, "line: before the digits")
+    key(t + "line_suffix", \.reader.linePattern.suffix, .affix, "line: after the digits")
+    key(
+      t + "pn532_modulations", \.reader.pn532.modulations, .choices(of: \.name),
       "pn532-hsu: tags that are looked for, in this order")
   }
 
   private static let patientKeys = table("patients") { t in
     key(t + "site_key_file", \.patients.siteKeyFile, .secret, "key of the pseudonyms, one for a site")
     key(t + "roster_file", \.patients.rosterFile, .text(.absolutePath), "tags and the ids they stand for", .live)
-    key(t + "unknown_tag", \.patients.unknownTag, .choice, "a tag outside the roster", .live)
+    key(t + "unknown_tag", \.session.unknownTags, .choice, "a tag outside the roster", .live)
   }
 
   private static let sessionKeys = table("session") { t in
@@ -84,7 +93,7 @@ extension SettingKey {
     key(
       t + "skin_drift_maximum_celsius_per_minute", \.session.skinDriftMaximumCelsiusPerMinute, .number(0.01...5),
       "that counts as settled", .live)
-    key(t + "views", \.session.views, .choices(Settings.Session.View.self), "in the order of capture", .live)
+    key(t + "views", \.session.views, .choices(of: \.rawValue), "in the order of capture", .live)
     key(t + "view_start", \.session.viewStart, .choice, "position_seconds, or the button or tag", .live)
     key(t + "position_seconds", \.session.positionSeconds, .integer(0...120), "to take the position", .live)
     key(t + "retakes_per_view", \.session.retakesPerView, .integer(0...5), "after a refused attempt", .live)
@@ -93,26 +102,26 @@ extension SettingKey {
     key(t + "save_timeout_seconds", \.session.saveTimeoutSeconds, .integer(1...600), "for the disk", .live)
     key(t + "resume_seconds", \.session.resumeSeconds, .integer(0...86_400), "after a restart", .live)
     key(t + "maintenance_seconds", \.session.maintenanceSeconds, .integer(60...86_400), "technician's tag", .live)
-    key(t + "require_operator", \.session.requireOperator, .flag, "an operator's tag signs each session", .live)
+    key(t + "require_operator", \.session.requiresOperator, .flag, "an operator's tag signs each session", .live)
     key(t + "tag_must_stay", \.session.tagMustStay, .flag, "at the reader, all the time", .live)
-    key(t + "language", \.session.language, .text(.label), "of what patients are told")
+    key(t + "language", \.language, .text(.label), "of what patients are told")
   }
 
-  private static let questions = ValueFormat<[Settings.Session.Question]>.items(
-    0...8, of: Settings.Session.Question(),
+  private static let questions = ValueFormat<[SessionRules.Question]>.items(
+    0...8, of: SessionRules.Question(code: "", sentence: ""),
     [
       .field("code", \.code, .text(.identifier)), .field("sentence", \.sentence, .text(.sentence)),
     ])
 
   private static let gateKeys = table("gates") { t in
-    key(t + "hard", \.gates.hard, .choices(Settings.Gates.Gate.self), "withhold the verdict when they fail", .live)
+    key(t + "hard", \.gates.hardGates, .choices(of: \.rawValue), "withhold the verdict when they fail", .live)
     key(t + "contrast_minimum_celsius", \.gates.contrastMinimumCelsius, .number(0.5...10), "or nobody is there", .live)
     key(t + "ambient_minimum_celsius", \.gates.ambientMinimumCelsius, .number(0...40), "room", .live)
     key(t + "ambient_maximum_celsius", \.gates.ambientMaximumCelsius, .number(0...40), "room", .live)
     key(
       t + "ambient_drift_maximum_celsius_per_minute", \.gates.ambientDriftMaximumCelsiusPerMinute, .number(0.01...5),
       "sensor temperature still moving", .live)
-    key(t + "settling_seconds", \.gates.settlingSeconds, .integer(0...1200), "sensor after power-up")
+    key(t + "settling_seconds", \.camera.settlingSeconds, .integer(0...1200), "sensor after power-up")
     key(t + "subject_minimum_share", \.gates.subjectMinimumShare, .number(0...1), "of the frame: too far", .live)
     key(t + "subject_maximum_share", \.gates.subjectMaximumShare, .number(0...1), "of the frame: too near", .live)
     key(t + "edge_maximum_share", \.gates.edgeMaximumShare, .number(0...1), "of the subject at one edge", .live)
@@ -146,18 +155,18 @@ extension SettingKey {
   private static let outboxKeys = table("outbox") { t in
     key(t + "key_file", \.outbox.keyFile, .secret, "key that seals what waits")
     key(t + "older_key_file", \.outbox.olderKeyFile, .secret, "key before that one; what it sealed is sealed anew")
-    key(t + "maximum_bytes", \.outbox.maximumBytes, .integer(16_777_216...1_099_511_627_776), "quota")
+    key(t + "maximum_bytes", \.outbox.quota.totalBytes, .integer(16_777_216...1_099_511_627_776), "quota")
     key(
-      t + "maximum_image_bytes", \.outbox.maximumImageBytes, .integer(1_048_576...1_099_511_627_776),
+      t + "maximum_image_bytes", \.outbox.quota.bytesByClass[.image], .integer(1_048_576...1_099_511_627_776),
       "of images; unset: the quota's")
     key(
-      t + "maximum_event_bytes", \.outbox.maximumEventBytes, .integer(1_048_576...1_099_511_627_776),
+      t + "maximum_event_bytes", \.outbox.quota.bytesByClass[.event], .integer(1_048_576...1_099_511_627_776),
       "of events; unset: the quota's")
-    key(t + "maximum_messages", \.outbox.maximumMessages, .integer(100...10_000_000), "undelivered, of one class")
+    key(t + "maximum_messages", \.outbox.quota.rowsPerClass, .integer(100...10_000_000), "undelivered, of one class")
     key(
-      t + "free_space_floor_bytes", \.outbox.freeSpaceFloorBytes, .integer(0...1_099_511_627_776),
+      t + "free_space_floor_bytes", \.outbox.quota.freeSpaceFloorBytes, .integer(0...1_099_511_627_776),
       "left free on the file system")
-    key(t + "on_full", \.outbox.onFull, .choice, "when the quota is reached")
+    key(t + "on_full", \.outbox.quota.onFull, .choice, "when the quota is reached")
     key(t + "retention_days", \.outbox.retentionDays, .integer(0...3650), "of delivered captures")
   }
 
@@ -165,7 +174,7 @@ extension SettingKey {
     key(t + "host", \.broker.host, .text(.host), "MQTT broker; unset: nothing is sent")
     key(t + "port", \.broker.port, .integer(1...65_535), "unset: 8883 with TLS, else 1883")
     key(t + "protocol_version", \.broker.protocolVersion, .choice, "of MQTT")
-    key(t + "confirm", \.broker.confirm, .choice, "what frees local copies")
+    key(t + "confirm", \.broker.delivery.confirm, .choice, "what frees local copies")
     key(t + "keepalive_seconds", \.broker.keepaliveSeconds, .integer(5...1200), "between pings")
     key(t + "allow_plaintext", \.broker.allowPlaintext, .flag, "MQTT without TLS to another host")
     key(t + "ca_file", \.broker.caFile, .text(.absolutePath), "PEM; with it the connection is TLS")
@@ -175,24 +184,28 @@ extension SettingKey {
     key(t + "user_name", \.broker.userName, .text(.printable), "where the broker asks for one")
     key(t + "password_file", \.broker.passwordFile, .secret, "one line, read anew for every connection")
     key(t + "topics", \.broker.topics, .choice, "how topics are called")
-    key(t + "sync_window", \.broker.syncWindow, .text(.timeWindow), "in UTC; outside only alerts are sent")
+    key(t + "sync_window", \.broker.delivery.syncWindow, .timeWindow, "in UTC; outside only alerts are sent")
     key(
-      t + "bytes_per_day", \.broker.bytesPerDay, .integer(1_048_576...1_099_511_627_776),
+      t + "bytes_per_day", \.broker.delivery.bytesPerDay, .integer(1_048_576...1_099_511_627_776),
       "of a metered line; alerts are not held")
-    key(t + "window_messages", \.broker.windowMessages, .integer(1...100), "in flight")
-    key(t + "part_size_bytes", \.broker.partSizeBytes, .integer(1024...16_777_216), "larger payloads are cut")
-    key(t + "pacing_messages_per_second", \.broker.pacingMessagesPerSecond, .integer(1...1000), "at most")
+    key(t + "window_messages", \.broker.delivery.window, .integer(1...100), "in flight")
+    key(t + "part_size_bytes", \.broker.delivery.partBytes, .integer(1024...16_777_216), "larger payloads are cut")
+    key(t + "pacing_messages_per_second", \.broker.delivery.messagesPerSecond, .integer(1...1000), "at most")
     key(t + "connect_timeout_seconds", \.broker.connectTimeoutSeconds, .integer(1...120), "TLS included")
-    key(t + "retry_minimum_seconds", \.broker.retryMinimumSeconds, .integer(1...3600), "between attempts")
-    key(t + "retry_maximum_seconds", \.broker.retryMaximumSeconds, .integer(1...3600), "between attempts")
+    key(
+      t + "retry_minimum_seconds", \.broker.delivery.backoff.minimumMilliseconds, .seconds(1...3600), "between attempts"
+    )
+    key(
+      t + "retry_maximum_seconds", \.broker.delivery.backoff.maximumMilliseconds, .seconds(1...3600), "between attempts"
+    )
   }
 
   private static let deliveryKeys = table("delivery") { t in
     key(
-      t + "receiver_keys_file", \.delivery.receiverKeysFile, .text(.absolutePath),
+      t + "receiver_keys_file", \.receipts.keysFile, .text(.absolutePath),
       "PEM public keys of the receivers, one behind another")
     key(
-      t + "require_signed_receipts", \.delivery.requireSignedReceipts, .flag,
+      t + "require_signed_receipts", \.receipts.requireSignatures, .flag,
       "a receipt without a receiver's signature frees nothing; unset: as soon as there are keys")
   }
 
@@ -208,35 +221,36 @@ extension SettingKey {
     key(t + "led_active_low", \.pins.ledActiveLow, .flag, "lit by a low level", .ofBoard)
     key(t + "buzzer_active_low", \.pins.buzzerActiveLow, .flag, "sounds by a low level", .ofBoard)
     key(
-      t + "button_steady_milliseconds", \.pins.buttonSteadyMilliseconds, .integer(1...1000), "of a level that counts")
+      t + "button_steady_milliseconds", \.pins.buttonTiming.steadyMilliseconds, .integer(1...1000),
+      "of a level that counts")
     key(
-      t + "button_long_press_milliseconds", \.pins.buttonLongPressMilliseconds, .integer(100...60_000),
+      t + "button_long_press_milliseconds", \.pins.buttonTiming.longPressMilliseconds, .integer(100...60_000),
       "of a press that cancels")
   }
 
   private static let panelKeys = table("panel") { t in
-    key(t + "ready", \.panel.ready, .text(.panelPattern), "for a tag")
-    key(t + "degraded", \.panel.degraded, .text(.panelPattern), "a technician is needed")
-    key(t + "tag_accepted", \.panel.tagAccepted, .text(.panelPattern), "the tag was read")
-    key(t + "tag_refused", \.panel.tagRefused, .text(.panelPattern), "the tag was not accepted")
-    key(t + "acclimatising", \.panel.acclimatising, .text(.panelPattern), "rest")
-    key(t + "position", \.panel.position, .text(.panelPattern), "take the position")
-    key(t + "capturing", \.panel.capturing, .text(.panelPattern), "hold still")
-    key(t + "retake", \.panel.retake, .text(.panelPattern), "take the position once more")
-    key(t + "working", \.panel.working, .text(.panelPattern), "verdict and saving")
-    key(t + "saved", \.panel.saved, .text(.panelPattern), "on disk")
-    key(t + "incomplete", \.panel.incomplete, .text(.panelPattern), "the session ended early")
-    key(t + "unable", \.panel.unable, .text(.panelPattern), "no capture is possible")
+    key(t + "ready", \.panel[.ready], .panelPattern, "for a tag")
+    key(t + "degraded", \.panel[.degraded], .panelPattern, "a technician is needed")
+    key(t + "tag_accepted", \.panel[.tagAccepted], .panelPattern, "the tag was read")
+    key(t + "tag_refused", \.panel[.tagRefused], .panelPattern, "the tag was not accepted")
+    key(t + "acclimatising", \.panel[.acclimatising], .panelPattern, "rest")
+    key(t + "position", \.panel[.position], .panelPattern, "take the position")
+    key(t + "capturing", \.panel[.capturing], .panelPattern, "hold still")
+    key(t + "retake", \.panel[.retake], .panelPattern, "take the position once more")
+    key(t + "working", \.panel[.working], .panelPattern, "verdict and saving")
+    key(t + "saved", \.panel[.saved], .panelPattern, "on disk")
+    key(t + "incomplete", \.panel[.incomplete], .panelPattern, "the session ended early")
+    key(t + "unable", \.panel[.unable], .panelPattern, "no capture is possible")
   }
 
   private static let alertKeys = table("alerts") { t in
-    key(t + "rules", \.alerts.rules, alertRules, "the first that applies decides", .live)
+    key(t + "rules", \.alerts, alertRules, "the first that applies decides", .live)
   }
 
-  private static let alertRules = ValueFormat<[Settings.Alerts.Rule]>.items(
-    0...64, of: Settings.Alerts.Rule(),
+  private static let alertRules = ValueFormat<[AlertRule]>.items(
+    0...64, of: AlertRule(.cameraLost, severity: .warning, holdOffSeconds: 0),
     [
-      .field("on", \.on, .choice), .field("priority", \.priority, .choice),
+      .field("on", \.trigger, .choice), .field("priority", \.severity, .choice),
       .field("hold_off_seconds", \.holdOffSeconds, .integer(0...604_800)),
     ])
 

@@ -1,7 +1,14 @@
+import Forwarding
+import Identification
+import Panel
+import Screening
+import Thermography
+
 /// The configuration of one device, checked: every value is inside the range that `SettingKey.all` states.
 ///
-/// The defaults below are the effective values of a key that no file sets. `Settings()` is not a valid device (it has
-/// no identity): obtain one by reading files, or fill `device` in a test.
+/// Where a module has a type for its own rules and limits, that type stands here, with its defaults: what a file sets is
+/// what acts. The other values are defined here, with the defaults of a key that no file sets. `Settings()` is not a
+/// valid device (it has no identity): obtain one by reading files, or fill `device` in a test.
 package struct Settings: Sendable, Equatable {
   /// Version of the file format that this build reads.
   package static let schemaVersion = 1
@@ -11,21 +18,31 @@ package struct Settings: Sendable, Equatable {
   package var camera = Camera()
   package var reader = Reader()
   package var patients = Patients()
-  package var session = Session()
-  package var gates = Gates()
+  package var session = SessionRules()
+  /// Of what patients are told: `en`, or a file of `paths.languagesDirectory`.
+  package var language = "en"
+  package var gates = GateLimits()
   package var screening = Screening()
   package var quality = Quality()
   package var outbox = Outbox()
   package var broker = Broker()
-  package var delivery = Delivery()
+  package var receipts = Receipts()
   package var pins = Pins()
-  package var panel = Panel()
-  package var alerts = Alerts()
+  package var panel = PanelTable.standard
+  /// At most 64; the first that applies decides.
+  package var alerts = AlertRule.standard
   package var health = Health()
   package var log = Log()
   package var simulation = Simulation()
 
   package init() {}
+
+  /// What is captured is sent as soon as the link is up, so with a broker nothing is captured without consent to that.
+  package var sessionRules: SessionRules {
+    var rules = session
+    rules.requiredConsent = broker.host == nil ? [.capture] : [.capture, .upload]
+    return rules
+  }
 
   /// Files that only the service may read, with the keys that name them. Credentials are systemd's to guard.
   package var privateFiles: [(key: String, path: String)] {
@@ -75,10 +92,8 @@ extension Settings {
     }
 
     package var bus = "/dev/i2c-1"
-    /// 7-bit I2C address, 0x08...0x77.
-    package var address = 0x33
-    /// Sub-pages a second, 1, 2, 4, 8, 16 or 32; a whole frame takes two of them.
-    package var refreshRateHz = 16
+    /// Address 0x08...0x77, refresh rate 1...32 Hz.
+    package var sensor = MLX90640.Settings()
     /// SCL as the board is set up, 100...1000; the driver does not change the bus. Bounds the refresh rate.
     package var busSpeedKHz = 400
     /// Of the observed surface, 0.5...1.0. Human skin is 0.98.
@@ -87,6 +102,8 @@ extension Settings {
     package var reflectedTemperatureCelsius: Double?
     /// Whole frames averaged into one thermogram, 1...128.
     package var framesAveraged = 16
+    /// The sensor settles for this long after power-up, 0...1200.
+    package var settlingSeconds = ThermalCamera.settlingSecondsByDefault
     package var lens = Lens.narrow
     /// Lens to skin as the place is set up, 20...200; it goes into the record.
     package var distanceCentimetres = 50.0
@@ -112,28 +129,12 @@ extension Settings {
 
   /// The sealed store of what waits for delivery.
   package struct Outbox: Sendable, Equatable {
-    package enum OnFull: String, Sendable, CaseIterable {
-      /// New captures are refused, with light, log and status.
-      case refuse
-      /// The oldest images go, their record and verdict stay, and a gap record says so.
-      case dropOldestImage = "drop-oldest-image"
-    }
-
     /// Key that seals the payloads, made on this device. Default `{state_directory}/keys/outbox.key`.
     package var keyFile: SecretReference = .file("/var/lib/thermograph/keys/outbox.key")
     /// A key that still opens what was sealed before `keyFile` took its place; the device seals that anew.
     package var olderKeyFile: SecretReference?
-    /// 16 MiB ... 1 TiB.
-    package var maximumBytes = 2_147_483_648
-    /// Of the quota, what images may take, 1 MiB ... 1 TiB; `nil`: what there is.
-    package var maximumImageBytes: Int?
-    /// The same for events, gap records among them.
-    package var maximumEventBytes: Int?
-    /// Undelivered messages of one class, 100 ... 10,000,000.
-    package var maximumMessages = 100_000
-    /// Space that stays free on the file system whatever the quota says, 0 ... 1 TiB.
-    package var freeSpaceFloorBytes = 268_435_456
-    package var onFull = OnFull.refuse
+    /// 16 MiB ... 1 TiB in all, 1 MiB ... 1 TiB of a class.
+    package var quota = OutboxQuota()
     /// Delivered captures are kept this long, 0...3650.
     package var retentionDays = 30
 
@@ -142,18 +143,6 @@ extension Settings {
 
   /// The way to the cloud. Validation refuses plain MQTT to another host unless `allowPlaintext`.
   package struct Broker: Sendable, Equatable {
-    package enum ProtocolVersion: String, Sendable, CaseIterable {
-      case mqtt5 = "5"
-      case mqtt311 = "3.1.1"
-    }
-
-    package enum Confirmation: String, Sendable, CaseIterable {
-      /// Local copies are freed after the receiver's receipt.
-      case receipt
-      /// Local copies are freed after the broker's PUBACK.
-      case broker
-    }
-
     /// How topics are called.
     package enum Topics: String, Sendable, CaseIterable {
       /// `tg/v1/{site}/{device}/...`, for every broker that lets its clients choose.
@@ -167,7 +156,6 @@ extension Settings {
     /// 1...65535; `nil`: 8883 with TLS, else 1883, see `effectivePort`.
     package var port: Int?
     package var protocolVersion = ProtocolVersion.mqtt5
-    package var confirm = Confirmation.receipt
     /// 5...1200.
     package var keepaliveSeconds = 60
     package var allowPlaintext = false
@@ -181,21 +169,10 @@ extension Settings {
     /// One line, read anew for every connection.
     package var passwordFile: SecretReference?
     package var topics = Topics.house
-    /// `HH:MM-HH:MM` in UTC: outside only alerts are sent. `nil`: always.
-    package var syncWindow: String?
-    /// What the line may carry a day, 1 MiB ... 1 TiB; `nil`: any number.
-    package var bytesPerDay: Int?
-    /// Messages in flight, 1...100; the broker's Receive Maximum may lower it.
-    package var windowMessages = 8
-    /// Larger payloads travel in parts of this size, 1 KiB ... 16 MiB; the broker's maximum packet may lower it.
-    package var partSizeBytes = 98_304
-    /// 1...1000.
-    package var pacingMessagesPerSecond = 50
+    /// What frees local copies, how fast, in what parts and when it is sent.
+    package var delivery = DeliveryConfiguration()
     /// Until the connection, TLS included, counts as failed, 1...120.
     package var connectTimeoutSeconds = 15
-    /// Bounds of the wait between attempts.
-    package var retryMinimumSeconds = 1
-    package var retryMaximumSeconds = 120
 
     package init() {}
 

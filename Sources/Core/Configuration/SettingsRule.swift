@@ -24,10 +24,11 @@ struct SettingsRule: Sendable {
     SettingsRule(keys: ["camera.refresh_rate_hz", "camera.bus_speed_khz"]) { settings in
       // A sub-page is 832 words, each byte takes nine clocks; a tenth of the time is left for everything else.
       let bitsPerSubPage = 832 * 2 * 9
-      let needed = settings.camera.refreshRateHz * bitsPerSubPage * 10 / 9 / 1000 + 1
+      let rate = Int(settings.camera.sensor.refreshRate.subPagesPerSecond)
+      let needed = rate * bitsPerSubPage * 10 / 9 / 1000 + 1
       guard settings.camera.busSpeedKHz < needed else { return nil }
       return (
-        "camera.refresh_rate_hz \(settings.camera.refreshRateHz) is more than a bus of "
+        "camera.refresh_rate_hz \(rate) is more than a bus of "
           + "\(settings.camera.busSpeedKHz) kHz carries",
         "a lower rate, or bus_speed_khz of \(needed) or more, set on the board too"
       )
@@ -49,18 +50,17 @@ struct SettingsRule: Sendable {
       )
     },
     SettingsRule(keys: ["reader.line_digits_minimum", "reader.line_digits_maximum"]) { settings in
-      let reader = settings.reader
-      guard reader.lineDigitsMinimum > reader.lineDigitsMaximum else { return nil }
+      let line = settings.reader.linePattern
+      guard line.digitsMinimum > line.digitsMaximum else { return nil }
       return (
-        "reader.line_digits_minimum \(reader.lineDigitsMinimum) is above line_digits_maximum "
-          + "\(reader.lineDigitsMaximum)", "a range"
+        "reader.line_digits_minimum \(line.digitsMinimum) is above line_digits_maximum \(line.digitsMaximum)", "a range"
       )
     },
     SettingsRule(keys: ["patients.unknown_tag", "patients.roster_file"]) { settings in
-      let patients = settings.patients
-      guard patients.unknownTag != .accept, patients.rosterFile == nil else { return nil }
+      let policy = settings.session.unknownTags
+      guard policy != .accept, settings.patients.rosterFile == nil else { return nil }
       return (
-        "patients.unknown_tag is \(quoted(patients.unknownTag.rawValue)) and no roster says which tags are known",
+        "patients.unknown_tag is \(quoted(policy.rawValue)) and no roster says which tags are known",
         "roster_file in [patients], or \"accept\""
       )
     },
@@ -79,11 +79,11 @@ struct SettingsRule: Sendable {
       return ("lines has an offset and no chip to count it on", "chip in [lines], or the line's name")
     },
     SettingsRule(keys: ["broker.retry_minimum_seconds", "broker.retry_maximum_seconds"]) { settings in
-      let broker = settings.broker
-      guard broker.retryMinimumSeconds > broker.retryMaximumSeconds else { return nil }
+      let wait = settings.broker.delivery.backoff
+      guard wait.minimumMilliseconds > wait.maximumMilliseconds else { return nil }
       return (
-        "broker.retry_minimum_seconds \(broker.retryMinimumSeconds) is above retry_maximum_seconds "
-          + "\(broker.retryMaximumSeconds)", "a range"
+        "broker.retry_minimum_seconds \(wait.minimumMilliseconds / 1000) is above retry_maximum_seconds "
+          + "\(wait.maximumMilliseconds / 1000)", "a range"
       )
     },
     SettingsRule(keys: ["broker.host", "broker.ca_file", "broker.allow_plaintext"]) { settings in
@@ -115,17 +115,13 @@ struct SettingsRule: Sendable {
     SettingsRule(
       keys: ["delivery.require_signed_receipts", "delivery.receiver_keys_file", "broker.host", "broker.confirm"]
     ) { settings in
-      guard settings.broker.host != nil, settings.broker.confirm == .receipt,
-        settings.delivery.requireSignedReceipts == true, settings.delivery.receiverKeysFile == nil
+      guard settings.broker.host != nil, settings.broker.delivery.confirm == .receipt,
+        settings.receipts.requireSignatures == true, settings.receipts.keysFile == nil
       else { return nil }
       return (
         "delivery.require_signed_receipts is true and no receiver's key is named, so that nothing would ever be freed",
         "receiver_keys_file in [delivery]"
       )
-    },
-    SettingsRule(keys: ["broker.sync_window"]) { settings in
-      guard let window = settings.broker.syncWindow, window.prefix(5) == window.suffix(5) else { return nil }
-      return ("broker.sync_window \(window) has no length", "two different times, or no sync_window for always")
     },
     SettingsRule(keys: ["broker.certificate_file", "broker.key_file"]) { settings in
       let broker = settings.broker
@@ -156,7 +152,7 @@ struct SettingsRule: Sendable {
     } else if settings.broker.allowPlaintext, let host = settings.broker.host, !isLoopback(host) {
       note("broker.allow_plaintext", "broker.allow_plaintext: records and images cross the network readable")
     }
-    if settings.broker.host != nil, settings.broker.confirm == .receipt, !settings.delivery.requiresSignedReceipts {
+    if settings.takesUnsignedReceipts {
       note(
         "delivery.require_signed_receipts",
         "receipts are taken without a receiver's signature: whoever may write to dn/receipt frees what was published")

@@ -1,3 +1,6 @@
+import Forwarding
+import Panel
+
 /// The texts that a key may take.
 package enum TextForm: Sendable, Equatable {
   /// A level of an MQTT topic.
@@ -20,7 +23,6 @@ package enum TextForm: Sendable, Equatable {
   static let maximumPathBytes = 1024
   static let maximumHostBytes = 253
   static let maximumSentenceBytes = 200
-  static let maximumPatternSteps = 32
 
   package var expectation: String {
     switch self {
@@ -31,7 +33,7 @@ package enum TextForm: Sendable, Equatable {
     case .sentence: "a line of text of 1 to \(Self.maximumSentenceBytes) bytes"
     case .affix: "at most 16 printable ASCII characters"
     case .panelPattern:
-      "1 to \(Self.maximumPatternSteps) steps such as \"G200 -800 *\": R, G, B, z in this order or -, then 20 to 10000 "
+      "1 to \(PanelPattern.stepsMaximum) steps such as \"G200 -800 *\": R, G, B, z in this order or -, then 20 to 10000 "
         + "milliseconds; * at the end repeats"
     case .timeWindow: "HH:MM-HH:MM in UTC, e.g. 22:00-05:30"
     case .printable: "1 to 256 printable ASCII characters without spaces"
@@ -47,7 +49,7 @@ package enum TextForm: Sendable, Equatable {
     case .sentence: "^(?=[\\s\\S]{1,\(Self.maximumSentenceBytes)}$)[^\\u0000-\\u001f\\u007f]+$"
     case .affix: "^[ -~]{0,16}$"
     case .panelPattern:
-      "^(\(Self.panelStep) ){0,\(Self.maximumPatternSteps - 1)}\(Self.panelStep)( \\*)?$"
+      "^(\(Self.panelStep) ){0,\(PanelPattern.stepsMaximum - 1)}\(Self.panelStep)( \\*)?$"
     case .timeWindow: "^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
     case .printable: "^[!-~]{1,256}$"
     case .host: "^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$"
@@ -64,9 +66,8 @@ package enum TextForm: Sendable, Equatable {
     case .affix:
       return bytes.count <= 16 && bytes.allSatisfy { (0x20...0x7E).contains($0) }
     case .panelPattern:
-      var words = text.split(separator: " ", omittingEmptySubsequences: false)
-      if words.last == "*" { words.removeLast() }
-      return (1...Self.maximumPatternSteps).contains(words.count) && words.allSatisfy(isPanelStep)
+      // One way to write each pattern, so that the effective listing shows what the file says.
+      return PanelPattern(text)?.text == text
     case .identifier:
       return (1...36).contains(bytes.count)
         && bytes.allSatisfy { isLowercase($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
@@ -76,8 +77,7 @@ package enum TextForm: Sendable, Equatable {
       return bytes.first == UInt8(ascii: "/") && bytes.count <= Self.maximumPathBytes
         && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     case .timeWindow:
-      let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-      return bytes.count == 11 && ends.count == 2 && ends.allSatisfy(isTimeOfDay)
+      return SyncWindow.minutes(of: text) != nil
     case .printable:
       return (1...256).contains(bytes.count) && bytes.allSatisfy { (0x21...0x7E).contains($0) }
     case .host:
@@ -92,30 +92,12 @@ package enum TextForm: Sendable, Equatable {
   }
 }
 
-private func isTimeOfDay(_ text: Substring) -> Bool {
-  let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-  return parts.count == 2 && parts.allSatisfy { $0.utf8.count == 2 && $0.utf8.allSatisfy(isDigit) }
-    && Int(parts[0]).map { $0 < 24 } ?? false && Int(parts[1]).map { $0 < 60 } ?? false
-}
-
 private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
 private func isLowercase(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
 
 private func isHexadecimal(_ byte: UInt8) -> Bool {
   isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20)
-}
-
-private func isPanelStep(_ word: Substring) -> Bool {
-  var rest = word
-  if rest.first == "-" {
-    rest.removeFirst()
-  } else {
-    for letter in ["R", "G", "B", "z"] where rest.first.map(String.init) == letter { rest.removeFirst() }
-    if rest.count == word.count { return false }
-  }
-  guard rest.utf8.allSatisfy(isDigit), rest.first != "0", let milliseconds = Int(rest) else { return false }
-  return (20...10_000).contains(milliseconds)
 }
 
 private func isLabelByte(_ byte: UInt8) -> Bool {

@@ -46,7 +46,8 @@ func alternatives(_ names: [String]) -> String {
 
 /// Why a value does not fit its key.
 struct Mismatch: Error {
-  var place: SourcePlace
+  /// nil: where the key stands.
+  var place: SourcePlace?
   /// Follows the key's name: `is 5`.
   var what: String
   var expected: String
@@ -71,31 +72,34 @@ extension ValueFormat {
   }
 }
 
-extension ValueFormat<Int> {
+extension ValueFormat where Value: BinaryInteger {
   static func integer(_ range: ClosedRange<Int>) -> Self {
     let shape = ValueShape.integer(range)
     return Self(
       shape: shape,
       parse: { (value) throws(Mismatch) in
-        guard case .integer(let wide) = value.content, let number = Int(exactly: wide), range.contains(number) else {
-          throw mismatch(value, shape)
-        }
+        guard case .integer(let wide) = value.content, let whole = Int(exactly: wide), range.contains(whole),
+          let number = Value(exactly: whole)
+        else { throw mismatch(value, shape) }
         return number
       },
       render: { "\($0)" })
   }
+}
 
-  static func oneOf(_ allowed: Int...) -> Self {
-    let shape = ValueShape.integerChoice(allowed)
+extension ValueFormat {
+  /// Values that files write as whole numbers.
+  static func oneOf(_ allowed: [Value], as number: @escaping @Sendable (Value) -> Int) -> Self {
+    let shape = ValueShape.integerChoice(allowed.map(number))
     return Self(
       shape: shape,
       parse: { (value) throws(Mismatch) in
-        guard case .integer(let wide) = value.content, let number = Int(exactly: wide), allowed.contains(number) else {
+        guard case .integer(let wide) = value.content, let found = allowed.first(where: { number($0) == wide }) else {
           throw mismatch(value, shape)
         }
-        return number
+        return found
       },
-      render: { "\($0)" })
+      render: { "\(number($0))" })
   }
 }
 
@@ -145,30 +149,32 @@ extension ValueFormat<String> {
   }
 }
 
-extension ValueFormat where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-  static var choice: Self {
-    let names = Value.allCases.map(\.rawValue)
+extension ValueFormat where Value: CaseIterable {
+  static func choice(of name: @escaping @Sendable (Value) -> String) -> Self {
+    let names = Value.allCases.map(name)
     let shape = ValueShape.choice(names)
     return Self(
       shape: shape,
       parse: { (value) throws(Mismatch) in
         guard case .string(let text) = value.content else { throw mismatch(value, shape) }
-        guard let choice = Value(rawValue: text) else {
+        guard let choice = Value.allCases.first(where: { name($0) == text }) else {
           throw mismatch(value, shape, suggestion: nearestName(to: text, among: names))
         }
         return choice
       },
-      render: { tomlString($0.rawValue) })
+      render: { tomlString(name($0)) })
   }
 }
 
+extension ValueFormat where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+  static var choice: Self { choice(of: { $0.rawValue }) }
+}
+
 extension ValueFormat {
-  static func choices<Element>(_: Element.Type) -> Self
-  where
-    Value == [Element], Element: RawRepresentable & CaseIterable & Sendable & Equatable, Element.RawValue == String
-  {
-    let one = ValueFormat<Element>.choice
-    let shape = ValueShape.choices(Element.allCases.map(\.rawValue))
+  static func choices<Element: CaseIterable>(of name: @escaping @Sendable (Element) -> String) -> Self
+  where Value == [Element] {
+    let one = ValueFormat<Element>.choice(of: name)
+    let shape = ValueShape.choices(Element.allCases.map(name))
     return Self(
       shape: shape,
       parse: { (value) throws(Mismatch) in
@@ -183,7 +189,7 @@ extension ValueFormat {
         }
         return found
       },
-      render: { "[" + $0.map { tomlString($0.rawValue) }.joined(separator: ", ") + "]" })
+      render: { "[" + $0.map { tomlString(name($0)) }.joined(separator: ", ") + "]" })
   }
 }
 

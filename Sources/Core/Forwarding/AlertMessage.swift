@@ -4,7 +4,7 @@ import Provenance
 package struct AlertMessage: Sendable, Equatable, Codable {
   package static let schema = "thermograph.alert.v1"
 
-  package enum Severity: String, Sendable, Codable {
+  package enum Severity: String, Sendable, Codable, CaseIterable {
     case warning
     case critical
   }

@@ -18,7 +18,7 @@ package enum AlertOccasion: Sendable, Hashable {
 
 /// One row of the table of alerts: which occasion, how urgent, and for how long it is not told again.
 package struct AlertRule: Sendable, Hashable {
-  package enum Trigger: Sendable, Hashable {
+  package enum Trigger: RawRepresentable, Sendable, Hashable, CaseIterable {
     /// nil: any outcome.
     case outcome(Verdict.Outcome?)
     /// nil: any gate.
@@ -29,7 +29,46 @@ package struct AlertRule: Sendable, Hashable {
     case outboxFilling(percent: Int)
     case unknownTag
     case clockUnsynchronised
+
+    /// Everything that a table can name.
+    package static let allCases: [Trigger] =
+      [.outcome(nil)] + Verdict.Outcome.allCases.map { .outcome($0) }
+      + [.gate(nil)] + QualityGate.Code.allCases.map { .gate($0) }
+      + [.cameraLost, .readerLost] + QuotaWatermarks.levels.map { .outboxFilling(percent: $0) }
+      + [.unknownTag, .clockUnsynchronised]
+
+    /// As configurations write it.
+    package var rawValue: String {
+      switch self {
+      case .outcome(nil): "outcome"
+      case .outcome(let outcome?): "outcome-\(outcome.rawValue)"
+      case .gate(nil): "gate"
+      case .gate(let code?): "gate-\(code.rawValue)"
+      case .cameraLost: "camera-lost"
+      case .readerLost: "reader-lost"
+      case .outboxFilling(let percent): "outbox-\(percent)"
+      case .unknownTag: "unknown-tag"
+      case .clockUnsynchronised: "clock-unsynchronised"
+      }
+    }
+
+    package init?(rawValue: String) {
+      guard let trigger = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+      self = trigger
+    }
   }
+
+  /// What a person is alerted to unless the configuration says otherwise.
+  package static let standard = [
+    AlertRule(.cameraLost, severity: .critical, holdOffSeconds: 600),
+    AlertRule(.readerLost, severity: .warning, holdOffSeconds: 600),
+    AlertRule(.outboxFilling(percent: 95), severity: .critical, holdOffSeconds: 3600),
+    AlertRule(.outboxFilling(percent: 80), severity: .warning, holdOffSeconds: 3600),
+    AlertRule(.unknownTag, severity: .warning, holdOffSeconds: 3600),
+    AlertRule(.clockUnsynchronised, severity: .warning, holdOffSeconds: 86_400),
+    AlertRule(.gate(.deadPixels), severity: .warning, holdOffSeconds: 86_400),
+    AlertRule(.gate(.checkerboard), severity: .warning, holdOffSeconds: 86_400),
+  ]
 
   package var trigger: Trigger
   package var severity: AlertMessage.Severity

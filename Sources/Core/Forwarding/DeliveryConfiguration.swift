@@ -1,5 +1,5 @@
 /// What counts as delivery.
-package enum ConfirmationMode: String, Sendable, Equatable {
+package enum ConfirmationMode: String, Sendable, CaseIterable {
   /// The receiver's receipt frees records and images.
   case receipt
   /// The broker's PUBACK does. Under MQTT 3.1.1 a refusal looks like success, so records and images wait for the
@@ -14,7 +14,7 @@ package struct DeliveryConfiguration: Sendable, Equatable {
   package var window: Int
   /// RateLimiter of publishes, 1...100,000; alerts are exempt.
   package var messagesPerSecond: Int
-  /// The largest piece of an image, 1 KiB...1 MiB.
+  /// The largest piece of an image, 1 KiB...16 MiB; the broker's maximum packet may lower it.
   package var partBytes: Int
   /// No PUBACK for this long, while the peer takes no bytes either, means that the connection is dead.
   package var acknowledgementTimeoutSeconds: Int
@@ -33,7 +33,7 @@ package struct DeliveryConfiguration: Sendable, Equatable {
   package var bytesPerDay: Int?
 
   package init(
-    confirm: ConfirmationMode = .receipt, window: Int = 20, messagesPerSecond: Int = 50, partBytes: Int = 96 * 1024,
+    confirm: ConfirmationMode = .receipt, window: Int = 8, messagesPerSecond: Int = 50, partBytes: Int = 96 * 1024,
     acknowledgementTimeoutSeconds: Int = 60, receiptTimeoutSeconds: Int = 600, settlementBatch: Int = 64,
     settlementDelayMilliseconds: Int = 250, healthExpirySeconds: UInt32 = 600,
     backoff: ReconnectBackoff.Configuration = ReconnectBackoff.Configuration()
@@ -41,7 +41,7 @@ package struct DeliveryConfiguration: Sendable, Equatable {
     self.confirm = confirm
     self.window = min(max(window, 1), 1000)
     self.messagesPerSecond = min(max(messagesPerSecond, 1), 100_000)
-    self.partBytes = min(max(partBytes, 1024), 1 << 20)
+    self.partBytes = min(max(partBytes, 1024), 1 << 24)
     self.acknowledgementTimeoutSeconds = max(acknowledgementTimeoutSeconds, 1)
     self.receiptTimeoutSeconds = max(receiptTimeoutSeconds, 1)
     self.settlementBatch = min(max(settlementBatch, 1), 1024)

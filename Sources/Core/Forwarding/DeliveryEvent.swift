@@ -13,7 +13,7 @@ package enum DeliveryEvent: Sendable, Equatable {
   /// A receiver has, or will never take, what the receipt names; what is believed of it is the outbox's to say.
   case receipt(Receipt)
   /// A message on `dn/receipt` is not believed.
-  case receiptRefused(ReceiptError)
+  case receiptRefused
   /// The answer to `DeliveryAction.apply`.
   case applied(ReceiptOutcome)
   /// The answer to `DeliveryAction.requeueUnreceipted`: how many wait again.
@@ -54,6 +54,8 @@ package enum DeliveryAction: Sendable, Equatable {
   case apply([Receipt], after: Settlement)
   /// Make messages wait again whose receipt is overdue, then answer with `requeued`.
   case requeueUnreceipted(olderThanSeconds: Int)
+  /// Store an alert.
+  case alert(code: String, severity: AlertMessage.Severity, detail: String)
   /// A thing that a person should know of; for the log and the status.
   case report(DeliveryReport)
   /// Send `tick` at this monotonic time; replaces the wake asked for before. nil: no tick is needed.
@@ -97,12 +99,12 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   case delivered(count: Int)
   /// A receiver will never take this capture.
   case refusedForEver(capture: RandomIdentifier)
-  /// A receipt names another content than ours.
-  case differs(Receipt.Entry)
-  /// A message on `dn/receipt` that is not believed.
-  case receiptRefused(ReceiptError)
-  /// Receipts name messages that have not left this device.
+  /// Receipts name so many messages with another content than ours, this one first.
+  case differ(count: Int, first: Receipt.Entry)
+  /// Receipts have named so many messages so far that have not left this device.
   case unfounded(count: Int)
+  /// So many rounds brought no receipt.
+  case receiptsSilent
 
   package enum Severity: Sendable {
     case info, warning, error
@@ -111,7 +113,7 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   package var severity: Severity {
     switch self {
     case .delivered: .info
-    case .refusedForEver, .differs, .receiptRefused, .unfounded: .error
+    case .refusedForEver, .differ, .unfounded: .error
     default: .warning
     }
   }
@@ -129,11 +131,13 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
     case .delivered(let count): "delivered: \(count) messages"
     case .refusedForEver(let capture):
       "a receiver will never take capture \(capture), it is set aside; see thermograph outbox list --state quarantined"
-    case .differs(let entry):
-      "a receipt names another content than ours for \(entry.name) of capture \(entry.captureID); it stays in the outbox"
-    case .receiptRefused(let reason): "a receipt is not believed and frees nothing: \(reason)"
+    case .differ(let count, let first):
+      "receipts name another content than ours \(count) times, first for \(first.name) of capture \(first.captureID); it "
+        + "stays in the outbox"
     case .unfounded(let count):
-      "receipts name \(count) messages that this device has neither published nor exported; they stay. Somebody who is no receiver may have written them"
+      "receipts have named \(count) messages so far that this device has neither published nor exported; they stay. "
+        + "Somebody who is no receiver may have written them"
+    case .receiptsSilent: "no receipt in two rounds; connecting anew"
     }
   }
 

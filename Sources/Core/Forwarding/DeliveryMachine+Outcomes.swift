@@ -34,7 +34,7 @@ extension DeliveryMachine {
       }
       refuse(message.item, reason: reason, now: now, &actions)
     case .notSent(let detail):
-      let attempts = message.item.attempts + 1
+      let attempts = message.item.attempts &+ 1
       guard attempts < Self.maximumAttempts else {
         quarantine(
           flight.id, in: deliveryClass, reason: "the client did not take it \(attempts) times: \(detail)", now: now,
@@ -50,7 +50,7 @@ extension DeliveryMachine {
   private mutating func refuse(
     _ item: OutboxItem, reason: UInt8, now: UInt64, _ actions: inout [DeliveryAction]
   ) {
-    let attempts = item.attempts + 1
+    let attempts = item.attempts &+ 1
     note(now: now) { $0.refused.append(item.id) }
     let isOwnFault = reason == 0x90 || reason == 0x95 || reason == 0x99
     if isOwnFault && attempts >= Self.maximumAttempts {
@@ -107,6 +107,7 @@ extension DeliveryMachine {
   private mutating func finish(_ item: OutboxItem, now: UInt64, _ change: (inout Settlement) -> Void) {
     // Every part has its outcome, so none is left to be looked for.
     progress[item.id] = nil
+    unanswered[item.id] = nil
     if let receipt = early.removeValue(forKey: item.id) { receipts.append(receipt) }
     let index = item.deliveryClass.rawValue
     if lanes[index].loading { lanes[index].settledMeanwhile.insert(item.id) }
@@ -131,35 +132,42 @@ extension DeliveryMachine {
       actions.append(.report(.delivered(count: freed.count)))
     }
     for capture in outcome.refused { actions.append(.report(.refusedForEver(capture: capture))) }
-    for entry in outcome.mismatched { actions.append(.report(.differs(entry))) }
+    // One line, however many faults a hostile receipt has.
+    if let first = outcome.mismatched.first {
+      actions.append(.report(.differ(count: outcome.mismatched.count, first: first)))
+    }
     judge(outcome.unfounded, &actions)
   }
 
-  /// A receiver may be quicker than the broker's PUBACK; its word is then kept until that comes. Whoever speaks of what
-  /// is not even under way knows it from elsewhere.
+  /// A receiver may be quicker than the broker's PUBACK, or that was lost with a connection; its word is then kept until
+  /// the PUBACK comes. Whoever speaks of what was never sent knows it from elsewhere.
   private mutating func judge(_ words: UnfoundedWords, _ actions: inout [DeliveryAction]) {
-    var unfounded = 0
+    let before = counters.receiptsUnfounded
     for entry in words.entries {
-      if let id = underWay(entry) {
+      if let id = sent(entry) {
         early[id] = Receipt(receiver: "", entries: [entry])
       } else {
-        unfounded += 1
+        count { $0.receiptsUnfounded += 1 }
       }
     }
     for refusal in words.refused {
-      if let id = underWay(refusal.entry) {
+      if let id = sent(refusal.entry) {
         early[id] = Receipt(receiver: "", entries: [], refused: [refusal])
       } else {
-        unfounded += 1
+        count { $0.receiptsUnfounded += 1 }
       }
     }
-    guard unfounded > 0 else { return }
-    count { $0.receiptsUnfounded += unfounded }
-    actions.append(.report(.unfounded(count: unfounded)))
+    // The first is told, and then each doubling: a forger must not fill the log.
+    guard counters.receiptsUnfounded.bitWidth - counters.receiptsUnfounded.leadingZeroBitCount
+      > before.bitWidth - before.leadingZeroBitCount
+    else { return }
+    actions.append(.report(.unfounded(count: counters.receiptsUnfounded)))
   }
 
-  private func underWay(_ entry: Receipt.Entry) -> Int64? {
-    progress.values.first { $0.item.captureID == entry.captureID && $0.item.name == entry.name }?.item.id
+  /// The message of an entry, when it is under way or was when a connection ended.
+  private func sent(_ entry: Receipt.Entry) -> Int64? {
+    func isNamed(_ item: OutboxItem) -> Bool { item.captureID == entry.captureID && item.name == entry.name }
+    return progress.values.first { isNamed($0.item) }?.item.id ?? unanswered.values.first(where: isNamed)?.id
   }
 
   /// Removes a message and its publishes from what is under way.

@@ -79,6 +79,13 @@ extension DeliveryMachine {
     _ item: OutboxItem, _ limits: ConnectionLimits, now: UInt64, _ orders: inout [PublishOrder],
     _ actions: inout [DeliveryAction]
   ) {
+    // Whoever holds the outbox checks what he reads; arithmetic with a length is not left to that alone.
+    guard (0...OutboxItem.maximumBytes).contains(item.byteCount) else {
+      return quarantine(
+        item.id, in: item.deliveryClass,
+        reason: "a length of \(item.byteCount) bytes cannot be; expected at most \(OutboxItem.maximumBytes)", now: now,
+        &actions)
+    }
     let room = (limits.maximumPacketBytes ?? .max) - Self.packetReserveBytes
     let suspected = (poison.assumedPacketBytes ?? .max) - Self.packetReserveBytes
     let partBytes = min(configuration.partBytes, room, suspected)

@@ -61,6 +61,8 @@ package struct DeliveryMachine: Sendable {
   static let packetReserveBytes = 1024
   /// Refusals of one message for its own sake before it is set aside.
   static let maximumAttempts = 3
+  /// Messages without an outcome at the end of a connection that are remembered.
+  static let maximumUnanswered = 1024
 
   package let configuration: DeliveryConfiguration
   package private(set) var counters = DeliveryCounters()
@@ -86,14 +88,20 @@ package struct DeliveryMachine: Sendable {
   var settlementDueNanoseconds: UInt64?
   /// Came since the last look.
   var receipts: [Receipt] = []
-  /// Receipts that were quicker than the PUBACK of what they name, by message: at most one for each that is under way.
+  /// Receipts that were quicker than the PUBACK of what they name, by message: at most one for each that is under way,
+  /// or was when a connection ended.
   var early: [Int64: Receipt] = [:]
+  /// What was under way when a connection ended: a receiver may have it.
+  var unanswered: [Int64: OutboxItem] = [:]
   var nextRequeueNanoseconds: UInt64?
   var poison = PoisonWatch()
   var acknowledgements = AcknowledgementWatch()
   /// Whether the sync window is open.
   var isWindowOpen = true
   var budget: ByteBudget?
+  private var downlinks = DownlinkWatch()
+  /// Why we end the connection, where that says more than the end itself.
+  private var ending: LinkFailure?
   private var lastWake: UInt64??
 
   /// - Parameter highestStored: the newest message's id in the outbox.
@@ -108,6 +116,9 @@ package struct DeliveryMachine: Sendable {
   package var isConnected: Bool {
     if case .connected = phase { true } else { false }
   }
+
+  /// Whether the next connection is to subscribe.
+  package var isListening: Bool { downlinks.deafUntilNanoseconds == nil }
 
   /// Publishes without an outcome.
   package var inFlight: Int { flights.count }
@@ -149,16 +160,17 @@ package struct DeliveryMachine: Sendable {
     case .loaded(let order, let items):
       take(order, items)
     case .receipt(let receipt):
+      downlinks.heard()
       receipts.append(receipt)
-    case .receiptRefused(let reason):
+    case .receiptRefused:
       counters.receiptsRefused += 1
-      actions.append(.report(.receiptRefused(reason)))
     case .applied(let outcome):
       release(outcome, &actions)
     case .requeued(let count):
       if count > 0 {
         actions.append(.report(.receiptsOverdue(count: count)))
         rewind()
+        noteRound(now: now, &actions)
       }
     case .outboxChanged:
       rewind()
@@ -202,6 +214,9 @@ package struct DeliveryMachine: Sendable {
       receipts = []
     }
     if case .waiting(let until) = phase, until <= now { connect(&actions) }
+    if phase != .connecting, downlinks.listensAgain(now: now) {
+      end(LinkFailure(kind: .requested, detail: "to subscribe again"), &actions)
+    }
     if case .connected(let limits, _) = phase {
       if let stalled = stalledSeconds(now: now) {
         actions.append(.report(.acknowledgementsStalled(seconds: stalled)))
@@ -263,6 +278,16 @@ package struct DeliveryMachine: Sendable {
     return nil
   }
 
+  /// Messages are sent again for want of a receipt. Those of an earlier connection say nothing of this one.
+  private mutating func noteRound(now: UInt64, _ actions: inout [DeliveryAction]) {
+    guard case .connected(_, let since) = phase,
+      now - min(since, now) >= UInt64(configuration.receiptTimeoutSeconds) * 1_000_000_000,
+      downlinks.roundWithoutReceipts(now: now)
+    else { return }
+    actions.append(.report(.receiptsSilent))
+    end(LinkFailure(kind: .requested, detail: "no receipt in two rounds"), &actions)
+  }
+
   private mutating func requeueIfDue(now: UInt64, _ actions: inout [DeliveryAction]) {
     guard let due = nextRequeueNanoseconds, due <= now else { return }
     nextRequeueNanoseconds = now + UInt64(configuration.receiptTimeoutSeconds) * 250_000_000
@@ -294,6 +319,7 @@ package struct DeliveryMachine: Sendable {
     case .waiting(let until): candidates.append(until)
     case .connected:
       if let nextRequeueNanoseconds { candidates.append(nextRequeueNanoseconds) }
+      if let until = downlinks.deafUntilNanoseconds { candidates.append(until) }
       if let since = stalledSinceNanoseconds() {
         candidates.append(since + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
       }
@@ -311,6 +337,14 @@ package struct DeliveryMachine: Sendable {
   private mutating func connect(_ actions: inout [DeliveryAction]) {
     phase = .connecting
     actions.append(.connect)
+  }
+
+  /// Ends a standing connection for a reason of ours; the next attempt follows its pause.
+  private mutating func end(_ failure: LinkFailure, _ actions: inout [DeliveryAction]) {
+    guard isConnected else { return }
+    ending = failure
+    phase = .disconnecting
+    actions.append(.disconnect(failure))
   }
 
   private mutating func stop(_ actions: inout [DeliveryAction]) {
@@ -335,14 +369,17 @@ package struct DeliveryMachine: Sendable {
       actions.append(.announce(.online))
       replayBoundary = highestStored
       rewind()
-      nextRequeueNanoseconds = awaitsReceipts(limits) ? now : nil
+      nextRequeueNanoseconds = awaitsReceipts(limits) && isListening ? now : nil
     case .connectionFailed(let failure):
       guard phase == .connecting || phase == .disconnecting else { return }
       counters.failures[failure.kind, default: 0] += 1
       lastFailure = failure
       wait(backoff.afterFailure(failure.kind, using: &generator), now: now)
-    case .disconnected(let failure):
+    case .disconnected(let reported):
       guard phase != .stopped else { return }
+      let failure = ending ?? reported
+      if ending == nil { downlinks.endedOtherwise() }
+      ending = nil
       counters.failures[failure.kind, default: 0] += 1
       lastFailure = failure
       var seconds = 0
@@ -360,6 +397,27 @@ package struct DeliveryMachine: Sendable {
       settle(token, outcome, now: now, &actions)
     case .moving:
       acknowledgements.moved(now: now)
+    case .oversize(let bytes):
+      guard isConnected else { return }
+      ending = LinkFailure(kind: .protocolError, detail: "the broker sends a message of more than \(bytes) bytes")
+      // What was under way is not to blame, and nothing more is handed over.
+      phase = .disconnecting
+      dropFlights()
+      guard downlinks.oversize(now: now) else { return }
+      actions.append(
+        .alert(
+          code: "downlink-oversize", severity: .critical,
+          detail:
+            "the broker sends this device a message of more than \(bytes) bytes, probably a retained one below dn/; "
+            + "have it removed; until then the device sends, but hears receipts only now and then"))
+    case .subscribed(let filter, let reason) where reason >= 0x80 && configuration.confirm == .receipt:
+      // Without receipts nothing would ever be free: a broker that grants none is as good as none.
+      end(
+        LinkFailure(
+          kind: .refused,
+          detail:
+            "the broker refuses the subscription to \(filter), reason 0x\(String(reason, radix: 16)); check its ACL"),
+        &actions)
     case .secured, .subscribed, .received:
       break
     }
@@ -372,6 +430,8 @@ package struct DeliveryMachine: Sendable {
   /// Forgets what was under way: it has no outcome and will get none.
   private mutating func dropFlights() {
     flights.removeAll(keepingCapacity: true)
+    if unanswered.count + progress.count > Self.maximumUnanswered { unanswered.removeAll() }
+    for (id, message) in progress { unanswered[id] = message.item }
     progress.removeAll(keepingCapacity: true)
     early.removeAll(keepingCapacity: true)
     divided = nil

@@ -187,6 +187,7 @@ package struct DeliverySnapshot: Sendable, Equatable {
           - oldest.monotonicNanoseconds) / 1_000_000_000)
     }
     guard oldest.synchronised, at.synchronised else { return nil }
-    return Int(clamping: max(0, at.utcNanoseconds - oldest.utcNanoseconds) / 1_000_000_000)
+    let (age, overflow) = at.utcNanoseconds.subtractingReportingOverflow(oldest.utcNanoseconds)
+    return overflow ? nil : Int(clamping: max(0, age) / 1_000_000_000)
   }
 }

@@ -14,6 +14,8 @@ package enum LinkEvent: Sendable, Equatable {
   case moving
   /// The broker granted (level 0...2) or refused (0x80...) a subscription.
   case subscribed(filter: String, reason: UInt8)
+  /// The peer sends a packet beyond the bound; the end of the connection follows.
+  case oversize(maximumBytes: Int)
   /// A message on a subscribed topic.
   case received(IncomingMessage)
 }
@@ -28,10 +30,10 @@ package struct PublishToken: Sendable, Hashable {
 }
 
 /// The protocol versions that a device may be configured to speak.
-package enum ProtocolVersion: Sendable, Equatable {
-  case mqtt5
+package enum ProtocolVersion: String, Sendable, CaseIterable {
+  case mqtt5 = "5"
   /// A refused publish looks like success here, so only a receipt counts as delivery.
-  case mqtt311
+  case mqtt311 = "3.1.1"
 }
 
 /// What the broker allows on this connection (CONNACK properties, MQTT 5 section 3.2.2.3).

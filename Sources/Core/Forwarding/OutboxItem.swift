@@ -4,6 +4,10 @@ import Provenance
 package struct OutboxItem: Sendable, Equatable, Identifiable {
   /// The name under which a capture's record is receipted, beside its images' names.
   package static let recordName = "record.json"
+  /// The largest payload in the clear; the views of a capture have some 100 KB.
+  package static let maximumBytes = 16 << 20
+  /// No id and no sequence number is greater: 2^53 - 1, beyond which JSON readers lose digits.
+  package static let largestNumber: Int64 = (1 << 53) - 1
 
   /// Order of arrival, over all classes; never used twice within an outbox.
   package let id: Int64

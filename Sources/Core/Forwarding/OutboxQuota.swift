@@ -1,8 +1,8 @@
 /// How much the outbox may hold. Accounting decides, before the file system has to say no.
 package struct OutboxQuota: Sendable, Equatable {
   /// What happens to a new capture when there is no room for it.
-  package enum OnFull: String, Sendable, Equatable {
-    /// The capture is refused, visibly.
+  package enum OnFull: String, Sendable, CaseIterable {
+    /// The capture is refused, with light, log and status.
     case refuse
     /// The oldest images give way; their records and verdicts stay and gap records say so.
     case dropOldestImage = "drop-oldest-image"
@@ -33,7 +33,7 @@ package struct OutboxQuota: Sendable, Equatable {
 
   package init(
     totalBytes: Int = 2 << 30, bytesByClass: [DeliveryClass: Int] = [:], rowsPerClass: Int = 100_000,
-    freeSpaceFloorBytes: Int = 64 << 20,
+    freeSpaceFloorBytes: Int = 256 << 20,
     onFull: OnFull = .refuse, ballastBytes: Int = 8 << 20
   ) {
     self.totalBytes = max(totalBytes, 1 << 20)

@@ -71,12 +71,17 @@ package struct StatusMessage: Sendable, Equatable {
   /// By `DeliveryClass.name`; empty in a will, which is written before anything is known.
   package var backlog: [String: Backlog]
   package var line: Line?
+  /// The number of the oldest capture that the broker has and no receiver has confirmed; nil when there is none. A
+  /// receiver that has it, or later ones, says so again.
+  package var oldestWithoutReceipt: Int64?
   /// RFC 3339; nil in a will.
   package var at: String?
 
   package init(
     state: State, site: String, device: String, connectCounter: Int, firmware: String, models: [Model],
-    configurationSHA256: String, outboxID: RandomIdentifier, accounts: OutboxAccounts?, line: Line?, at: Timestamp?
+    configurationSHA256: String, outboxID: RandomIdentifier, accounts: OutboxAccounts?, line: Line?,
+    oldestWithoutReceipt: Int64? = nil,
+    at: Timestamp?
   ) {
     self.state = state
     self.site = site
@@ -87,6 +92,7 @@ package struct StatusMessage: Sendable, Equatable {
     self.configurationSHA256 = configurationSHA256
     self.outboxID = outboxID
     self.line = line
+    self.oldestWithoutReceipt = oldestWithoutReceipt
     self.at = at?.rfc3339
     backlog = [:]
     if let accounts {
@@ -94,6 +100,11 @@ package struct StatusMessage: Sendable, Equatable {
         backlog[deliveryClass.name] = Backlog(accounts.backlog(deliveryClass))
       }
     }
+  }
+
+  /// Reads a status message; its size is the caller's to bound.
+  package init(decoding bytes: [UInt8]) throws {
+    self = try JSONDecoder().decode(Self.self, from: Data(bytes))
   }
 
   /// The JSON on the wire.
@@ -108,6 +119,7 @@ extension StatusMessage: Codable {
     case connectCounter = "connect_counter"
     case configurationSHA256 = "configuration_sha256"
     case outboxID = "outbox_id"
+    case oldestWithoutReceipt = "oldest_without_receipt"
   }
 
   package init(from decoder: any Decoder) throws {
@@ -127,6 +139,7 @@ extension StatusMessage: Codable {
     outboxID = try container.decode(RandomIdentifier.self, forKey: .outboxID)
     backlog = try container.decode([String: Backlog].self, forKey: .backlog)
     line = try container.decodeIfPresent(Line.self, forKey: .line)
+    oldestWithoutReceipt = try container.decodeIfPresent(Int64.self, forKey: .oldestWithoutReceipt)
     at = try container.decodeIfPresent(String.self, forKey: .at)
   }
 
@@ -143,6 +156,7 @@ extension StatusMessage: Codable {
     try container.encode(outboxID, forKey: .outboxID)
     try container.encode(backlog, forKey: .backlog)
     try container.encodeIfPresent(line, forKey: .line)
+    try container.encodeIfPresent(oldestWithoutReceipt, forKey: .oldestWithoutReceipt)
     try container.encodeIfPresent(at, forKey: .at)
   }
 }

@@ -8,12 +8,23 @@ package struct SyncWindow: Sendable, Hashable {
 
   /// `HH:MM-HH:MM`, e.g. `22:00-05:30`; nil for anything else and for a window of no length.
   package init?(_ text: String) {
-    let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-    guard ends.count == 2, let start = Self.minute(ends[0]), let end = Self.minute(ends[1]), start != end else {
-      return nil
-    }
+    guard let (start, end) = Self.minutes(of: text), start != end else { return nil }
     startMinute = start
     endMinute = end
+  }
+
+  /// The two times of `HH:MM-HH:MM`, which may be the same.
+  package static func minutes(of text: String) -> (start: Int, end: Int)? {
+    let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard ends.count == 2, let start = minute(ends[0]), let end = minute(ends[1]) else { return nil }
+    return (start, end)
+  }
+
+  /// `HH:MM-HH:MM`: `init(_:)` makes the same window of it.
+  package var text: String { "\(Self.text(startMinute))-\(Self.text(endMinute))" }
+
+  private static func text(_ minute: Int) -> String {
+    [minute / 60, minute % 60].map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
   }
 
   private static func minute(_ text: Substring) -> Int? {

@@ -57,8 +57,8 @@ package struct TopicSchema: Sendable, Hashable {
   package var status: String { up("status") }
   package var receipts: String { "\(root)/dn/receipt" }
   package var commands: String { "\(root)/dn/command" }
-  /// What a device subscribes to.
-  package var downlinkFilter: String { "\(root)/dn/#" }
+  /// What a device subscribes to: the topics that it acts on, and no more.
+  package var downlinks: [String] { [receipts] }
 
   /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}_master_png`.
   package func up(_ suffix: String) -> String { "\(root)/up/\(suffix)" }

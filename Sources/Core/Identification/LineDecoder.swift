@@ -11,7 +11,8 @@ package struct LinePattern: Sendable, Equatable {
 
   package var number: Number
   /// How many digits a line may have, within 1...39.
-  package var digitCounts: ClosedRange<Int>
+  package var digitsMinimum: Int
+  package var digitsMaximum: Int
   /// The width of a decimal identity, 1...16; EM4100 readers that print ten digits print 4 bytes.
   package var decimalByteCount: Int
   /// Printable ASCII before the digits, e.g. `UID=`; at most 16 characters.
@@ -24,7 +25,8 @@ package struct LinePattern: Sendable, Equatable {
     prefix: [UInt8] = [], suffix: [UInt8] = []
   ) {
     self.number = number
-    self.digitCounts = digitCounts.clamped(to: 1...39)
+    digitsMinimum = digitCounts.clamped(to: 1...39).lowerBound
+    digitsMaximum = digitCounts.clamped(to: 1...39).upperBound
     self.decimalByteCount = min(max(decimalByteCount, 1), TagUID.largestByteCount)
     self.prefix = Array(prefix.prefix(16))
     self.suffix = Array(suffix.prefix(16))
@@ -128,7 +130,7 @@ extension LinePattern {
         }
       guard isDigit else { return .notADigit }
     }
-    guard digitCounts.contains(digits.count) else { return .badLength }
+    guard digits.count >= digitsMinimum, digits.count <= digitsMaximum else { return .badLength }
     switch number {
     case .hexadecimal:
       guard digits.count.isMultiple(of: 2), digits.count <= 2 * TagUID.largestByteCount else { return .badLength }

@@ -5,6 +5,17 @@ package enum PN532Modulation: UInt8, Sendable, CaseIterable {
   case feliCa424 = 0x02
   case iso14443B = 0x03
   case jewel = 0x04
+
+  /// As configurations write it.
+  package var name: String {
+    switch self {
+    case .iso14443A: "iso14443a"
+    case .feliCa212: "felica-212"
+    case .feliCa424: "felica-424"
+    case .iso14443B: "iso14443b"
+    case .jewel: "jewel"
+    }
+  }
 }
 
 /// Reads the targets out of an answer to InListPassiveTarget: `D5 4B NbTg` and then, for each target, by kind

@@ -8,13 +8,36 @@ package struct PatientReference: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { text }
 
-  /// The reference of a tag: base32 (RFC 4648 section 6, written in lower case and without padding) of the first
-  /// 16 bytes of HMAC-SHA-256(site key, UID).
+  /// How a reference is made from a tag. A version is never changed: another rule is another version.
+  package enum Version: Int, Sendable, Hashable, Codable, CaseIterable {
+    /// The first 16 bytes of HMAC-SHA-256(site key, UID). Whoever holds the key tries all 40-bit UIDs in minutes.
+    case hmac = 1
+    /// 16 bytes of scrypt(UID, salt; N = 8192, r = 8, p = 1), the salt HMAC-SHA-256(site key, `saltLabel`): 8 MiB and some
+    /// tens of milliseconds a try.
+    case scrypt = 2
+
+    package static let current = Version.scrypt
+    static let saltLabel = "thermograph patient reference 2"
+    static let scryptCost = 8192
+  }
+
+  /// The reference of a tag: base32 (RFC 4648 section 6, written in lower case and without padding) of 16 bytes that
+  /// `version` makes of the site's key and the UID.
   ///
-  /// The UID enters as its bytes in printed order, so 5 for EM4100. A site key of at least 16 bytes is the caller's
-  /// duty: 40-bit UIDs can be tried one by one by whoever has the key.
-  package init(tag: TagUID, siteKey: [UInt8], digests: some MessageDigests) {
-    text = Base32.text(of: digests.hmacSHA256(key: siteKey, message: tag.bytes).prefix(16))
+  /// The UID enters as its bytes in printed order, so 5 for EM4100. A site key of at least 16 bytes is the caller's duty.
+  /// Version 2 takes some 30 ms on a PC: not for an event loop.
+  package init(
+    tag: TagUID, siteKey: [UInt8], version: Version = .current, digests: some MessageDigests
+  ) {
+    let bytes =
+      switch version {
+      case .hmac: Array(digests.hmacSHA256(key: siteKey, message: tag.bytes).prefix(16))
+      case .scrypt:
+        digests.scrypt(
+          tag.bytes, salt: digests.hmacSHA256(key: siteKey, message: Array(Version.saltLabel.utf8)),
+          cost: Version.scryptCost, byteCount: 16)
+      }
+    text = Base32.text(of: bytes)
   }
 
   /// An id given by a roster, or nil unless it matches `[a-z0-9-]{1,36}`.

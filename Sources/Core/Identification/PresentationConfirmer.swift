@@ -11,29 +11,24 @@
 /// Time is a parameter: monotonic nanoseconds that never decrease. State is bounded to `candidateLimit` UIDs.
 package struct PresentationConfirmer: Sendable {
   package struct Policy: Sendable, Equatable {
-    /// Identical frames that make a presentation, 1...10. Readers that send once an entry need 1.
-    package var requiredFrames: Int
+    /// Identical frames that make a presentation, 1...10; nil: as many as the reader's habits ask for.
+    package var requiredFrames: Int?
     /// The time in which they must arrive, 1...10_000.
     package var windowMilliseconds: Int
-    /// How long a tag must be unheard before it can be presented anew, 1...60_000; at least the window.
+    /// How long a tag must be unheard before it can be presented anew, 0...60_000; less than the window is the window.
     package var holdOffMilliseconds: Int
     /// Whether a frame that looks like a phantom may make a presentation although nothing repeats it. Matters only
     /// where `requiredFrames` is 1.
     package var acceptsUnrepeatedSuspects: Bool
 
     package init(
-      requiredFrames: Int, windowMilliseconds: Int = 400, holdOffMilliseconds: Int = 2000,
+      requiredFrames: Int? = nil, windowMilliseconds: Int = 400, holdOffMilliseconds: Int = 1500,
       acceptsUnrepeatedSuspects: Bool = false
     ) {
-      self.requiredFrames = min(max(requiredFrames, 1), PresentationConfirmer.proofLimit)
+      self.requiredFrames = requiredFrames.map { min(max($0, 1), PresentationConfirmer.proofLimit) }
       self.windowMilliseconds = min(max(windowMilliseconds, 1), 10_000)
-      self.holdOffMilliseconds = min(max(holdOffMilliseconds, self.windowMilliseconds), 60_000)
+      self.holdOffMilliseconds = min(max(holdOffMilliseconds, 0), 60_000)
       self.acceptsUnrepeatedSuspects = acceptsUnrepeatedSuspects
-    }
-
-    /// What the reader's habits ask for: 3 within 400 ms where it repeats, else 1.
-    package init(for reader: ReaderKind) {
-      self.init(requiredFrames: reader.repeatsWhilePresent ? 3 : 1)
     }
   }
 
@@ -57,6 +52,7 @@ package struct PresentationConfirmer: Sendable {
   }
 
   package let policy: Policy
+  private let requiredFrames: Int
   /// Frames that never gathered the proof in time, since the start.
   package private(set) var unconfirmedFrameCount = 0
 
@@ -92,8 +88,9 @@ package struct PresentationConfirmer: Sendable {
   private var field = Field.idle
   private var candidates: [Candidate] = []
 
-  package init(policy: Policy) {
+  package init(policy: Policy = Policy(), reader: ReaderKind) {
     self.policy = policy
+    requiredFrames = policy.requiredFrames ?? reader.requiredFrames
     candidates.reserveCapacity(Self.candidateLimit)
   }
 
@@ -136,7 +133,7 @@ package struct PresentationConfirmer: Sendable {
   private mutating func take(_ reading: TagReading, _ now: UInt64) -> Event? {
     guard !reading.uid.isBlank else { return .refused(.blank) }
     guard !reading.isRandom else { return .refused(.random) }
-    if policy.requiredFrames == 1, reading.isSuspect, !policy.acceptsUnrepeatedSuspects {
+    if requiredFrames == 1, reading.isSuspect, !policy.acceptsUnrepeatedSuspects {
       return .refused(.unrepeatedSuspect)
     }
     switch field {
@@ -166,10 +163,10 @@ package struct PresentationConfirmer: Sendable {
       index = candidates.count - 1
     }
     candidates[index].add(now)
-    guard candidates[index].frames(since: earliest) >= policy.requiredFrames else { return nil }
+    guard candidates[index].frames(since: earliest) >= requiredFrames else { return nil }
 
     // Proven. Alone in the field? One stray frame beside it may be a phantom; two of the same are another tag.
-    let rivalFrames = min(2, policy.requiredFrames)
+    let rivalFrames = min(2, requiredFrames)
     let hasRival = candidates.contains { candidate in
       candidate.reading.uid != reading.uid && candidate.frames(since: earliest) >= rivalFrames
     }
@@ -199,5 +196,7 @@ package struct PresentationConfirmer: Sendable {
   }
 
   private var windowNanoseconds: UInt64 { UInt64(policy.windowMilliseconds) * 1_000_000 }
-  private var holdOffNanoseconds: UInt64 { UInt64(policy.holdOffMilliseconds) * 1_000_000 }
+  private var holdOffNanoseconds: UInt64 {
+    UInt64(max(policy.holdOffMilliseconds, policy.windowMilliseconds)) * 1_000_000
+  }
 }

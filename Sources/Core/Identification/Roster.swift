@@ -33,12 +33,24 @@ package struct Roster: Sendable, Equatable {
   /// The entry of the tag with this fingerprint.
   package func entry(fingerprint: PatientReference) -> Entry? { entries[fingerprint.text] }
 
-  /// What the session is told of a presented tag. A tag outside the roster is a patient under its fingerprint.
-  package func tag(fingerprint: PatientReference) -> KnownTag {
-    guard let entry = entries[fingerprint.text] else {
-      return KnownTag(reference: fingerprint, role: .patient, isEnrolled: false)
+  /// What the session is told of a presented tag. A tag outside the roster is a patient under its fingerprint; one whose
+  /// row still has the fingerprint of the version before is matched by that.
+  package func tag(_ fingerprints: TagFingerprints) -> KnownTag {
+    guard let entry = entries[fingerprints.current.text] ?? entries[fingerprints.former.text] else {
+      return KnownTag(fingerprints, isEnrolled: false)
     }
-    return KnownTag(entry)
+    var tag = KnownTag(entry)
+    // Without an id of the roster's own the fingerprint is the reference.
+    if entry.reference == fingerprints.former {
+      (tag.reference, tag.former) = (fingerprints.current, fingerprints.former)
+    }
+    if tag.reference == fingerprints.current { tag.version = .current }
+    return tag
+  }
+
+  /// Rows that the version before named: their number, for whoever upgrades the file.
+  package func isFormer(_ fingerprints: TagFingerprints) -> Bool {
+    entries[fingerprints.current.text] == nil && entries[fingerprints.former.text] != nil
   }
 
   /// The same for somebody who is named by the id in the roster instead of by a tag.

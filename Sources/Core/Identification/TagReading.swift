@@ -27,6 +27,9 @@ package enum ReaderKind: String, Sendable, CaseIterable, Codable {
     case .id12la, .line: false
     }
   }
+
+  /// Identical frames that make a tag unless the configuration says otherwise: 3 where the reader repeats, else 1.
+  package var requiredFrames: Int { repeatsWhilePresent ? 3 : 1 }
 }
 
 /// What kind of tag answered.

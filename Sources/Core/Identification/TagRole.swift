@@ -1,3 +1,5 @@
+import Provenance
+
 /// What a tag's bearer is to the device.
 package enum TagRole: String, Sendable, CaseIterable, Codable {
   /// Is captured.
@@ -21,6 +23,10 @@ package enum UnknownTagPolicy: String, Sendable, CaseIterable, Codable {
 package struct KnownTag: Sendable, Hashable {
   package var reference: PatientReference
   package var role: TagRole
+  /// How `reference` was made; nil where the roster gives it.
+  package var version: PatientReference.Version?
+  /// What the tag was called under the version before; what was written under that name is the same person's.
+  package var former: PatientReference?
   /// Whether a roster names it; always true where there is no roster.
   package var isEnrolled: Bool
   /// What the bearer agreed to; nil where no roster says so.
@@ -33,5 +39,37 @@ package struct KnownTag: Sendable, Hashable {
     self.role = role
     self.isEnrolled = isEnrolled
     self.consent = consent
+  }
+
+  /// Whether what stands under `reference` belongs to this tag's bearer.
+  package func isBearer(of reference: PatientReference) -> Bool {
+    reference == self.reference || reference == former
+  }
+}
+
+/// What a tag is called at a site, by each version that is still matched.
+package struct TagFingerprints: Sendable, Hashable {
+  package var current: PatientReference
+  package var former: PatientReference
+
+  package init(current: PatientReference, former: PatientReference) {
+    self.current = current
+    self.former = former
+  }
+
+  /// Takes as long as the slowest version: not for an event loop.
+  package init(tag: TagUID, siteKey: [UInt8], digests: some MessageDigests) {
+    self.init(
+      current: PatientReference(tag: tag, siteKey: siteKey, digests: digests),
+      former: PatientReference(tag: tag, siteKey: siteKey, version: .hmac, digests: digests))
+  }
+}
+
+extension KnownTag {
+  /// A patient whom no roster names.
+  package init(_ fingerprints: TagFingerprints, isEnrolled: Bool) {
+    self.init(reference: fingerprints.current, role: .patient, isEnrolled: isEnrolled)
+    version = .current
+    former = fingerprints.former
   }
 }

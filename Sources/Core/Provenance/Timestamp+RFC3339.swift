@@ -26,6 +26,18 @@ package struct CivilDate: Sendable, Hashable {
   /// 1...31
   package var day: Int64
 
+  /// 9999-12-31T23:59:59Z: by RFC 5280 section 4.1.2.5 a certificate without an end says so.
+  package static let lastSecond: Int64 = 253_402_300_799
+
+  /// The date of an instant; one beyond the years 1 to 9999 becomes the nearest in them.
+  package init(secondsSinceEpoch seconds: Int64) {
+    let bounded = Swift.min(Swift.max(seconds, -62_135_596_800), Self.lastSecond)
+    self.init(daysSinceEpoch: bounded.flooredDivision(by: 86_400).quotient)
+  }
+
+  /// e.g. `2026-03-01`.
+  package var text: String { "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))" }
+
   /// The date `daysSinceEpoch` days after 1970-01-01, by Hinnant's `civil_from_days`.
   package init(daysSinceEpoch: Int64) {
     let shifted = daysSinceEpoch + 719_468  // days since 0000-03-01

@@ -5,10 +5,13 @@ import Thermography
 package struct Assessment: Sendable, Equatable {
   package var gates: [QualityGate]
   package var verdict: Verdict
+  /// What it rests on beside the thermogram; nil for one that was not made by an assessor.
+  package var basis: AssessmentBasis?
 
-  package init(gates: [QualityGate], verdict: Verdict) {
+  package init(gates: [QualityGate], verdict: Verdict, basis: AssessmentBasis? = nil) {
     self.gates = gates
     self.verdict = verdict
+    self.basis = basis
   }
 
   /// What the patient is told of it, in order: the sentences of the gates that failed, or that all is well. Never an
@@ -21,7 +24,7 @@ package struct Assessment: Sendable, Equatable {
 }
 
 /// What a session, and the patient's history, add to a thermogram.
-package struct CaptureContext: Sendable, Equatable {
+package struct CaptureContext: Sendable, Equatable, Codable {
   package var view: CaptureView
   /// The scores of the session's views before this capture.
   package var sessionScores: SessionScores
@@ -32,6 +35,12 @@ package struct CaptureContext: Sendable, Equatable {
     self.view = view
     self.sessionScores = sessionScores
     self.baseline = baseline
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case view
+    case sessionScores = "session_scores"
+    case baseline
   }
 }
 
@@ -61,10 +70,10 @@ package struct Assessor {
   /// Where the model reacted, for a doctor; nil where there is no verdict to explain.
   package func occlusionMap(of thermogram: Thermogram, for verdict: Verdict) throws(ScreeningError) -> OcclusionMap? {
     guard let network, verdict.probability != nil else { return nil }
-    return try network.occlusionMap(of: thermogram.readable)
+    return try network.occlusionMap(of: thermogram.stored.readable)
   }
 
-  /// Measures, gates and screens one thermogram.
+  /// Measures, gates and screens one thermogram, as its files keep it (`Thermogram.stored`).
   ///
   /// - Parameters:
   ///   - conditions: what is known of the acquisition beside the picture.
@@ -73,13 +82,15 @@ package struct Assessor {
     _ thermogram: Thermogram, conditions: AcquisitionConditions,
     context: CaptureContext = CaptureContext(view: .frontal)
   ) -> Assessment {
+    let basis = basis(conditions, context)
     var conditions = conditions
+    let thermogram = thermogram.stored
     let spikes = thermogram.spikes(beyondCelsius: Self.spikeCelsius)
     if !spikes.isEmpty { conditions.deadPixels = (conditions.deadPixels ?? 0) + spikes.count }
-    let thermogram = thermogram.readable
+    let readable = thermogram.readable
     let subject = SubjectMeasurements(
-      celsius: thermogram.celsius, standardErrorCelsius: thermogram.standardErrorCelsius,
-      measured: thermogram.states.map { $0 == .measured })
+      geometry: readable.geometry, celsius: readable.celsius, standardErrorCelsius: readable.standardErrorCelsius,
+      measured: readable.states.map { $0 == .measured })
     var verdict = emptyVerdict
     if let subject, subject.isPresent {
       // In a turned view the two halves of the picture are not each other's mirror image.
@@ -93,7 +104,8 @@ package struct Assessor {
     if let quality {
       do throws(ScreeningError) {
         gates.append(
-          try quality.judge(thermogram.celsius).gate(severity: limits.severity(of: .quality), in: sentences))
+          try quality.judge(readable.celsius, readable.geometry).gate(
+            severity: limits.severity(of: .quality), in: sentences))
       } catch {
         // A picture that the model cannot even look at: no gate has a value, and the verdict is withheld.
         failures.append("quality: \(error)")
@@ -101,12 +113,19 @@ package struct Assessor {
     }
     let hard = gates.filter { !$0.passed && $0.severity == .hard }
     failures = hard.map { "\($0.code.rawValue): \($0.sentence)" } + failures
-    screen(thermogram, failures, context, into: &verdict)
+    screen(readable, failures, context, into: &verdict)
     var scores = context.sessionScores
     scores.add(verdict, view: context.view)
     verdict.viewScores = scores.viewScores
     verdict.session = scores.verdict
-    return Assessment(gates: gates, verdict: verdict)
+    return Assessment(gates: gates, verdict: verdict, basis: basis)
+  }
+
+  private func basis(_ conditions: AcquisitionConditions, _ context: CaptureContext) -> AssessmentBasis {
+    AssessmentBasis(
+      conditions: conditions, context: context, limits: limits, language: sentences.language,
+      screeningModel: network.map { AssessmentBasis.Model($0.manifest) },
+      qualityModel: quality.map { AssessmentBasis.Model($0.manifest) })
   }
 
   /// Not assessable yet, for no reason yet.
@@ -140,6 +159,9 @@ package struct Assessor {
   }
 }
 
+/// As far as the whole width of the smallest sensor.
+private let fillReachPixels = 31
+
 extension Thermogram {
   /// Without the pixels that cannot be true: they count as dead, and are no hot or cold object.
   fileprivate var readable: Thermogram {
@@ -151,13 +173,14 @@ extension Thermogram {
   }
 
   /// The temperatures with pixels that have no value filled in from the nearest measured ones, so that a dead corner is
-  /// not taken for ice. Only the outline and the networks see them.
+  /// not taken for ice. Only the outline and the networks see them. Further than `fillReachPixels` nothing is looked for,
+  /// so that a large sensor with many dead pixels costs a bounded time.
   var filled: [Float] {
-    let (rows, columns) = (SubjectMeasurements.rows, SubjectMeasurements.columns)
+    let (rows, columns) = (geometry.rows, geometry.columns)
     var result = celsius
     for pixel in states.indices where states[pixel] == .invalid {
       let (row, column) = (pixel / columns, pixel % columns)
-      for reach in 1..<columns {
+      for reach in 1...min(columns - 1, fillReachPixels) {
         var (sum, count) = (Float(0), 0)
         for r in max(row - reach, 0)...min(row + reach, rows - 1) {
           for c in max(column - reach, 0)...min(column + reach, columns - 1)

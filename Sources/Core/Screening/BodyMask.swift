@@ -69,9 +69,9 @@ package struct BodyMask: Sendable, Equatable {
       lowerCount += histogram[bin]
       lowerSum += bin * histogram[bin]
       guard lowerCount > 0 && lowerCount < total else { continue }
-      // Between-class variance times total squared. 768 pixels in 250 bins stay far below 63 bits.
-      let difference = total * lowerSum - lowerCount * sum
-      let variance = difference * difference / (lowerCount * (total - lowerCount))
+      // Between-class variance times total squared: below 2^45 before it is squared, below 2^55 after the division.
+      let difference = Int128(total * lowerSum - lowerCount * sum)
+      let variance = Int(difference * difference / Int128(lowerCount * (total - lowerCount)))
       if variance > best?.variance ?? 0 { best = (bin, variance) }
     }
     return best?.threshold

@@ -11,17 +11,18 @@ package enum ChainArithmetic {
   }
 
   /// The largest integer whose square does not exceed `value` (0 or more).
-  package static func squareRoot(_ value: Int) -> Int {
-    precondition(value >= 0)
-    var root = 0
-    var bit = 1 << 31
+  ///
+  /// - Precondition: below 2^80; a variance of the largest picture stays below 2^70.
+  package static func squareRoot(_ value: Int128) -> Int {
+    precondition(value >= 0 && value < 1 << 80)
+    var root: Int128 = 0
+    var bit: Int128 = 1 << 39
     while bit > 0 {
       let candidate = root | bit
-      let (square, overflow) = candidate.multipliedReportingOverflow(by: candidate)
-      if !overflow && square <= value { root = candidate }
+      if candidate * candidate <= value { root = candidate }
       bit >>= 1
     }
-    return root
+    return Int(root)
   }
 
   /// 256 * log2(1 + `value`) with the mantissa taken linearly (Mitchell's approximation), rounded down; `value` is
@@ -33,15 +34,6 @@ package enum ChainArithmetic {
     let fraction = number - (1 << exponent)
     let mantissa = exponent >= 8 ? fraction >> (exponent - 8) : fraction << (8 - exponent)
     return exponent * 256 + mantissa
-  }
-
-  /// degC to centikelvin (0.01 K, as in the master image), a half away from zero; nil when `celsius` is not finite or
-  /// outside -273.15...382.20 (0...65535).
-  package static func centikelvin(ofCelsius celsius: Float) -> Int? {
-    guard celsius.isFinite else { return nil }
-    let value = (Double(celsius) * 100 + 27315).rounded(.toNearestOrAwayFromZero)
-    guard value >= 0 && value <= 65535 else { return nil }
-    return Int(value)
   }
 
   /// Clamped to int8.

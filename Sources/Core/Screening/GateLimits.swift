@@ -13,7 +13,7 @@ package struct GateLimits: Sendable, Equatable {
   package var subjectMaximumShare = 0.92
   /// Share of the subject's rows by which one side edge of the frame is touched more than the other, 0...1.
   package var edgeMaximumShare = 0.7
-  /// Distance of the midline from the frame's centre, in columns.
+  /// Distance of the midline from the frame's centre, in columns of a frame of `columnsOfFullWidth`.
   package var offCentreMaximumColumns = 3.5
   /// Tangent of the tilt, in columns a row; 0.2 is 11 degrees.
   package var tiltMaximum = 0.2
@@ -29,7 +29,7 @@ package struct GateLimits: Sendable, Equatable {
   /// where its warm end stands out of the room by `bareSkinContrastCelsius`.
   package static let skinToleranceCelsius = 1.5
   package static let bareSkinContrastCelsius = 8.0
-  /// Pixels of 768 that were not measured.
+  /// Pixels that were not measured.
   package var deadPixelsMaximum = 10
   /// Difference of the two sub-pages, degC.
   package var checkerboardMaximumCelsius = 0.3
@@ -44,7 +44,13 @@ package struct GateLimits: Sendable, Equatable {
   ///
   /// The soft ones by default are those that shift the whole picture alike (the sensor's warm-up, the room, the rest),
   /// those that a technician sees to (the lens) and those that a verdict does not depend on (the clock).
-  package var hardGates: Set<QualityGate.Code> = QualityGate.Code.hardByDefault
+  package var hardGates: [QualityGate.Code] = [
+    .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,
+    .deadPixels, .checkerboard, .noise, .quality,
+  ]
+
+  /// A frame's width in the unit of `offCentreMaximumColumns`, whatever the sensor.
+  package static let columnsOfFullWidth = 32.0
 
   package init() {}
 
@@ -57,13 +63,6 @@ package struct GateLimits: Sendable, Equatable {
   }
 
   func severity(of code: QualityGate.Code) -> QualityGate.Severity { hardGates.contains(code) ? .hard : .soft }
-}
-
-extension QualityGate.Code {
-  package static let hardByDefault: Set<QualityGate.Code> = [
-    .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,
-    .deadPixels, .checkerboard, .noise, .quality,
-  ]
 }
 
 /// What the acquisition knows beside the picture itself; nil is "not known". Its gate is then left out, save where the
@@ -82,4 +81,82 @@ package struct AcquisitionConditions: Sendable, Equatable {
   package var acclimatisationMissingSeconds: Double?
 
   package init() {}
+}
+
+// MARK: - As written beside an assessment
+
+/// A key by its name in the file.
+private struct BasisKey: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
+
+  init(_ name: String) { stringValue = name }
+  init?(stringValue: String) { self.init(stringValue) }
+  init?(intValue: Int) { nil }
+}
+
+extension GateLimits: Codable {
+  private static let numbers: [(name: String, limit: any WritableKeyPath<GateLimits, Double> & Sendable)] = [
+    ("ambient_minimum_celsius", \.ambientMinimumCelsius), ("ambient_maximum_celsius", \.ambientMaximumCelsius),
+    ("ambient_drift_maximum_celsius_per_minute", \.ambientDriftMaximumCelsiusPerMinute),
+    ("contrast_minimum_celsius", \.contrastMinimumCelsius), ("subject_minimum_share", \.subjectMinimumShare),
+    ("subject_maximum_share", \.subjectMaximumShare), ("edge_maximum_share", \.edgeMaximumShare),
+    ("off_centre_maximum_columns", \.offCentreMaximumColumns), ("tilt_maximum", \.tiltMaximum),
+    ("motion_maximum_celsius", \.motionMaximumCelsius), ("hot_object_maximum_celsius", \.hotObjectMaximumCelsius),
+    ("cold_object_maximum_celsius", \.coldObjectMaximumCelsius), ("skin_minimum_celsius", \.skinMinimumCelsius),
+    ("checkerboard_maximum_celsius", \.checkerboardMaximumCelsius), ("noise_maximum_celsius", \.noiseMaximumCelsius),
+    ("picture_noise_maximum_celsius", \.pictureNoiseMaximumCelsius),
+    ("outline_minimum_celsius", \.outlineMinimumCelsius),
+  ]
+
+  /// A limit that is not there is one that the writer did not know: it has its default.
+  package init(from decoder: any Decoder) throws {
+    self.init()
+    let container = try decoder.container(keyedBy: BasisKey.self)
+    for (name, limit) in Self.numbers {
+      guard let value = try container.decodeIfPresent(Double.self, forKey: BasisKey(name)) else { continue }
+      try BasisBounds.check(value, container.codingPath + [BasisKey(name)])
+      self[keyPath: limit] = value
+    }
+    deadPixelsMaximum =
+      try container.decodeIfPresent(Int.self, forKey: BasisKey("dead_pixels_maximum")) ?? deadPixelsMaximum
+    hardGates = try container.decode([QualityGate.Code].self, forKey: BasisKey("hard"))
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: BasisKey.self)
+    for (name, limit) in Self.numbers { try container.encode(self[keyPath: limit], forKey: BasisKey(name)) }
+    try container.encode(deadPixelsMaximum, forKey: BasisKey("dead_pixels_maximum"))
+    try container.encode(QualityGate.Code.allCases.filter(hardGates.contains), forKey: BasisKey("hard"))
+  }
+}
+
+extension AcquisitionConditions: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case settling
+    case ambientCelsius = "ambient_celsius"
+    case ambientDriftCelsiusPerMinute = "ambient_drift_celsius_per_minute"
+    case motionCelsius = "motion_celsius"
+    case deadPixels = "dead_pixels"
+    case noiseCelsius = "noise_celsius"
+    case clockSynchronised = "clock_synchronised"
+    case acclimatisationMissingSeconds = "acclimatisation_missing_seconds"
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func number(_ key: CodingKeys) throws -> Double? {
+      let value = try container.decodeIfPresent(Double.self, forKey: key)
+      try value.map { try BasisBounds.check($0, container.codingPath + [key]) }
+      return value
+    }
+    settling = try container.decodeIfPresent(Bool.self, forKey: .settling)
+    ambientCelsius = try number(.ambientCelsius)
+    ambientDriftCelsiusPerMinute = try number(.ambientDriftCelsiusPerMinute)
+    motionCelsius = try number(.motionCelsius)
+    deadPixels = try container.decodeIfPresent(Int32.self, forKey: .deadPixels).map(Int.init)
+    noiseCelsius = try number(.noiseCelsius)
+    clockSynchronised = try container.decodeIfPresent(Bool.self, forKey: .clockSynchronised)
+    acclimatisationMissingSeconds = try number(.acclimatisationMissingSeconds)
+  }
 }

@@ -1,22 +1,26 @@
+import Thermography
+
 extension LeftRightDifference {
   /// Compares mirrored pixels left and right of the midline.
   ///
   /// Only pairs of which both pixels lie inside the subject count, so an off-centre subject does not compare skin
-  /// with background. nil with fewer than 64 pairs: a difference of less would rest on a sliver.
+  /// with background. nil with fewer pairs than a twelfth of the frame has pixels: a difference of less would rest on a sliver.
   ///
   /// - Parameters:
-  ///   - celsius: 768 temperatures, row-major.
-  ///   - standardErrorCelsius: 768 standard errors; empty, or all 0, when unknown.
+  ///   - geometry: of the frame.
+  ///   - celsius: temperatures, one a pixel, row-major.
+  ///   - standardErrorCelsius: standard errors, one a pixel; empty, or all 0, when unknown.
   ///   - pictureNoiseCelsius: a pixel's noise as the picture shows it, which stands for an unknown standard error.
-  ///   - usable: 768 flags of pixels that are measured skin.
+  ///   - usable: flags of pixels that are measured skin.
   ///   - midlineColumn: the axis of the mirror, in columns, rounded to the nearest half.
   ///   - mirrored: true when the image's left is the patient's left.
   init?(
-    celsius: [Float], standardErrorCelsius: [Float], pictureNoiseCelsius: Double, usable: [Bool],
+    geometry: SensorGeometry, celsius: [Float], standardErrorCelsius: [Float], pictureNoiseCelsius: Double,
+    usable: [Bool],
     midlineColumn: Double, mirrored: Bool
   ) {
-    let columns = SubjectMeasurements.columns
-    let rows = SubjectMeasurements.rows
+    let columns = geometry.columns
+    let rows = geometry.rows
     let isErrorKnown = standardErrorCelsius.contains { $0 > 0 }
     // Column and its mirror add up to this; rounded away from the frame's centre, so that the mirror image has the
     // mirrored axis.
@@ -46,17 +50,17 @@ extension LeftRightDifference {
         variance += errors.0 * errors.0 + errors.1 * errors.1
       }
     }
-    guard pairs >= 64 else { return nil }
+    guard pairs >= max(geometry.pixelCount / 12, 1) else { return nil }
     self.init(
       celsius: sum / Double(pairs), standardErrorCelsius: variance.squareRoot() / Double(pairs),
-      largestLocalCelsius: Self.largestLocal(difference, paired: paired))
+      largestLocalCelsius: Self.largestLocal(difference, paired: paired, geometry))
   }
 
   /// The largest absolute mean of a 3x3 neighbourhood of differences, all nine of which must be paired.
-  private static func largestLocal(_ difference: [Float], paired: [Bool]) -> Double {
-    let columns = SubjectMeasurements.columns
+  private static func largestLocal(_ difference: [Float], paired: [Bool], _ geometry: SensorGeometry) -> Double {
+    let columns = geometry.columns
     var largest = 0.0
-    for row in 1..<(SubjectMeasurements.rows - 1) {
+    for row in 1..<(geometry.rows - 1) {
       for column in 1..<(columns - 1) {
         let centre = row * columns + column
         var sum = 0.0

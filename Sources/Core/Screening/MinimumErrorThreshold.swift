@@ -4,8 +4,8 @@
 ///
 /// In doubles, in the order of operations of `Models/training/preprocessing.py`, so that both choose the same bin.
 enum MinimumErrorThreshold {
-  /// A class of fewer pixels is none.
-  private static let minimumPixels = 24
+  /// A class of fewer pixels than a part in so many is none.
+  private static let minimumShare = 32
   /// Variance of a class at least, in bins squared: a sensor's noise of 0.2 degC.
   private static let minimumVariance = 4.0
 
@@ -19,7 +19,7 @@ enum MinimumErrorThreshold {
     for bin in 0...otsu {
       lower.add(bin, count: histogram[bin])
       upper.add(bin, count: -histogram[bin])
-      guard lower.count >= minimumPixels, upper.count >= minimumPixels else { continue }
+      guard min(lower.count, upper.count) >= total / minimumShare, lower.count > 0, upper.count > 0 else { continue }
       let cost = lower.cost(of: total) + upper.cost(of: total)
       if cost < best?.cost ?? .infinity { best = (bin, cost) }
     }

@@ -66,7 +66,8 @@ extension ModelManifest {
     guard condition else { throw ModelManifestError(field: field, found: found, expected: expected) }
   }
 
-  static func isIdentifier(_ text: String) -> Bool {
+  /// Whether `text` may be a model's id, and so a folder's name.
+  package static func isIdentifier(_ text: String) -> Bool {
     (1...36).contains(text.utf8.count)
       && text.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
   }

@@ -41,14 +41,14 @@ package struct ModelVerification: Sendable, Equatable {
         field: "golden.input", found: "\(input.element) \(input.shape)", expected: "int8 samples")
     }
     if let file = manifest.golden.frames, let chain = manifest.preprocessing {
-      let shape = [PreprocessingChain.rows, PreprocessingChain.columns]
+      let shape = [PreprocessingChain.modelGeometry.rows, PreprocessingChain.modelGeometry.columns]
       let frames = try array(file, "golden.frames", shape)
       guard frames.element == .float32, frames.shape[0] == count else {
         throw ModelManifestError(
           field: "golden.frames", found: "\(frames.element) \(frames.shape)", expected: "\(count) float32 frames")
       }
       for sample in 0..<count {
-        let made = try chain.apply(toCelsius: Self.float32(frames, sample: sample, count: 768)).tensor
+        let made = try chain.apply(toCelsius: Self.float32(frames, sample: sample, count: shape.reduce(1, *))).tensor
         let expected = input.bytes[sample * size..<(sample + 1) * size]
         try Self.requireEqual(
           made.map { UInt8(bitPattern: $0) }, Array(expected), field: "golden.input, sample \(sample)")

@@ -46,8 +46,8 @@ package struct ChangeSinceBaseline: Sendable, Hashable, Codable {
   package var note: String
 }
 
-/// A patient's own earlier captures of one view, one for each session.
-package struct PatientBaseline: Sendable, Equatable {
+/// A patient's own earlier captures of one view, one for each session: for each region what the change is held against.
+package struct PatientBaseline: Sendable, Equatable, Codable {
   package static let minimumSessions = 3
   /// The newest sessions that are looked at.
   package static let maximumSessions = 32
@@ -55,8 +55,24 @@ package struct PatientBaseline: Sendable, Equatable {
   /// unchanged person between two days. An assumption, not a measurement.
   package static let spreadFloorCelsius = 0.2
 
-  /// Newest first.
-  private let sessions: [[RegionTemperature]]
+  /// One region of the earlier sessions in which it was seen, at least `minimumSessions`.
+  private struct Region: Sendable, Equatable, Codable {
+    var name: RegionTemperature.Name
+    var sessions: Int
+    /// Mean and standard deviation of the temperature relative to the whole subject, degC.
+    var meanCelsius: Double
+    var spreadCelsius: Double
+
+    private enum CodingKeys: String, CodingKey {
+      case name, sessions
+      case meanCelsius = "mean_celsius"
+      case spreadCelsius = "spread_celsius"
+    }
+  }
+
+  /// Earlier sessions, at most `maximumSessions`.
+  private let sessions: Int
+  private let regions: [Region]
 
   /// - Parameters:
   ///   - earlier: captures of this patient, in any order; those of another view or of `sessionID` do not count.
@@ -69,7 +85,32 @@ package struct PatientBaseline: Sendable, Equatable {
       newest[capture.sessionID] = capture
     }
     guard newest.count >= Self.minimumSessions else { return nil }
-    sessions = newest.values.sorted { $0.sequence > $1.sequence }.prefix(Self.maximumSessions).map(\.regions)
+    let earlierRegions = newest.values.sorted { $0.sequence > $1.sequence }.prefix(Self.maximumSessions).map(\.regions)
+    sessions = earlierRegions.count
+    regions = RegionTemperature.Name.allCases.compactMap { name in
+      let seen = earlierRegions.compactMap { session in session.first { $0.name == name }?.relativeCelsius }
+      guard seen.count >= Self.minimumSessions else { return nil }
+      let count = Double(seen.count)
+      let mean = seen.reduce(0, +) / count
+      let variance = seen.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (count - 1)
+      return Region(name: name, sessions: seen.count, meanCelsius: mean, spreadCelsius: variance.squareRoot())
+    }
+  }
+
+  /// From a file: what could not have been computed is refused.
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    sessions = try container.decode(Int.self, forKey: .sessions)
+    regions = try container.decode([Region].self, forKey: .regions)
+    let known = Self.minimumSessions...Self.maximumSessions
+    guard known.contains(sessions), regions.allSatisfy({ known.contains($0.sessions) && $0.spreadCelsius >= 0 }) else {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: container.codingPath, debugDescription: "expected \(known) sessions and spreads from 0"))
+    }
+    for region in regions {
+      try BasisBounds.check(region.meanCelsius, container.codingPath)
+      try BasisBounds.check(region.spreadCelsius, container.codingPath)
+    }
   }
 
   /// Holds the regions of the present capture against the earlier ones. A region that was seen in fewer than
@@ -77,21 +118,17 @@ package struct PatientBaseline: Sendable, Equatable {
   package func change(of regions: [RegionTemperature]) -> ChangeSinceBaseline? {
     let changes = regions.compactMap { change(of: $0) }
     guard !changes.isEmpty else { return nil }
-    return ChangeSinceBaseline(sessions: sessions.count, regions: changes, note: ChangeSinceBaseline.note)
+    return ChangeSinceBaseline(sessions: sessions, regions: changes, note: ChangeSinceBaseline.note)
   }
 
   private func change(of region: RegionTemperature) -> ChangeSinceBaseline.Region? {
-    let earlier = sessions.compactMap { session in session.first { $0.name == region.name }?.relativeCelsius }
-    guard earlier.count >= Self.minimumSessions else { return nil }
-    let count = Double(earlier.count)
-    let mean = earlier.reduce(0, +) / count
-    let variance = earlier.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (count - 1)
-    let spread = variance.squareRoot()
+    guard let earlier = regions.first(where: { $0.name == region.name }) else { return nil }
+    let (mean, spread) = (earlier.meanCelsius, earlier.spreadCelsius)
     let change = region.relativeCelsius - mean
     // The range of one further value of a normal distribution of which so many are known (prediction interval, 95 %).
     let expected =
-      Self.student95(degreesOfFreedom: earlier.count - 1) * max(spread, Self.spreadFloorCelsius)
-      * (1 + 1 / count).squareRoot()
+      Self.student95(degreesOfFreedom: earlier.sessions - 1) * max(spread, Self.spreadFloorCelsius)
+      * (1 + 1 / Double(earlier.sessions)).squareRoot()
     func thousandth(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
     return ChangeSinceBaseline.Region(
       name: region.name, changeCelsius: thousandth(change), baselineCelsius: thousandth(mean),

@@ -1,8 +1,9 @@
+import Thermography
+
 /// The way from a thermogram in centikelvin to a model's int8 input tensor, checked when it is made.
 package struct PreprocessingChain: Sendable, Equatable {
-  /// The thermogram that every chain starts from.
-  package static let rows = 24
-  package static let columns = 32
+  /// The thermogram that a chain of manifest format 1 is made for. One that resizes takes others too.
+  package static let modelGeometry = SensorGeometry.mlx90640
   package static let stepLimit = 16
 
   package let steps: [PreprocessingStep]
@@ -33,27 +34,34 @@ package struct PreprocessingChain: Sendable, Equatable {
     package let body: BodyMask?
   }
 
-  /// `thermogram`: 768 values row by row, degC.
-  package func apply(toCelsius thermogram: [Float]) throws(PreprocessingError) -> Result {
+  /// `thermogram`: values row by row, degC, of a sensor of `geometry`.
+  package func apply(
+    toCelsius thermogram: [Float], _ geometry: SensorGeometry = PreprocessingChain.modelGeometry
+  ) throws(PreprocessingError) -> Result {
     var pixels: [Int] = []
     pixels.reserveCapacity(thermogram.count)
     for (index, celsius) in thermogram.enumerated() {
-      guard let value = ChainArithmetic.centikelvin(ofCelsius: celsius) else {
-        throw .missingPixel(row: index / Self.columns, column: index % Self.columns)
+      guard let value = Centikelvin.nearest(toCelsius: celsius) else {
+        throw .missingPixel(row: index / geometry.columns, column: index % geometry.columns)
       }
       pixels.append(value)
     }
-    return try apply(toCentikelvin: pixels)
+    return try apply(toCentikelvin: pixels, geometry)
   }
 
-  /// `thermogram`: 768 values row by row, centikelvin in 0...65535.
-  package func apply(toCentikelvin thermogram: [Int]) throws(PreprocessingError) -> Result {
-    guard thermogram.count == Self.rows * Self.columns else { throw .wrongSize(count: thermogram.count) }
+  /// `thermogram`: values row by row, centikelvin in 0...65535, of a sensor of `geometry`.
+  package func apply(
+    toCentikelvin thermogram: [Int], _ geometry: SensorGeometry = PreprocessingChain.modelGeometry
+  ) throws(PreprocessingError) -> Result {
+    guard takes(geometry) else { throw .otherGeometry(found: geometry, expected: Self.modelGeometry) }
+    guard thermogram.count == geometry.pixelCount else {
+      throw .wrongSize(count: thermogram.count, expected: geometry.pixelCount)
+    }
     if let index = thermogram.firstIndex(where: { !(0...65535).contains($0) }) {
-      throw .missingPixel(row: index / Self.columns, column: index % Self.columns)
+      throw .missingPixel(row: index / geometry.columns, column: index % geometry.columns)
     }
     var state = PreprocessingState(
-      planes: [ThermalPlane(rows: Self.rows, columns: Self.columns, values: thermogram)], body: nil)
+      planes: [ThermalPlane(rows: geometry.rows, columns: geometry.columns, values: thermogram)], body: nil)
     var tensor: [Int8] = []
     for step in steps {
       if case .quantise(let divisor, let zeroPoint) = step {
@@ -66,10 +74,21 @@ package struct PreprocessingChain: Sendable, Equatable {
   }
 }
 
+extension PreprocessingChain {
+  /// Whether a thermogram of that size becomes the tensor that the model takes: its own size does, another one where the
+  /// chain resizes.
+  package func takes(_ geometry: SensorGeometry) -> Bool {
+    if geometry == Self.modelGeometry { return true }
+    var check = PreprocessingCheck(rows: geometry.rows, columns: geometry.columns)
+    return steps.allSatisfy { check.refusal(of: $0) == nil }
+      && [check.rows, check.columns, check.channels] == outputShape
+  }
+}
+
 /// Follows the shape of a chain without data.
 private struct PreprocessingCheck {
-  var rows = PreprocessingChain.rows
-  var columns = PreprocessingChain.columns
+  var rows = PreprocessingChain.modelGeometry.rows
+  var columns = PreprocessingChain.modelGeometry.columns
   var channels = 1
   var hasMask = false
   /// Values lie in 0..<levels.

@@ -88,7 +88,7 @@ struct PreprocessingState {
       let sum = region.reduce(0, +)
       let sumOfSquares = region.reduce(0) { $0 + $1 * $1 }
       // count * standard deviation, because the division is left to the last step.
-      let deviation = ChainArithmetic.squareRoot(count * sumOfSquares - sum * sum)
+      let deviation = ChainArithmetic.squareRoot(Int128(count) * Int128(sumOfSquares) - Int128(sum) * Int128(sum))
       guard deviation > 0 else { throw .featureless }
       planes[index].values = planes[index].values.map {
         ChainArithmetic.rounded((count * $0 - sum) * unit, dividedBy: deviation)

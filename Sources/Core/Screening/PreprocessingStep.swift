@@ -1,3 +1,5 @@
+import Thermography
+
 /// One step of a preprocessing chain. All steps are integer arithmetic on planes of equal size, so that the training
 /// scripts and the device agree to the last bit, and each commutes with mirroring the thermogram left to right.
 package enum PreprocessingStep: Sendable, Equatable {
@@ -83,8 +85,10 @@ extension PreprocessingStep: Decodable {
 
 /// Why a thermogram could not be made into an input tensor, or a chain cannot run.
 package enum PreprocessingError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The array is not 24 x 32.
-  case wrongSize(count: Int)
+  /// The array has not a value a pixel.
+  case wrongSize(count: Int, expected: Int)
+  /// The model was made for pictures of another size, and its chain does not resize.
+  case otherGeometry(found: SensorGeometry, expected: SensorGeometry)
   /// A pixel without a usable temperature: interpolate it first.
   case missingPixel(row: Int, column: Int)
   /// All pixels of the region are equal, so nothing can be seen or scaled.
@@ -96,8 +100,10 @@ package enum PreprocessingError: Error, Equatable, Sendable, CustomStringConvert
 
   package var description: String {
     switch self {
-    case .wrongSize(let count):
-      "thermogram: \(count) pixels; expected \(PreprocessingChain.rows * PreprocessingChain.columns)"
+    case .wrongSize(let count, let expected):
+      "thermogram: \(count) pixels; expected \(expected)"
+    case .otherGeometry(let found, let expected):
+      "the sensor's pictures are of \(found) pixels and the model was made for \(expected); its chain does not resize"
     case .missingPixel(let row, let column):
       "thermogram: row \(row), column \(column) has no temperature in 0...65535 centikelvin; interpolate it first"
     case .featureless:

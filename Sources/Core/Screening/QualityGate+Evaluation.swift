@@ -55,11 +55,13 @@ private struct GateList {
       passed: isPresent,
       key: isPresent ? "passed" : "failed")
     if isPresent {
-      let centre = Double(SubjectMeasurements.columns - 1) / 2
+      let centre = Double(subject.geometry.columns - 1) / 2
+      // The limit is in columns of the width that it was set for.
+      let column = GateLimits.columnsOfFullWidth / Double(subject.geometry.columns)
       add(.tooNear, subject.subjectShare, atMost: limits.subjectMaximumShare, "1")
       add(.tooFar, subject.subjectShare, atLeast: limits.subjectMinimumShare, "1")
       add(.cutOff, abs(subject.leftEdgeShare - subject.rightEdgeShare), atMost: limits.edgeMaximumShare, "1")
-      add(.offCentre, abs(subject.midlineColumn - centre), atMost: limits.offCentreMaximumColumns, "1")
+      add(.offCentre, abs(subject.midlineColumn - centre) * column, atMost: limits.offCentreMaximumColumns, "1")
       add(.rotated, abs(subject.midlineSlope), atMost: limits.tiltMaximum, "1")
       add(.hotObject, subject.hottestExcessCelsius, atMost: limits.hotObjectMaximumCelsius, "Cel")
       add(.coldObject, subject.coldestDeficitCelsius, atMost: limits.coldObjectMaximumCelsius, "Cel")

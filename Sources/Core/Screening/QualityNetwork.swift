@@ -82,10 +82,14 @@ package struct QualityNetwork {
 
   /// Judges one thermogram.
   ///
-  /// - Parameter celsius: 768 values row by row, degC, no pixel missing.
-  package func judge(_ celsius: [Float]) throws(ScreeningError) -> Judgement {
-    let plain = try probabilities(of: celsius)
-    let mirrored = try probabilities(of: Self.mirror(celsius))
+  /// - Parameters:
+  ///   - celsius: values row by row, degC, no pixel missing.
+  ///   - geometry: of the thermogram; without one, the model's own.
+  package func judge(
+    _ celsius: [Float], _ geometry: SensorGeometry = PreprocessingChain.modelGeometry
+  ) throws(ScreeningError) -> Judgement {
+    let plain = try probabilities(of: celsius, geometry)
+    let mirrored = try probabilities(of: Self.mirror(celsius, columns: geometry.columns), geometry)
     let entry = manifest.outputs[acceptance.output]
     let scores = entry.labels.indices.map { index in
       Score(
@@ -102,10 +106,10 @@ package struct QualityNetwork {
   }
 
   /// The outputs of the network as probabilities, in the model's order.
-  private func probabilities(of celsius: [Float]) throws(ScreeningError) -> [[Double]] {
+  private func probabilities(of celsius: [Float], _ geometry: SensorGeometry) throws(ScreeningError) -> [[Double]] {
     let input: [Int8]
     do throws(PreprocessingError) {
-      input = try preprocessing.apply(toCelsius: celsius).tensor
+      input = try preprocessing.apply(toCelsius: celsius, geometry).tensor
     } catch {
       throw .thermogram("\(error)")
     }
@@ -131,9 +135,8 @@ package struct QualityNetwork {
     return label
   }
 
-  static func mirror(_ celsius: [Float]) -> [Float] {
-    let columns = PreprocessingChain.columns
-    return celsius.indices.map { celsius[$0 / columns * columns + (columns - 1 - $0 % columns)] }
+  static func mirror(_ celsius: [Float], columns: Int) -> [Float] {
+    celsius.indices.map { celsius[$0 / columns * columns + (columns - 1 - $0 % columns)] }
   }
 
   /// The first of the largest.

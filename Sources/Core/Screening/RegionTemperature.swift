@@ -1,3 +1,5 @@
+import Thermography
+
 /// The temperature of one part of the subject.
 package struct RegionTemperature: Sendable, Hashable, Codable {
   /// The patient's side, and the third of the subject's height. In a turned view "left" is the half of the picture that
@@ -18,11 +20,8 @@ package struct RegionTemperature: Sendable, Hashable, Codable {
   package var relativeCelsius: Double
   /// Standard deviation of the region's pixels, degC.
   package var spreadCelsius: Double
-  /// Measured pixels of skin, at least `minimumPixels`.
+  /// Measured pixels of skin, at least a part in 64 of the frame: a region of fewer is left out.
   package var pixels: Int
-
-  /// A region of fewer is left out.
-  package static let minimumPixels = 12
 
   package init(name: Name, celsius: Double, relativeCelsius: Double, spreadCelsius: Double, pixels: Int) {
     self.name = name
@@ -42,19 +41,21 @@ package struct RegionTemperature: Sendable, Hashable, Codable {
   /// The subject's regions, in the order of `Name`.
   ///
   /// - Parameters:
-  ///   - usable: 768 flags of pixels that are measured skin.
+  ///   - usable: flags of pixels that are measured skin.
   ///   - rows: those that the subject covers.
   static func regions(
-    celsius: [Float], usable: [Bool], subjectCelsius: Double, midlineColumn: Double, rows: ClosedRange<Int>,
+    geometry: SensorGeometry, celsius: [Float], usable: [Bool], subjectCelsius: Double, midlineColumn: Double,
+    rows: ClosedRange<Int>,
     mirrored: Bool
   ) -> [RegionTemperature] {
+    let columns = geometry.columns
     var counts = [Int](repeating: 0, count: Name.allCases.count)
     var sums = [Double](repeating: 0, count: counts.count)
     var squares = sums
     for row in rows {
       let third = min(2, (row - rows.lowerBound) * 3 / rows.count)
-      for column in 0..<SubjectMeasurements.columns {
-        let pixel = row * SubjectMeasurements.columns + column
+      for column in 0..<columns {
+        let pixel = row * columns + column
         let aside = Double(column) - midlineColumn
         guard usable[pixel], aside != 0 else { continue }
         // In an image that is not mirrored the patient's left is at the image's right.
@@ -66,7 +67,7 @@ package struct RegionTemperature: Sendable, Hashable, Codable {
       }
     }
     return Name.allCases.enumerated().compactMap { index, name in
-      guard counts[index] >= minimumPixels else { return nil }
+      guard counts[index] >= max(geometry.pixelCount / 64, 1) else { return nil }
       let count = Double(counts[index])
       let mean = sums[index] / count
       let variance = max(0, squares[index] / count - mean * mean)

@@ -36,7 +36,7 @@ package struct ScreeningNetwork {
 
   /// Runs the network on one thermogram and fills in what it says.
   package func screen(_ thermogram: Thermogram, into verdict: inout Verdict) throws(ScreeningError) {
-    let outputs = try outputs(of: thermogram.celsius)
+    let outputs = try outputs(of: thermogram)
     let output = outputs[decision.output]
     let raw = output[decision.element]
     let tensor = manifest.outputs[decision.output].tensor
@@ -61,14 +61,14 @@ package struct ScreeningNetwork {
   }
 
   /// The raw output that the decision rests on.
-  func rawScore(of celsius: [Float]) throws(ScreeningError) -> Int8 {
-    try outputs(of: celsius)[decision.output][decision.element]
+  func rawScore(of thermogram: Thermogram) throws(ScreeningError) -> Int8 {
+    try outputs(of: thermogram)[decision.output][decision.element]
   }
 
-  private func outputs(of celsius: [Float]) throws(ScreeningError) -> [[Int8]] {
+  private func outputs(of thermogram: Thermogram) throws(ScreeningError) -> [[Int8]] {
     let input: [Int8]
     do throws(PreprocessingError) {
-      input = try preprocessing.apply(toCelsius: celsius).tensor
+      input = try preprocessing.apply(toCelsius: thermogram.celsius, thermogram.geometry).tensor
     } catch {
       throw .thermogram("\(error)")
     }

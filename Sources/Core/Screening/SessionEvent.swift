@@ -1,4 +1,5 @@
 import Identification
+import Panel
 import Provenance
 
 /// What happens to a guided session. Times are given beside the event: monotonic nanoseconds that never decrease.
@@ -63,6 +64,8 @@ package struct CaptureAttribution: Sendable, Hashable {
   package var captureID: RandomIdentifier
   package var sessionID: RandomIdentifier
   package var patient: PatientReference
+  package var patientVersion: PatientReference.Version?
+  package var formerPatient: PatientReference?
   package var signedBy: PatientReference?
   package var view: CaptureView
   /// From 1, within the session and view.

@@ -89,12 +89,12 @@ extension SessionMachine {
     guard let session, let view = session.view else { return close(.complete, &step) }
     if session.needsOwnTagBeforeView { return awaitPatient(&step) }
     step.show(reasons.isEmpty ? .takePosition(view) : .retake(view, reasons: reasons))
-    switch session.rules.start {
-    case .onSign:
+    switch session.rules.viewStart {
+    case .sign:
       phase = .positioning(until: idleDeadline(step))
-    case .afterSeconds(let seconds):
-      phase = .positioning(until: step.now.after(seconds: seconds))
-      if seconds == 0 { startView(&step, using: &generator) }
+    case .timer:
+      phase = .positioning(until: step.now.after(seconds: session.rules.positionSeconds))
+      if session.rules.positionSeconds == 0 { startView(&step, using: &generator) }
     }
   }
 
@@ -139,7 +139,8 @@ extension SessionMachine {
     step.actions.append(
       .save(
         CaptureAttribution(
-          captureID: captureID, sessionID: session.id, patient: session.patient, signedBy: session.signedBy,
+          captureID: captureID, sessionID: session.id, patient: session.patient, patientVersion: session.patientVersion,
+          formerPatient: session.formerPatient, signedBy: session.signedBy,
           view: view, attempt: session.attempt, answers: session.answers, consent: session.consent)))
   }
 
@@ -191,9 +192,9 @@ extension SessionMachine {
   }
 
   private func retryDeadline(_ session: OpenSession, _ step: SessionStep) -> UInt64 {
-    switch session.rules.start {
-    case .onSign: step.now.after(seconds: session.rules.idleTimeoutSeconds)
-    case .afterSeconds(let seconds): step.now.after(seconds: max(seconds, 1))
+    switch session.rules.viewStart {
+    case .sign: step.now.after(seconds: session.rules.idleTimeoutSeconds)
+    case .timer: step.now.after(seconds: max(session.rules.positionSeconds, 1))
     }
   }
 }

@@ -18,7 +18,8 @@ extension SessionMachine {
   ) {
     if case .maintenance = phase { return step.refuse(.maintenance) }
     guard let session else { return open(tag, &step, using: &generator) }
-    guard session.patient == tag.reference else { return anotherPatient(&step) }
+    guard tag.isBearer(of: session.patient) else { return anotherPatient(&step) }
+    if session.patient != tag.reference { self.session?.rename(to: tag) }
     if case .awaitingPatient = phase {
       if lacksConsent(tag) {
         step.refuse(.noConsent)
@@ -41,6 +42,7 @@ extension SessionMachine {
     if !tag.isEnrolled, rules.unknownTags == .refuse { return step.refuse(.unknownTag) }
     if lacksConsent(tag) { return step.refuse(.noConsent) }
     var opened = OpenSession(id: RandomIdentifier(using: &generator), patient: tag.reference, rules: rules)
+    opened.rename(to: tag)
     opened.consent = tag.consent
     if let waiting = waitingOperator, waiting.untilNanoseconds >= step.now { opened.signedBy = waiting.reference }
     waitingOperator = nil
@@ -142,6 +144,9 @@ extension SessionMachine {
     step.show(.presentOwnTag)
   }
 
+  /// More attempts at one view than any session has.
+  private static let mostAttempts = 10_000
+
   /// Takes up a session that a restart interrupted: it waits for its own patient's tag, and for no longer than the
   /// rules say.
   mutating func resume(_ checkpoint: SessionCheckpoint, ageSeconds: Int?, _ step: inout SessionStep) {
@@ -152,12 +157,13 @@ extension SessionMachine {
     resumed.signedBy = checkpoint.signedBy.flatMap { PatientReference($0) }
     resumed.savedViews = checkpoint.savedViews
     resumed.answers = checkpoint.answers
-    resumed.viewIndex = checkpoint.viewIndex
-    resumed.attempt = checkpoint.attempt
-    resumed.forgivenAttempts = checkpoint.attempt
+    // Numbers from the disk: no session has more views or attempts.
+    resumed.viewIndex = min(max(checkpoint.viewIndex, 0), checkpoint.views.count)
+    resumed.attempt = min(max(checkpoint.attempt, 0), Self.mostAttempts)
+    resumed.forgivenAttempts = resumed.attempt
     resumed.wasInterrupted = true
     session = resumed
-    let remaining = rules.resumeSeconds - (ageSeconds ?? 0)
+    let remaining = rules.resumeSeconds - min(max(ageSeconds ?? 0, 0), Int(Int32.max))
     guard remaining > 0, resumed.view != nil else {
       return close(resumed.view == nil ? .complete : .incomplete(.interrupted), &step)
     }

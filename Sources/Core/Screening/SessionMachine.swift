@@ -29,6 +29,8 @@ package struct SessionMachine: Sendable {
 
   /// The patient of the open session.
   package var patient: PatientReference? { session?.patient }
+  /// What the same patient was called under the version before.
+  package var formerPatient: PatientReference? { session?.formerPatient }
   // Not inlined: Swift 6.3.1 breaks off ("Found outside of lifetime use") when it optimises this in an actor's async
   // function.
   @inline(never) package var sessionID: RandomIdentifier? { session?.id }
@@ -113,7 +115,7 @@ package struct SessionMachine: Sendable {
     case .acclimatising(let rest):
       endRest(rest, &step, using: &generator)
     case .positioning:
-      if case .afterSeconds = session?.rules.start {
+      if session?.rules.viewStart == .timer {
         startView(&step, using: &generator)
       } else {
         close(.incomplete(.abandoned), &step)
@@ -197,6 +199,8 @@ package struct SessionRest: Sendable, Equatable {
 struct OpenSession: Sendable {
   var id: RandomIdentifier
   var patient: PatientReference
+  var patientVersion: PatientReference.Version?
+  var formerPatient: PatientReference?
   var rules: SessionRules
   var signedBy: PatientReference?
   var answers: [SessionAnswer] = []
@@ -220,6 +224,11 @@ struct OpenSession: Sendable {
 
   /// The view under way; nil when all are done.
   var view: CaptureView? { rules.views.indices.contains(viewIndex) ? rules.views[viewIndex] : nil }
+
+  /// What was begun under the reference of the version before goes on under the present one.
+  mutating func rename(to tag: KnownTag) {
+    (patient, patientVersion, formerPatient) = (tag.reference, tag.version, tag.former)
+  }
 
   var hasRetakesLeft: Bool { attempt - forgivenAttempts <= rules.retakesPerView }
 

@@ -15,11 +15,11 @@ package struct SessionRules: Sendable, Equatable {
   }
 
   /// What begins a view.
-  package enum Start: Sendable, Hashable {
-    /// So long after the sign to take the position, 0...120 s; the tag or the button begins it sooner.
-    case afterSeconds(Int)
+  package enum ViewStart: String, Sendable, CaseIterable {
+    /// `positionSeconds` after the sign to take the position; the tag or the button begins it sooner.
+    case timer
     /// The button, or the patient's own tag.
-    case onSign
+    case sign
   }
 
   /// At most 8; a no is recorded, not judged.
@@ -34,7 +34,9 @@ package struct SessionRules: Sendable, Equatable {
   package var skinDriftMaximumCelsiusPerMinute = 0.1
   /// 1...5, each once, in the order of capture.
   package var views: [CaptureView] = [.frontal]
-  package var start = Start.afterSeconds(5)
+  package var viewStart = ViewStart.timer
+  /// To take the position, 0...120 s.
+  package var positionSeconds = 5
   /// Further attempts at a view whose gates a patient can correct, 0...5.
   package var retakesPerView = 2
   /// For anything that waits for a person, 10...3600 s; then the session is closed as incomplete.
@@ -45,6 +47,7 @@ package struct SessionRules: Sendable, Equatable {
   package var saveTimeoutSeconds = 60
   /// How long after a restart the patient's tag takes an interrupted session up again, 0...86_400 s.
   package var resumeSeconds = 900
+  /// How long a technician's tag keeps captures out, 60...86_400 s.
   package var maintenanceSeconds = 900
   package var unknownTags = UnknownTagPolicy.accept
   /// What a patient of the roster must have agreed to; else the tag is refused.

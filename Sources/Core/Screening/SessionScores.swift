@@ -15,18 +15,19 @@ package struct SessionVerdict: Sendable, Hashable, Codable {
 /// view is above, below only when every view is below, and uncertain otherwise. A later attempt that could be assessed
 /// replaces the one before it; one that could not does not.
 package struct SessionScores: Sendable, Equatable {
-  private var scores: [CaptureView: (outcome: Verdict.Outcome, probability: Double)] = [:]
+  private struct Score: Equatable {
+    var outcome: Verdict.Outcome
+    var probability: Double
+  }
+
+  private var scores: [CaptureView: Score] = [:]
 
   package init() {}
-
-  package static func == (left: Self, right: Self) -> Bool {
-    left.viewScores == right.viewScores && left.verdict == right.verdict
-  }
 
   /// Takes in the verdict of one capture.
   package mutating func add(_ verdict: Verdict, view: CaptureView) {
     guard verdict.outcome != .notAssessable, let probability = verdict.probability else { return }
-    scores[view] = (verdict.outcome, probability)
+    scores[view] = Score(outcome: verdict.outcome, probability: probability)
   }
 
   /// The calibrated probability by the view's name.
@@ -51,5 +52,28 @@ package struct SessionScores: Sendable, Equatable {
     }
     return SessionVerdict(
       outcome: outcome, probability: highest.score.probability, view: highest.view, views: views)
+  }
+}
+
+extension SessionScores: Codable {
+  /// One view, in the order of `CaptureView`.
+  private struct Entry: Codable {
+    var view: CaptureView
+    var outcome: Verdict.Outcome
+    var probability: Double
+  }
+
+  package init(from decoder: any Decoder) throws {
+    for entry in try [Entry](from: decoder) {
+      try BasisBounds.check(entry.probability, decoder.codingPath)
+      scores[entry.view] = Score(outcome: entry.outcome, probability: entry.probability)
+    }
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    let entries = CaptureView.allCases.compactMap { view in
+      scores[view].map { Entry(view: view, outcome: $0.outcome, probability: $0.probability) }
+    }
+    try entries.encode(to: encoder)
   }
 }

@@ -1,9 +1,10 @@
+import Thermography
+
 /// The subject's outline in a frame: the largest connected region of the body's mask.
 struct Silhouette {
-  private static let columns = SubjectMeasurements.columns
-  private static let rows = SubjectMeasurements.rows
+  private let geometry: SensorGeometry
 
-  /// 768 flags, row-major.
+  /// A flag a pixel, row-major.
   let inside: [Bool]
   private let midpoints: [(row: Int, column: Double)]
   let leftEdgeShare: Double
@@ -11,39 +12,42 @@ struct Silhouette {
   /// Pixels inside.
   let count: Int
 
-  /// Fewer are no person.
-  static let minimumPixels = 24
+  /// Fewer are no person: a part in 32 of the frame.
+  static func minimumPixels(_ geometry: SensorGeometry) -> Int { geometry.pixelCount / 32 }
   /// Above this a pixel is something hot, and below the frame's cold end less `coldMarginCelsius` something cold: for
   /// the outline they count as no more than these, or they would draw it.
   private static let hotCelsius: Float = 38
   private static let coldMarginCelsius: Float = 1
 
-  var fillsFrame: Bool { count == SubjectMeasurements.pixels }
+  var fillsFrame: Bool { count == inside.count }
 
   /// The outline, or the whole frame where the warm region stands out too little because all of it is body.
   ///
   /// - Parameters:
-  ///   - celsius: 768 finite values.
+  ///   - celsius: finite values, one a pixel.
   ///   - ordered: those that were measured, sorted; at least one.
-  static func find(in celsius: [Float], ordered: [Float]) -> Silhouette? {
-    guard let region = Silhouette(celsius: celsius, floor: ordered[ordered.count * 3 / 100] - coldMarginCelsius)
-    else { return filling(ordered) }
+  static func find(in celsius: [Float], _ geometry: SensorGeometry, ordered: [Float]) -> Silhouette? {
+    guard
+      let region = Silhouette(celsius: celsius, geometry, floor: ordered[ordered.count * 3 / 100] - coldMarginCelsius)
+    else { return filling(ordered, geometry) }
     let remainder = celsius.count - region.count
     if remainder <= celsius.count / 10 {
       // What was cut off may be something cold in the picture, and the room be inside: look once more without it.
       let coolest = region.inside.indices.filter { region.inside[$0] }.map { celsius[$0] }.min() ?? 0
       let floor = coolest - coldMarginCelsius
-      if let second = Silhouette(celsius: celsius, floor: floor), second.count < region.count,
+      if let second = Silhouette(celsius: celsius, geometry, floor: floor), second.count < region.count,
         second.contrast(celsius, floor: floor) >= roomContrastCelsius
       {
         return second
       }
     }
     let floor = ordered[0]
-    if remainder >= minimumPixels, region.isClear(in: celsius, contrast: region.contrast(celsius, floor: floor)) {
+    if remainder >= minimumPixels(geometry),
+      region.isClear(in: celsius, contrast: region.contrast(celsius, floor: floor))
+    {
       return region
     }
-    return filling(ordered) ?? region
+    return filling(ordered, geometry) ?? region
   }
 
   /// A warm region that stands out by so much is no part of a larger body, degC.
@@ -77,56 +81,58 @@ struct Silhouette {
 
   /// A body so near that nothing else is in the picture, by its temperatures alone: nearly all as warm as skin, and
   /// more uneven than a warm wall. nil when it is not so.
-  static func filling(_ ordered: [Float]) -> Silhouette? {
+  static func filling(_ ordered: [Float], _ geometry: SensorGeometry) -> Silhouette? {
     let low = ordered[ordered.count / 20]
     let high = ordered[ordered.count * 9 / 10]
     guard low >= 26, high >= 29, high <= 40, (1...6).contains(high - low) else { return nil }
-    let pixels = SubjectMeasurements.pixels
-    return Silhouette(inside: [Bool](repeating: true, count: pixels), count: pixels)
+    let pixels = geometry.pixelCount
+    return Silhouette(geometry: geometry, inside: [Bool](repeating: true, count: pixels), count: pixels)
   }
 
   /// nil when nothing is warm enough to be a region of at least `minimumPixels`.
   ///
   /// - Parameters:
-  ///   - celsius: 768 finite values.
+  ///   - celsius: finite values, one a pixel.
   ///   - floor: what is colder counts as it, degC.
-  private init?(celsius: [Float], floor: Float) {
+  private init?(celsius: [Float], _ geometry: SensorGeometry, floor: Float) {
     let floor = max(floor, -100)
     let ceiling = max(Self.hotCelsius, floor)
     var centikelvin: [Int] = []
     centikelvin.reserveCapacity(celsius.count)
     for value in celsius {
-      guard let pixel = ChainArithmetic.centikelvin(ofCelsius: min(max(value, floor), ceiling)) else { return nil }
+      guard let pixel = Centikelvin.nearest(toCelsius: min(max(value, floor), ceiling)) else { return nil }
       centikelvin.append(pixel)
     }
-    let plane = ThermalPlane(rows: Self.rows, columns: Self.columns, values: centikelvin)
+    let plane = ThermalPlane(rows: geometry.rows, columns: geometry.columns, values: centikelvin)
     let mask: BodyMask
     do throws(PreprocessingError) {
       mask = try BodyMask(of: plane, by: .minimumError)
     } catch {
       return nil  // every pixel is alike: nobody is there
     }
-    let region = Self.largestRegion(mask.pixels)
-    guard region.count >= Self.minimumPixels else { return nil }
+    let region = Self.largestRegion(mask.pixels, columns: geometry.columns)
+    guard region.count >= Self.minimumPixels(geometry) else { return nil }
     var inside = [Bool](repeating: false, count: celsius.count)
     for pixel in region { inside[pixel] = true }
-    self.init(inside: inside, count: region.count)
+    self.init(geometry: geometry, inside: inside, count: region.count)
   }
 
-  private init(inside: [Bool], count: Int) {
+  private init(geometry: SensorGeometry, inside: [Bool], count: Int) {
+    let columns = geometry.columns
+    self.geometry = geometry
     self.inside = inside
     self.count = count
     var midpoints: [(row: Int, column: Double)] = []
     var touchesLeft = 0
     var touchesRight = 0
-    for row in 0..<Self.rows {
-      let line = inside[row * Self.columns..<(row + 1) * Self.columns]
+    for row in 0..<geometry.rows {
+      let line = inside[row * columns..<(row + 1) * columns]
       guard let first = line.firstIndex(of: true), let last = line.lastIndex(of: true) else { continue }
       let left = first - line.startIndex
       let right = last - line.startIndex
       midpoints.append((row, Double(left + right) / 2))
       if left == 0 { touchesLeft += 1 }
-      if right == Self.columns - 1 { touchesRight += 1 }
+      if right == columns - 1 { touchesRight += 1 }
     }
     self.midpoints = midpoints
     leftEdgeShare = Double(touchesLeft) / Double(midpoints.count)
@@ -138,10 +144,11 @@ struct Silhouette {
 
   /// Pixels that lie outside and touch no pixel inside, not even at a corner: there the lens mixes both.
   var surroundings: [Int] {
-    inside.indices.filter { pixel in
-      let (row, column) = (pixel / Self.columns, pixel % Self.columns)
-      for r in max(row - 1, 0)...min(row + 1, Self.rows - 1) {
-        for c in max(column - 1, 0)...min(column + 1, Self.columns - 1) where inside[r * Self.columns + c] {
+    let (rows, columns) = (geometry.rows, geometry.columns)
+    return inside.indices.filter { pixel in
+      let (row, column) = (pixel / columns, pixel % columns)
+      for r in max(row - 1, 0)...min(row + 1, rows - 1) {
+        for c in max(column - 1, 0)...min(column + 1, columns - 1) where inside[r * columns + c] {
           return false
         }
       }
@@ -167,7 +174,7 @@ struct Silhouette {
   }
 
   /// Pixels of the largest 4-connected region of `true`, by a flood fill whose stack never exceeds the frame.
-  private static func largestRegion(_ mask: [Bool]) -> [Int] {
+  private static func largestRegion(_ mask: [Bool], columns: Int) -> [Int] {
     var seen = [Bool](repeating: false, count: mask.count)
     var largest: [Int] = []
     for start in mask.indices where mask[start] && !seen[start] {

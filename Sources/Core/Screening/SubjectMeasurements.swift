@@ -2,11 +2,11 @@ import Thermography
 
 /// What can be measured of the person in front of the camera without any network: where they are, how warm, how even.
 ///
-/// All geometry is in pixels of the 32x24 frame, columns from 0 at the left of the image, rows from 0 at the top.
+/// All geometry is in pixels of the frame, columns from 0 at the left of the image, rows from 0 at the top. Counts of pixels
+/// below which nothing is concluded are shares of the frame, so that they hold for any sensor.
 package struct SubjectMeasurements: Sendable, Equatable {
-  package static let columns = 32
-  package static let rows = 24
-  package static let pixels = columns * rows
+  /// Of the frame.
+  package let geometry: SensorGeometry
 
   /// Whether a region is there that could be a person. Without one, everything about the subject below is 0.
   package var isPresent = false
@@ -22,8 +22,8 @@ package struct SubjectMeasurements: Sendable, Equatable {
   package var skinHighCelsius = 0.0
   /// Share of the frame that the subject covers, 0...1.
   package var subjectShare = 0.0
-  /// Mean midpoint of the subject's rows, in columns; 15.5 is the frame's centre.
-  package var midlineColumn = Double(SubjectMeasurements.columns - 1) / 2
+  /// Mean midpoint of the subject's rows, in columns.
+  package var midlineColumn: Double
   /// How far the midline moves from row to row, in columns a row: the tangent of the tilt.
   package var midlineSlope = 0.0
   /// Rows in which the subject touches the left, the right edge of the frame, as shares of the rows it covers.
@@ -51,26 +51,31 @@ package struct SubjectMeasurements: Sendable, Equatable {
   /// Measures one frame.
   ///
   /// - Parameters:
-  ///   - celsius: 768 finite temperatures, row-major, row 0 at the top.
-  ///   - standardErrorCelsius: 768 standard errors, or empty (or all 0) when unknown: the noise that the picture
+  ///   - geometry: of the frame.
+  ///   - celsius: finite temperatures, one a pixel, row-major, row 0 at the top.
+  ///   - standardErrorCelsius: standard errors, one a pixel, or empty (or all 0) when unknown: the noise that the picture
   ///     itself shows takes their place.
-  ///   - measured: 768 flags of pixels that were measured, or empty when all were. Made-up pixels show where the
+  ///   - measured: flags of pixels that were measured, or empty when all were. Made-up pixels show where the
   ///     subject is (see `Thermogram.filled`), and no temperature is taken from them.
   ///   - mirrored: true when the image shows the patient as a mirror does (left side at the left).
   /// - Returns: nil when the frame is none, or less than half of it was measured.
   package init?(
-    celsius: [Float], standardErrorCelsius: [Float] = [], measured: [Bool] = [], mirrored: Bool = false
+    geometry: SensorGeometry, celsius: [Float], standardErrorCelsius: [Float] = [], measured: [Bool] = [],
+    mirrored: Bool = false
   ) {
-    guard celsius.count == Self.pixels, celsius.allSatisfy(\.isFinite),
-      measured.isEmpty || measured.count == Self.pixels,
-      standardErrorCelsius.isEmpty || standardErrorCelsius.count == Self.pixels
+    let pixels = geometry.pixelCount
+    guard celsius.count == pixels, celsius.allSatisfy(\.isFinite),
+      measured.isEmpty || measured.count == pixels,
+      standardErrorCelsius.isEmpty || standardErrorCelsius.count == pixels
     else { return nil }
-    let texture = PictureTexture(celsius)
+    self.geometry = geometry
+    midlineColumn = Double(geometry.columns - 1) / 2
+    let texture = PictureTexture(celsius, geometry)
     checkerboardCelsius = texture.checkerboardCelsius
     noiseCelsius = texture.noiseCelsius
     let ordered = (measured.isEmpty ? celsius : zip(celsius, measured).filter(\.1).map(\.0)).sorted()
-    guard ordered.count >= Self.pixels / 2 else { return nil }
-    guard let silhouette = Silhouette.find(in: celsius, ordered: ordered) else {
+    guard ordered.count >= pixels / 2 else { return nil }
+    guard let silhouette = Silhouette.find(in: celsius, geometry, ordered: ordered) else {
       contrastCelsius = Double(ordered[ordered.count - 1 - ordered.count / 20] - ordered[ordered.count / 20])
       return
     }
@@ -79,15 +84,16 @@ package struct SubjectMeasurements: Sendable, Equatable {
     let body = celsius.indices.filter { inside[$0] && isMeasured($0) }.map { celsius[$0] }.sorted()
     let skin = body.prefix { $0 <= Self.skinMaximumCelsius }
     let outside = silhouette.surroundings.filter(isMeasured).map { celsius[$0] }.sorted()
-    if outside.count >= 16 {
+    if outside.count >= pixels / 48 {
       backgroundCelsius = Self.percentile(outside[...], 0.5)
     } else {
       // Too little of it is free of the subject's edge: what lies outside at all, or the cold end.
       let rest = celsius.indices.filter { !inside[$0] && isMeasured($0) }.map { celsius[$0] }.sorted()
-      backgroundCelsius = rest.count >= 8 ? Self.percentile(rest[...], 0.5) : Self.percentile(ordered[...], 0.05)
+      backgroundCelsius =
+        rest.count >= max(pixels / 96, 1) ? Self.percentile(rest[...], 0.5) : Self.percentile(ordered[...], 0.05)
     }
-    if outside.count >= 48 { roomCelsius = backgroundCelsius }
-    guard skin.count >= Silhouette.minimumPixels else {
+    if outside.count >= pixels / 16 { roomCelsius = backgroundCelsius }
+    guard skin.count >= Silhouette.minimumPixels(geometry) else {
       contrastCelsius = Self.mean(body[...]) - backgroundCelsius
       return
     }
@@ -96,20 +102,22 @@ package struct SubjectMeasurements: Sendable, Equatable {
     contrastCelsius = subjectCelsius - (silhouette.fillsFrame ? Self.coolestSkinCelsius : backgroundCelsius)
     skinHighCelsius = Self.percentile(skin, 0.9)
     isPresent = true
-    subjectShare = Double(silhouette.count) / Double(Self.pixels)
+    subjectShare = Double(silhouette.count) / Double(pixels)
     hottestExcessCelsius = Double(ordered[ordered.count - 1]) - skinHighCelsius
     coldestDeficitCelsius = backgroundCelsius - Double(ordered[0])
     midlineColumn = silhouette.midlineColumn
     midlineSlope = silhouette.midlineSlope
     leftEdgeShare = silhouette.leftEdgeShare
     rightEdgeShare = silhouette.rightEdgeShare
-    outlineStepCelsius = Self.outlineStep(celsius, inside: inside)
+    outlineStepCelsius = Self.outlineStep(celsius, geometry, inside: inside)
     let usable = celsius.indices.map { inside[$0] && isMeasured($0) && celsius[$0] <= Self.skinMaximumCelsius }
     leftRight = LeftRightDifference(
-      celsius: celsius, standardErrorCelsius: standardErrorCelsius, pictureNoiseCelsius: noiseCelsius, usable: usable,
+      geometry: geometry, celsius: celsius, standardErrorCelsius: standardErrorCelsius,
+      pictureNoiseCelsius: noiseCelsius, usable: usable,
       midlineColumn: silhouette.midlineColumn, mirrored: mirrored)
     regions = RegionTemperature.regions(
-      celsius: celsius, usable: usable, subjectCelsius: subjectCelsius, midlineColumn: silhouette.midlineColumn,
+      geometry: geometry, celsius: celsius, usable: usable, subjectCelsius: subjectCelsius,
+      midlineColumn: silhouette.midlineColumn,
       rows: silhouette.rowRange, mirrored: mirrored)
   }
 
@@ -125,11 +133,11 @@ package struct SubjectMeasurements: Sendable, Equatable {
     return Double(sorted[sorted.startIndex + Int((Double(sorted.count - 1) * share).rounded())])
   }
 
-  private static func outlineStep(_ celsius: [Float], inside: [Bool]) -> Double {
+  private static func outlineStep(_ celsius: [Float], _ geometry: SensorGeometry, inside: [Bool]) -> Double {
     var steps: [Float] = []
-    for row in 0..<rows {
-      for column in 1..<columns {
-        let pixel = row * columns + column
+    for row in 0..<geometry.rows {
+      for column in 1..<geometry.columns {
+        let pixel = row * geometry.columns + column
         if inside[pixel] != inside[pixel - 1] { steps.append(abs(celsius[pixel] - celsius[pixel - 1])) }
       }
     }
@@ -147,10 +155,10 @@ private struct PictureTexture {
   let checkerboardCelsius: Double
   let noiseCelsius: Double
 
-  init(_ celsius: [Float]) {
-    let (columns, rows) = (SubjectMeasurements.columns, SubjectMeasurements.rows)
+  init(_ celsius: [Float], _ geometry: SensorGeometry) {
+    let (columns, rows) = (geometry.columns, geometry.rows)
     var differences: [Float] = []
-    differences.reserveCapacity(SubjectMeasurements.pixels)
+    differences.reserveCapacity(celsius.count)
     for row in 1..<(rows - 1) {
       for column in 1..<(columns - 1) {
         let pixel = row * columns + column

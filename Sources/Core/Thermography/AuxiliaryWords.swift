@@ -15,7 +15,7 @@ package struct AuxiliaryWords: Sendable, Hashable {
 
   /// From the 64 words at 0x0700 alone.
   package init(words: [UInt16]) {
-    self.init { words[$0 - SensorGeometry.pixelCount] }
+    self.init { words[$0 - MLX90640Geometry.pixelCount] }
   }
 
   private init(_ wordAt: (Int) -> UInt16) {

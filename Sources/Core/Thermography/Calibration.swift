@@ -85,7 +85,7 @@ package struct Calibration: Sendable, Hashable {
 
   /// Counts to add to a pixel that is read in the pattern it was not calibrated in (datasheet 11.2.2.5.1).
   package func patternCorrection(pixel: Int) -> Double {
-    let oddRow = Double(pixel / SensorGeometry.columns & 1)
+    let oddRow = Double(pixel / MLX90640Geometry.columns & 1)
     let conversion =
       Double((pixel + 2) / 4 - (pixel + 3) / 4 + (pixel + 1) / 4 - pixel / 4) * (1 - 2 * oddRow)
     return chessCorrection3 * (2 * oddRow - 1) - chessCorrection2 * conversion
@@ -106,7 +106,7 @@ package struct Calibration: Sendable, Hashable {
 /// The EEPROM's row, column and remainder fields that make up each pixel's constants.
 private struct PixelFields {
   let eeprom: EEPROMImage
-  private var columns: Int { SensorGeometry.columns }
+  private var columns: Int { MLX90640Geometry.columns }
 
   /// Four-bit two's complement numbers, four a word from `word` on, the lowest bits first.
   private func nibbles(from word: Int, count: Int) -> [Int] {
@@ -115,11 +115,11 @@ private struct PixelFields {
 
   /// Datasheet 11.1.3: counts.
   func offsets() -> [Double] {
-    let rows = nibbles(from: 18, count: SensorGeometry.rows)
+    let rows = nibbles(from: 18, count: MLX90640Geometry.rows)
     let columnTerms = nibbles(from: 24, count: columns)
     let (remainderScale, columnScale, rowScale) = scales(word: 16)
     let average = eeprom.signedField(17, 0, 16)
-    return (0..<SensorGeometry.pixelCount).map { pixel in
+    return (0..<MLX90640Geometry.pixelCount).map { pixel in
       Double(
         average + rows[pixel / columns] << rowScale + columnTerms[pixel % columns] << columnScale
           + eeprom.signedField(64 + pixel, 10, 6) << remainderScale)
@@ -128,12 +128,12 @@ private struct PixelFields {
 
   /// Datasheet 11.1.4, less the compensation pixel's share `gradient`.
   func sensitivities(gradient: Double) -> [Double] {
-    let rows = nibbles(from: 34, count: SensorGeometry.rows)
+    let rows = nibbles(from: 34, count: MLX90640Geometry.rows)
     let columnTerms = nibbles(from: 40, count: columns)
     let (remainderScale, columnScale, rowScale) = scales(word: 32)
     let scale = powerOfTwo(eeprom.field(32, 12, 4) + 30)
     let average = eeprom.field(33, 0, 16)
-    return (0..<SensorGeometry.pixelCount).map { pixel in
+    return (0..<MLX90640Geometry.pixelCount).map { pixel in
       Double(
         average + rows[pixel / columns] << rowScale + columnTerms[pixel % columns] << columnScale
           + eeprom.signedField(64 + pixel, 4, 6) << remainderScale) / scale - gradient
@@ -147,7 +147,7 @@ private struct PixelFields {
       eeprom.signedField(55, 0, 8),
     ]
     let remainderScale = eeprom.field(56, 0, 4)
-    return (0..<SensorGeometry.pixelCount).map { pixel in
+    return (0..<MLX90640Geometry.pixelCount).map { pixel in
       let remainder = eeprom.signedField(64 + pixel, 1, 3) << remainderScale
       return Double(averages[parity(pixel)] + remainder) / scale
     }
@@ -159,7 +159,7 @@ private struct PixelFields {
       eeprom.signedField(52, 12, 4), eeprom.signedField(52, 4, 4), eeprom.signedField(52, 8, 4),
       eeprom.signedField(52, 0, 4),
     ]
-    return (0..<SensorGeometry.pixelCount).map { Double(averages[parity($0)]) / scale }
+    return (0..<MLX90640Geometry.pixelCount).map { Double(averages[parity($0)]) / scale }
   }
 
   /// 0...3: row parity twice plus column parity. (Odd rows and columns of the datasheet, which counts from 1, first.)

@@ -7,20 +7,19 @@ package struct CapturePipeline: Sendable {
 
   private let converter: TemperatureConverter
   private let flatField: FlatField?
+  private let chessParts = ReadingPattern.chess.parts
+  private let interleavedParts = ReadingPattern.interleaved.parts
   private var filter = AuxiliaryFilter()
-  private var motion = MotionScore()
   private var health = PixelHealth()
-  private var warmUp: WarmUp
-  private var request = CaptureRequest()
-  private var averager: FrameAverager?
-  private var finished: Thermogram?
+  private var assembly: FrameAssembly
 
   /// - Parameter settlingSeconds: how long the sensor counts as settling after the first sub-page; nil: the usual.
   package init(
     converter: TemperatureConverter, defects: DefectivePixels, flatField: FlatField? = nil,
     settlingSeconds: Double? = nil
   ) {
-    warmUp = WarmUp(minimumSeconds: settlingSeconds ?? WarmUp.defaultSeconds)
+    assembly = FrameAssembly(
+      geometry: .mlx90640, partCount: chessParts.count, settlingSeconds: settlingSeconds)
     self.converter = converter
     self.defects = defects
     self.flatField = flatField
@@ -30,45 +29,32 @@ package struct CapturePipeline: Sendable {
   package mutating func add(
     _ subPage: SubPage, refreshRate: RefreshRate, nowMicroseconds: UInt64
   ) -> CameraStep {
-    let pattern = subPage.control.pattern
+    let part = subPage.control.pattern == .chess ? chessParts[subPage.number] : interleavedParts[subPage.number]
     let auxiliary = filter.add(AuxiliaryWords(subPage))
     let point = OperatingPoint(calibration: converter.calibration, auxiliary: auxiliary, control: subPage.control)
+    let request = assembly.request
     converter.convert(
       subPage, at: point, emissivity: request.emissivity, reflectedCelsius: request.reflectedCelsius, into: &live)
-    flatField?.correct(&live, pattern: pattern, subPage: subPage.number)
-    let moved = motion.add(live, pattern: pattern, subPage: subPage.number)
-    let settling = warmUp.isSettling(ambientCelsius: point.taCelsius, nowMicroseconds: nowMicroseconds)
+    flatField?.correct(&live, part)
+    let moved = assembly.motionCelsius(of: live, part)
     if health.add(subPage, live, isStill: moved <= request.motionLimitCelsius) { defects.found = health.suspects }
-    averager?.add(live, pattern: pattern, subPage: subPage.number, point: point, motionCelsius: moved)
-    if averager?.isComplete == true {
-      finished = averager?.thermogram(refreshRate: refreshRate, settling: settling)?.interpolated(over: defects)
-    }
-    let step = CameraStep(
-      subPage: subPage.number, ambientCelsius: point.taCelsius, supplyVolts: point.vddVolts, motionCelsius: moved,
-      settling: settling, framesAveraged: averager?.frames, captureComplete: finished != nil)
-    if finished != nil { averager = nil }
-    return step
+    return assembly.add(
+      live, part, motionCelsius: moved, ambientCelsius: point.taCelsius, supplyVolts: point.vddVolts,
+      partsPerSecond: refreshRate.subPagesPerSecond, nowMicroseconds: nowMicroseconds, defects: defects)
   }
 
   /// Starts averaging; a capture under way is given up.
-  package mutating func begin(_ request: CaptureRequest) {
-    self.request = request
-    averager = FrameAverager(request)
-    finished = nil
-  }
+  package mutating func begin(_ request: CaptureRequest) { assembly.begin(request) }
 
   /// Gives up the capture under way, if any.
-  package mutating func cancel() { averager = nil }
+  package mutating func cancel() { assembly.cancel() }
 
   /// The thermogram that the last sub-page completed, once.
-  package mutating func takeThermogram() -> Thermogram? {
-    defer { finished = nil }
-    return finished
-  }
+  package mutating func takeThermogram() -> Thermogram? { assembly.takeThermogram() }
 
   /// The stream of sub-pages broke off: nothing before it may be averaged or compared with what comes.
   package mutating func interrupt() {
     filter.forget()
-    motion.forget()
+    assembly.interrupt()
   }
 }

@@ -1,4 +1,4 @@
-/// Pixels that must not be believed, as indices 0..<768 in ascending order.
+/// Pixels that must not be believed, as indices in ascending order.
 package struct DefectivePixels: Sendable, Hashable {
   /// EEPROM word 0: the maker found the pixel dead (datasheet 9).
   package var broken: [Int] = []
@@ -12,50 +12,36 @@ package struct DefectivePixels: Sendable, Hashable {
   package var all: [Int] { Set(broken + outliers + found).sorted() }
 
   /// Whether two of them touch, diagonally included, so that interpolation has poor neighbours.
-  package var hasAdjacentPixels: Bool {
+  package func hasAdjacentPixels(in geometry: SensorGeometry) -> Bool {
     let pixels = all
     let set = Set(pixels)
-    return pixels.contains { pixel in PixelNeighbours.around(pixel).contains { set.contains($0) } }
-  }
-
-  /// More than the maker's four, or adjacent ones: the image is usable but its mask must be heeded.
-  package var isDegraded: Bool { all.count > 4 || hasAdjacentPixels }
-}
-
-extension EEPROMImage {
-  /// All pixels that the maker marked, however many.
-  package var defectivePixels: DefectivePixels {
-    var defects = DefectivePixels()
-    for pixel in 0..<SensorGeometry.pixelCount {
-      let word = self[64 + pixel]
-      if word == 0 {
-        defects.broken.append(pixel)
-      } else if word & 1 != 0 {
-        defects.outliers.append(pixel)
-      }
-    }
-    return defects
+    let neighbours = PixelNeighbours(geometry)
+    return pixels.contains { pixel in neighbours.around(pixel).contains { set.contains($0) } }
   }
 }
 
 /// The pixels around a pixel.
-enum PixelNeighbours {
+struct PixelNeighbours {
+  private let geometry: SensorGeometry
+
+  init(_ geometry: SensorGeometry) { self.geometry = geometry }
+
   /// Up to eight indices: sides first, then corners.
-  static func around(_ pixel: Int) -> [Int] {
+  func around(_ pixel: Int) -> [Int] {
     sides(pixel) + corners(pixel)
   }
 
-  static func sides(_ pixel: Int) -> [Int] { [(-1, 0), (1, 0), (0, -1), (0, 1)].compactMap { shifted(pixel, by: $0) } }
+  func sides(_ pixel: Int) -> [Int] { [(-1, 0), (1, 0), (0, -1), (0, 1)].compactMap { shifted(pixel, by: $0) } }
 
-  static func corners(_ pixel: Int) -> [Int] {
+  func corners(_ pixel: Int) -> [Int] {
     [(-1, -1), (-1, 1), (1, -1), (1, 1)].compactMap { shifted(pixel, by: $0) }
   }
 
-  private static func shifted(_ pixel: Int, by step: (Int, Int)) -> Int? {
-    let row = pixel / SensorGeometry.columns + step.0
-    let column = pixel % SensorGeometry.columns + step.1
-    guard (0..<SensorGeometry.rows).contains(row), (0..<SensorGeometry.columns).contains(column) else { return nil }
-    return row * SensorGeometry.columns + column
+  private func shifted(_ pixel: Int, by step: (Int, Int)) -> Int? {
+    let row = pixel / geometry.columns + step.0
+    let column = pixel % geometry.columns + step.1
+    guard (0..<geometry.rows).contains(row), (0..<geometry.columns).contains(column) else { return nil }
+    return row * geometry.columns + column
   }
 }
 
@@ -63,9 +49,10 @@ extension Thermogram {
   /// Measured pixels that lie further than `celsius` above or below every measured neighbour (one at least), ascending:
   /// the lens spreads any object over its neighbours, so such a pixel is broken, whatever the camera's list says.
   package func spikes(beyondCelsius celsius: Float) -> [Int] {
-    states.indices.filter { pixel in
+    let around = PixelNeighbours(geometry)
+    return states.indices.filter { pixel in
       guard states[pixel] == .measured else { return false }
-      let neighbours = PixelNeighbours.around(pixel).filter { states[$0] == .measured }.map { self.celsius[$0] }
+      let neighbours = around.around(pixel).filter { states[$0] == .measured }.map { self.celsius[$0] }
       guard let lowest = neighbours.min(), let highest = neighbours.max() else { return false }
       return self.celsius[pixel] > highest + celsius || self.celsius[pixel] < lowest - celsius
     }
@@ -77,9 +64,10 @@ extension Thermogram {
     var result = self
     for pixel in defects.all { result.states[pixel] = .invalid }
     let measured = result.states
+    let neighbours = PixelNeighbours(geometry)
     for pixel in states.indices where measured[pixel] != .measured {
-      let sides = PixelNeighbours.sides(pixel).filter { measured[$0] == .measured }
-      let corners = PixelNeighbours.corners(pixel).filter { measured[$0] == .measured }
+      let sides = neighbours.sides(pixel).filter { measured[$0] == .measured }
+      let corners = neighbours.corners(pixel).filter { measured[$0] == .measured }
       let used = sides.isEmpty ? corners : sides
       result.standardErrorCelsius[pixel] = 0
       guard !used.isEmpty else {

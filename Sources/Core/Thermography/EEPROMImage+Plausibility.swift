@@ -63,8 +63,8 @@ extension EEPROMImage {
     expect("PTAT at 25 degC (word 0x2431)", calibration.vPTAT25, in: 4000...30_000)
     expect("Kt-PTAT (word 0x2432)", calibration.ktPTAT, in: 10...100)
     expect("Kvdd (word 0x2433)", calibration.kVdd, in: -4064...(-1024))
-    let sensitive = (0..<SensorGeometry.pixelCount).filter { calibration.alpha[$0] > 0 }.count
-    if sensitive < SensorGeometry.pixelCount / 2 {
+    let sensitive = (0..<MLX90640Geometry.pixelCount).filter { calibration.alpha[$0] > 0 }.count
+    if sensitive < MLX90640Geometry.pixelCount / 2 {
       faults.append(
         .field(
           name: "pixel sensitivity (word 0x2420)", found: "positive for \(sensitive) of 768 pixels",

@@ -79,7 +79,7 @@ package struct FrameDecoder: Sendable {
   package func warnings(for subPage: SubPage) -> [String] {
     var warnings = subPage.faults(calibration: calibration).map { "\($0)" }
     let missing = subPage.unmeasuredPixelCount
-    if missing > 0, missing <= SensorGeometry.subPagePixelCount / 4 {
+    if missing > 0, missing <= MLX90640Geometry.subPagePixelCount / 4 {
       warnings.append("\(missing) pixel words hold 0x7fff (not measured)")
     }
     return warnings
@@ -89,10 +89,10 @@ package struct FrameDecoder: Sendable {
     let point = OperatingPoint(calibration: calibration, subPage: subPage)
     var temperatures = self.temperatures(subPage, point)
     let pattern = subPage.control.pattern
-    for pixel in 0..<SensorGeometry.pixelCount where subPage.words[pixel] == SubPage.unmeasured {
+    for pixel in 0..<MLX90640Geometry.pixelCount where subPage.words[pixel] == SubPage.unmeasured {
       temperatures[pixel] = nil
     }
-    let missing = (0..<SensorGeometry.pixelCount).filter {
+    let missing = (0..<MLX90640Geometry.pixelCount).filter {
       pattern.subPage(ofPixel: $0) == subPage.number && temperatures[$0] == nil
     }
     let invalid = Set(defects.all + missing).sorted()
@@ -124,7 +124,7 @@ package struct FrameDecoder: Sendable {
     let bad = Set(invalid)
     let measured = temperatures
     for pixel in invalid where pattern.subPage(ofPixel: pixel) == subPage {
-      let values = PixelNeighbours.around(pixel).filter { !bad.contains($0) }.compactMap { measured[$0] }
+      let values = PixelNeighbours(.mlx90640).around(pixel).filter { !bad.contains($0) }.compactMap { measured[$0] }
       temperatures[pixel] = values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
     }
   }

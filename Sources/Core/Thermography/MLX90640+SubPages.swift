@@ -176,7 +176,7 @@ struct SubPageHistory: Sendable {
   /// FNV-1a over the pixel words, a word a step.
   private static func digest(_ words: [UInt16]) -> UInt64 {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for index in 0..<SensorGeometry.pixelCount { hash = (hash ^ UInt64(words[index])) &* 0x100_0000_01B3 }
+    for index in 0..<MLX90640Geometry.pixelCount { hash = (hash ^ UInt64(words[index])) &* 0x100_0000_01B3 }
     return hash
   }
 }

@@ -105,7 +105,7 @@ package enum ReadingPattern: Int, Sendable, Hashable, CaseIterable {
 
   /// The sub-page (0 or 1) that measures pixel `index` (0..<768).
   package func subPage(ofPixel index: Int) -> Int {
-    let row = index / SensorGeometry.columns
+    let row = index / MLX90640Geometry.columns
     switch self {
     case .interleaved: return row & 1
     case .chess: return (row ^ index) & 1

@@ -1,46 +1,49 @@
-/// How much the picture moved between two sub-pages of the same number, in degC: the largest change of the mean of a
+/// How much the picture moved between two parts of a frame of the same number, in degC: the largest change of the mean of a
 /// block of 4x4 pixels. Noise averages out within a block; an edge that moves by a pixel does not.
 struct MotionScore: Sendable {
   private static let blockSize = 4
-  private static let blockColumns = SensorGeometry.columns / blockSize
-  private static let blockCount = SensorGeometry.pixelCount / (blockSize * blockSize)
-  /// Block means of each sub-page number; not a number before the first.
+  private let columns: Int
+  private let blockColumns: Int
+  private let blockCount: Int
+  /// Block means of each part's number; not a number before the first.
   private var before: [[Float]]
   private var sums: [Float]
   private var counts: [Float]
 
-  init() {
-    before = Array(repeating: Array(repeating: .nan, count: Self.blockCount), count: 2)
-    sums = Array(repeating: 0, count: Self.blockCount)
+  init(geometry: SensorGeometry, partCount: Int) {
+    columns = geometry.columns
+    blockColumns = (geometry.columns + Self.blockSize - 1) / Self.blockSize
+    blockCount = blockColumns * ((geometry.rows + Self.blockSize - 1) / Self.blockSize)
+    before = Array(repeating: Array(repeating: .nan, count: blockCount), count: partCount)
+    sums = Array(repeating: 0, count: blockCount)
     counts = sums
   }
 
   mutating func forget() {
-    for block in 0..<Self.blockCount {
-      before[0][block] = .nan
-      before[1][block] = .nan
+    for part in before.indices {
+      for block in 0..<blockCount { before[part][block] = .nan }
     }
   }
 
-  /// The score of the sub-page that has just been converted into `image`; 0 for the first of its number.
-  mutating func add(_ image: TemperatureImage, pattern: ReadingPattern, subPage: Int) -> Double {
-    for block in 0..<Self.blockCount {
+  /// The score of the part that has just been measured into `image`; 0 for the first of its number.
+  mutating func add(_ image: TemperatureImage, _ part: PixelPart) -> Double {
+    for block in 0..<blockCount {
       sums[block] = 0
       counts[block] = 0
     }
-    for pixel in 0..<SensorGeometry.pixelCount where image.valid[pixel] && pattern.subPage(ofPixel: pixel) == subPage {
-      let row = pixel / SensorGeometry.columns
-      let column = pixel % SensorGeometry.columns
-      let block = row / Self.blockSize * Self.blockColumns + column / Self.blockSize
+    for pixel in part.pixels where image.valid[pixel] {
+      let row = pixel / columns
+      let column = pixel % columns
+      let block = row / Self.blockSize * blockColumns + column / Self.blockSize
       sums[block] += image.celsius[pixel]
       counts[block] += 1
     }
     var largest: Float = 0
-    for block in 0..<Self.blockCount {
+    for block in 0..<blockCount {
       let mean = sums[block] / counts[block]
-      let change = abs(mean - before[subPage][block])
+      let change = abs(mean - before[part.number][block])
       if change > largest { largest = change }
-      before[subPage][block] = mean
+      before[part.number][block] = mean
     }
     return Double(largest)
   }

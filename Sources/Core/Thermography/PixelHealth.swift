@@ -12,12 +12,12 @@ struct PixelHealth: Sendable {
   /// Suspect pixels by the last judgement, in ascending order.
   private(set) var suspects: [Int] = []
 
-  private var words = Array(repeating: SubPage.unmeasured, count: SensorGeometry.pixelCount)
-  private var unchanged = Array(repeating: UInt16(0), count: SensorGeometry.pixelCount)
-  private var values = Array(repeating: Float(0), count: SensorGeometry.pixelCount)
+  private var words = Array(repeating: SubPage.unmeasured, count: MLX90640Geometry.pixelCount)
+  private var unchanged = Array(repeating: UInt16(0), count: MLX90640Geometry.pixelCount)
+  private var values = Array(repeating: Float(0), count: MLX90640Geometry.pixelCount)
   /// Sum of squared changes since the last judgement, degC^2.
-  private var power = Array(repeating: Float(0), count: SensorGeometry.pixelCount)
-  private var sorted = Array(repeating: Float(0), count: SensorGeometry.pixelCount)
+  private var power = Array(repeating: Float(0), count: MLX90640Geometry.pixelCount)
+  private var sorted = Array(repeating: Float(0), count: MLX90640Geometry.pixelCount)
   private var seen = (0, 0)
 
   init() {}
@@ -29,7 +29,7 @@ struct PixelHealth: Sendable {
     // Before a stretch of stillness nothing can be compared.
     let comparable = isStill && (subPage.number == 0 ? seen.0 : seen.1) > 0
     let pattern = subPage.control.pattern
-    for pixel in 0..<SensorGeometry.pixelCount where pattern.subPage(ofPixel: pixel) == subPage.number {
+    for pixel in 0..<MLX90640Geometry.pixelCount where pattern.subPage(ofPixel: pixel) == subPage.number {
       let word = subPage.words[pixel]
       unchanged[pixel] = word == words[pixel] ? min(unchanged[pixel] + 1, 1000) : 0
       words[pixel] = word

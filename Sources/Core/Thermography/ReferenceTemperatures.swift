@@ -69,7 +69,7 @@ package struct ReferenceTemperatures: Sendable {
 
   /// All pixels of `subPage` at their places in 768; nil elsewhere and where there is no temperature.
   package func image(_ subPage: SubPage) -> [Double?] {
-    (0..<SensorGeometry.pixelCount).map { pixel in
+    (0..<MLX90640Geometry.pixelCount).map { pixel in
       guard subPage.control.pattern.subPage(ofPixel: pixel) == subPage.number else { return nil }
       let value = celsius(raw: Int16(bitPattern: subPage.words[pixel]), pixel: pixel, subPage: subPage.number)
       return value.isFinite ? value : nil

@@ -16,7 +16,7 @@ extension SubPage {
       faults.append(.auxiliaryUnmeasured(address: MLX90640Address.ram + UInt16(index)))
     }
     let missing = unmeasuredPixelCount
-    if missing > SensorGeometry.subPagePixelCount / 4 { faults.append(.pixelsUnmeasured(count: missing)) }
+    if missing > MLX90640Geometry.subPagePixelCount / 4 { faults.append(.pixelsUnmeasured(count: missing)) }
     guard let calibration, faults.isEmpty else { return faults }
     let point = OperatingPoint(calibration: calibration, subPage: self)
     if !Self.supplyVolts.contains(point.vddVolts) { faults.append(.supplyImplausible(volts: point.vddVolts)) }
@@ -38,7 +38,7 @@ extension SubPage {
   /// Pixels of this sub-page that hold 0x7FFF.
   package var unmeasuredPixelCount: Int {
     var count = 0
-    for index in 0..<SensorGeometry.pixelCount where words[index] == Self.unmeasured {
+    for index in 0..<MLX90640Geometry.pixelCount where words[index] == Self.unmeasured {
       if control.pattern.subPage(ofPixel: index) == number { count += 1 }
     }
     return count

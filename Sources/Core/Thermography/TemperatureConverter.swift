@@ -123,10 +123,10 @@ private struct PackedPixels: Sendable {
   private typealias Lanes = SIMD8<Float>
   private static let chunk = 8
 
-  private static let count = SensorGeometry.subPagePixelCount
+  private static let count = MLX90640Geometry.subPagePixelCount
 
   init(_ calibration: Calibration, pattern: ReadingPattern, subPage: Int) {
-    let pixels = (0..<SensorGeometry.pixelCount).filter { pattern.subPage(ofPixel: $0) == subPage }
+    let pixels = (0..<MLX90640Geometry.pixelCount).filter { pattern.subPage(ofPixel: $0) == subPage }
     indices = pixels.map { UInt16($0) }
     let numbers: [Float] =
       pixels.map { Float(calibration.offset[$0]) } + pixels.map { Float(calibration.kta[$0]) }
@@ -142,8 +142,8 @@ private struct PackedPixels: Sendable {
     valid: inout [Bool]
   ) -> Bool {
     precondition(
-      words.count == SubPage.wordCount && celsius.count == SensorGeometry.pixelCount
-        && valid.count == SensorGeometry.pixelCount)
+      words.count == SubPage.wordCount && celsius.count == MLX90640Geometry.pixelCount
+        && valid.count == MLX90640Geometry.pixelCount)
     var untrusted = false
     words.withUnsafeBufferPointer { words in
       celsius.withUnsafeMutableBufferPointer { celsius in

@@ -59,6 +59,8 @@ package enum CameraError: Error, Equatable, Sendable, CustomStringConvertible {
 /// Use: `start()`; then `step()` for ever, each step one sub-page. `begin(_:)` starts a capture, which later steps
 /// complete; `takeThermogram()` then has it. Between captures the steps keep the live image and the filters fresh.
 package struct ThermalCamera {
+  /// The sensor settles for this long after power-up.
+  package static let settlingSecondsByDefault = 240
   /// The driver, for its counters and events.
   package private(set) var sensor: MLX90640
   /// The EEPROM in use, which may be the backup; nil before `start`.

@@ -10,11 +10,13 @@ package enum PixelState: UInt8, Sendable, Hashable, Codable {
 
 /// A radiometric image: the mean of several frames, with what is needed to trust and compare it.
 package struct Thermogram: Sendable, Hashable {
-  /// 768 degC, row-major 32x24, row 0 the top row as the sensor gives it.
+  /// Of the sensor that took it.
+  package let geometry: SensorGeometry
+  /// degC, row-major, row 0 the top row as the sensor gives it.
   package var celsius: [Float]
-  /// 768 standard errors of the mean in degC; 0 for pixels that were not measured or measured once.
+  /// Standard errors of the mean in degC; 0 for pixels that were not measured or measured once.
   package var standardErrorCelsius: [Float]
-  /// 768 pixel states.
+  /// A state a pixel.
   package var states: [PixelState]
   /// Ambient temperature of the sensor's die in degC, mean over the frames.
   package var ambientCelsius: Double
@@ -35,15 +37,17 @@ package struct Thermogram: Sendable, Hashable {
   /// How often averaging started again because of motion.
   package var restarts: Int
 
-  /// - Precondition: the three arrays have 768 elements.
+  /// - Precondition: the three arrays have an element a pixel.
   package init(
-    celsius: [Float], standardErrorCelsius: [Float], states: [PixelState], ambientCelsius: Double,
+    geometry: SensorGeometry, celsius: [Float], standardErrorCelsius: [Float], states: [PixelState],
+    ambientCelsius: Double,
     supplyVolts: Double, framesAveraged: Int, refreshRateHertz: Double, emissivity: Double,
     reflectedCelsius: Double, settling: Bool, motionCelsius: Double = 0, restarts: Int = 0
   ) {
     precondition(
-      celsius.count == SensorGeometry.pixelCount && standardErrorCelsius.count == SensorGeometry.pixelCount
-        && states.count == SensorGeometry.pixelCount, "a thermogram has 768 pixels")
+      celsius.count == geometry.pixelCount && standardErrorCelsius.count == geometry.pixelCount
+        && states.count == geometry.pixelCount, "a thermogram has as many pixels as its sensor")
+    self.geometry = geometry
     self.celsius = celsius
     self.standardErrorCelsius = standardErrorCelsius
     self.states = states
@@ -60,10 +64,11 @@ package struct Thermogram: Sendable, Hashable {
 
   /// A measured image from somewhere else (a file, a test): every finite value counts as measured.
   package init(
-    celsius: [Float], ambientCelsius: Double, emissivity: Double = 0.98, reflectedCelsius: Double? = nil
+    geometry: SensorGeometry, celsius: [Float], ambientCelsius: Double, emissivity: Double = 0.98,
+    reflectedCelsius: Double? = nil
   ) {
     self.init(
-      celsius: celsius.map { $0.isFinite ? $0 : 0 },
+      geometry: geometry, celsius: celsius.map { $0.isFinite ? $0 : 0 },
       standardErrorCelsius: Array(repeating: 0, count: celsius.count),
       states: celsius.map { $0.isFinite ? .measured : .invalid }, ambientCelsius: ambientCelsius,
       supplyVolts: 3.3, framesAveraged: 1, refreshRateHertz: 0, emissivity: emissivity,

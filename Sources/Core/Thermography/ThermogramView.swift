@@ -30,18 +30,39 @@ package struct RGBImage: Sendable, Hashable {
   }
 }
 
-/// The view of a thermogram: false colours, ten times upscaled, with a scale bar and words that say what it is for.
+/// The view of a thermogram: false colours, upscaled to some 300 pixels, with a scale bar and words that say what it is
+/// for.
 ///
 /// The window is fixed, so that two views can be compared by eye.
 package struct ThermogramView: Sendable {
   package static let defaultWindowCelsius: ClosedRange<Double> = 27...37
-  /// View pixels a sensor pixel.
-  package static let scale = 10
-  /// The image alone; the scale bar stands to the right of it, the words below.
-  package static let imageWidth = SensorGeometry.columns * scale
-  package static let imageHeight = SensorGeometry.rows * scale
-  package static let width = imageWidth + 56
-  package static let height = imageHeight + 24
+  /// Where things lie in the view of one sensor's pictures, in view pixels.
+  package struct Layout: Sendable, Hashable {
+    /// What an image is brought to, as far as whole pixels allow: one of this size or more keeps its own.
+    private static let targetWidth = 320
+    private static let targetHeight = 240
+    /// The scale bar needs so much.
+    private static let minimumBarHeight = 64
+
+    /// View pixels a sensor pixel.
+    package let scale: Int
+    /// The image alone; the scale bar stands to the right of it, the words below.
+    package let imageWidth: Int
+    package let imageHeight: Int
+    package let width: Int
+    package let height: Int
+    /// The words begin below.
+    let wordsTop: Int
+
+    package init(_ geometry: SensorGeometry) {
+      scale = max(1, min(Self.targetWidth / geometry.columns, Self.targetHeight / geometry.rows))
+      imageWidth = geometry.columns * scale
+      imageHeight = geometry.rows * scale
+      wordsTop = max(imageHeight, Self.minimumBarHeight)
+      width = imageWidth + 56
+      height = wordsTop + 24
+    }
+  }
 
   package var palette: Palette
   /// degC at the ends of the palette; values outside take the end colours.
@@ -58,21 +79,22 @@ package struct ThermogramView: Sendable {
     self.windowCelsius = windowCelsius
   }
 
-  /// The view as RGB bytes, `ThermogramView.width` x `ThermogramView.height`.
+  /// The view as RGB bytes, of the size that `Layout` tells.
   ///
   /// Temperatures between pixel centres are interpolated linearly before colouring; pixels without a value are gray.
   package func render(_ thermogram: Thermogram) -> RGBImage {
-    var image = RGBImage(width: Self.width, height: Self.height, color: Self.surround)
+    let layout = Layout(thermogram.geometry)
+    var image = RGBImage(width: layout.width, height: layout.height, color: Self.surround)
     let colors = (0...Self.steps).map { palette.color(at: Double($0) / Double(Self.steps)) }
-    for row in 0..<Self.imageHeight {
-      for column in 0..<Self.imageWidth {
-        let value = Self.celsius(thermogram, column: column, row: row)
+    for row in 0..<layout.imageHeight {
+      for column in 0..<layout.imageWidth {
+        let value = Self.celsius(thermogram, scale: layout.scale, column: column, row: row)
         image[column: column, row: row] = value.map { colors[step(ofCelsius: $0)] } ?? Self.noValue
       }
     }
-    drawScale(colors, in: &image)
-    image.draw("Research use only", column: 4, row: Self.imageHeight + 3, color: Self.ink)
-    image.draw(captureID, column: 4, row: Self.imageHeight + 13, color: Self.ink)
+    drawScale(colors, layout, in: &image)
+    image.draw("Research use only", column: 4, row: layout.wordsTop + 3, color: Self.ink)
+    image.draw(captureID, column: 4, row: layout.wordsTop + 13, color: Self.ink)
     return image
   }
 
@@ -93,18 +115,19 @@ package struct ThermogramView: Sendable {
   }
 
   /// The temperature at a view pixel from the four sensor pixels around it; nil where the nearest has no value.
-  private static func celsius(_ thermogram: Thermogram, column: Int, row: Int) -> Double? {
+  private static func celsius(_ thermogram: Thermogram, scale: Int, column: Int, row: Int) -> Double? {
+    let (columns, rows) = (thermogram.geometry.columns, thermogram.geometry.rows)
     func place(_ position: Int, _ count: Int) -> (lower: Int, upper: Int, share: Double) {
       let centered = min(max((Double(position) + 0.5) / Double(scale) - 0.5, 0), Double(count - 1))
       let lower = Int(centered)
       return (lower, min(lower + 1, count - 1), centered - Double(lower))
     }
-    let across = place(column, SensorGeometry.columns)
-    let down = place(row, SensorGeometry.rows)
-    let nearest = row / scale * SensorGeometry.columns + column / scale
+    let across = place(column, columns)
+    let down = place(row, rows)
+    let nearest = row / scale * columns + column / scale
     guard thermogram.states[nearest] != .invalid else { return nil }
     func value(_ row: Int, _ column: Int) -> Double {
-      let index = row * SensorGeometry.columns + column
+      let index = row * columns + column
       return Double(thermogram.celsius[thermogram.states[index] == .invalid ? nearest : index])
     }
     let top = value(down.lower, across.lower) * (1 - across.share) + value(down.lower, across.upper) * across.share
@@ -113,10 +136,10 @@ package struct ThermogramView: Sendable {
   }
 
   /// The bar to the right with six marks.
-  private func drawScale(_ colors: [RGBColor], in image: inout RGBImage) {
-    let left = Self.imageWidth + 8
+  private func drawScale(_ colors: [RGBColor], _ layout: Layout, in image: inout RGBImage) {
+    let left = layout.imageWidth + 8
     let top = 16
-    let length = Self.imageHeight - 32
+    let length = layout.wordsTop - 32
     for row in 0...length {
       let color = colors[Self.steps * (length - row) / length]
       for column in left..<left + 12 { image[column: column, row: top + row] = color }

@@ -1,7 +1,7 @@
 /// Whether the sensor has warmed up: its readings drift for minutes after power is applied.
 struct WarmUp: Sendable {
   /// Seconds that must pass since the first sub-page, unless the owner knows better.
-  static let defaultSeconds = 240.0
+  static let defaultSeconds = Double(ThermalCamera.settlingSecondsByDefault)
   /// The die may change by no more than this many degC a minute.
   static let maximumSlopeCelsiusPerMinute = 0.1
 

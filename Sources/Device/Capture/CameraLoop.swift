@@ -133,7 +133,8 @@ struct CameraLoop: Sendable {
     events.send(
       .thermogram(
         CapturedThermogram(
-          captureID: capture.captureID, thermogram: thermogram, cameraSerial: work.camera.serialNumber,
+          captureID: capture.captureID, thermogram: thermogram, cameraModel: work.camera.modelName,
+          cameraSerial: work.camera.serialNumber,
           ambientDriftCelsiusPerMinute: work.drift.celsiusPerMinute, began: capture.began, ended: now)))
   }
 

@@ -4,6 +4,8 @@ import Thermography
 /// What the camera's loop reads: the sensor, or a recording of one.
 protocol CameraSource: SendableMetatype {
   var live: TemperatureImage { get }
+  /// The sensor's, as records name it.
+  var modelName: String { get }
   /// 12 hexadecimal digits; empty before the sensor was found.
   var serialNumber: String { get }
   /// 0 where nobody reads at a rate.
@@ -20,6 +22,7 @@ protocol CameraSource: SendableMetatype {
 }
 
 extension ThermalCamera: CameraSource {
+  var modelName: String { MLX90640.modelName }
   var serialNumber: String { eeprom?.serialNumber ?? "" }
   var subPagesPerSecond: Double { sensor.refreshRate.subPagesPerSecond }
 
@@ -38,6 +41,7 @@ extension ThermalCamera: CameraSource {
 }
 
 extension RecordedCamera: CameraSource {
+  var modelName: String { MLX90640.modelName }
   var serialNumber: String { eeprom.serialNumber }
   var subPagesPerSecond: Double { 0 }
 

@@ -26,14 +26,12 @@ struct CaptureImages {
     occlusion: OcclusionMap? = nil, digests: some MessageDigests
   ) throws(PNGError) {
     let view = ThermogramView(captureID: captureID.description).render(thermogram)
-    let columns = SensorGeometry.columns
-    let rows = SensorGeometry.rows
+    let columns = thermogram.geometry.columns
+    let rows = thermogram.geometry.rows
     var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
       (
         "master.png", .master,
-        PNGImage(
-          width: columns, height: rows, samples: .grey16(thermogram.centikelvin), calibration: .centikelvin,
-          modified: capturedAt, texts: [("thermograph:manifest", manifest)])
+        MasterImage.picture(of: thermogram, manifest: manifest, modified: capturedAt)
       ),
       (
         "view.png", .view,
@@ -68,10 +66,10 @@ struct CaptureImages {
 }
 
 extension OcclusionMap {
-  /// 32x24 grey levels with what must be said of them in the text chunks.
+  /// Grey levels with what must be said of them in the text chunks.
   package func image(modified: Timestamp?) -> PNGImage {
     PNGImage(
-      width: SensorGeometry.columns, height: SensorGeometry.rows, samples: .grey8(grey), modified: modified,
+      width: geometry.columns, height: geometry.rows, samples: .grey8(grey), modified: modified,
       texts: [
         ("thermograph:label", Self.label),
         ("thermograph:scale", "relative; 255 is a mean change of the raw int8 score by \(peakChange)"),
@@ -83,19 +81,4 @@ extension OcclusionMap {
 extension PNGImage.Calibration {
   /// Samples in millikelvin of difference: 0 is none, one step is 0.001 degC.
   static let millikelvinDifference = Self(purpose: "standard error", unit: "K", offset: "0", span: "65.535")
-}
-
-extension Thermogram {
-  /// 768 samples of the master image: hundredths of a kelvin above absolute zero, rounded to nearest, 0 for a pixel
-  /// without a value.
-  var centikelvin: [UInt16] {
-    zip(celsius, states).map { value, state in
-      state == .invalid || !value.isFinite ? 0 : UInt16(max(1, min(65_535, ((Double(value) + 273.15) * 100).rounded())))
-    }
-  }
-
-  /// 768 samples: thousandths of a kelvin, rounded to nearest, 0 where unknown.
-  var standardErrorMillikelvin: [UInt16] {
-    standardErrorCelsius.map { $0.isFinite ? UInt16(max(0, min(65_535, (Double($0) * 1000).rounded()))) : 0 }
-  }
 }

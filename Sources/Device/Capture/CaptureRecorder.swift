@@ -31,17 +31,17 @@ struct CaptureRecorder: Sendable {
   ) throws -> NewCapture {
     let manifest = MasterManifest(
       captureID: attribution.captureID, capturedAt: captured.ended, view: attribution.view,
-      thermogram: captured.thermogram)
+      thermogram: captured.thermogram, firmware: constants.firmware, assessment: assessment.basis)
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
       manifest: manifest.json(), occlusion: occlusion, digests: digests)
     let thermogram = captured.thermogram
-    let record = CaptureRecord(
+    var record = CaptureRecord(
       captureID: attribution.captureID, outboxID: outboxID, sequence: 0, sessionID: attribution.sessionID,
       site: constants.site, device: constants.device, capturedAt: .init(captured.ended), redatedAt: nil,
       patientRef: attribution.patient.text, tagKind: .patient, view: attribution.view, attempt: attribution.attempt,
       acquisition: .init(
-        camera: "MLX90640", cameraSerial: captured.cameraSerial, lens: constants.lens,
+        camera: captured.cameraModel, cameraSerial: captured.cameraSerial, lens: constants.lens,
         distanceCentimetres: constants.distanceCentimetres, emissivity: thermogram.emissivity,
         reflectedTemperatureCelsius: rounded(thermogram.reflectedCelsius),
         refreshRateHz: thermogram.refreshRateHertz, framesAveraged: thermogram.framesAveraged,
@@ -56,12 +56,14 @@ struct CaptureRecorder: Sendable {
         modelSHA256: assessment.verdict.modelSHA256),
       signedBy: attribution.signedBy?.text, answers: attribution.answers.isEmpty ? nil : attribution.answers,
       consent: attribution.consent.map { consent in Roster.Consent.allCases.filter { consent.contains($0) } })
+    record.patientRefVersion = attribution.patientVersion?.rawValue
+    record.formerPatientRef = attribution.formerPatient?.text
     return NewCapture(
       captureID: attribution.captureID, created: captured.ended,
       images: images.files.map {
         CaptureImage(name: $0.reference.name, contentType: $0.reference.mediaType, bytes: $0.bytes)
       },
-      record: { number in
+      record: { [record] number in
         var numbered = record
         numbered.sequence = number.sequence
         return try CanonicalJSON.bytes(of: numbered)

@@ -1,5 +1,6 @@
 import Identification
 import Logging
+import Panel
 import Provenance
 import Screening
 import Storage
@@ -47,6 +48,7 @@ struct CapturedThermogram: Sendable {
   /// Under which it was asked for.
   var captureID: RandomIdentifier
   var thermogram: Thermogram
+  var cameraModel = MLX90640.modelName
   var cameraSerial: String
   /// Change of the sensor's temperature over the last minute, nil until a minute was seen.
   var ambientDriftCelsiusPerMinute: Double?

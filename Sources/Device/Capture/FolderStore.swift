@@ -4,7 +4,7 @@ import Provenance
 import Synchronization
 
 /// Captures in the clear in a folder of the caller's choice: for a session at a terminal that is to be looked at and not
-/// to be sent.
+/// to be sent. The folder may lie on a stick: no link in it is followed.
 ///
 ///     {folder}/{capture_id}/record.json, master.png, view.png ...
 ///     {folder}/messages.jsonl         events and alerts, one a line
@@ -21,6 +21,7 @@ final class FolderStore: CaptureStore {
     self.folder = folder
     self.outboxID = outboxID
     try Folder.make(folder, mode: 0o700)
+    _ = try OpenFolder(withoutLinks: folder)
   }
 
   func store(_ capture: NewCapture) async -> CaptureStoring {
@@ -29,12 +30,11 @@ final class FolderStore: CaptureStore {
       return state.sequence
     }
     do {
-      let path = "\(folder)/\(capture.captureID)"
-      try Folder.make(path, mode: 0o700)
-      for image in capture.images { try BoundedFile.replace("\(path)/\(image.name)", with: image.bytes, mode: 0o600) }
+      let place = try OpenFolder(withoutLinks: folder).makeFolder("\(capture.captureID)", mode: 0o700)
+      for image in capture.images { try place.replace(image.name, with: image.bytes, mode: 0o600) }
       // The record last: where it is, everything is.
       let record = try capture.record(CaptureNumber(outboxID: outboxID, sequence: sequence))
-      try BoundedFile.replace("\(path)/\(OutboxItem.recordName)", with: record, mode: 0o600)
+      try place.replace(OutboxItem.recordName, with: record, mode: 0o600)
       return .saved(sequence: sequence)
     } catch {
       return .failed(isFull: false, reason: "\(error)")
@@ -49,7 +49,7 @@ final class FolderStore: CaptureStore {
       return state.messages
     }
     guard let lines else { throw FileError(path: folder, reason: "holds \(Self.maximumMessages) messages; no more") }
-    try BoundedFile.replace("\(folder)/messages.jsonl", with: lines, mode: 0o600)
+    try OpenFolder(withoutLinks: folder).replace("messages.jsonl", with: lines, mode: 0o600)
   }
 
   func isFull() async -> Bool { false }

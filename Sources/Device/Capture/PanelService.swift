@@ -1,8 +1,8 @@
 import Configuration
-import Identification
 import LinuxIO
 import LocalFiles
 import Logging
+import Panel
 import Provenance
 import ServiceLifecycle
 
@@ -38,7 +38,7 @@ struct PanelService: Service {
   static func panel(
     _ settings: Settings, on lines: (any PanelPins)?, time: any TimeSource, board: StatusBoard, logger: Logger
   ) -> FrontPanel? {
-    let table = PanelTable(settings.panel)
+    let table = settings.panel
     for (one, other) in table.indistinguishableSignals {
       logger.warning(
         "two panel patterns have the same rhythm; somebody who sees no colours cannot tell them apart",
@@ -61,10 +61,7 @@ struct PanelService: Service {
         opened = gpio
       }
       return try FrontPanel(
-        lines: opened, table: table,
-        debouncer: ButtonDebouncer(
-          steadyMilliseconds: settings.pins.buttonSteadyMilliseconds,
-          longPressMilliseconds: settings.pins.buttonLongPressMilliseconds), clock: time)
+        lines: opened, table: table, debouncer: ButtonDebouncer(settings.pins.buttonTiming), clock: time)
     } catch {
       board.panelOpened(problems: ["\(error)"])
       logger.warning("the front panel cannot be used; going on without it", metadata: ["reason": "\(error)"])

@@ -1,6 +1,7 @@
 import Forwarding
 import Identification
 import Logging
+import Panel
 import Provenance
 import Screening
 import Storage
@@ -20,7 +21,8 @@ extension SessionService {
       }
     case .startAveraging(let captureID, let view, let attempt):
       capture = nil
-      comparison.begin(view, sessionID: machine.sessionID, patient: machine.patient, past: parts.past)
+      comparison.begin(
+        view, sessionID: machine.sessionID, patient: machine.patient, former: machine.formerPatient, past: parts.past)
       if !parts.camera.put(.capture(captureID, frames: parts.recorder.constants.framesAveraged)) {
         logger.error("the camera does not take a capture; it is stuck")
       }
@@ -95,6 +97,7 @@ extension SessionService {
     // A pixel without a value must look like the room, not like ice.
     let coldest = picture.image.extremes?.minimum ?? 0
     let subject = SubjectMeasurements(
+      geometry: picture.image.geometry,
       celsius: zip(picture.image.celsius, picture.image.valid).map { $1 ? $0 : coldest },
       measured: picture.image.valid)
     // A single picture is four times as noisy as the average of sixteen: its noise says nothing of the capture's.
@@ -114,6 +117,8 @@ extension SessionService {
     let conditions = AcquisitionConditions(captured, restMissingSeconds: restMissingSeconds)
     let assessment = assessor.assess(captured.thermogram, conditions: conditions, context: await comparison.context())
     comparison.add(assessment.verdict)
+    // Once: in the first record under the new reference, of the first session after the change.
+    capture?.namesFormerReference = machine.savedViews.isEmpty ? await comparison.formerReferenceIsNews() : false
     capture?.assessment = assessment
     capture?.assessed = time.now()
     control.change { $0.gates = assessment.gates }
@@ -146,9 +151,11 @@ extension SessionService {
       events.send(.stored(captureID: captureID, .failed(isFull: false, reason: "the picture is gone")))
       return
     }
+    var attribution = attribution
+    if !capture.namesFormerReference { attribution.formerPatient = nil }
     let (recorder, store, events) = (parts.recorder, parts.store, self.events)
     let occlusion = parts.drawsOcclusionMap ? occlusionMap(of: capture, assessment.verdict) : nil
-    storing = Task {
+    storing = Task { [attribution] in
       let outcome: CaptureStoring
       do {
         outcome = await store.store(

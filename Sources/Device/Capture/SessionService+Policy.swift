@@ -21,7 +21,7 @@ extension SessionService.Policy {
   /// all is an error, because every patient would be a stranger.
   init(_ settings: Settings, logger: Logger) throws(FileError) {
     self.init(
-      rules: SessionRules(settings), limits: GateLimits(settings.gates), alerts: AlertTable(settings.alerts),
+      rules: settings.sessionRules, limits: settings.gates, alerts: AlertTable(rules: settings.alerts),
       roster: nil)
     guard let path = settings.patients.rosterFile else { return }
     let bytes = try BoundedFile.read(path, maximumBytes: RosterReader.largestByteCount)

@@ -1,6 +1,7 @@
 import Forwarding
 import Identification
 import Logging
+import Panel
 import Provenance
 import Screening
 import ServiceLifecycle
@@ -29,8 +30,8 @@ actor SessionService: Service {
   struct Parts: Sendable {
     var camera: Mailbox<CameraRequest>
     var store: any CaptureStore
-    /// By the site's key.
-    var reference: @Sendable (TagUID) -> PatientReference
+    /// By the site's key; slow, so never on the session's own turn.
+    var fingerprints: @Sendable (TagUID) async -> TagFingerprints
     var journal: SessionJournal
     var recorder: CaptureRecorder
     /// Lights and sound; does nothing where there is no panel.
@@ -39,7 +40,7 @@ actor SessionService: Service {
     var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
     var changed: @Sendable (Change) -> Void = { _ in }
     /// The patient's own earlier captures, as far as they are still there.
-    var past: @Sendable (PatientReference) async -> [EarlierCapture] = { _ in [] }
+    var past: @Sendable (PatientReference, _ former: PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
     /// An occlusion map, for the doctor, goes with each capture that has a verdict.
     var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
@@ -51,6 +52,7 @@ actor SessionService: Service {
     var captured: CapturedThermogram
     var assessment: Assessment?
     var assessed: Timestamp?
+    var namesFormerReference = false
   }
 
   nonisolated let control: SessionControl
@@ -81,7 +83,7 @@ actor SessionService: Service {
     machine = SessionMachine(rules: policy.rules)
     limits = policy.limits
     alerts = policy.alerts
-    tags = TagDirectory(reference: parts.reference, roster: policy.roster)
+    tags = TagDirectory(roster: policy.roster)
     control = SessionControl(events: events, now: time.now())
     self.parts = parts
     self.assessor = assessor
@@ -142,7 +144,7 @@ actor SessionService: Service {
 
   private func handle(_ event: DeviceEvent) async {
     switch event {
-    case .presented(let reading): await present(tags.tag(reading))
+    case .presented(let reading): await present(tags.tag(await parts.fingerprints(reading.uid)))
     case .removed: await feed(.tagRemoved)
     case .ambiguousTags: await feed(.tagsAmbiguous)
     case .unreadableTag: await feed(.tagUnreadable)
@@ -191,7 +193,7 @@ actor SessionService: Service {
     assessor.limits = policy.limits
     // What was told stays told: a reload is no reason to repeat it.
     alerts.rules = policy.alerts.rules
-    tags = TagDirectory(reference: parts.reference, roster: policy.roster)
+    tags = TagDirectory(roster: policy.roster)
     logger.notice("the session's settings were changed; they hold from the next session on")
   }
 
@@ -237,7 +239,7 @@ actor SessionService: Service {
       await alert(
         .outboxFilling(percent: percent),
         "the outbox holds \(percent) % of its quota; at 95 % captures are refused")
-    case .refused, .recovered, .closeFailed: break
+    case .refused, .recovered, .mended, .closeFailed: break
     }
   }
 

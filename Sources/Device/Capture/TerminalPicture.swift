@@ -6,6 +6,9 @@ import Thermography
 package struct TerminalPicture: Sendable {
   package static let columns = 80
   private static let barColumns = 48
+  /// The place of the picture; of a larger one only some pixels are shown.
+  private static let pictureColumns = 32
+  private static let pictureRows = 24
 
   package var palette: Palette
   package var windowCelsius: ClosedRange<Double>
@@ -28,7 +31,7 @@ package struct TerminalPicture: Sendable {
   package func screen(
     _ snapshot: SessionSnapshot, _ image: TemperatureImage?, secondsLeft: Int? = nil, keys: Bool = false
   ) -> String {
-    var lines = image.map(rows) ?? [String](repeating: blankRow, count: SensorGeometry.rows / 2)
+    var lines = image.map(rows) ?? [String](repeating: blankRow, count: Self.pictureRows / 2)
     for (index, gate) in gateLines(snapshot.gates, limit: lines.count).enumerated() { lines[index] += "  " + gate }
     let title = "\(snapshot.state.rawValue)" + (snapshot.view.map { "  \($0.rawValue)" } ?? "")
     let left = secondsLeft.map { "  \($0) s" } ?? ""
@@ -49,20 +52,23 @@ package struct TerminalPicture: Sendable {
     return line + "; " + snapshot.sentence
   }
 
-  private var blankRow: String { String(repeating: " ", count: SensorGeometry.columns) }
+  private var blankRow: String { String(repeating: " ", count: Self.pictureColumns) }
 
   /// Two rows of pixels a line: the upper one is the block's colour, the lower one the ground's.
-  private func rows(_ image: TemperatureImage) -> [String] {
-    stride(from: 0, to: SensorGeometry.rows, by: 2).map { row in
+  private func rows(_ whole: TemperatureImage) -> [String] {
+    let image = whole.thinned(toColumns: Self.pictureColumns, rows: Self.pictureRows)
+    let (columns, rows) = (image.geometry.columns, image.geometry.rows)
+    let lines = stride(from: 0, to: rows, by: 2).map { row in
       var line = ""
-      for column in 0..<SensorGeometry.columns {
-        let upper = color(image, row * SensorGeometry.columns + column)
-        let lower = color(image, (row + 1) * SensorGeometry.columns + column)
+      for column in 0..<columns {
+        let upper = color(image, row * columns + column)
+        let lower = row + 1 < rows ? color(image, (row + 1) * columns + column) : RGBColor(gray: 0)
         line +=
           "\u{1B}[38;2;\(upper.red);\(upper.green);\(upper.blue);48;2;\(lower.red);\(lower.green);\(lower.blue)m\u{2580}"
       }
-      return line + "\u{1B}[0m"
+      return line + "\u{1B}[0m" + String(repeating: " ", count: Self.pictureColumns - columns)
     }
+    return lines + [String](repeating: blankRow, count: Self.pictureRows / 2 - lines.count)
   }
 
   private func color(_ image: TemperatureImage, _ pixel: Int) -> RGBColor {

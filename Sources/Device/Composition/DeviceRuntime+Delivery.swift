@@ -37,10 +37,9 @@ extension DeviceRuntime {
       return nil
     }
     return try DeliveryService(
-      outbox: outbox, topics: topics, configuration: DeliveryConfiguration(settings.broker),
+      outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, receipts: ReceiptReader.Rules(settings.delivery),
-      clockFloorSeconds: { clockFloor.seconds(at: $0) })
+      logger: logger, receipts: ReceiptReader.Rules(settings.receipts), clockFloorSeconds: { clockFloor.seconds })
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
@@ -62,8 +61,7 @@ extension DeviceRuntime {
         time: common.time, logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
         clockFloor: clockFloor,
-        acceptsUnsignedReceipts: delivery != nil && settings.broker.confirm == .receipt
-          && !settings.delivery.requiresSignedReceipts))
+        acceptsUnsignedReceipts: delivery != nil && settings.takesUnsignedReceipts))
     return services
   }
 
@@ -81,10 +79,10 @@ extension DeviceRuntime {
     var link = LinkSettings(
       host: host, port: UInt16(clamping: broker.effectivePort), security: security,
       clientIdentifier: settings.device.id)
-    link.protocolVersion = broker.protocolVersion == .mqtt5 ? .mqtt5 : .mqtt311
+    link.protocolVersion = broker.protocolVersion
     link.keepAliveSeconds = UInt16(clamping: broker.keepaliveSeconds)
     link.connectTimeoutMilliseconds = broker.connectTimeoutSeconds * 1000
-    link.inFlightMaximum = broker.windowMessages + 2
+    link.inFlightMaximum = broker.delivery.window + 2
     link.topicTemplate = TopicTemplate(broker.topics)
     if let userName = broker.userName {
       link.credentials = LinkCredentials(

@@ -28,15 +28,7 @@ extension DeviceRuntime {
 
   /// - Parameter archive: nil keeps nothing of the sensor.
   func startCamera(on bus: any I2CBus, archive: (any SensorArchive)?) throws -> ThermalCamera {
-    guard let rate = RefreshRate(subPagesPerSecond: Double(settings.camera.refreshRateHz)),
-      let address = UInt8(exactly: settings.camera.address)
-    else {
-      throw DeviceStartError(
-        "camera: refresh rate \(settings.camera.refreshRateHz), address \(settings.camera.address)")
-    }
-    var camera = ThermalCamera(
-      bus: bus, clock: SystemSensorClock(), settings: MLX90640.Settings(address: address, refreshRate: rate),
-      settlingSeconds: Double(settings.gates.settlingSeconds))
+    var camera = ThermalCamera(settings.camera, bus: bus)
     do {
       try camera.start(archive: archive)
     } catch {
@@ -46,7 +38,7 @@ extension DeviceRuntime {
   }
 
   var sensorArchive: SensorFolder {
-    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/sensors") }
+    get throws { try SensorFolder(path: settings.paths.stateDirectory + "/" + StateFiles.sensors) }
   }
 
   func openBus() throws -> any I2CBus {
@@ -63,10 +55,8 @@ extension DeviceRuntime {
     progress: @escaping @Sendable () -> Void = {}
   ) -> ThreadService {
     let loop = CameraLoop(
-      acquisition: .init(
-        emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
-        motionLimitCelsius: settings.gates.motionMaximumCelsius),
-      commands: common.cameraRequests, events: common.events, time: common.time, clock: SystemSensorClock(),
+      acquisition: .init(settings), commands: common.cameraRequests, events: common.events, time: common.time,
+      clock: SystemSensorClock(),
       logger: logger, board: board, progress: progress)
     let box = Handover(camera)
     return ThreadService(name: "camera") { stop in
@@ -88,7 +78,7 @@ extension DeviceRuntime {
     network: ScreeningNetwork?, limits: GateLimits, digests: OpenSSLDigests
   ) throws -> Assessor {
     let (book, warnings) = SentenceFolder(path: settings.paths.languagesDirectory)
-      .book(language: settings.session.language)
+      .book(language: settings.language)
     for warning in warnings { logger.warning("language", metadata: ["reason": "\(warning)"]) }
     let quality = try settings.quality.model.map { name in
       try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests).qualityNetwork()
@@ -111,7 +101,7 @@ extension DeviceRuntime {
   ) -> SessionService {
     var parts = SessionService.Parts(
       camera: common.cameraRequests, store: store,
-      reference: { PatientReference(tag: $0, siteKey: siteKey, digests: common.digests) },
+      fingerprints: Fingerprinter(siteKey: siteKey, digests: common.digests).fingerprints,
       journal: SessionJournal(path: nil),
       recorder: CaptureRecorder(
         constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests),
@@ -123,19 +113,22 @@ extension DeviceRuntime {
   }
 
   /// Looks up a patient's earlier captures. Without them a capture is assessed all the same.
-  private func past(in outbox: Outbox?) -> @Sendable (PatientReference) async -> [EarlierCapture] {
-    guard let outbox else { return { _ in [] } }
+  private func past(in outbox: Outbox?) -> @Sendable (PatientReference, PatientReference?) async -> PatientPast {
+    guard let outbox else { return { _, _ in PatientPast() } }
     let logger = logger
-    return { patient in
+    return { patient, former in
       do throws(OutboxError) {
-        let history = try await outbox.history(ofPatient: patient.text)
+        let history = try await outbox.history(ofPatient: [patient.text] + (former.map { [$0.text] } ?? []))
         if history.unreadable > 0 {
           logger.warning("history: records cannot be read", metadata: ["records": "\(history.unreadable)"])
         }
-        return history.records.compactMap { EarlierCapture($0) }
+        return PatientPast(
+          captures: history.records.compactMap { EarlierCapture($0) },
+          isUnderFormerReferenceOnly: !history.records.isEmpty
+            && !history.records.contains { $0.patientRef == patient.text })
       } catch {
         logger.error("the patient's earlier captures could not be looked up", metadata: ["reason": "\(error)"])
-        return []
+        return PatientPast()
       }
     }
   }

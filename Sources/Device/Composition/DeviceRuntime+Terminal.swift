@@ -116,7 +116,8 @@ extension DeviceRuntime {
     // Nobody is there who could rest, or do better the second time.
     policy.rules.acclimatisationSeconds = 0
     policy.rules.retakesPerView = 0
-    policy.rules.start = .afterSeconds(0)
+    policy.rules.viewStart = .timer
+    policy.rules.positionSeconds = 0
     return policy
   }
 

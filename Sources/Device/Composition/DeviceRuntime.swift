@@ -50,6 +50,18 @@ package struct DeviceRuntime {
     let common = try CommonParts(logger: logger)
     let siteKey = try secrets.bytes(of: settings.patients.siteKeyFile)
     let outbox = try openOutbox(common.time)
+    do {
+      try await run(simulation, common, siteKey: siteKey, outbox: outbox)
+    } catch {
+      // In order, so that the next start has nothing to doubt.
+      await outbox.close()
+      throw error
+    }
+  }
+
+  private func run(
+    _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox
+  ) async throws {
     let network = try loadScreeningNetwork(digests: common.digests)
     let identity = identity(network, common.digests)
 
@@ -67,12 +79,12 @@ package struct DeviceRuntime {
       assessor: try loadAssessor(network: network, limits: policy.limits, digests: common.digests),
       store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
     ) { parts in
-      parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/session.json")
+      parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/" + StateFiles.session)
       parts.show = { panel?.show($0) }
       parts.changed = { simulation?.sessionChanged($0) }
     }
 
-    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/trusted-time", logger: logger)
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
     let delivery = try deliveryService(outbox, identity: identity, time: common.time, clockFloor: clockFloor)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.

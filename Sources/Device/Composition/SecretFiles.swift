@@ -34,9 +34,9 @@ extension OutboxConfiguration {
   package init(_ settings: Settings, secrets: SecretFiles) throws {
     let older = try settings.outbox.olderKeyFile.map { [try secrets.sealingKey($0)] } ?? []
     self.init(
-      path: settings.paths.stateDirectory + "/outbox.sqlite",
+      path: settings.paths.stateDirectory + "/" + StateFiles.outbox,
       keys: KeyRing(current: try secrets.sealingKey(settings.outbox.keyFile), older: older),
-      retentionSeconds: settings.outbox.retentionDays * 86_400, quota: OutboxQuota(settings.outbox))
+      retentionSeconds: settings.outbox.retentionDays * 86_400, quota: settings.outbox.quota)
     // The table of alerts says whether and how urgently.
     alertsWhenFilling = false
   }

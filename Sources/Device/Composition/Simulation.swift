@@ -4,6 +4,7 @@ import Identification
 import LinuxIO
 import LocalFiles
 import Logging
+import Panel
 import ServiceLifecycle
 import Synchronization
 import Thermography

@@ -43,9 +43,6 @@ struct CertificateDates {
     fault = faults.first { $0.outcome == .fail } ?? faults.first
   }
 
-  private static func date(_ seconds: Int64) -> String {
-    String(
-      Timestamp(utcNanoseconds: seconds * 1_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: true)
-        .rfc3339.prefix(10))
-  }
+  /// Certificates may outlive the nanoseconds of a `Timestamp`, which end in 2262.
+  private static func date(_ seconds: Int64) -> String { CivilDate(secondsSinceEpoch: seconds).text }
 }

@@ -30,7 +30,7 @@ extension DeliveryService {
       state: standing.state, broker: broker, protection: status.protection, seconds: standing.seconds,
       lastFailure: machine.lastFailure, inFlight: machine.inFlight, counters: machine.counters,
       certificateDays: status.certificateDays(at: now),
-      acceptsUnsignedReceipts: machine.configuration.confirm == .receipt && !receiptReader.rules.requiresSignature)
+      acceptsUnsignedReceipts: machine.configuration.confirm == .receipt && !downlinks.receipts.rules.requiresSignature)
   }
 
   // MARK: - Doctor
@@ -94,7 +94,7 @@ extension DeliveryService {
       logger.error(
         "the broker refuses a subscription; receipts cannot arrive, check its ACL",
         metadata: ["filter": "\(filter)", "reason": "\(reason)"])
-    case .secured, .subscribed, .received, .published, .moving: break
+    case .secured, .subscribed, .oversize, .received, .published, .moving: break
     }
   }
 

@@ -20,13 +20,13 @@ package actor DeliveryService: Service {
   let time: any TimeSource
   let logger: Logger
   let client: MQTTClient
-  let receiptReader: ReceiptReader
-  private let clockFloorSeconds: (@Sendable (Timestamp) -> Int64)?
+  private let clockFloorSeconds: (@Sendable () -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
   var machine: DeliveryMachine
   private var generator: any RandomNumberGenerator & Sendable
   var status: DeliveryStatus
+  private(set) var downlinks: DownlinkReader
   private var alarm = Alarm()
   /// When the machine wants to be woken; monotonic nanoseconds.
   private var wakeNanoseconds: UInt64?
@@ -40,8 +40,7 @@ package actor DeliveryService: Service {
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
-    receipts: ReceiptReader.Rules = .anybody,
-    clockFloorSeconds: (@Sendable (Timestamp) -> Int64)? = nil
+    receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -49,14 +48,15 @@ package actor DeliveryService: Service {
     self.generator = generator
     self.logger = logger
     self.clockFloorSeconds = clockFloorSeconds
-    receiptReader = ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier())
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
     machine = DeliveryMachine(configuration, highestStored: outbox.highestStoredAtStart)
     var link = link
-    link.subscriptions = [topics.downlinkFilter]
+    link.takesRetained = false
     self.link = link
+    downlinks = DownlinkReader(
+      topics, receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()))
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -142,16 +142,13 @@ package actor DeliveryService: Service {
   }
 
   private func read(_ message: IncomingMessage) -> DeliveryEvent? {
-    guard message.topic == topics.receipts else {
-      logger.warning("message on a topic that is not in use", metadata: ["topic": "\(message.topic)"])
-      return nil
-    }
-    do throws(ReceiptError) {
-      let receipt = try receiptReader.read(message.payload)
+    switch downlinks.read(message) {
+    case .receipt(let receipt):
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
-    } catch {
-      return .receiptRefused(error)
+    case .refused(let reason, let isReceipt):
+      if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
+      return isReceipt ? .receiptRefused : nil
     }
   }
 
@@ -182,6 +179,8 @@ package actor DeliveryService: Service {
       pending += await ask("the outbox cannot be read") {
         .requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds))
       }
+    case .alert(let code, let severity, let detail):
+      await store(AlertMessage(code: code, severity: severity, detail: detail, at: time.now()))
     case .report(let report): log(report)
     case .wake(let deadline): wakeNanoseconds = deadline
     }
@@ -210,10 +209,20 @@ package actor DeliveryService: Service {
     }
   }
 
+  private func store(_ alert: AlertMessage) async {
+    logger.error("alert", metadata: ["code": "\(alert.code)", "reason": "\(alert.detail)"])
+    do {
+      try await outbox.enqueue(.alert(alert.encoded(), created: time.now()))
+    } catch {
+      logger.error("an alert could not be stored", metadata: ["code": "\(alert.code)", "reason": "\(error)"])
+    }
+  }
+
   private func announce(_ state: StatusMessage.State) async {
     do {
       let message = try status.message(
-        state, connectCounter: machine.counters.connections, accounts: try await outbox.accounts(), at: time.now())
+        state, connectCounter: machine.counters.connections, accounts: try await outbox.accounts(),
+        oldestWithoutReceipt: try await outbox.oldestWithoutReceipt(), at: time.now())
       client.publish(message, token: takeOwnToken())
     } catch {
       logger.error("the status could not be published", metadata: ["reason": "\(error)"])
@@ -223,7 +232,8 @@ package actor DeliveryService: Service {
   /// The will carries the number of the connection that it belongs to: the next.
   private func linkWithWill() -> LinkSettings {
     var settings = link
-    if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds(time.now()) }
+    settings.subscriptions = machine.isListening ? topics.downlinks : []
+    if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds() }
     do {
       settings.will = try status.will(connectCounter: machine.counters.connections + 1)
     } catch {

@@ -36,16 +36,19 @@ struct DeliveryStatus: Sendable {
 
   /// - Parameter connectCounter: of the connection that the broker is to speak of.
   func will(connectCounter: Int) throws -> OutgoingMessage {
-    try message(.offline, connectCounter: connectCounter, accounts: nil, line: nil, at: nil)
+    try message(.offline, connectCounter: connectCounter, accounts: nil, line: nil, oldestWithoutReceipt: nil, at: nil)
   }
 
   /// - Parameter connectCounter: of the connection that the status speaks of.
   func message(
-    _ state: StatusMessage.State, connectCounter: Int, accounts: OutboxAccounts, at now: Timestamp
+    _ state: StatusMessage.State, connectCounter: Int, accounts: OutboxAccounts, oldestWithoutReceipt: Int64?,
+    at now: Timestamp
   ) throws -> OutgoingMessage {
     let line = StatusMessage.Line(
       protection: protection, certificateDays: certificateDays(at: now), plaintextAllowed: identity.plaintextAllowed)
-    return try message(state, connectCounter: connectCounter, accounts: accounts, line: line, at: now)
+    return try message(
+      state, connectCounter: connectCounter, accounts: accounts, line: line,
+      oldestWithoutReceipt: oldestWithoutReceipt, at: now)
   }
 
   /// Days until our certificate ends; nil without one, or when the file cannot be read, which connecting reports.
@@ -61,12 +64,13 @@ struct DeliveryStatus: Sendable {
 
   private func message(
     _ state: StatusMessage.State, connectCounter: Int, accounts: OutboxAccounts?, line: StatusMessage.Line?,
-    at now: Timestamp?
+    oldestWithoutReceipt: Int64?, at now: Timestamp?
   ) throws -> OutgoingMessage {
     let status = StatusMessage(
       state: state, site: topics.site.text, device: topics.device.text, connectCounter: connectCounter,
       firmware: identity.firmware, models: identity.models, configurationSHA256: identity.configurationSHA256,
-      outboxID: outboxID, accounts: accounts, line: line, at: now)
+      outboxID: outboxID, accounts: accounts, line: line,
+      oldestWithoutReceipt: oldestWithoutReceipt, at: now)
     return OutgoingMessage(
       topic: topics.status, payload: try status.encoded(), contentType: "application/json",
       qualityOfService: .atLeastOnce, retain: true)

@@ -36,7 +36,10 @@ struct OutboxService: Service {
     let listener = Task {
       for await notice in outbox.notices {
         logger.warning("outbox", metadata: ["notice": "\(notice)"])
-        if case .recovered = notice { recovered() }
+        switch notice {
+        case .recovered, .mended: recovered()
+        default: break
+        }
         noticed(notice)
       }
     }

@@ -10,9 +10,9 @@ extension ReceiptReader.Rules {
   /// Of the configuration, with the receivers' keys read from their file.
   ///
   /// - Throws: `DeviceStartError` that names the file.
-  package init(_ delivery: Settings.Delivery) throws {
+  package init(_ receipts: Settings.Receipts) throws {
     var keys: TrustedKeys?
-    if let path = delivery.receiverKeysFile {
+    if let path = receipts.keysFile {
       do throws(KeyFault) {
         keys = try TrustedKeys(
           try PublicKey.list(pem: try Self.read(path)), digests: OpenSSLDigests())
@@ -20,7 +20,7 @@ extension ReceiptReader.Rules {
         throw DeviceStartError("delivery.receiver_keys_file \(path): \(error)")
       }
     }
-    self.init(keys: keys, requiresSignature: delivery.requiresSignedReceipts)
+    self.init(keys: keys, requiresSignature: receipts.needSignatures)
   }
 
   private static func read(_ path: String) throws(KeyFault) -> [UInt8] {

@@ -42,7 +42,7 @@ extension Doctor {
       return .fail(.receipt, "\(error)", remedy: "put the files of [broker] where the configuration names them")
     }
     let rules: ReceiptReader.Rules
-    do { rules = try ReceiptReader.Rules(settings.delivery) } catch {
+    do { rules = try ReceiptReader.Rules(settings.receipts) } catch {
       return .fail(.receipt, "\(error)", remedy: "put the receivers' public keys there, in PEM")
     }
     do throws(LinkFailure) {
@@ -55,7 +55,7 @@ extension Doctor {
           receipts: ReceiptReader(rules, topics: topics, outboxID: nil, verifier: OpenSSLVerifier()),
           receiptMilliseconds: options.receiptMilliseconds), time: time, digests: digests)
       return result.finding(
-        broker: "\(host):\(settings.broker.effectivePort)", needsReceipt: settings.broker.confirm == .receipt)
+        broker: "\(host):\(settings.broker.effectivePort)", needsReceipt: settings.broker.delivery.confirm == .receipt)
     } catch {
       return LinkExamination(link: link, now: time.now()).failed(.receipt, error)
     }

@@ -101,7 +101,7 @@ extension Doctor {
       if let reason = configuration.quota.captureRefusalReason(in: accounts) {
         return .fail(
           .outbox, "full, captures are refused: \(reason); \(what)",
-          remedy: "bring the line up, or carry it away: thermograph outbox export FOLDER")
+          remedy: "bring the line up, or carry it away: thermograph outbox export FOLDER --recipient CERTIFICATE")
       }
       return .pass(.outbox, what)
     } catch .noDatabase {
@@ -115,7 +115,7 @@ extension Doctor {
     let path = settings.paths.stateDirectory
     do throws(FileError) {
       let free = try Folder.freeBytes(at: path)
-      let floor = settings.outbox.freeSpaceFloorBytes
+      let floor = settings.outbox.quota.freeSpaceFloorBytes
       let what = "\(free / 1_000_000) MB free at \(path), the floor is \(floor / 1_000_000) MB"
       if free < floor {
         return .fail(

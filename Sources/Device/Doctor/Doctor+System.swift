@@ -85,12 +85,12 @@ extension Doctor {
 
   /// What shows who answers on the bus; 0x33 is the address that sensors are sold with.
   var busScan: String {
-    "i2cdetect -y \(busNumber ?? 1) must show 0x\(String(settings.camera.address, radix: 16)), and not UU"
+    "i2cdetect -y \(busNumber ?? 1) must show 0x\(String(settings.camera.sensor.address, radix: 16)), and not UU"
   }
 
   private func kernelDriver() -> String? {
     guard let busNumber else { return nil }
-    let address = String(settings.camera.address, radix: 16)
+    let address = String(settings.camera.sensor.address, radix: 16)
     let padded = String(repeating: "0", count: max(0, 4 - address.count)) + address
     let link = "/sys/bus/i2c/devices/\(busNumber)-\(padded)/driver"
     do throws(FileError) {

@@ -3,6 +3,7 @@ import DeviceSimulation
 import Identification
 import LinuxIO
 import LocalFiles
+import Storage
 import Thermography
 import Threads
 
@@ -51,7 +52,7 @@ final class DoctorBench {
     let result: Result<ThermalCamera, DeviceStartError>
     do {
       let bus: any I2CBus = try doctor.options.simulate ? openedSimulation().bus() : doctor.device.openBus()
-      let archive = try ReadOnlySensorArchive(path: settings.paths.stateDirectory + "/sensors")
+      let archive = try ReadOnlySensorArchive(path: settings.paths.stateDirectory + "/" + StateFiles.sensors)
       result = .success(try doctor.device.startCamera(on: bus, archive: archive))
     } catch {
       result = .failure(DeviceStartError("\(error)"))
@@ -63,7 +64,7 @@ final class DoctorBench {
   private func cameraFinding() -> DoctorFinding {
     switch openedCamera() {
     case .success(let camera):
-      let address = "0x" + String(settings.camera.address, radix: 16)
+      let address = "0x" + String(settings.camera.sensor.address, radix: 16)
       return .pass(.camera, "MLX90640 \(camera.eeprom?.serialNumber ?? "") at \(address) on \(settings.camera.bus)")
     case .failure(let error):
       return .fail(
@@ -107,7 +108,7 @@ final class DoctorBench {
   /// One picture, whatever moves in it. At the slow rates of fewer frames, so that nobody waits for more than some 8 s.
   static func examination(_ settings: Settings) -> CaptureRequest {
     CaptureRequest(
-      frames: settings.camera.refreshRateHz >= 4 ? 8 : 2, emissivity: settings.camera.emissivity,
+      frames: settings.camera.sensor.refreshRate.subPagesPerSecond >= 4 ? 8 : 2, emissivity: settings.camera.emissivity,
       motionLimitCelsius: 100, maximumRestarts: 0)
   }
 
@@ -120,8 +121,10 @@ final class DoctorBench {
     let what =
       "\(range), standard error \((noise * 1000).rounded() / 1000) degC over \(thermogram.framesAveraged) frames, "
       + "sensor \(tenths(thermogram.ambientCelsius)) degC, supply \((thermogram.supplyVolts * 100).rounded() / 100) V"
-    if measured.count < 384 {
-      return .fail(.frame, "only \(measured.count) of 768 pixels are measured; \(what)", remedy: "replace the sensor")
+    let pixels = thermogram.geometry.pixelCount
+    if measured.count < pixels / 2 {
+      return .fail(
+        .frame, "only \(measured.count) of \(pixels) pixels are measured; \(what)", remedy: "replace the sensor")
     }
     if !(3.0...3.6).contains(thermogram.supplyVolts) {
       return .warn(.frame, what, remedy: "the sensor needs 3.0 to 3.6 V; check the supply and the cable")
@@ -146,7 +149,7 @@ final class DoctorBench {
   private func readerProbe() async throws -> (probe: ReaderProbe, kind: ReaderKind) {
     let path = try doctor.options.simulate ? await openedSimulation().plugInReader() : settings.reader.device
     let kind: ReaderKind =
-      doctor.options.simulate ? .rdm6300 : ReaderKind(rawValue: settings.reader.kind.rawValue) ?? .line
+      doctor.options.simulate ? .rdm6300 : settings.reader.kind
     return (ReaderProbe(path: path, listenMilliseconds: doctor.options.listenMilliseconds), kind)
   }
 

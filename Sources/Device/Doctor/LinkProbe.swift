@@ -57,7 +57,7 @@ enum LinkProbe {
         do throws(ReceiptError) {
           if let receipt = try probe?.receipts.read(message.payload) { trip?.heard(receipt, at: now) }
         } catch { continue }
-      case .received, .subscribed, .moving: break
+      case .received, .subscribed, .oversize, .moving: break
       case .connectionFailed(let reason):
         failure = reason
         break conversation

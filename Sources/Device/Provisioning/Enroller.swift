@@ -38,7 +38,8 @@ package struct Enroller {
     let broker = settings.broker
     let configuration = Folder.holding(folder.mainFile)
     var files = Files(
-      key: settings.paths.stateDirectory + "/keys/device.key", certificate: configuration + "/device.pem",
+      key: settings.paths.stateDirectory + "/" + StateFiles.keys + "/device.key",
+      certificate: configuration + "/device.pem",
       authority: configuration + "/ca.pem")
     switch broker.keyFile {
     case .file(let path): files.key = path
@@ -65,6 +66,8 @@ package struct Enroller {
   /// - Returns: whether the key is new.
   package func request(into stick: String) throws -> Bool {
     let files = try files()
+    // Before a key is made for nothing.
+    let folder = try EnrolmentFolder(path: stick)
     var isNew = true
     do {
       try DeviceKey.create(at: files.key)
@@ -73,7 +76,7 @@ package struct Enroller {
       isNew = false
     }
     let request = try DeviceKey.request(keyAt: files.key, commonName: settings.device.id)
-    try EnrolmentFolder(path: stick).write(request: request, device: settings.device.id, site: settings.device.site)
+    try folder.write(request: request, device: settings.device.id, site: settings.device.site)
     return isNew
   }
 
@@ -85,9 +88,11 @@ package struct Enroller {
     from stick: String, foreignIssuer: Bool, time: SystemClock
   ) throws -> (certificate: DeviceCertificate, notes: [String]) {
     let files = try files()
-    let folder = EnrolmentFolder(path: stick)
+    let folder = try EnrolmentFolder(path: stick)
     let pem = try folder.certificate()
     let authority = try folder.authority()
+    try Self.check(pem, "\(stick)/\(EnrolmentFolder.certificateName)")
+    if let authority { try Self.check(authority, "\(stick)/\(EnrolmentFolder.authorityName)") }
     let installed = try Self.readIfThere(files.authority)
     var notes: [String] = []
     let signer = foreignIssuer ? nil : try folder.issuer() ?? authority ?? installed
@@ -114,52 +119,64 @@ package struct Enroller {
         throw EnrolmentError("\(stick)/\(EnrolmentFolder.receiversName) is not installed: \(error)")
       }
     }
-    if let authority, authority != installed { try BoundedFile.replace(files.authority, with: authority) }
-    if let receivers, let receiverKeys {
-      let path = settings.delivery.receiverKeysFile ?? Folder.holding(self.folder.mainFile) + "/receivers.pem"
-      try BoundedFile.replace(path, with: receivers)
-      for key in receiverKeys {
-        notes.append("\(path): a receiver's key, SHA-256 \(key.identifier(OpenSSLDigests()))")
-      }
-      if settings.delivery.receiverKeysFile == nil {
-        notes.append("add to [delivery]: receiver_keys_file = \"\(path)\"")
-      }
+    // Readable by the service whatever the mask of the shell that this runs in.
+    if let authority, authority != installed {
+      try BoundedFile.replace(files.authority, with: authority, isModeExact: true)
     }
-    try BoundedFile.replace(files.certificate, with: pem)
+    if let receivers, let receiverKeys { notes += try install(receivers, receiverKeys) }
+    try BoundedFile.replace(files.certificate, with: pem, isModeExact: true)
     if !files.missingSettings.isEmpty {
       notes.append("add to [broker]: " + files.missingSettings.joined(separator: ", "))
     }
     return (certificate, notes)
   }
 
+  /// - Returns: notes for a person, who compares the keys' digests with what the receiver printed.
+  private func install(_ pem: [UInt8], _ keys: [PublicKey]) throws(FileError) -> [String] {
+    let path = settings.receipts.keysFile ?? Folder.holding(folder.mainFile) + "/receivers.pem"
+    try BoundedFile.replace(path, with: pem, isModeExact: true)
+    var notes = keys.map { "\(path): a receiver's key, SHA-256 \($0.identifier(OpenSSLDigests()))" }
+    if settings.receipts.keysFile == nil { notes.append("add to [delivery]: receiver_keys_file = \"\(path)\"") }
+    return notes
+  }
+
+  /// Nothing is installed that could not be read.
+  private static func check(_ pem: [UInt8], _ place: String) throws(EnrolmentError) {
+    if let fault = CertificateText.fault(in: pem) { throw EnrolmentError("\(place) is not installed: \(fault)") }
+  }
+
   private static func readIfThere(_ path: String) throws(FileError) -> [UInt8]? {
-    do throws(FileError) { return try BoundedFile.read(path, maximumBytes: DeviceKey.maximumBytes * 4) } catch {
-      if error.isMissing { return nil }
-      throw error
-    }
+    try BoundedFile.readIfThere(path, maximumBytes: DeviceKey.maximumBytes * 4)
   }
 
   // MARK: - The end
 
   /// The files of a decommissioning, keys first: with them goes the meaning of everything sealed.
-  package func filesToErase() throws(EnrolmentError) -> [String] {
-    let state = settings.paths.stateDirectory
+  package func filesToErase() throws -> [String] {
     let files = try files()
     var paths: [String] = []
-    for secret in [settings.outbox.keyFile, settings.patients.siteKeyFile] {
+    for secret in secrets {
       if case .file(let path) = secret { paths.append(path) }
     }
     paths.append(files.key)
     if let roster = settings.patients.rosterFile { paths.append(roster) }
-    paths += ["", "-wal", "-shm", ".numbers", ".ballast"].map { state + "/outbox.sqlite" + $0 }
-    return paths + [state + "/session.json", files.certificate]
+    paths += try StateFiles.all(in: settings.paths.stateDirectory)
+    paths.append(files.certificate)
+    var seen: Set<String> = []
+    return paths.filter { seen.insert($0).inserted }
+  }
+
+  /// Every secret that the configuration names.
+  private var secrets: [SecretReference] {
+    [
+      settings.outbox.keyFile, settings.outbox.olderKeyFile, settings.patients.siteKeyFile, settings.broker.keyFile,
+      settings.broker.passwordFile,
+    ].compactMap { $0 }
   }
 
   /// Credentials that this program cannot reach.
   package var credentialsToErase: [String] {
-    [settings.outbox.keyFile, settings.patients.siteKeyFile, settings.broker.keyFile].compactMap {
-      if case .credential(let name) = $0 { name } else { nil }
-    }
+    secrets.compactMap { if case .credential(let name) = $0 { name } else { nil } }
   }
 
   /// Erases everything by which the device could be recognised or a patient's data read. The service must not run.

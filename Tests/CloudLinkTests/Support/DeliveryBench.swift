@@ -51,11 +51,12 @@ final class DeviceBench: Sendable {
 
   /// Starts delivery to `port` without TLS.
   func start(
-    _ port: UInt16, version: ProtocolVersion = .mqtt5, confirm: ConfirmationMode = .receipt, window: Int = 20
+    _ port: UInt16, version: ProtocolVersion = .mqtt5, confirm: ConfirmationMode = .receipt, window: Int = 20,
+    receiptTimeoutSeconds: Int = FaultMatrix.receiptTimeoutSeconds
   ) throws {
     var link = LinkSettings.plain(port, topics.device.text)
     link.protocolVersion = version
-    try start(link, confirm: confirm, window: window)
+    try start(link, confirm: confirm, window: window, receiptTimeoutSeconds: receiptTimeoutSeconds)
   }
 
   /// Pauses short enough for a test.
@@ -66,7 +67,8 @@ final class DeviceBench: Sendable {
   /// Starts delivery.
   func start(
     _ settings: LinkSettings, confirm: ConfirmationMode = .receipt, window: Int = 20,
-    backoff: ReconnectBackoff.Configuration = shortPauses, clockFloorSeconds: Int64? = nil
+    backoff: ReconnectBackoff.Configuration = shortPauses, clockFloorSeconds: Int64? = nil,
+    receiptTimeoutSeconds: Int = FaultMatrix.receiptTimeoutSeconds
   ) throws {
     var link = settings
     link.inFlightMaximum = window + 2
@@ -74,12 +76,12 @@ final class DeviceBench: Sendable {
     link.connectTimeoutMilliseconds = 3000
     let configuration = DeliveryConfiguration(
       confirm: confirm, window: window, messagesPerSecond: 100_000, acknowledgementTimeoutSeconds: 3,
-      receiptTimeoutSeconds: FaultMatrix.receiptTimeoutSeconds, settlementDelayMilliseconds: 20,
+      receiptTimeoutSeconds: receiptTimeoutSeconds, settlementDelayMilliseconds: 20,
       backoff: backoff)
     var logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
-    var floor: (@Sendable (Timestamp) -> Int64)?
-    if let clockFloorSeconds { floor = { _ in clockFloorSeconds } }
+    var floor: (@Sendable () -> Int64)?
+    if let clockFloorSeconds { floor = { clockFloorSeconds } }
     let service = try DeliveryService(
       outbox: outbox, topics: topics, configuration: configuration, link: link,
       identity: DeliveryService.Identity(
@@ -87,7 +89,19 @@ final class DeviceBench: Sendable {
         plaintextAllowed: false),
       time: time, generator: SystemRandomNumberGenerator(), logger: logger,
       clockFloorSeconds: floor)
-    let started = Task { try await service.run() }
+    let started = Task { [outbox] in
+      // As `OutboxService` does.
+      let listener = Task {
+        for await notice in outbox.notices {
+          switch notice {
+          case .recovered, .mended: service.outboxChanged()
+          default: break
+          }
+        }
+      }
+      defer { listener.cancel() }
+      try await service.run()
+    }
     task.withLock { $0 = started }
     self.service.withLock { $0 = service }
   }
@@ -155,6 +169,8 @@ final class ReceiverEnd: Sendable {
     var receiver: Receiver?
     var completed = 0
     var receipts = ReceiptQueue()
+    /// It stores, but its receipts are lost on their way.
+    var isMute = false
     /// Messages to be forgotten as if the receiver had been killed after the broker's PUBACK.
     var toForget = 0
     var isStopped = false
@@ -199,6 +215,9 @@ final class ReceiverEnd: Sendable {
     try? FileManager.default.removeItem(at: root)
   }
 
+  /// From now on receipts are lost, or arrive again.
+  func mute(_ isMute: Bool) { holder.state.withLock { $0.isMute = isMute } }
+
   var completed: Int { holder.state.withLock { $0.completed } }
   var notes: [String] { holder.state.withLock { $0.notes } }
 
@@ -209,7 +228,7 @@ final class ReceiverEnd: Sendable {
 
   private static func hear(_ event: LinkEvent, _ holder: Holder, _ settings: LinkSettings) {
     switch event {
-    case .moving, .secured, .subscribed: break
+    case .moving, .secured, .subscribed, .oversize: break
     case .connected(let limits):
       holder.state.withLock { $0.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes) }
       publishReceipts(holder)
@@ -233,7 +252,7 @@ final class ReceiverEnd: Sendable {
           guard let reaction = try state.receiver?.take(message) else { return }
           if reaction.completed != nil { state.completed += 1 }
           state.notes += reaction.notes
-          for receipt in reaction.receipts { state.receipts.add(receipt) }
+          if !state.isMute { for receipt in reaction.receipts { state.receipts.add(receipt) } }
         } catch {
           state.notes.append("\(error)")
         }

@@ -69,6 +69,16 @@ final class DriverProcess {
 
   func says(_ beginning: String) throws -> Bool { try lines().contains { $0.hasPrefix(beginning) } }
 
+  /// The most memory that it ever held, in bytes (proc(5), VmHWM).
+  func peakMemoryBytes() throws -> Int {
+    let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    guard let kilobytes = line?.split(separator: " ").dropFirst().first.flatMap({ Int($0.filter(\.isNumber)) }) else {
+      throw TestFault(description: "no VmHWM")
+    }
+    return kilobytes * 1024
+  }
+
   var isRunning: Bool { process.isRunning }
 
   /// SIGKILL, and waits for the end.

@@ -8,6 +8,8 @@ final class ScriptedBroker: Sendable {
   private struct State {
     var accepted: [String] = []
     var refused: [String] = []
+    var connects: [[UInt8]] = []
+    var subscribed: [String] = []
     var isStopped = false
   }
 
@@ -19,8 +21,12 @@ final class ScriptedBroker: Sendable {
   private let listener: Int32
   private let holder = Holder()
 
-  /// - Parameter answer: the reason of the PUBACK for a topic; `number` counts the publishes from 1.
-  init(answer: @escaping @Sendable (_ topic: String, _ number: Int) -> UInt8) throws {
+  /// - Parameters:
+  ///   - subscription: the reason of a SUBACK; nil for a broker that does not answer.
+  ///   - answer: the reason of the PUBACK for a topic; `number` counts the publishes from 1.
+  init(
+    subscription: UInt8? = 1, answer: @escaping @Sendable (_ topic: String, _ number: Int) -> UInt8 = { _, _ in 0 }
+  ) throws {
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = FreePort.loopback(0)
     var size = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -36,7 +42,14 @@ final class ScriptedBroker: Sendable {
       while true {
         let client = accept(listener, nil, nil)
         guard client >= 0 else { return }
-        Self.serve(client) { topic in
+        let note: (UInt8, [UInt8]) -> Void = { kind, body in
+          holder.state.withLock { state in
+            if kind >> 4 == 1 { state.connects.append(body) }
+            // Packet identifier, no properties, then length and filter (MQTT 5 section 3.8).
+            if kind >> 4 == 8 { state.subscribed.append(String(decoding: body[5..<(5 + Int(body[4]))], as: UTF8.self)) }
+          }
+        }
+        Self.serve(client, subscription: subscription, note) { topic in
           number += 1
           let reason = answer(topic, number)
           holder.state.withLock { state in
@@ -57,8 +70,16 @@ final class ScriptedBroker: Sendable {
   var accepted: [String] { holder.state.withLock { $0.accepted } }
   var refused: [String] { holder.state.withLock { $0.refused } }
 
-  private static func serve(_ client: Int32, _ answer: (String) -> UInt8) {
+  /// CONNECT packets without their fixed headers.
+  var connects: [[UInt8]] { holder.state.withLock { $0.connects } }
+  /// Filters that were asked for.
+  var subscribed: [String] { holder.state.withLock { $0.subscribed } }
+
+  private static func serve(
+    _ client: Int32, subscription: UInt8?, _ note: (UInt8, [UInt8]) -> Void, _ answer: (String) -> UInt8
+  ) {
     while let (kind, body) = packet(from: client) {
+      note(kind, body)
       var reply: [UInt8]
       switch kind >> 4 {
       case 1: reply = [0x20, 3, 0, 0, 0]  // CONNACK
@@ -67,7 +88,9 @@ final class ScriptedBroker: Sendable {
         let topic = String(decoding: body[2..<(2 + length)], as: UTF8.self)
         guard kind & 0x06 != 0 else { continue }
         reply = [0x40, 3, body[2 + length], body[3 + length], answer(topic)]
-      case 8: reply = [0x90, 4, body[0], body[1], 0, 1]  // SUBACK
+      case 8:  // SUBACK
+        guard let subscription else { continue }
+        reply = [0x90, 4, body[0], body[1], 0, subscription]
       case 12: reply = [0xD0, 0]  // PINGRESP
       default: return
       }

@@ -58,5 +58,9 @@ int clinux_connect_unix(const char *_Nonnull path);
 int clinux_peer(int descriptor, uid_t *_Nonnull user, gid_t *_Nonnull group, gid_t *_Nonnull groups,
                 int group_count);
 
+/// openat2 (Linux 5.6) of something that is there, with RESOLVE_NO_SYMLINKS: a symbolic link anywhere in `path` is ELOOP.
+/// -1 with ENOSYS where the kernel or an emulator lacks it.
+int clinux_open_without_links(int folder, const char *_Nonnull path, int flags);
+
 /// Gives the kernel the heap's pages that nobody uses (malloc_trim): glibc keeps what lies below a block in use.
 void clinux_give_back_free_memory(void);

@@ -28,6 +28,10 @@ int tg_sha512(const uint8_t *message, size_t count, uint8_t digest[TG_SHA512_BYT
 int tg_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t count,
                    uint8_t digest[TG_SHA256_BYTES]);
 
+/// scrypt (RFC 7914) with N = 2^`cost_log2`, r = 8, p = 1: memory of 1024 * N bytes, at most 64 MiB.
+int tg_scrypt(const uint8_t *password, size_t password_count, const uint8_t *salt, size_t salt_count, int cost_log2,
+              uint8_t *key, size_t key_count);
+
 /// A reusable cipher context; NULL when the library has no memory. One thread at a time.
 typedef struct tg_gcm tg_gcm;
 tg_gcm *tg_gcm_new(void);
@@ -82,6 +86,13 @@ struct tg_certificate {
 /// `authority_pem` may be NULL. Returns TG_CRYPTO_OK, or TG_CRYPTO_NOT_AUTHENTIC when a text is not PEM of its kind.
 int tg_certificate_examine(const char *certificate_pem, size_t certificate_count, const char *key_pem, size_t key_count,
                            const char *authority_pem, size_t authority_count, struct tg_certificate *found);
+
+/// More certificates than a bundle of authorities has.
+enum { TG_CERTIFICATES_MAX = 1024 };
+
+/// The number of certificates in a PEM text, 0 ... TG_CERTIFICATES_MAX - 1; TG_CRYPTO_NOT_AUTHENTIC when one of them cannot be
+/// read or there are more.
+long tg_certificates_count(const char *pem, size_t count);
 
 /// OpenSSL's words for an X509_V_ERR code.
 const char *tg_certificate_error_text(int code);

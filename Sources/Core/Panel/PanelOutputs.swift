@@ -50,8 +50,19 @@ package struct ButtonDebouncer: Sendable {
     case long
   }
 
-  package let steadyMilliseconds: Int
-  package let longPressMilliseconds: Int
+  package struct Timing: Sendable, Equatable {
+    /// A level counts once it has been steady for so long, 1...1000.
+    package var steadyMilliseconds: Int
+    /// A press that is held for so long is a long one, 100...60_000.
+    package var longPressMilliseconds: Int
+
+    package init(steadyMilliseconds: Int = 30, longPressMilliseconds: Int = 2000) {
+      self.steadyMilliseconds = min(max(steadyMilliseconds, 1), 1000)
+      self.longPressMilliseconds = min(max(longPressMilliseconds, 100), 60_000)
+    }
+  }
+
+  private let timing: Timing
 
   private var isDown = false
   private var downSince: UInt64 = 0
@@ -59,12 +70,8 @@ package struct ButtonDebouncer: Sendable {
   /// A level that has not been steady for long enough yet.
   private var pending: (isDown: Bool, since: UInt64)?
 
-  /// - Parameters:
-  ///   - steadyMilliseconds: 1...1000.
-  ///   - longPressMilliseconds: 100...60_000.
-  package init(steadyMilliseconds: Int = 30, longPressMilliseconds: Int = 2000) {
-    self.steadyMilliseconds = min(max(steadyMilliseconds, 1), 1000)
-    self.longPressMilliseconds = min(max(longPressMilliseconds, 100), 60_000)
+  package init(_ timing: Timing = Timing()) {
+    self.timing = timing
   }
 
   /// The contact changed to `isDown` at `now` (monotonic nanoseconds). Returns what the time before it decided.
@@ -76,7 +83,7 @@ package struct ButtonDebouncer: Sendable {
 
   /// Lets time pass; call it at `nextDeadlineNanoseconds`.
   package mutating func advance(toNanoseconds now: UInt64) -> Press? {
-    if let pending, now >= pending.since + UInt64(steadyMilliseconds) * 1_000_000 {
+    if let pending, now >= pending.since + UInt64(timing.steadyMilliseconds) * 1_000_000 {
       self.pending = nil
       isDown = pending.isDown
       if isDown {
@@ -99,9 +106,9 @@ package struct ButtonDebouncer: Sendable {
 
   /// When `advance` has something to decide, or nil while nothing is pending.
   package var nextDeadlineNanoseconds: UInt64? {
-    if let pending { return pending.since + UInt64(steadyMilliseconds) * 1_000_000 }
+    if let pending { return pending.since + UInt64(timing.steadyMilliseconds) * 1_000_000 }
     return isDown && !wasReported ? downSince + longPressNanoseconds : nil
   }
 
-  private var longPressNanoseconds: UInt64 { UInt64(longPressMilliseconds) * 1_000_000 }
+  private var longPressNanoseconds: UInt64 { UInt64(timing.longPressMilliseconds) * 1_000_000 }
 }

@@ -1,4 +1,4 @@
-import Identification
+import Panel
 import Testing
 
 @Suite("Front panel")
@@ -7,13 +7,13 @@ struct PanelTests {
     let table = PanelTable.standard
     for signal in PanelSignal.allCases {
       #expect(table[signal] != nil, "\(signal)")
-      #expect(PanelTable.standardTexts[signal].map { PanelTable.problem(in: $0) } == .some(nil), "\(signal)")
     }
     #expect(table.indistinguishableSignals.isEmpty)
   }
 
   @Test func likePatternsAreFound() {
-    let table = PanelTable(texts: [.ready: "R500 -500 *", .unable: "Bz500 -250 -250 *"])
+    var table = PanelTable.standard
+    (table[.ready], table[.unable]) = (PanelPattern("R500 -500 *"), PanelPattern("Bz500 -250 -250 *"))
     #expect(table.indistinguishableSignals.map { [$0.0, $0.1] } == [[.ready, .unable]])
   }
 
@@ -30,17 +30,22 @@ struct PanelTests {
     #expect(forever.outputs(atMilliseconds: 86_400_000_200) == .dark)
   }
 
+  @Test(arguments: ["G100 -2900 *", "RGBz10000", "-20 R20 RGBz9999 z400 *"]) func aPatternIsWrittenAsItWasRead(
+    text: String
+  ) {
+    #expect(PanelPattern(text)?.text == text)
+  }
+
   @Test func badPatternsAreNone() {
     let tooMany = String(repeating: "G20 ", count: 33)
     for text in ["", "*", "G", "200", "G10", "G10001", "X100", "GG100", "-G100", "G-5", "G1e3", tooMany, "g200"] {
       #expect(PanelPattern(text) == nil, "\(text)")
-      #expect(PanelTable.problem(in: text) != nil)
     }
   }
 
   /// Level changes at these times, and the presses until `end`.
   private func presses(_ changes: [(UInt64, Bool)], until end: UInt64) -> [ButtonDebouncer.Press] {
-    var debouncer = ButtonDebouncer(steadyMilliseconds: 30, longPressMilliseconds: 2000)
+    var debouncer = ButtonDebouncer(.init(steadyMilliseconds: 30, longPressMilliseconds: 2000))
     var presses: [ButtonDebouncer.Press] = []
     func pass(to time: UInt64) {
       while let deadline = debouncer.nextDeadlineNanoseconds, deadline <= time {

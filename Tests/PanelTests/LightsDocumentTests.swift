@@ -1,5 +1,5 @@
 import Foundation
-import Identification
+import Panel
 import Testing
 
 @Suite struct LightsDocumentTests {
@@ -15,7 +15,8 @@ import Testing
       guard let signal = quoted.first, let pattern = quoted.last, quoted.count >= 2 else { continue }
       documented[signal] = pattern
     }
-    let expected = Dictionary(uniqueKeysWithValues: PanelTable.standardTexts.map { ($0.key.rawValue, $0.value) })
+    let expected = Dictionary(
+      uniqueKeysWithValues: PanelSignal.allCases.map { ($0.rawValue, PanelTable.standard[$0]?.text ?? "none") })
     #expect(documented == expected)
   }
 }

@@ -28,6 +28,7 @@ package enum PanelSignal: String, Sendable, CaseIterable {
 
 /// A light and sound pattern: steps that are shown one after the other, once or for ever.
 package struct PanelPattern: Sendable, Hashable {
+  package static let stepsMaximum = 32
   package struct Step: Sendable, Hashable {
     package var outputs: PanelOutputs
     /// 20...10_000
@@ -46,7 +47,8 @@ package struct PanelPattern: Sendable, Hashable {
 
   /// nil when the number of steps or a step's length is out of range.
   package init?(steps: [Step], repeats: Bool) {
-    guard (1...32).contains(steps.count), steps.allSatisfy({ (20...10_000).contains($0.milliseconds) }) else {
+    guard (1...Self.stepsMaximum).contains(steps.count), steps.allSatisfy({ (20...10_000).contains($0.milliseconds) })
+    else {
       return nil
     }
     self.steps = steps
@@ -69,6 +71,11 @@ package struct PanelPattern: Sendable, Hashable {
       steps.append(step)
     }
     self.init(steps: steps, repeats: repeats)
+  }
+
+  /// The pattern as the configuration writes it: `init(_:)` makes the same pattern of it.
+  package var text: String {
+    (steps.map(\.text) + (repeats ? ["*"] : [])).joined(separator: " ")
   }
 
   /// What to show `milliseconds` after the start, or nil when a pattern that does not repeat is over.
@@ -111,6 +118,11 @@ extension PanelPattern.Step {
     }
     self.init(outputs, milliseconds: milliseconds)
   }
+
+  fileprivate var text: String {
+    let lit = [("R", outputs.red), ("G", outputs.green), ("B", outputs.blue), ("z", outputs.buzzer)].filter(\.1)
+    return (lit.isEmpty ? "-" : lit.map(\.0).joined()) + "\(milliseconds)"
+  }
 }
 
 /// Which pattern says what.
@@ -118,45 +130,32 @@ package struct PanelTable: Sendable, Equatable {
   private var patterns: [PanelSignal: PanelPattern]
 
   /// The patterns that ship. No two have the same rhythm of light and dark, so they differ without colour vision; none
-  /// is told by sound alone, so they differ without hearing.
-  package static let standard = PanelTable(texts: standardTexts)
+  /// is told by sound alone, so they differ without hearing. A test holds that each of them is a pattern.
+  package static let standard = PanelTable(
+    patterns: [
+      .ready: "G100 -2900 *",
+      .degraded: "R100 -100 G100 -2700 *",
+      .tagAccepted: "GBz150 -100 GBz150 -600",
+      .tagRefused: "Rz80 -80 Rz80 -80 Rz80 -80 Rz80 -600",
+      .acclimatising: "B1500 -1500 *",
+      .position: "RGB400 -400 *",
+      .capturing: "RGB10000 *",
+      .retake: "RGz300 -150 RG300 -750 *",
+      .working: "B100 -100 *",
+      .saved: "Gz400 -100 Gz400 -100 G2000",
+      .incomplete: "RGz600 -200 RG200 -200 RG200 -1000",
+      .unable: "R1000 -200 *",
+    ].compactMapValues { PanelPattern($0) })
 
-  /// The standard table as the configuration writes it.
-  package static let standardTexts: [PanelSignal: String] = [
-    .ready: "G100 -2900 *",
-    .degraded: "R100 -100 G100 -2700 *",
-    .tagAccepted: "GBz150 -100 GBz150 -600",
-    .tagRefused: "Rz80 -80 Rz80 -80 Rz80 -80 Rz80 -600",
-    .acclimatising: "B1500 -1500 *",
-    .position: "RGB400 -400 *",
-    .capturing: "RGB10000 *",
-    .retake: "RGz300 -150 RG300 -750 *",
-    .working: "B100 -100 *",
-    .saved: "Gz400 -100 Gz400 -100 G2000",
-    .incomplete: "RGz600 -200 RG200 -200 RG200 -1000",
-    .unable: "R1000 -200 *",
-  ]
-
-  /// The standard patterns with some replaced. A text that is no pattern replaces nothing: `problem(in:)` is for the
-  /// configuration to ask first.
-  package init(texts: [PanelSignal: String]) {
-    patterns = [:]
-    for signal in PanelSignal.allCases {
-      let text = texts[signal] ?? Self.standardTexts[signal] ?? ""
-      patterns[signal] = PanelPattern(text) ?? Self.standardTexts[signal].flatMap { PanelPattern($0) }
-    }
+  private init(patterns: [PanelSignal: PanelPattern]) {
+    self.patterns = patterns
   }
 
-  /// What is wrong with a pattern's text, for a configuration fault; nil when nothing is.
-  package static func problem(in text: String) -> String? {
-    guard PanelPattern(text) == nil else { return nil }
-    return
-      "expected 1 to 32 steps such as \"G200 -800 *\": letters R, G, B (lights), z (buzzer) or -, then 20 to 10000 "
-      + "milliseconds; * at the end repeats"
+  /// The pattern of a signal; nil only if the standard table were broken, which a test excludes.
+  package subscript(_ signal: PanelSignal) -> PanelPattern? {
+    get { patterns[signal] }
+    set { patterns[signal] = newValue }
   }
-
-  /// The pattern of a signal; nil only if the table in this file were broken, which a test excludes.
-  package subscript(_ signal: PanelSignal) -> PanelPattern? { patterns[signal] }
 
   /// Pairs of signals that could be mistaken for one another by somebody who sees no colours and hears nothing: their
   /// sequences of light and dark are the same.

@@ -1,0 +1,41 @@
+import LocalFiles
+
+/// Everything that the running device and its tools make in the state directory: the one list. Whoever makes a file there
+/// takes its name from here, and the end of the device's life erases all of it.
+package enum StateFiles {
+  package static let outbox = "outbox.sqlite"
+  /// The session that is under way.
+  package static let session = "session.json"
+  /// The last time that a time source vouched for.
+  package static let trustedTime = "trusted-time"
+  /// A folder: what is kept about each sensor.
+  package static let sensors = "sensors"
+  /// A folder: the keys that are made on the device.
+  package static let keys = "keys"
+
+  /// What lies beside the database and begins with its name: SQLite's log, its index of the log and its journal, the
+  /// reserve of numbers, the commit counter, the ballast, a damaged database that was set aside, and one that is being
+  /// made from it.
+  static let outboxSuffixes = [
+    "", "-wal", "-shm", "-journal", ".numbers", CommitMark.suffix, ".ballast", OutboxRecovery.damagedSuffix,
+    OutboxRecovery.damagedSuffix + "-wal", OutboxRecovery.partialSuffix, OutboxRecovery.partialSuffix + "-wal",
+    OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
+  ]
+  private static let folders = [keys, sensors]
+  private static let maximumNames = 1024
+
+  /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
+  package static func all(in directory: String) throws(FileError) -> [String] {
+    var paths: [String] = []
+    for folder in folders {
+      let path = directory + "/" + folder
+      guard try BoundedFile.exists(path) else { continue }
+      paths += try Folder.names(in: path, maximumNames: maximumNames).sorted().map { path + "/" + $0 }
+    }
+    return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
+      + [session, trustedTime].map { directory + "/" + $0 }
+  }
+
+  /// Folders of the list, which are empty once everything in them is erased.
+  package static func allFolders(in directory: String) -> [String] { folders.map { directory + "/" + $0 } }
+}

@@ -1,0 +1,45 @@
+/// Judges what the broker sends down before anybody acts on it, and bounds what is said of what is refused.
+package struct DownlinkReader: Sendable {
+  package enum Meaning: Sendable, Equatable {
+    case receipt(Receipt)
+    /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
+    /// a receipt.
+    case refused(String?, isReceipt: Bool)
+  }
+
+  private enum Fault: CaseIterable {
+    case retained, unusedTopic, unbelieved
+  }
+
+  private let topics: TopicSchema
+  package let receipts: ReceiptReader
+  private var counts: [Fault: Int] = [:]
+
+  package init(_ topics: TopicSchema, receipts: ReceiptReader) {
+    self.topics = topics
+    self.receipts = receipts
+  }
+
+  /// A retained message is refused: a broker keeps it for ever and gives it to whoever subscribes, so it proves nothing
+  /// of the present.
+  package mutating func read(_ message: IncomingMessage) -> Meaning {
+    guard !message.retain else { return refuse(.retained, "a retained message on \(message.topic)") }
+    guard message.topic == topics.receipts else {
+      return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
+    }
+    do throws(ReceiptError) {
+      return .receipt(try receipts.read(message.payload))
+    } catch {
+      return refuse(.unbelieved, "\(error); it frees nothing")
+    }
+  }
+
+  /// Of each kind the first is told, then the second, the fourth, the eighth and so on.
+  private mutating func refuse(_ fault: Fault, _ what: String) -> Meaning {
+    let count = (counts[fault] ?? 0) + 1
+    counts[fault] = count
+    let isReceipt = fault == .unbelieved
+    guard count & (count - 1) == 0 else { return .refused(nil, isReceipt: isReceipt) }
+    return .refused(count == 1 ? what : "\(what); \(count) of this kind so far", isReceipt: isReceipt)
+  }
+}

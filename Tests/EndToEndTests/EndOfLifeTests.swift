@@ -1,0 +1,84 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What the device leaves in its state directory, from a first start that fails to its end.
+@Suite(.serialized) struct EndOfLifeTests {
+  private func files(below folder: String) throws -> [String] {
+    try FileManager.default.subpathsOfDirectory(atPath: folder).filter { name in
+      var isFolder: ObjCBool = false
+      return FileManager.default.fileExists(atPath: folder + "/" + name, isDirectory: &isFolder) && !isFolder.boolValue
+    }.sorted()
+  }
+
+  /// A whole life: an interrupted run, a damaged database that is set aside, a key that was changed. Whatever lies in the
+  /// state directory then is erased.
+  @Test func everyFileOfTheStateDirectoryIsErasedAtTheEnd() async throws {
+    let workspace = try Workspace()
+    let reservation = try PortReservation()
+    let state = workspace.folder + "/state"
+    // An older key beside the state directory, as a rotation leaves it.
+    let older = workspace.folder + "/older.key"
+    try Data((0..<32).map { _ in UInt8.random(in: 0...255) }).write(to: URL(filePath: older))
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: older)
+    let path = try workspace.configure(
+      port: reservation.port, captures: 1,
+      more: [
+        "session": "acclimatisation_seconds = 0\nposition_seconds = 0",
+        "outbox": "older_key_file = \"\(older)\"",
+      ])
+    let first = try Program(Program.thermograph, ["run", "--config", path, "--simulate"], in: workspace.folder)
+    try await first.waitForErrors(containing: "capture saved", seconds: 120)
+    first.send(SIGKILL)
+    try await first.waitForExit()
+    // The log keeps its beginning, so that it is known for damaged and set aside with the database.
+    let log = try FileHandle(forUpdating: URL(filePath: state + "/outbox.sqlite-wal"))
+    try log.seek(toOffset: 32 + 24 + 100)
+    try log.write(contentsOf: Data(repeating: 0x5A, count: 2000))
+    try log.close()
+    let second = try Program(Program.thermograph, ["run", "--config", path, "--simulate"], in: workspace.folder)
+    try await second.waitForErrors(containing: "capture saved", seconds: 120)
+    second.send(SIGTERM)
+    #expect(try await second.waitForExit(seconds: 20) == 0, "\(second.errors)")
+
+    let before = try files(below: state)
+    for name in ["outbox.sqlite", "outbox.sqlite.damaged", "outbox.sqlite.damaged-wal", "outbox.sqlite.commits"] {
+      #expect(before.contains(name), "\(before)")
+    }
+    #expect(before.contains { $0.hasPrefix("sensors/") })
+    let end = try await Program.run(
+      ["enroll", "--config", path, "--decommission", "--confirm", "test-device"], in: workspace.folder)
+    #expect(end.status == 0, "\(end.errors)")
+    let left = try files(below: state)
+    #expect(left.isEmpty, "not on the list of files: \(left)")
+    #expect(!FileManager.default.fileExists(atPath: older))
+    #expect(end.output.contains("erased \(older)"))
+  }
+
+  /// A roster that is missing and a model that is misspelt are found behind the outbox; the next start claims no damage.
+  @Test func aFirstStartThatFailsLeavesNoClaimOfDamage() async throws {
+    let workspace = try Workspace()
+    let reservation = try PortReservation()
+    let session = "acclimatisation_seconds = 0\nposition_seconds = 0"
+    for (table, text) in [
+      ("screening", "model = \"screening-fodl\""),
+      ("patients", "roster_file = \"\(workspace.folder)/no-roster.csv\"\nunknown_tag = \"refuse\""),
+    ] {
+      for _ in 0..<2 {
+        let path = try workspace.configure(
+          port: reservation.port, captures: 1, more: ["session": session, table: text])
+        let failed = try await Program.run(["run", "--config", path, "--simulate"], in: workspace.folder)
+        #expect(failed.status != 0)
+      }
+    }
+    let path = try workspace.configure(port: reservation.port, captures: 1, more: ["session": session])
+    let device = try Program(Program.thermograph, ["run", "--config", path, "--simulate"], in: workspace.folder)
+    try await device.waitForErrors(containing: "capture saved", seconds: 120)
+    device.send(SIGTERM)
+    #expect(try await device.waitForExit(seconds: 20) == 0)
+    #expect(!device.errors.contains("outbox was damaged"), "\(device.errors)")
+    let list = try await Program.run(["outbox", "list", "--config", path, "--json"], in: workspace.folder)
+    #expect(!list.output.contains("\"alert\"") && !list.output.contains("\"event\""), "\(list.output)")
+    #expect(list.output.contains("\"sequence\":1"), "\(list.output)")
+  }
+}
