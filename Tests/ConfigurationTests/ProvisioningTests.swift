@@ -148,6 +148,7 @@ import Testing
     }
     func broker(_ host: String) -> String {
       "\n[broker]\nhost = \"\(host)\"\nca_file = \"/etc/thermograph/ca.pem\"\n"
+        + "certificate_file = \"/etc/thermograph/device.pem\"\nkey_file = \"/etc/thermograph/device.key\"\n"
     }
     let scratch = try Self.prepare()
     let written = try #require(Self.content(scratch, "stick/thermograph.toml"))
@@ -159,7 +160,8 @@ import Testing
     }
     try write("broker.clinic.example", ca: ca)
     // The first folder of a new device, whatever waits.
-    #expect(try folder(scratch, .unknown("no key")).install().isSuccess)
+    let first = try folder(scratch, .unknown("no key")).install()
+    #expect(first.isSuccess, "\(first.text)")
     let before = Self.content(scratch, "etc/thermograph.toml")
     try write("broker.thief.example", ca: ca)
     for backlog in [ProvisioningFolder.Backlog.captures(3), .unknown("its key is elsewhere")] {

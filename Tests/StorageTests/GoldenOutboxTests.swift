@@ -83,9 +83,13 @@ import Testing
     let next = try earlier.open()
     #expect(next.sequence == mine.number.sequence + 1)
     #expect(try earlier.pendingRecords().count == 13)
+    // It reserves numbers before it gives them, and gives them back at its end, as this one does.
+    var reserve = try NumberReserve(databasePath: configuration.path, digests: OpenSSLDigests())
+    try reserve.reserve(nextSequence: next.sequence + 1, nextMessage: next.message + 1, of: outbox.outboxID)
     try earlier.store(id: next.message, copyOf: mine.itemIDs[0])
     try earlier.deliver(id: 10)
     try earlier.close()
+    try reserve.giveBack(nextSequence: next.sequence + 1, nextMessage: next.message + 1, of: outbox.outboxID)
 
     let back = try Outbox(configuration, time: clock)
     #expect(back.recoveryAtStart == nil, "\(String(describing: back.recoveryAtStart))")

@@ -77,15 +77,12 @@ import Testing
     let second = try Outbox(configuration, time: clock)
     #expect(second.outboxID == first.outboxID)
     #expect(second.highestStoredAtStart >= 15)
-    var after = try await second.accounts()
-    // One event tells which numbers are left out.
-    #expect(after.backlog(.event).rows == 1)
-    after.remove(after.backlog(.event).bytes, from: .event, .pending)
-    #expect(after == before)
+    // The commit counter says that nothing is missing: no number is left out, and there is nothing to tell.
+    #expect(try await second.accounts() == before)
     #expect(try await second.pending(.capture, after: 0, limit: 10).map(\.sequence) == [3, 4, 5])
     #expect(try await second.item(4).state == .awaitingReceipt)
     let next = try await second.enqueue(makeCapture(6, at: clock.now())).number.sequence
-    #expect((6...5 + 2 * NumberReserve.sequenceBlock).contains(next))
+    #expect(next == 6)
     await second.close()
     await first.close()
   }

@@ -47,6 +47,22 @@ extension OutboxDatabase {
     return ids
   }
 
+  /// Payloads that no row speaks of, at most `mendingSlice`. Looks only where the ids of the index leave a hole, so the
+  /// payloads' pages are not read.
+  func payloadsWithoutRow() throws(OutboxError) -> [Int64] {
+    var ids: [Int64] = []
+    try query(
+      """
+      SELECT payload.id FROM
+        (SELECT id AS low, lead(id, 1, ?1) OVER (ORDER BY id) AS high
+          FROM (SELECT 0 AS id UNION ALL SELECT id FROM message)) AS hole
+        CROSS JOIN payload ON payload.id > hole.low AND payload.id < hole.high
+      WHERE hole.high > hole.low + 1 LIMIT \(Self.mendingSlice)
+      """,
+      { statement throws(SQLiteError) in try statement.bind(1, nextMessage) }, row: { ids.append($0.integer(0)) })
+    return ids
+  }
+
   /// Sets these rows right. Only inside `transaction`.
   func mend(_ ids: [Int64], _ report: inout VerificationReport) throws(OutboxError) {
     let before = connection.changes

@@ -221,17 +221,20 @@ final class OutboxDatabase {
     HeapMemory.giveBackUnused()
   }
 
+  /// Whether the run before did not end in order; to be asked before `beginRun`.
+  func wasInterrupted() throws(OutboxError) -> Bool {
+    var running: Int64 = 0
+    try query("SELECT running FROM outbox", { _ in }, row: { running = $0.integer(0) })
+    return running != 0
+  }
+
   /// Marks the database as being in use, in the main file and not only in the log, so that a lost log is noticed.
-  /// True when the run before did not end in order.
-  func beginRun() throws(OutboxError) -> Bool {
-    var wasRunning: Int64 = 0
-    try query("SELECT running FROM outbox", { _ in }, row: { wasRunning = $0.integer(0) })
+  func beginRun() throws(OutboxError) {
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
     try emptyLog()
     try writeMark(isSynced: true)
     // From here on the log is never empty while the run lasts.
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
-    return wasRunning != 0
   }
 
   /// Ends the run in order: everything is in the main file, the log is empty, and no number is reserved.
@@ -363,7 +366,7 @@ final class OutboxDatabase {
 
   /// Sets right what can be seen to be wrong without opening a payload; for the beginning of a run.
   func mendAtStart() throws(OutboxError) {
-    for find in [impossibleRows, rowsWithAWrongKey] {
+    for find in [impossibleRows, rowsWithAWrongKey, payloadsWithoutRow] {
       while case let ids = try find(), !ids.isEmpty {
         guard try mend(ids).foundSomething else { break }
       }
@@ -425,8 +428,8 @@ final class OutboxDatabase {
     try take(row)
     try addUp()
     guard isOpen, role == .device, !isMending else { return }
-    let impossible = try impossibleRows()
-    if !impossible.isEmpty { throw .unsound(ids: impossible) }
+    let unsound = try impossibleRows() + rowsWithAWrongKey()
+    if !unsound.isEmpty { throw .unsound(ids: unsound) }
   }
 
   private func take(_ row: Numbers) throws(OutboxError) {

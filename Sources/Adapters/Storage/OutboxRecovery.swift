@@ -34,12 +34,15 @@ enum OutboxRecovery {
       let mark = try CommitMark.read(beside: path, keys: configuration.keys, cipher: database.cipher)
       try database.checkIndex()
       let standing = try database.standing(mark, isNew: fileBytes == nil, hasReserve: reserve != nil)
+      let wasInterrupted = try database.wasInterrupted()
       try database.startMarking()
-      let wasInterrupted = try database.beginRun()
+      // Before anything else is written: the first commit says what is missing, or a kill would leave it unsaid.
+      let isLogLost = wasInterrupted && log?.isTorn ?? true
+      var report = try tell(standing, database, isLogLost: isLogLost, isLogThere: log != nil)
+      try database.beginRun()
       try database.mendAtStart()
       try database.releaseMemory()
-      var report = try tell(standing, database)
-      if wasInterrupted, report == nil, standing != .whole, log?.isTorn ?? true {
+      if isLogLost, report == nil, standing != .whole {
         let found = RecoveryReport(
           cause: log == nil ? .logMissing : .logTorn, recovered: 0, lost: 0, damagedPath: nil)
         try database.transaction { () throws(OutboxError) in try skipNumbers(database, found) }
@@ -77,7 +80,7 @@ enum OutboxRecovery {
     try exchange(path)
     let database = try OutboxDatabase(configuration, time: time, generator: generator)
     try database.startMarking()
-    _ = try database.beginRun()
+    try database.beginRun()
     try database.mendAtStart()
     // What the damaged file had of numbers is told and left out already.
     _ = try proceed(database, wasInterrupted: false, isWhole: false)
@@ -261,8 +264,12 @@ enum OutboxRecovery {
   }
 
   /// Tells what the commit counter says of the database; nil when there is nothing to tell.
+  ///
+  /// - Parameters:
+  ///   - isLogLost: the run was interrupted, and its log is gone or torn: that is why commits are missing.
+  ///   - isLogThere: it is torn, not gone.
   private static func tell(
-    _ standing: CommitStanding, _ database: OutboxDatabase
+    _ standing: CommitStanding, _ database: OutboxDatabase, isLogLost: Bool, isLogThere: Bool
   ) throws(OutboxError) -> RecoveryReport? {
     func report(_ cause: RecoveryReport.Cause, lost: Int) -> RecoveryReport {
       RecoveryReport(cause: cause, recovered: 0, lost: lost, damagedPath: nil)
@@ -273,7 +280,8 @@ enum OutboxRecovery {
     case .takenBack(let mark):
       let captures = Int(clamping: max(0, mark.nextSequence - database.nextSequence))
       let commits = Int(clamping: max(0, mark.commits - database.commits))
-      found = report(.takenBack(commits: commits, captures: captures), lost: captures)
+      let takenBack = RecoveryReport.Cause.takenBack(commits: commits, captures: captures)
+      found = report(isLogLost ? (isLogThere ? .logTorn : .logMissing) : takenBack, lost: captures)
       database.goOn(from: mark)
       try database.transaction { () throws(OutboxError) in
         database.nextMessage = max(database.nextMessage, mark.nextMessage)

@@ -36,9 +36,11 @@ package struct RecoveryReport: Sendable, Equatable, CustomStringConvertible {
       "outbox: the database was damaged (\(what)); \(recovered) messages recovered, \(lost) lost"
         + (damagedPath.map { "; the damaged file is \($0)" } ?? "")
     case .logMissing:
-      "outbox: the program was interrupted and its write-ahead log is gone; captures of its last minutes may be lost"
+      "outbox: the program was interrupted and its write-ahead log is gone; "
+        + (lost > 0 ? "\(lost) captures are lost with it" : "captures of its last minutes may be lost")
     case .logTorn:
-      "outbox: the program was interrupted in the middle of a write; what was being stored then is not there"
+      "outbox: the program was interrupted in the middle of a write; "
+        + (lost > 0 ? "\(lost) captures are lost" : "what was being stored then is not there")
     case .takenBack(let commits, let captures):
       "outbox: the database was taken back: \(captures) captures and \(commits) transactions that were stored since are "
         + "not in it; was an older copy of it or of its log put in its place?"
