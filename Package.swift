@@ -189,7 +189,7 @@ let testTargets: [Target] = [
     of: "EndToEnd",
     uses: [
       "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
-      "Identification", "Provenance", "LinuxIO", logging,
+      "Identification", "Provenance", "LinuxIO", "Trust", "Cryptography", logging,
     ]),
 ]
 

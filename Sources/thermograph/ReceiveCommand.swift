@@ -28,6 +28,11 @@ struct ReceiveCommand: AsyncParsableCommand {
         thermograph receive --make-key /etc/thermograph-receiver/receipts.key > receivers.pem
         thermograph receive --broker localhost --output ./received --key /etc/thermograph-receiver/receipts.key
 
+      With --stick it takes what `thermograph outbox export` wrote on a stick, opened if it was sealed, and lays the \
+      receipts on the stick, for `thermograph outbox import` at the device:
+
+        thermograph receive --stick /media/stick --output ./received --signing-key receipts.key
+
       Several receivers share the work with the same --share name and the same output folder.
       """)
 
@@ -69,6 +74,9 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Make a key for signing receipts in this new file, print its public key, and end.")
   var makeKey: String?
 
+  @Option(name: .long, help: "Take what was exported to this folder, write receipts there, and end; no broker.")
+  var stick: String?
+
   @Flag(name: .long, help: "TLS with the system's authorities, when there is no --ca.")
   var tls = false
 
@@ -89,8 +97,11 @@ struct ReceiveCommand: AsyncParsableCommand {
 
   func validate() throws {
     if makeKey != nil { return }
-    guard broker != nil, output != nil else { throw ValidationError("--broker and --output are needed") }
-    _ = try settings(name: "receiver")
+    guard let output, !output.isEmpty else { throw ValidationError("--output is needed: the folder for what arrives") }
+    guard (broker == nil) != (stick == nil) else {
+      throw ValidationError("say where captures come from: either --broker or --stick")
+    }
+    if broker != nil { _ = try settings(name: "receiver") }
     if certificate == nil, key != nil, signingKey != nil {
       throw ValidationError("--key and --signing-key both name the key that signs receipts; give one of them")
     }
@@ -103,10 +114,11 @@ struct ReceiveCommand: AsyncParsableCommand {
     guard let output else { return }
     var generator = SystemRandomNumberGenerator()
     let name = clientID ?? "receiver-" + String(UInt32.random(in: 0...UInt32.max, using: &generator), radix: 16)
-    let settings = try settings(name: name)
     do {
       let clock = try SystemClock()
       let receiver = try Self.receiver(folder: output, name: name, clock: clock)
+      if let stick { return try Self.takeStick(stick, into: receiver, signer: try signer(), json: json) }
+      let settings = try settings(name: name)
       let link = try ReceivingLink(
         settings: settings, receiver: receiver, signer: try signer(), time: clock, until: until,
         report: { [json] in Self.report($0, json: json, output: output) })

@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test func thatReceiptsNeedNoSignatureIsSaidOnceADay() throws {
-    var alerts = UnsignedReceiptAlerts()
+    var alerts = ReceiptAlerts(.unsigned)
     var told: [Int64] = []
     for minutes in Int64(0)..<(3 * 1440) {
       let now = Timestamp(
@@ -64,7 +64,7 @@ import Testing
       monitor: DeliveryMonitor(outbox: outbox, delivery: nil, time: clock), outbox: outbox, time: clock,
       logger: logger, firmware: "1.2.3", intervalSeconds: 300, prometheusFile: folder + "/thermograph.prom",
       certificatePath: certificate, clockFloor: ClockFloor(path: folder + "/trusted-time", logger: logger),
-      acceptsUnsignedReceipts: false)
+      receiptTrouble: nil)
     let running = Task { try await service.run() }
     let deadline = ContinuousClock.now + .seconds(180)
     while true {

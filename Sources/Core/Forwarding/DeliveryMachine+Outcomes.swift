@@ -158,8 +158,9 @@ extension DeliveryMachine {
       }
     }
     // The first is told, and then each doubling: a forger must not fill the log.
-    guard counters.receiptsUnfounded.bitWidth - counters.receiptsUnfounded.leadingZeroBitCount
-      > before.bitWidth - before.leadingZeroBitCount
+    guard
+      counters.receiptsUnfounded.bitWidth - counters.receiptsUnfounded.leadingZeroBitCount
+        > before.bitWidth - before.leadingZeroBitCount
     else { return }
     actions.append(.report(.unfounded(count: counters.receiptsUnfounded)))
   }

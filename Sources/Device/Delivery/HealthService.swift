@@ -21,13 +21,12 @@ struct HealthService: Service {
   let prometheusFile: String?
   let certificatePath: String?
   let clockFloor: ClockFloor
-  /// Whether receipts are taken without a signature.
-  let acceptsUnsignedReceipts: Bool
+  let receiptTrouble: ReceiptTrouble?
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
       var certificate = certificatePath.map { CertificateAlerts(path: $0) }
-      var unsigned = acceptsUnsignedReceipts ? UnsignedReceiptAlerts() : nil
+      var receipts = receiptTrouble.map { ReceiptAlerts($0) }
       var nextMessage = time.now().monotonicNanoseconds
       while !Task.isCancelled {
         let now = time.now()
@@ -35,7 +34,7 @@ struct HealthService: Service {
         if isDue { nextMessage = now.monotonicNanoseconds + UInt64(intervalSeconds) * 1_000_000_000 }
         await look(at: now, sendsMessage: isDue)
         await checkCertificate(at: now, &certificate)
-        await tell(unsigned?.due(at: now))
+        await tell(receipts?.due(at: now))
         do {
           try await Task.sleep(for: .seconds(min(Self.fileSeconds, intervalSeconds)))
         } catch {

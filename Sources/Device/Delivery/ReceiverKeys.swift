@@ -32,19 +32,41 @@ extension ReceiptReader.Rules {
   }
 }
 
-/// Says every day that receipts are taken without a signature.
-struct UnsignedReceiptAlerts {
+/// What is wrong with the way this device judges receipts. It captures and sends all the same, and says so every day.
+enum ReceiptTrouble: Sendable, Equatable {
+  /// No receiver's signature is asked for.
+  case unsigned
+  /// The receivers' keys cannot be read, so that no signature is known.
+  case keysUnreadable(String)
+
+  func alert(at now: Timestamp) -> AlertMessage {
+    switch self {
+    case .unsigned:
+      AlertMessage(
+        code: "receipts-unsigned", severity: .warning,
+        detail:
+          "this device takes receipts without a receiver's signature: whoever may write to its dn/receipt frees what "
+          + "it has published; give it the receivers' keys (delivery.receiver_keys_file)", at: now)
+    case .keysUnreadable(let reason):
+      AlertMessage(
+        code: "receiver-keys-unreadable", severity: .critical,
+        detail: "no signed receipt can be checked, and what is captured stays here: \(reason)", at: now)
+    }
+  }
+}
+
+/// Tells a trouble at once and then every day.
+struct ReceiptAlerts {
   private static let periodNanoseconds: UInt64 = 86_400_000_000_000
   private var nextNanoseconds: UInt64 = 0
+  private let trouble: ReceiptTrouble
+
+  init(_ trouble: ReceiptTrouble) { self.trouble = trouble }
 
   /// The alert that is due at `now`, or nil.
   mutating func due(at now: Timestamp) -> AlertMessage? {
     guard now.monotonicNanoseconds >= nextNanoseconds else { return nil }
     nextNanoseconds = now.monotonicNanoseconds + Self.periodNanoseconds
-    return AlertMessage(
-      code: "receipts-unsigned", severity: .warning,
-      detail:
-        "this device takes receipts without a receiver's signature: whoever may write to its dn/receipt frees what "
-        + "it has published; give it the receivers' keys (delivery.receiver_keys_file)", at: now)
+    return trouble.alert(at: now)
   }
 }
