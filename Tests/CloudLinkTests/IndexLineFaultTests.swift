@@ -11,7 +11,7 @@ import Testing
   private static let faults = [
     "UPDATE message SET length = length | (1 << 63) WHERE id = 1",
     "UPDATE message SET length = length | (1 << 23) WHERE class = 1",
-    "UPDATE message SET class = class ^ 3 WHERE id % 2 = 0",
+    "UPDATE message SET class = (class | 3) - (class & 3) WHERE id % 2 = 0",
     "UPDATE message SET state = 3 WHERE id % 3 = 0",
     "UPDATE message SET id = id + 100000 WHERE id % 3 = 1",
     "UPDATE message SET key_id = key_id + 1, sha256 = zeroblob(32) WHERE id % 4 = 1",

@@ -68,7 +68,10 @@ import Testing
     try FileManager.default.moveItem(at: copy, to: database)
 
     let third = try DeviceBench(folder: first.folder, keys: keys)
-    #expect(third.outbox.recoveryAtStart?.cause == .older(captures: later.count))
+    guard case .takenBack(_, captures: later.count) = third.outbox.recoveryAtStart?.cause else {
+      Issue.record("\(String(describing: third.outbox.recoveryAtStart))")
+      return
+    }
     let fresh = try await row.store(Self.captures - early.count - later.count, in: third)
     try third.start(broker.port)
     try await row.verify(third, receiver, early + later + fresh)
@@ -86,7 +89,7 @@ import Testing
     let first = try DeviceBench(keys: keys)
     let early = try await deliver(2, from: first, to: receiver, at: broker.port, row)
     let card = try ScratchFolder()
-    for name in ["outbox.sqlite", "outbox.sqlite.numbers"] {
+    for name in ["outbox.sqlite", "outbox.sqlite.numbers", "outbox.sqlite.commits"] {
       try FileManager.default.copyItem(
         at: first.folder.url.appending(path: name), to: card.url.appending(path: name))
     }

@@ -46,7 +46,9 @@ package struct ControlClient: Sendable {
   package func ask(
     _ request: [UInt8], silenceMilliseconds: Int, line: ([UInt8]) -> Bool
   ) throws(ControlClientError) -> Int {
-    let number = clinux_connect_unix(path)
+    // Root and the service's user have a door of their own, which nobody else can crowd.
+    let own = clinux_connect_unix(path + ControlListener.ownerSuffix)
+    let number = own >= 0 ? own : clinux_connect_unix(path)
     guard number >= 0 else {
       switch errno {
       case ENOENT, ECONNREFUSED, ENOTDIR: throw .notRunning(path: path)

@@ -90,25 +90,31 @@ package final class ControlAnswer: Sendable {
 
 /// A unix stream socket on which the service answers its own tools: one request a connection, one line; the answer is one
 /// line or several, then the end. Whoever may not control the service is cut off before a byte is read.
+///
+/// Beside it lies a second one that only root and the service's own user can connect to. The kernel's queue of a socket
+/// goes to whoever asks oftener, so that nobody who may use the first can keep root from the second.
 package final class ControlListener: Sendable {
   /// Called on the listener's thread; it must not wait. Exactly one `finish` must follow, from any thread.
   package typealias Handler = @Sendable (_ request: [UInt8], _ peer: ControlPeer, _ answer: ControlAnswer) -> Void
 
+  /// Of the owner's socket, behind the path of everybody's.
+  package static let ownerSuffix = ".owner"
+
   private let shared: ControlListenerShared
   private let thread: Mutex<NamedThread?>
 
-  /// Listens at `path`, mode 0660; what is left there of a service that was killed is removed.
+  /// Listens at `path`, mode 0660, and beside it, mode 0600; what is left there of a service that was killed is removed.
   package init(
     path: String, limits: ControlLimits = ControlLimits(), handler: @escaping Handler
   ) throws(SystemCallError) {
-    let listener = ListeningSocket(
-      OwnedDescriptor(
-        takingOver: try systemCall("bind", on: path) { clinux_listen_unix(path, 0o660, ControlLimits.backlog) }))
-    let shared = ControlListenerShared(wake: try WakeSignal(), listener: listener, path: path)
+    let listeners = [
+      try ListeningSocket(path + Self.ownerSuffix, mode: 0o600), try ListeningSocket(path, mode: 0o660),
+    ]
+    let shared = ControlListenerShared(wake: try WakeSignal(), listeners: listeners, path: path)
     self.shared = shared
     thread = Mutex(
       try NamedThread("control") {
-        var loop = ControlListenerLoop(shared: shared, listener: listener, limits: limits, handler: handler)
+        var loop = ControlListenerLoop(shared: shared, listeners: listeners, limits: limits, handler: handler)
         loop.run()
       })
   }
@@ -118,8 +124,9 @@ package final class ControlListener: Sendable {
     guard let thread = thread.withLock({ $0.take() }) else { return }
     shared.stop()
     thread.join()
-    shared.closeListener()
+    shared.closeListeners()
     unlink(shared.path)
+    unlink(shared.path + Self.ownerSuffix)
   }
 
   deinit {
@@ -131,7 +138,10 @@ package final class ControlListener: Sendable {
 private final class ListeningSocket: Sendable {
   let descriptor: OwnedDescriptor
 
-  init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
+  init(_ path: String, mode: UInt32) throws(SystemCallError) {
+    descriptor = OwnedDescriptor(
+      takingOver: try systemCall("bind", on: path) { clinux_listen_unix(path, mode, ControlLimits.backlog) })
+  }
 
   var number: Int32 { descriptor.number }
 }
@@ -139,17 +149,17 @@ private final class ListeningSocket: Sendable {
 private final class ControlListenerShared: Sendable {
   let wake: WakeSignal
   let path: String
-  private let listener: Mutex<ListeningSocket?>
+  private let listeners: Mutex<[ListeningSocket]>
   private let isStopping = Atomic(false)
 
-  init(wake: WakeSignal, listener: ListeningSocket, path: String) {
+  init(wake: WakeSignal, listeners: [ListeningSocket], path: String) {
     self.wake = wake
-    self.listener = Mutex(listener)
+    self.listeners = Mutex(listeners)
     self.path = path
   }
 
-  func closeListener() {
-    listener.withLock { $0 = nil }
+  func closeListeners() {
+    listeners.withLock { $0 = [] }
   }
 
   var mustStop: Bool { isStopping.load(ordering: .acquiring) }
@@ -164,6 +174,8 @@ private final class ControlListenerShared: Sendable {
 private final class ControlConnection {
   let descriptor: OwnedDescriptor
   let peer: ControlPeer
+  /// The listener that it came by; each has its own room.
+  let listener: Int
   let answer: ControlAnswer
   var request: [UInt8] = []
   var isReading = true
@@ -171,9 +183,12 @@ private final class ControlConnection {
   /// Monotonic milliseconds.
   var deadline: UInt64
 
-  init(_ descriptor: consuming OwnedDescriptor, peer: ControlPeer, answer: ControlAnswer, deadline: UInt64) {
+  init(
+    _ descriptor: consuming OwnedDescriptor, peer: ControlPeer, listener: Int, answer: ControlAnswer, deadline: UInt64
+  ) {
     self.descriptor = descriptor
     self.peer = peer
+    self.listener = listener
     self.answer = answer
     self.deadline = deadline
   }
@@ -182,20 +197,21 @@ private final class ControlConnection {
 /// The body of the listener's thread.
 private struct ControlListenerLoop {
   let shared: ControlListenerShared
-  let listener: ListeningSocket
+  let listeners: [ListeningSocket]
   let limits: ControlLimits
   let handler: ControlListener.Handler
   private var connections: [ControlConnection] = []
-  /// Until then nobody is accepted: a flood must not keep a core busy. Monotonic milliseconds.
-  private var pausedUntil: UInt64 = 0
+  /// Until then nobody is accepted by that listener: a flood must not keep a core busy. Monotonic milliseconds.
+  private var pausedUntil: [UInt64]
   private static let pauseMilliseconds: UInt64 = 20
 
   init(
-    shared: ControlListenerShared, listener: ListeningSocket, limits: ControlLimits,
+    shared: ControlListenerShared, listeners: [ListeningSocket], limits: ControlLimits,
     handler: @escaping ControlListener.Handler
   ) {
     self.shared = shared
-    self.listener = listener
+    self.listeners = listeners
+    pausedUntil = [UInt64](repeating: 0, count: listeners.count)
     self.limits = limits
     self.handler = handler
   }
@@ -204,39 +220,42 @@ private struct ControlListenerLoop {
 
   mutating func run() {
     while !shared.mustStop {
+      let time = now
       var descriptors = [pollfd(fd: shared.wake.number, events: Int16(POLLIN), revents: 0)]
-      let isPaused = now < pausedUntil
-      descriptors.append(pollfd(fd: isPaused ? -1 : listener.number, events: Int16(POLLIN), revents: 0))
+      for (listener, until) in zip(listeners, pausedUntil) {
+        descriptors.append(pollfd(fd: time < until ? -1 : listener.number, events: Int16(POLLIN), revents: 0))
+      }
       for connection in connections {
         let hasAnswer = connection.answer.state.withLock { !$0.waiting.isEmpty }
         let events = connection.isReading ? POLLIN : hasAnswer ? POLLOUT : 0
         descriptors.append(pollfd(fd: connection.descriptor.number, events: Int16(events), revents: 0))
       }
-      let time = now
-      let next = connections.map(\.deadline).min() ?? time + 60_000
-      let until = isPaused ? min(next, pausedUntil) : next
-      let found = poll(&descriptors, nfds_t(descriptors.count), Int32(clamping: until > time ? until - time : 0))
+      let ends = connections.map(\.deadline) + pausedUntil.filter { $0 > time }
+      let next = ends.min() ?? time + 60_000
+      let found = poll(&descriptors, nfds_t(descriptors.count), Int32(clamping: next > time ? next - time : 0))
       // A failing poll is like one that found nothing; the deadlines still hold.
       if found > 0, descriptors[0].revents != 0 { shared.wake.reset() }
       for (index, connection) in connections.enumerated() {
-        proceed(connection, found: found > 0 ? descriptors[index + 2].revents : 0)
+        proceed(connection, found: found > 0 ? descriptors[1 + listeners.count + index].revents : 0)
       }
       connections.removeAll { $0.isOver }
-      if found > 0, descriptors[1].revents != 0 { acceptThoseWhoWait() }
+      for index in listeners.indices where found > 0 && descriptors[1 + index].revents != 0 {
+        acceptThoseWhoWait(at: index)
+      }
     }
     for connection in connections { cutOff(connection) }
   }
 
   /// Takes everybody from the kernel's queue: behind those of one user who are refused stand others who are not.
-  private mutating func acceptThoseWhoWait() {
+  private mutating func acceptThoseWhoWait(at listener: Int) {
     var refusals = 0
     while !shared.mustStop {
-      switch accept() {
+      switch accept(by: listener) {
       case .taken: break
       case .refused:
         refusals += 1
         guard refusals < ControlLimits.refusalsAtOnce else {
-          pausedUntil = now + Self.pauseMilliseconds
+          pausedUntil[listener] = now + Self.pauseMilliseconds
           return
         }
       case .nobody: return
@@ -248,11 +267,11 @@ private struct ControlListenerLoop {
     case taken, refused, nobody
   }
 
-  private mutating func accept() -> Acceptance {
-    let number = clinux_accept(listener.number)
+  private mutating func accept(by listener: Int) -> Acceptance {
+    let number = clinux_accept(listeners[listener].number)
     guard number >= 0 else {
       // Nobody waits, we are out of descriptors, or the client gave up meanwhile.
-      if errno != EAGAIN { pausedUntil = now + Self.pauseMilliseconds }
+      if errno != EAGAIN { pausedUntil[listener] = now + Self.pauseMilliseconds }
       return .nobody
     }
     let descriptor = OwnedDescriptor(takingOver: number)
@@ -260,15 +279,17 @@ private struct ControlListenerLoop {
       refuse(number, "you may not control this service; run as root or as a member of its group")
       return .refused
     }
-    guard connections.count < limits.connections,
-      connections.count(where: { $0.peer.user == peer.user }) < limits.connectionsPerUser
+    let others = connections.filter { $0.listener == listener }
+    guard others.count < limits.connections,
+      others.count(where: { $0.peer.user == peer.user }) < limits.connectionsPerUser
     else {
       refuse(number, "the service answers others; try again")
       return .refused
     }
     connections.append(
       ControlConnection(
-        descriptor, peer: peer, answer: ControlAnswer(wake: shared.wake, limit: limits.answerBytes),
+        descriptor, peer: peer, listener: listener,
+        answer: ControlAnswer(wake: shared.wake, limit: limits.answerBytes),
         deadline: now + UInt64(limits.requestMilliseconds)))
     return .taken
   }

@@ -45,21 +45,23 @@ struct CommitMark: Equatable {
   enum Found: Equatable {
     case none
     case mark(CommitMark)
-    /// There is a file, but no slot of it opens: it is damaged, or sealed with a key that is not loaded.
-    case illegible
+    /// There is a file, but no slot of it opens: it is damaged, or sealed, as it says, with keys that are not loaded.
+    case illegible(missingKeys: Set<Int64>)
   }
 
   static func read(beside path: String, keys: KeyRing, cipher: PayloadCipher) throws(OutboxError) -> Found {
     try onDisk { () throws(FileError) in
       guard let file = try OpenFile.ifThere(path + suffix) else { return .none }
       var newest: CommitMark?
+      var missingKeys: Set<Int64> = []
       for slot in 0..<2 {
-        guard let bytes = file.legibleBytes(at: slot * slotBytes, count: sealedBytes),
-          let mark = CommitMark(sealed: bytes, keys: keys, cipher: cipher), mark.commits > newest?.commits ?? -1
+        guard let bytes = file.legibleBytes(at: slot * slotBytes, count: sealedBytes) else { continue }
+        if let keyID = keyID(sealed: bytes), !keys.holds(id: keyID) { missingKeys.insert(keyID) }
+        guard let mark = CommitMark(sealed: bytes, keys: keys, cipher: cipher), mark.commits > newest?.commits ?? -1
         else { continue }
         newest = mark
       }
-      return newest.map { .mark($0) } ?? .illegible
+      return newest.map { .mark($0) } ?? .illegible(missingKeys: missingKeys)
     }
   }
 
@@ -77,10 +79,15 @@ struct CommitMark: Equatable {
     return header + (try cipher.seal(clear, associatedData: header, key: key))
   }
 
+  /// The key that a slot names; nil when it is none.
+  private static func keyID(sealed: [UInt8]) -> Int64? {
+    guard sealed.starts(with: magic) else { return nil }
+    return Int64(bitPattern: sealed[8..<headerBytes].reduce(0) { $0 << 8 | UInt64($1) })
+  }
+
   private init?(sealed: [UInt8], keys: KeyRing, cipher: PayloadCipher) {
+    guard let keyID = Self.keyID(sealed: sealed) else { return nil }
     let header = Array(sealed[..<Self.headerBytes])
-    guard header.starts(with: Self.magic) else { return nil }
-    let keyID = header[8...].reduce(0) { $0 << 8 | Int64($1) }
     let clear: [UInt8]
     do throws(SealingError) {
       clear = try cipher.open(Array(sealed[Self.headerBytes...]), associatedData: header, key: keys.key(id: keyID))

@@ -62,7 +62,9 @@ extension OutboxDatabase {
   ///   - reserved: there is a reserve of numbers, of whatever outbox.
   func standing(_ found: CommitMark.Found, isNew: Bool, hasReserve: Bool) throws(OutboxError) -> CommitStanding {
     guard case .mark(let mark) = found else {
-      if isNew { return hasReserve || found == .illegible ? .gone(nil) : .unknown }
+      if isNew { return hasReserve || found != .none ? .gone(nil) : .unknown }
+      // A lost key is told of elsewhere; it takes the counter with it only where it sealed messages too.
+      if case .illegible(let missingKeys) = found, !missingKeys.isDisjoint(with: try keyIDs()) { return .unknown }
       return hadCounter && commits > 0 ? .counterGone : .unknown
     }
     guard mark.outboxID == outboxID else { return .gone(mark) }
