@@ -1,5 +1,6 @@
 import Cryptography
 import Forwarding
+import Foundation
 import Provenance
 import Storage
 import Testing
@@ -50,6 +51,24 @@ import Trust
     #expect(try reader([receiver]).read(message) == sent)
     #expect(try reader([receiver], requires: false).read(message) == sent)
     #expect(try reader([receiver]).read(message).concerns(outbox: outboxID))
+  }
+
+  /// What a receiver of somebody else's is told of the payload.
+  @Test func theSchemaNamesTheMembersThatAreWritten() throws {
+    var sent = receipt()
+    sent.refused = [.init(sent.entries[0], .contentDiffers)]
+    sent.cosignature = .init(size: 7, head: String(repeating: "0c", count: 32))
+    let envelope = try #require(
+      JSONSerialization.jsonObject(with: Data(try sent.signed(by: receiver))) as? [String: Any])
+    #expect(envelope["payloadType"] as? String == "application/vnd.thermograph.receipt.v2+json")
+    let payload = try #require(Data(base64Encoded: envelope["payload"] as? String ?? ""))
+    let written = try #require(JSONSerialization.jsonObject(with: payload) as? [String: Any])
+    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "Docs/schemas/receipt-2.schema.json")
+    let schema = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+    let properties = try #require(schema["properties"] as? [String: [String: Any]])
+    #expect(Set(written.keys) == Set(properties.keys))
+    #expect(written["schema"] as? String == properties["schema"]?["const"] as? String)
   }
 
   @Test func nobodyElsesWordIsTaken() throws {

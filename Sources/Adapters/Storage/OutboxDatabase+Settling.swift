@@ -35,7 +35,7 @@ extension OutboxDatabase {
   }
 
   /// The condition that a message has left this device, so that somebody may have it.
-  private var hasLeft: String {
+  private var leftCondition: String {
     let marked = "ifnull(handed_over, 0) & \(HandOver.acknowledged | HandOver.exported) <> 0"
     return marksHandOver ? "(state = 1 OR \(marked))" : "(state = 1)"
   }
@@ -62,7 +62,7 @@ extension OutboxDatabase {
       try query(
         """
         SELECT id, sha256, state, class,
-          CASE WHEN settled_boot IS ?3 AND settled_monotonic BETWEEN 0 AND ?4 THEN settled_monotonic END, \(hasLeft)
+          CASE WHEN settled_boot IS ?3 AND settled_monotonic BETWEEN 0 AND ?4 THEN settled_monotonic END, \(leftCondition)
         FROM message WHERE capture_id = ?1 AND name = ?2
         """,
         { statement throws(SQLiteError) in
@@ -137,7 +137,8 @@ extension OutboxDatabase {
   private func hasLeft(_ id: Int64) throws(OutboxError) -> Bool {
     var left = false
     try query(
-      "SELECT \(hasLeft) FROM message WHERE id = ?", { statement throws(SQLiteError) in try statement.bind(1, id) },
+      "SELECT \(leftCondition) FROM message WHERE id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, id) },
       row: { left = $0.integer(0) != 0 })
     return left
   }
