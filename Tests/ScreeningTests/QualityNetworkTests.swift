@@ -44,6 +44,19 @@ import Testing
     }
   }
 
+  @Test(arguments: CaptureView.allCases)
+  func aPictureOfAnotherViewIsRefusedInItsWords(_ declared: CaptureView) throws {
+    let gates = try frames.map { try network.judge($0.celsius) }.filter(\.isAccepted).map { $0.gate(for: declared) }
+    let passed = gates.count(where: \.passed)
+    if declared == .frontal {
+      #expect(passed >= gates.count * 95 / 100, "\(passed) of \(gates.count) accepted as what they are")
+    } else {
+      #expect(passed <= gates.count * 20 / 100, "\(passed) of \(gates.count) accepted as \(declared.rawValue)")
+      let told = gates.count { !$0.passed && $0.sentence.hasPrefix("This looks like the front") }
+      #expect(told >= (gates.count - passed) * 90 / 100)
+    }
+  }
+
   @Test func judgesTheMirrorImageAlike() throws {
     for frame in frames.prefix(40) {
       let (plain, mirrored) = (try network.judge(frame.celsius), try network.judge(frame.mirrored))

@@ -49,7 +49,8 @@ import Testing
       let failures = code == .ambientRange ? ["too-cold", "too-warm"] : ["failed"]
       for failure in failures { used.insert("gate.\(code.rawValue).\(failure)") }
     }
-    used.formUnion(["patient.assessable", "patient.not-assessable"])
+    used.formUnion(["patient.assessable", "patient.not-assessable", "gate.quality.two-people", "gate.quality.pose"])
+    used.formUnion(CaptureView.allCases.map { "gate.quality.looks-\($0.rawValue)" })
     let shipped = try Self.shippedKeys()
     #expect(used.subtracting(shipped) == [], "used, and not in the file")
     #expect(shipped.subtracting(used) == [], "in the file, and used nowhere")

@@ -85,8 +85,8 @@ package struct Assessor {
     let basis = basis(conditions, context)
     var conditions = conditions
     let thermogram = thermogram.stored
-    let spikes = thermogram.spikes(beyondCelsius: Self.spikeCelsius)
-    if !spikes.isEmpty { conditions.deadPixels = (conditions.deadPixels ?? 0) + spikes.count }
+    let untrue = thermogram.spikes(beyondCelsius: Self.spikeCelsius).count + thermogram.frozen.count
+    if untrue > 0 { conditions.deadPixels = (conditions.deadPixels ?? 0) + untrue }
     let readable = thermogram.readable
     let subject = SubjectMeasurements(
       geometry: readable.geometry, celsius: readable.celsius, standardErrorCelsius: readable.standardErrorCelsius,
@@ -105,7 +105,7 @@ package struct Assessor {
       do throws(ScreeningError) {
         gates.append(
           try quality.judge(readable.celsius, readable.geometry).gate(
-            severity: limits.severity(of: .quality), in: sentences))
+            for: context.view, severity: limits.severity(of: .quality), in: sentences))
       } catch {
         // A picture that the model cannot even look at: no gate has a value, and the verdict is withheld.
         failures.append("quality: \(error)")

@@ -182,8 +182,21 @@ extension ModelManifest {
         try require(labels.contains(label), "acceptance.accepted", label, "one of \(labels)")
       }
       try require((0...255).contains(acceptance.minimum), "acceptance.minimum", "\(acceptance.minimum)", "0...255")
+      if let view = acceptance.view { try validate(view) }
     case .sentinel, .comparison:
       break
     }
+  }
+
+  private func validate(_ view: Acceptance.View) throws(ModelManifestError) {
+    try require(
+      outputs.indices.contains(view.output), "acceptance.view.output", "\(view.output)",
+      "an index below \(outputs.count)")
+    for label in outputs[view.output].labels {
+      try require(
+        CaptureView(rawValue: label) != nil, "acceptance.view.output", label,
+        "an output whose labels are \(CaptureView.allCases.map(\.rawValue))")
+    }
+    try require((0...255).contains(view.minimum), "acceptance.view.minimum", "\(view.minimum)", "0...255")
   }
 }

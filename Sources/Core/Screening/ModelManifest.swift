@@ -132,6 +132,15 @@ package struct ModelManifest: Sendable, Equatable {
     package let accepted: [String]
     /// Raw int8 units above -128 (0...255): the sum over the accepted labels must reach it.
     package let minimum: Int
+    /// What else is asked of a model that tells views apart; nil asks nothing.
+    package let view: View?
+
+    package struct View: Sendable, Equatable, Decodable {
+      /// The output whose labels are names of `CaptureView`.
+      package let output: Int
+      /// In the same units: what the declared view has to reach.
+      package let minimum: Int
+    }
   }
 
   /// The higher-order SVD classifier that stands beside a network; see `SubspaceClassifier`.

@@ -27,37 +27,55 @@ package struct QualityNetwork {
     package let scores: [Score]
     /// The likeliest label among those that are not accepted.
     package let fault: String
-    /// The likeliest view by the name of `CaptureView`, when the model tells views apart; of no use without a torso.
-    package let view: String?
-    /// The probability of `view`, 0...1.
-    package let viewProbability: Double?
+    /// The views by the names of `CaptureView`, when the model tells them apart; of no use without a torso.
+    package let views: [Score]
+    /// What the declared view has to reach; nil when the model asks nothing of it.
+    package let viewMinimum: Double?
 
     package var isAccepted: Bool { acceptance >= minimum }
+    /// The likeliest view.
+    package var view: String? { QualityNetwork.largest(of: views)?.label }
 
-    /// The gate `quality`: the probability that the capture can be used, against the model's own minimum. Its sentence
-    /// is that of the gate that measures the likeliest fault, where there is one.
-    package func gate(
-      severity: QualityGate.Severity = .hard, in sentences: SentenceBook = .english
-    ) -> QualityGate {
-      let key = isAccepted ? "gate.quality.passed" : "gate.\(Self.code(ofFault: fault).rawValue).failed"
-      return QualityGate(
-        code: .quality, value: (acceptance * 1000).rounded() / 1000, limit: minimum, unit: "1", severity: severity,
-        passed: isAccepted, sentence: sentences.sentence(key))
+    /// Whether the picture may show what was asked for.
+    package func shows(_ view: CaptureView) -> Bool {
+      guard let viewMinimum, let score = views.first(where: { $0.label == view.rawValue }) else { return true }
+      return score.probability >= viewMinimum
     }
 
-    /// The gate that measures the same as the network's label names.
-    static func code(ofFault label: String) -> QualityGate.Code {
+    /// The gate `quality`: the probability that the capture can be used, against the model's own minimum, or, of one
+    /// that can be, the probability that it shows `view`. Its sentence is that of the gate that measures the likeliest
+    /// fault, where there is one, or says what the picture looks like.
+    package func gate(
+      for view: CaptureView = .frontal, severity: QualityGate.Severity = .hard, in sentences: SentenceBook = .english
+    ) -> QualityGate {
+      let isWrongView = isAccepted && !shows(view)
+      let declared = views.first { $0.label == view.rawValue }?.probability ?? 0
+      let key =
+        isWrongView
+        ? "gate.quality.looks-\(self.view ?? "")" : isAccepted ? "gate.quality.passed" : Self.key(ofFault: fault)
+      return QualityGate(
+        code: .quality, value: ((isWrongView ? declared : acceptance) * 1000).rounded() / 1000,
+        limit: isWrongView ? viewMinimum ?? 0 : minimum, unit: "1", severity: severity,
+        passed: isAccepted && !isWrongView, sentence: sentences.sentence(key))
+    }
+
+    /// The sentence of what the network's label names.
+    static func key(ofFault label: String) -> String {
+      let code: QualityGate.Code
       switch label {
-      case "no-torso": .subjectPresent
-      case "off-centre": .offCentre
-      case "too-far": .tooFar
-      case "too-near": .tooNear
-      case "motion": .motion
-      case "covered": .clothed
-      case "hot-object": .hotObject
-      case "cold-lens": .lens
-      default: .quality
+      case "no-torso": code = .subjectPresent
+      case "off-centre": code = .offCentre
+      case "too-far": code = .tooFar
+      case "too-near": code = .tooNear
+      case "motion": code = .motion
+      case "covered": code = .clothed
+      case "hot-object": code = .hotObject
+      case "cold-lens": code = .lens
+      case "defect": code = .deadPixels
+      case "two-people", "pose": return "gate.quality.\(label)"
+      default: code = .quality
       }
+      return "gate.\(code.rawValue).failed"
     }
   }
 
@@ -98,11 +116,10 @@ package struct QualityNetwork {
     }
     let accepted = scores.filter { acceptance.accepted.contains($0.label) }
     let refused = scores.filter { !acceptance.accepted.contains($0.label) }
-    let view = likeliestView(plain: plain, mirrored: mirrored)
     return Judgement(
       acceptance: accepted.reduce(0) { $0 + $1.probability }, minimum: Double(acceptance.minimum) / 256,
-      scores: scores, fault: Self.largest(of: refused)?.label ?? "", view: view?.label,
-      viewProbability: view?.probability)
+      scores: scores, fault: Self.largest(of: refused)?.label ?? "", views: views(plain: plain, mirrored: mirrored),
+      viewMinimum: acceptance.view.map { Double($0.minimum) / 256 })
   }
 
   /// The outputs of the network as probabilities, in the model's order.
@@ -118,15 +135,15 @@ package struct QualityNetwork {
     }
   }
 
-  private func likeliestView(plain: [[Double]], mirrored: [[Double]]) -> Score? {
-    guard let index = manifest.outputs.firstIndex(where: { $0.tensor.name == "view" }) else { return nil }
+  private func views(plain: [[Double]], mirrored: [[Double]]) -> [Score] {
+    guard let index = acceptance.view?.output ?? manifest.outputs.firstIndex(where: { $0.tensor.name == "view" })
+    else { return [] }
     let labels = manifest.outputs[index].labels
-    let scores = labels.enumerated().map { position, label in
+    return labels.enumerated().map { position, label in
       // What is a left oblique here is a right oblique in the mirror image.
       let other = labels.firstIndex(of: Self.mirroredView(label)) ?? position
       return Score(label: label, probability: (plain[index][position] + mirrored[index][other]) / 2)
     }
-    return Self.largest(of: scores)
   }
 
   static func mirroredView(_ label: String) -> String {
@@ -140,7 +157,7 @@ package struct QualityNetwork {
   }
 
   /// The first of the largest.
-  private static func largest(of scores: [Score]) -> Score? {
+  fileprivate static func largest(of scores: [Score]) -> Score? {
     scores.max { $0.probability < $1.probability }
   }
 }

@@ -44,6 +44,13 @@ extension SentenceBook {
     "gate.lens.failed": "The lens seems fogged or covered; wipe it with a dry cloth.",
     "gate.quality.passed": "The picture can be used.",
     "gate.quality.failed": "The picture cannot be used; try again.",
+    "gate.quality.two-people": "There seem to be two people in the picture; only one may stand in front of the camera.",
+    "gate.quality.pose": "Stand upright and hold your arms as you are shown; then try again.",
+    "gate.quality.looks-frontal": "This looks like the front; turn as you are asked.",
+    "gate.quality.looks-left-oblique": "This looks like the left side, half turned; turn as you are asked.",
+    "gate.quality.looks-right-oblique": "This looks like the right side, half turned; turn as you are asked.",
+    "gate.quality.looks-left-lateral": "This looks like the left side; turn as you are asked.",
+    "gate.quality.looks-right-lateral": "This looks like the right side; turn as you are asked.",
     "patient.assessable": "The picture is good and is kept for your clinic.",
     "patient.not-assessable": "The picture is kept for your clinic, but it cannot be assessed.",
   ]

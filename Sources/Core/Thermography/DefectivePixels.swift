@@ -58,6 +58,32 @@ extension Thermogram {
     }
   }
 
+  /// Pixels of rows and columns that a sensor does not deliver any more, ascending: those that are equal to the row
+  /// above, or the column to the left, in every pixel, and rows of one temperature between others. Noise alone makes
+  /// that impossible for a live sensor, unless all of it lies below what it can measure: rows and columns of one
+  /// temperature at the picture's border count as background.
+  package var frozen: [Int] {
+    let (rows, columns) = (geometry.rows, geometry.columns)
+    func row(_ index: Int) -> [Float] { Array(celsius[index * columns..<(index + 1) * columns]) }
+    func column(_ index: Int) -> [Float] { (0..<rows).map { celsius[$0 * columns + index] } }
+    func isEven(_ line: [Float]) -> Bool { line.allSatisfy { $0 == line[0] } }
+    let lines = (0..<rows).map(row)
+    let uneven = lines.indices.filter { !isEven(lines[$0]) }
+    var found: Set<Int> = []
+    if let first = uneven.first, let last = uneven.last {
+      for index in first...last where isEven(lines[index]) || (index > first && lines[index] == lines[index - 1]) {
+        found.formUnion(index * columns..<(index + 1) * columns)
+      }
+    }
+    var left = column(0)
+    for index in 1..<columns {
+      let next = column(index)
+      if next == left, !isEven(next) { found.formUnion((0..<rows).map { $0 * columns + index }) }
+      left = next
+    }
+    return found.sorted()
+  }
+
   /// The same image with the defective and the invalid pixels made from measured neighbours: the mean of those at
   /// the sides, or of those at the corners; a pixel without either becomes (or stays) invalid.
   package func interpolated(over defects: DefectivePixels) -> Thermogram {
