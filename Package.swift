@@ -77,11 +77,11 @@ let core: [Target] = [
   module("Panel", in: .core),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
-  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
+  module("Trust", in: .core, uses: ["Provenance"]),
+  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust"]),
   module(
     "Configuration", in: .core,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding"]),
-  module("Trust", in: .core, uses: ["Provenance"]),
 ]
 
 // One per kind of outside world; the only importers of C and Glibc.
@@ -99,7 +99,7 @@ let adapters: [Target] = [
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
-  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "LocalFiles"]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
@@ -138,7 +138,7 @@ let testTargets: [Target] = [
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
-  tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
+  tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),
   tests(
     of: "Configuration",
     uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles"]),
@@ -176,7 +176,8 @@ let testTargets: [Target] = [
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
-  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "CSQLite"]),
+  tests(
+    of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "Trust", "Cryptography", "CSQLite"]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
@@ -188,7 +189,7 @@ let testTargets: [Target] = [
     of: "EndToEnd",
     uses: [
       "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
-      "Identification", "Provenance", "LinuxIO", logging,
+      "Identification", "Provenance", "LinuxIO", "Trust", "Cryptography", logging,
     ]),
 ]
 

@@ -108,7 +108,7 @@ package final class Receiver {
         try keep("event", message, topic.schema, &arrival)
         if let probe = ProbeMessage(decoding: message.payload) {
           let entry = probe.receipt(payload: message.payload, digests: digests)
-          reaction.receipts.append(vouch([entry], to: topic.schema))
+          reaction.receipts.append(vouch([entry], to: topic.schema, outboxID: nil))
         }
       case .reply: try keep("reply", message, topic.schema, &arrival)
       }
@@ -184,20 +184,21 @@ package final class Receiver {
     if let stored = try folder.read(OutboxItem.recordName) {
       guard stored == message.payload else {
         reaction.receipts.append(
-          refuse(record.captureID, OutboxItem.recordName, message.payload, .contentDiffers, topics))
+          refuse(
+            record.captureID, OutboxItem.recordName, message.payload, .contentDiffers, topics, record.outboxID))
         arrival.outcome = .conflict
         throw Rejection("another record of this capture is stored already")
       }
       arrival.outcome = .duplicate
       if let receipt = try folder.receipt() {
-        reaction.receipts.append(vouch(receipt.entries, to: topics))
+        reaction.receipts.append(vouch(receipt.entries, to: topics, outboxID: record.outboxID))
         return
       }
     } else {
       try folder.make()
       guard try claim(record, topics) else {
         reaction.receipts.append(
-          refuse(record.captureID, OutboxItem.recordName, message.payload, .numberTaken, topics))
+          refuse(record.captureID, OutboxItem.recordName, message.payload, .numberTaken, topics, record.outboxID))
         arrival.outcome = .conflict
         throw Rejection("number \(record.sequence) of this outbox belongs to another capture")
       }
@@ -252,14 +253,28 @@ package final class Receiver {
     guard let entry = receipt.entries.first(where: { $0.name == imageName }) else {
       throw Rejection("the record knows no such image")
     }
+    let outboxID = try outbox(of: entry.captureID, receipt, topics)
     if part == nil, Hexadecimal.text(of: digests.sha256(message.payload)) != entry.sha256 {
-      reaction.receipts.append(refuse(entry.captureID, imageName, message.payload, .contentDiffers, topics))
+      reaction.receipts.append(
+        refuse(entry.captureID, imageName, message.payload, .contentDiffers, topics, outboxID))
       arrival.outcome = .conflict
       throw Rejection("another image of this name is stored already")
     }
     arrival.outcome = .duplicate
     // One receipt for a divided image, not one for each of its parts.
-    if part == nil || part?.index == part?.count { reaction.receipts.append(vouch([entry], to: topics)) }
+    if part == nil || part?.index == part?.count {
+      reaction.receipts.append(vouch([entry], to: topics, outboxID: outboxID))
+    }
+  }
+
+  /// The outbox that a complete capture came from. Receipts of earlier versions do not name it; the record does.
+  private func outbox(
+    of captureID: RandomIdentifier, _ receipt: Receipt, _ topics: TopicSchema
+  ) throws -> RandomIdentifier {
+    if let outboxID = receipt.addressee?.outboxID { return outboxID }
+    let folder = CaptureFolder(root: root, topics: topics, captureID: captureID)
+    guard let record = try folder.read(OutboxItem.recordName) else { throw Rejection("its record is gone") }
+    return try RecordEnvelope(decoding: record, from: topics).outboxID
   }
 
   /// Makes the receipt when everything is there.
@@ -293,9 +308,10 @@ package final class Receiver {
       sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name),
       record: recordBytes, entries: entries, imageBytes: record.images.map(\.bytes))
     try register(completed)
-    try folder.write(try Receipt(receiver: name, entries: entries).encoded(), as: CaptureFolder.receiptName)
+    let vouched = vouch(entries, to: topics, outboxID: record.outboxID)
+    try folder.write(try vouched.receipt.encoded(), as: CaptureFolder.receiptName)
     try Folder.synchronise(folder.path)
-    reaction.receipts.append(vouch(entries, to: topics))
+    reaction.receipts.append(vouched)
     reaction.completed = completed
   }
 
@@ -316,7 +332,7 @@ package final class Receiver {
         let captureID = RandomIdentifier(String(try Folder.target(ofLink: key).dropFirst("../".count))),
         let receipt = try CaptureFolder(root: root, topics: topics, captureID: captureID).receipt()
       else { continue }
-      receipts.append(vouch(receipt.entries, to: topics))
+      receipts.append(vouch(receipt.entries, to: topics, outboxID: status.outboxID))
     }
     return receipts
   }
@@ -341,17 +357,27 @@ package final class Receiver {
   /// The word that this content will never be taken: the device sets it aside instead of sending it for ever.
   private func refuse(
     _ captureID: RandomIdentifier, _ file: String, _ payload: [UInt8], _ reason: Receipt.Refusal.Reason,
-    _ topics: TopicSchema
+    _ topics: TopicSchema, _ outboxID: RandomIdentifier
   ) -> AddressedReceipt {
     let entry = Receipt.Entry(
       captureID: captureID, name: file, sha256: Hexadecimal.text(of: digests.sha256(payload)))
     return AddressedReceipt(
       topic: topics.receipts,
-      receipt: Receipt(receiver: name, entries: [], refused: [Receipt.Refusal(entry, reason)]))
+      receipt: Receipt(
+        receiver: name, addressee: addressee(topics, outboxID), entries: [], refused: [Receipt.Refusal(entry, reason)]))
   }
 
-  private func vouch(_ entries: [Receipt.Entry], to topics: TopicSchema) -> AddressedReceipt {
-    AddressedReceipt(topic: topics.receipts, receipt: Receipt(receiver: name, entries: entries))
+  /// - Parameter outboxID: nil for a probe, which lies in no outbox.
+  private func vouch(
+    _ entries: [Receipt.Entry], to topics: TopicSchema, outboxID: RandomIdentifier?
+  ) -> AddressedReceipt {
+    AddressedReceipt(
+      topic: topics.receipts,
+      receipt: Receipt(receiver: name, addressee: addressee(topics, outboxID), entries: entries))
+  }
+
+  private func addressee(_ topics: TopicSchema, _ outboxID: RandomIdentifier?) -> Receipt.Addressee {
+    Receipt.Addressee(site: topics.site.text, device: topics.device.text, outboxID: outboxID)
   }
 
   /// The digest that travels beside a message must be that of its whole payload.
