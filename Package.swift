@@ -81,11 +81,11 @@ let core: [Target] = [
   module("Panel", in: .core),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
-  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening"]),
+  module("Trust", in: .core, uses: ["Provenance"]),
+  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust"]),
   module(
     "Configuration", in: .core,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding"]),
-  module("Trust", in: .core, uses: ["Provenance"]),
 ]
 
 // One per kind of outside world; the only importers of C and Glibc.
@@ -103,7 +103,7 @@ let adapters: [Target] = [
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
-  module("Receiving", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "LocalFiles"]),
   module(
     "CaptureDatabase", in: .adapters,
     uses: ["Provenance", "Forwarding", "LocalFiles", "Storage", "Receiving", "CPostgreSQL"]),
@@ -129,8 +129,8 @@ let farSide: [Target] = [
   .executableTarget(
     name: "thermograph-receiver",
     dependencies: [
-      "FarSide", "Provenance", "Forwarding", "CaptureDatabase", "CloudLink", "LinuxIO", "LocalFiles", "Receiving",
-      "Storage", argumentParser, unixSignals,
+      "FarSide", "Provenance", "Trust", "Forwarding", "CaptureDatabase", "CloudLink", "Cryptography", "LinuxIO",
+      "LocalFiles", "Receiving", "Storage", argumentParser, unixSignals,
     ],
     path: "Sources/thermograph-receiver", swiftSettings: strict,
     linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"], .when(configuration: .release))]),
@@ -166,7 +166,7 @@ let testTargets: [Target] = [
   tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
-  tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance"]),
+  tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),
   tests(
     of: "Configuration",
     uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles"]),
@@ -204,7 +204,8 @@ let testTargets: [Target] = [
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
-  tests(of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "CSQLite"]),
+  tests(
+    of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "Trust", "Cryptography", "CSQLite"]),
   // Stores captures in a database and is killed between COMMIT and receipt.
   .executableTarget(
     name: "CaptureStorer",
@@ -235,7 +236,7 @@ let testTargets: [Target] = [
     of: "EndToEnd",
     uses: [
       "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
-      "Identification", "Provenance", "LinuxIO", logging,
+      "Identification", "Provenance", "LinuxIO", "Trust", "Cryptography", logging,
     ]),
 ]
 

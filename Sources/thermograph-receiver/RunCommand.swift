@@ -1,6 +1,7 @@
 import ArgumentParser
 import CaptureDatabase
 import CloudLink
+import Cryptography
 import FarSide
 import Forwarding
 import Glibc
@@ -68,6 +69,12 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(name: .long, help: "PEM file of the certificate's key.")
   var key: String?
+
+  @Option(
+    name: .long,
+    help:
+      "PEM file of the private key that signs receipts; made with thermograph receive --make-key. All workers use one.")
+  var signingKey: String?
 
   @Flag(name: .long, help: "TLS with the system's authorities, when there is no --ca.")
   var tls = false
@@ -166,6 +173,19 @@ struct RunCommand: AsyncParsableCommand {
     return try KeyFile.load(path: path, digests: OpenSSLDigests(), requirePrivate: !isCredential)
   }
 
+  /// What signs receipts; nil for receipts of version 1, which devices take that ask for no signature.
+  private func signer() throws -> SigningKey? {
+    guard let signingKey else { return nil }
+    do {
+      var pem = try BoundedFile.read(signingKey, maximumBytes: SigningKey.maximumBytes)
+      defer { SigningKey.wipe(&pem) }
+      return try SigningKey(pem: pem, digests: OpenSSLDigests())
+    } catch {
+      say("thermograph-receiver: \(signingKey): \(error)")
+      throw ExitCode(78)
+    }
+  }
+
   private func lines(name: String) throws -> [LinkSettings] {
     let usesTLS = tls || ca != nil || certificate != nil
     guard (certificate == nil) == (key == nil) else {
@@ -206,6 +226,7 @@ struct RunCommand: AsyncParsableCommand {
     configuration.renewSeconds = renewAfter
     configuration.keepViewsDays = keepViews
     configuration.metricsPort = metricsPort
+    configuration.receipts = ReceiptQueue(signer: try signer())
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
     let worker = try IngestWorker(configuration, time: try SystemClock()) { [verbose] progress in
       switch progress {

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Cryptography
+import Device
 import Forwarding
 import LocalFiles
 import Provenance
@@ -50,6 +52,7 @@ extension OutboxCommand {
       let outbox = try options.open()
       var written = 0
       var damaged = 0
+      var exported: [Int64] = []
       try outbox.forEach { stored in
         guard delivered || stored.state != .delivered else { return }
         let payload: [UInt8]
@@ -72,7 +75,14 @@ extension OutboxCommand {
         try place.replace(
           name + (seal == nil ? "" : RecipientSeal.suffix), with: try seal?.seal(payload) ?? payload, mode: 0o600)
         written += 1
+        // Only now is it on the stick's disk. From here on a receipt for it counts.
+        exported.append(item.id)
+        if exported.count == 256 {
+          try outbox.noteExported(exported)
+          exported = []
+        }
       }
+      try outbox.noteExported(exported)
       if options.json {
         try printJSON(["written": written, "damaged": damaged])
       } else {
@@ -94,7 +104,10 @@ extension OutboxCommand {
   struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Reads a receiver's receipt from a file and frees what it proves.",
-      discussion: "A receipt names captures, files and their SHA-256. What does not agree with our copy stays.")
+      discussion: """
+        A receipt names captures, files and their SHA-256. What does not agree with our copy stays, and so does what this \
+        device has neither published nor exported. A signed receipt must be by a key of delivery.receiver_keys_file.
+        """)
 
     @OptionGroup var options: OutboxOptions
 
@@ -102,20 +115,37 @@ extension OutboxCommand {
     var file: String
 
     func run() throws {
-      let outbox = try options.open()
-      let receipt = try Receipt(decoding: try BoundedFile.read(withoutLinks: file, maximumBytes: Receipt.maximumBytes))
+      let (outbox, settings) = try options.openWithSettings()
+      let topics = TopicSchema(
+        site: try TopicIdentifier(settings.device.site), device: try TopicIdentifier(settings.device.id))
+      let reader = ReceiptReader(
+        try ReceiptReader.Rules(settings.receipts), topics: topics, outboxID: outbox.outboxID,
+        verifier: OpenSSLVerifier())
+      let receipt = try reader.read(
+        try BoundedFile.read(withoutLinks: file, maximumBytes: Receipt.limits.envelopeBytes))
+      guard receipt.concerns(outbox: outbox.outboxID) else {
+        throw OutboxCommandError("\(file): a receipt of no outbox; nothing is freed")
+      }
       let outcome = try outbox.apply(receipt)
+      let unfounded = outcome.unfounded.entries.count + outcome.unfounded.refused.count
       if options.json {
         try printJSON(
-          ["freed": outcome.delivered.count, "mismatched": outcome.mismatched.count, "unknown": outcome.unknown])
+          [
+            "freed": outcome.delivered.count, "mismatched": outcome.mismatched.count, "unknown": outcome.unknown,
+            "unfounded": unfounded,
+          ])
       } else {
+        if unfounded > 0 {
+          printToStandardError(
+            "\(unfounded) messages of the receipt have neither been published nor exported by this device; kept")
+        }
         for entry in outcome.mismatched {
           printToStandardError("\(entry.captureID) \(entry.name): the receipt's SHA-256 is not that of our copy; kept")
         }
         printToStandardError(
           "\(outcome.delivered.count) freed, \(outcome.mismatched.count) kept, \(outcome.unknown) not waiting")
       }
-      if !outcome.mismatched.isEmpty { throw ExitCode.failure }
+      if !outcome.mismatched.isEmpty || unfounded > 0 { throw ExitCode.failure }
     }
   }
 }

@@ -35,7 +35,10 @@ struct OutboxOptions: ParsableArguments {
   var json = false
 
   /// Opens the outbox of the configuration.
-  func open() throws -> OutboxTool {
+  func open() throws -> OutboxTool { try openWithSettings().outbox }
+
+  /// The outbox, and the configuration that names it.
+  func openWithSettings() throws -> (outbox: OutboxTool, settings: Settings) {
     let credentials = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
     let reading = ConfigurationFolder(mainFile: config, credentialsDirectory: credentials).read()
     guard reading.isUsable else {
@@ -43,7 +46,8 @@ struct OutboxOptions: ParsableArguments {
       throw CheckCommand.notUsable
     }
     let secrets = SecretFiles(credentialsDirectory: credentials)
-    return try OutboxTool(OutboxConfiguration(reading.settings, secrets: secrets), time: try SystemClock())
+    let outbox = try OutboxTool(OutboxConfiguration(reading.settings, secrets: secrets), time: try SystemClock())
+    return (outbox, reading.settings)
   }
 }
 

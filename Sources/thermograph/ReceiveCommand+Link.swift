@@ -3,6 +3,7 @@ import Forwarding
 import Provenance
 import Receiving
 import Synchronization
+import Trust
 import UnixSignals
 
 /// Joins the client and the receiver: messages in, receipts out, connected again after every loss.
@@ -24,7 +25,7 @@ final class ReceivingLink: Sendable {
   private struct State: ~Copyable {
     let receiver: Receiver
     var completed = 0
-    var receipts = ReceiptQueue()
+    var receipts: ReceiptQueue
   }
 
   /// Shorter than a device's: a receiver that is away costs every device a second delivery.
@@ -40,13 +41,14 @@ final class ReceivingLink: Sendable {
   private let client = Mutex<MQTTClient?>(nil)
 
   init(
-    settings: LinkSettings, receiver: sending Receiver, time: any TimeSource, until: Int?,
+    settings: LinkSettings, receiver: sending Receiver, signer: (any SignatureSigner)?, time: any TimeSource,
+    until: Int?,
     report: @escaping @Sendable (Progress) -> Void
   ) throws {
     self.settings = settings
     self.until = until
     self.report = report
-    state = Mutex(State(receiver: receiver))
+    state = Mutex(State(receiver: receiver, receipts: ReceiptQueue(signer: signer)))
     (moments, moment) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
     let started = try MQTTClient(time: time, events: { [weak self] in self?.hear($0) })
     client.withLock { $0 = started }

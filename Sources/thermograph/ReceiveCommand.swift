@@ -21,14 +21,26 @@ struct ReceiveCommand: AsyncParsableCommand {
       --output /srv/captures --site clinic-7 --client-id archive
         thermograph receive --broker localhost --output ./received --until 3 --json
 
+      With --signing-key every receipt is a statement that this receiver signed (DSSE, Ed25519), and only a device that \
+      knows the public key takes it. --make-key makes such a key, mode 0600, and prints the public half for the devices' \
+      delivery.receiver_keys_file:
+
+        thermograph receive --make-key /etc/thermograph-receiver/receipts.key > receivers.pem
+        thermograph receive --broker localhost --output ./received --key /etc/thermograph-receiver/receipts.key
+
+      With --stick it takes what `thermograph outbox export` wrote on a stick, opened if it was sealed, and lays the \
+      receipts on the stick, for `thermograph outbox import` at the device:
+
+        thermograph receive --stick /media/stick --output ./received --signing-key receipts.key
+
       Several receivers share the work with the same --share name and the same output folder.
       """)
 
   @Option(name: .long, help: "The broker, HOST:PORT. Without a port 1883, with TLS 8883.")
-  var broker: String
+  var broker: String?
 
   @Option(name: .long, help: "The folder for what arrives; made when missing.")
-  var output: String
+  var output: String?
 
   @Option(name: .long, help: "Only this site's devices.")
   var site: String?
@@ -51,8 +63,19 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(name: .long, help: "PEM file of this receiver's certificate.")
   var certificate: String?
 
-  @Option(name: .long, help: "PEM file of the certificate's key.")
+  @Option(
+    name: .long,
+    help: "With --certificate, PEM file of the certificate's key. Without, the same as --signing-key.")
   var key: String?
+
+  @Option(name: .long, help: "PEM file of the private key that signs receipts; made with --make-key.")
+  var signingKey: String?
+
+  @Option(name: .long, help: "Make a key for signing receipts in this new file, print its public key, and end.")
+  var makeKey: String?
+
+  @Option(name: .long, help: "Take what was exported to this folder, write receipts there, and end; no broker.")
+  var stick: String?
 
   @Flag(name: .long, help: "TLS with the system's authorities, when there is no --ca.")
   var tls = false
@@ -73,21 +96,32 @@ struct ReceiveCommand: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
-    _ = try settings(name: "receiver")
+    if makeKey != nil { return }
+    guard let output, !output.isEmpty else { throw ValidationError("--output is needed: the folder for what arrives") }
+    guard (broker == nil) != (stick == nil) else {
+      throw ValidationError("say where captures come from: either --broker or --stick")
+    }
+    if broker != nil { _ = try settings(name: "receiver") }
+    if certificate == nil, key != nil, signingKey != nil {
+      throw ValidationError("--key and --signing-key both name the key that signs receipts; give one of them")
+    }
     if let until, until < 1 { throw ValidationError("--until \(until): expected 1 or more") }
     if device != nil, site == nil { throw ValidationError("--device needs --site: devices are named within a site") }
   }
 
   func run() async throws {
+    if let makeKey { return try Self.makeKey(at: makeKey) }
+    guard let output else { return }
     var generator = SystemRandomNumberGenerator()
     let name = clientID ?? "receiver-" + String(UInt32.random(in: 0...UInt32.max, using: &generator), radix: 16)
-    let settings = try settings(name: name)
     do {
       let clock = try SystemClock()
       let receiver = try Self.receiver(folder: output, name: name, clock: clock)
+      if let stick { return try Self.takeStick(stick, into: receiver, signer: try signer(), json: json) }
+      let settings = try settings(name: name)
       let link = try ReceivingLink(
-        settings: settings, receiver: receiver, time: clock, until: until,
-        report: { [json, output] in Self.report($0, json: json, output: output) })
+        settings: settings, receiver: receiver, signer: try signer(), time: clock, until: until,
+        report: { [json] in Self.report($0, json: json, output: output) })
       let isDone = await link.run(until: UnixSignalsSequence(trapping: .sigint, .sigterm))
       guard isDone else { throw ExitCode.failure }
     } catch let error as ReceiverError {
@@ -99,15 +133,19 @@ struct ReceiveCommand: AsyncParsableCommand {
     } catch let error as LinkFailure {
       printToStandardError("receive: \(error.detail)")
       throw ExitCode.failure
+    } catch let error as ReceiverKeyError {
+      printToStandardError("receive: \(error)")
+      throw ExitCode.failure
     }
   }
 
   private func settings(name: String) throws -> LinkSettings {
     let usesTLS = tls || ca != nil || certificate != nil
+    let broker = broker ?? ""
     guard let address = BrokerAddress(broker, defaultPort: usesTLS ? 8883 : 1883) else {
       throw ValidationError("--broker '\(broker)': expected HOST:PORT, e.g. localhost:1883 or [::1]:1883")
     }
-    guard (certificate == nil) == (key == nil) else {
+    guard certificate == nil || key != nil else {
       throw ValidationError("--certificate and --key belong together; give both or neither")
     }
     let identity = certificate.flatMap { certificate in

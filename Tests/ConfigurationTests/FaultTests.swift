@@ -197,6 +197,7 @@ import Testing
     #expect(
       scratch.lines(reading.notices) == [
         "thermograph.toml:7:1: broker.allow_plaintext: records and images cross the network readable",
+        "thermograph.toml: receipts are taken without a receiver's signature: whoever may write to dn/receipt frees what was published",
         "thermograph.toml: screening.model is not set: captures carry no verdict",
       ])
   }

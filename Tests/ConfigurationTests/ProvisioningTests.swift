@@ -174,6 +174,19 @@ import Testing
     try scratch.write("another certificate\n", to: "stick/ca.pem")
     let report = try folder(scratch, .captures(1)).install()
     #expect(!report.isSuccess && report.text.contains("it changes ca.pem while 1 captures wait"))
+    // Another receiver's key: whoever holds it could free what was published.
+    try scratch.write("a certificate\n", to: "stick/ca.pem")
+    try scratch.write("a key\n", to: "stick/receivers.pem")
+    let keys = "[delivery]\nreceiver_keys_file = \"\(scratch.folder)/etc/receivers.pem\"\n"
+    try scratch.write(keys, to: "stick/conf.d/20-receipts.toml")
+    let told = try folder(scratch, .captures(1)).install()
+    #expect(!told.isSuccess && told.text.contains("delivery.receiver_keys_file"), "\(told.text)")
+    #expect(try folder(scratch, .none).install().isSuccess)
+    #expect(Self.content(scratch, "etc/receivers.pem") == Data("a key\n".utf8))
+    try scratch.write("a thief's key\n", to: "stick/receivers.pem")
+    let thief = try folder(scratch, .captures(1)).install()
+    #expect(!thief.isSuccess && thief.text.contains("it changes receivers.pem while 1 captures wait"))
+    try scratch.write("a key\n", to: "stick/receivers.pem")
     // What changes nobody's trust is taken with a backlog too.
     try scratch.write("a certificate\n", to: "stick/ca.pem")
     try scratch.write("[log]\nlevel = \"info\"\n", to: "stick/conf.d/10-log.toml")

@@ -43,6 +43,19 @@ import Testing
     return folder + "/c.pem"
   }
 
+  @Test func thatReceiptsNeedNoSignatureIsSaidOnceADay() throws {
+    var alerts = ReceiptAlerts(.unsigned)
+    var told: [Int64] = []
+    for minutes in Int64(0)..<(3 * 1440) {
+      let now = Timestamp(
+        utcNanoseconds: 0, bootID: "b", monotonicNanoseconds: UInt64(minutes) * 60_000_000_000, synchronised: false)
+      guard let alert = alerts.due(at: now) else { continue }
+      #expect(alert.code == "receipts-unsigned" && alert.severity == .warning)
+      told.append(minutes)
+    }
+    #expect(told == [0, 1440, 2880])
+  }
+
   @Test func tellsHealthWritesTheFileAndWarnsOfTheCertificate() async throws {
     let outbox = try openOutbox()
     clock.change { $0.utcNanoseconds = Int64(Date().timeIntervalSince1970 * 1e9) }
@@ -50,7 +63,8 @@ import Testing
     let service = HealthService(
       monitor: DeliveryMonitor(outbox: outbox, delivery: nil, time: clock), outbox: outbox, time: clock,
       logger: logger, firmware: "1.2.3", intervalSeconds: 300, prometheusFile: folder + "/thermograph.prom",
-      certificatePath: certificate, clockFloor: ClockFloor(path: folder + "/trusted-time", logger: logger))
+      certificatePath: certificate, clockFloor: ClockFloor(path: folder + "/trusted-time", logger: logger),
+      receiptTrouble: nil)
     let running = Task { try await service.run() }
     let deadline = ContinuousClock.now + .seconds(180)
     while true {

@@ -39,8 +39,22 @@ import Testing
     try await openssl(
       workspace, "x509", "-req", "-in", stick + "/request.csr", "-CA", stick + "/ca.pem", "-CAkey",
       workspace.folder + "/ca.key", "-CAcreateserial", "-days", "20", "-out", stick + "/certificate.pem")
+    // The receivers' keys come with it, or nothing does.
+    let receivers = try await Program.run(
+      ["receive", "--make-key", workspace.folder + "/receiver.key"], in: workspace.folder)
+    try "no key\n".write(toFile: stick + "/receivers.pem", atomically: true, encoding: .utf8)
+    let keyless = try await Program.run(["enroll", "--config", path, "--install", stick], in: workspace.folder)
+    #expect(keyless.status == 1 && keyless.errors.contains("receivers.pem is not installed"), "\(keyless.errors)")
+    #expect(!FileManager.default.fileExists(atPath: workspace.folder + "/device.pem"))
+    try receivers.output.write(toFile: stick + "/receivers.pem", atomically: true, encoding: .utf8)
     let install = try await Program.run(["enroll", "--config", path, "--install", stick], in: workspace.folder)
     #expect(install.status == 0, "\(install.errors)")
+    #expect(
+      try String(contentsOfFile: workspace.folder + "/receivers.pem", encoding: .utf8) == receivers.output)
+    let digest = try #require(receivers.errors.split(separator: " ").last).trimmingCharacters(
+      in: .whitespacesAndNewlines)
+    #expect(digest.count == 64 && install.errors.contains("a receiver's key, SHA-256 \(digest)"), "\(install.errors)")
+    #expect(install.errors.contains("add to [delivery]: receiver_keys_file = "), "\(install.errors)")
     #expect(install.errors.contains("add to [broker]: key_file = "), "\(install.errors)")
     #expect(FileManager.default.fileExists(atPath: workspace.folder + "/device.pem"))
 

@@ -85,7 +85,49 @@ import Testing
     let imported = try await outbox(["import", file, "--config", configuration, "--json"], workspace)
     #expect(imported.status == 0, "\(imported.errors)")
     let outcome = try JSONSerialization.jsonObject(with: Data(imported.output.utf8)) as? [String: Int]
-    #expect(outcome == ["freed": 5, "mismatched": 0, "unknown": 0])
+    #expect(outcome == ["freed": 5, "mismatched": 0, "unknown": 0, "unfounded": 0])
+  }
+
+  /// A clinic without a line whose device asks for the receiver's signature: out by stick, and back by stick.
+  @Test func theReceiptOfAStickIsSignedAndNoOtherCounts() async throws {
+    let (workspace, configuration) = try await deviceWithACapture()
+    func receive(_ arguments: [String]) async throws -> (status: Int32, output: String, errors: String) {
+      try await Program.run(["receive"] + arguments, in: workspace.folder)
+    }
+    let key = workspace.folder + "/receiver.key"
+    let stranger = workspace.folder + "/stranger.key"
+    let made = try await receive(["--make-key", key])
+    #expect(try await receive(["--make-key", stranger]).status == 0)
+    let keys = workspace.folder + "/receivers.pem"
+    try made.output.write(toFile: keys, atomically: true, encoding: .utf8)
+    try workspace.configure(
+      port: 1, captures: 1,
+      more: [
+        "delivery": "receiver_keys_file = \"\(keys)\"\nrequire_signed_receipts = true",
+        "outbox": "retention_days = 0",
+      ])
+    let stick = workspace.folder + "/stick"
+    try FileManager.default.createDirectory(atPath: stick, withIntermediateDirectories: true)
+    let exported = try await outbox(["export", stick, "--clear", "--config", configuration], workspace)
+    #expect(exported.status == 0, "\(exported.errors)")
+    let receipt = stick + "/receipts/test-site-test-device-1.json"
+    func imported() async throws -> (status: Int32, output: String, errors: String) {
+      try await outbox(["import", receipt, "--config", configuration, "--json"], workspace)
+    }
+    // Without a signature, and with a stranger's.
+    for (folder, signature) in [("a", []), ("b", ["--signing-key", stranger])] {
+      let taken = try await receive(["--stick", stick, "--output", workspace.folder + "/" + folder] + signature)
+      #expect(taken.status == 0 && taken.errors.contains(receipt), "\(taken.errors)")
+      let refused = try await imported()
+      #expect(refused.status != 0 && refused.output.isEmpty, "\(refused.output)\(refused.errors)")
+    }
+    let taken = try await receive(
+      ["--stick", stick, "--output", workspace.received, "--key", key, "--json"])
+    #expect(taken.status == 0 && taken.output.contains("capture_id"), "\(taken.errors)")
+    let freed = try await imported()
+    #expect(freed.status == 0, "\(freed.errors)")
+    let outcome = try JSONSerialization.jsonObject(with: Data(freed.output.utf8)) as? [String: Int]
+    #expect(outcome == ["freed": 5, "mismatched": 0, "unknown": 0, "unfounded": 0])
   }
 
   @Test func severalReceiversShareTheWork() async throws {

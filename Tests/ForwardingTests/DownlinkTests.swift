@@ -1,3 +1,4 @@
+import Cryptography
 import Forwarding
 import Foundation
 import Provenance
@@ -11,19 +12,25 @@ import Testing
     TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
   }
 
+  private func reader(_ rules: ReceiptReader.Rules = .anybody) throws -> DownlinkReader {
+    DownlinkReader(
+      try topics(),
+      receipts: ReceiptReader(rules, topics: try topics(), outboxID: nil, verifier: OpenSSLVerifier()))
+  }
+
   // MARK: - What comes down
 
   @Test func retainedAndForeignMessagesAreRefused() throws {
-    var reader = DownlinkReader(try topics())
+    var reader = try reader()
     let payload = try Receipt(receiver: "archive", entries: []).encoded()
     let good = IncomingMessage(topic: try topics().receipts, payload: payload)
     #expect(reader.read(good) == .receipt(Receipt(receiver: "archive", entries: [])))
     var retained = good
     retained.retain = true
-    #expect(reader.read(retained) == .refused("a retained message on tg/v1/clinic/unit-1/dn/receipt"))
+    #expect(reader.read(retained) == .refused("a retained message on tg/v1/clinic/unit-1/dn/receipt", isReceipt: false))
     var other = good
     other.topic = try topics().commands
-    guard case .refused(let reason?) = reader.read(other) else {
+    guard case .refused(let reason?, isReceipt: false) = reader.read(other) else {
       Issue.record("a topic that is not in use was taken")
       return
     }
@@ -31,17 +38,28 @@ import Testing
   }
 
   @Test func aFloodOfBadReceiptsLeavesAFewLines() throws {
-    var reader = DownlinkReader(try topics())
+    var reader = try reader()
     let bad = IncomingMessage(topic: try topics().receipts, payload: Array("{}".utf8))
     var lines = 0
     for _ in 0..<100_000 {
-      guard case .refused(let reason) = reader.read(bad) else {
+      guard case .refused(let reason, isReceipt: true) = reader.read(bad) else {
         Issue.record("an unreadable receipt was taken")
         return
       }
       if reason != nil { lines += 1 }
     }
     #expect(lines == 17)
+  }
+
+  @Test func aDeviceThatAsksForSignaturesTakesNoReceiptWithout() throws {
+    var reader = try reader(.init(keys: nil, requiresSignature: true))
+    let bare = IncomingMessage(
+      topic: try topics().receipts, payload: try Receipt(receiver: "archive", entries: []).encoded())
+    guard case .refused(let reason?, isReceipt: true) = reader.read(bare) else {
+      Issue.record("a receipt without a signature was taken")
+      return
+    }
+    #expect(reason.contains("not signed") && reason.contains("frees nothing"))
   }
 
   // MARK: - Too large

@@ -19,6 +19,7 @@ import Testing
     bench.connect()
     #expect(bench.sent.map(\.item.id) == [1])
     // Two and three wait behind it: an earlier connection had sent them.
+    bench.acknowledged = [2, 3]
     bench.send(.receipt(try receipt(for: [items[1], items[2]])))
     #expect(bench.delivered == [2, 3])
     bench.answerAll()
@@ -36,7 +37,8 @@ import Testing
     #expect(bench.sent.map(\.item.id) == [1, 2] && bench.machine.inFlight == 2)
     bench.answerAll()
     #expect(bench.sent.map(\.item.id) == [1, 2, 3])
-    #expect(bench.awaitingReceipt.map(\.id) == [2, 3], "the first is settled already")
+    #expect(bench.delivered == [1] && bench.awaitingReceipt.map(\.id) == [2, 3], "its word was kept for the PUBACK")
+    #expect(bench.machine.counters.receiptsUnfounded == 0)
   }
 
   @Test func theRestOfADividedImageIsNotSentOnceItsReceiptIsThere() throws {
@@ -45,6 +47,7 @@ import Testing
       quick { ($0.confirm, $0.window, $0.partBytes) = (.receipt, 2, 1024) }, waiting: [image, makeItem(2, .event)])
     bench.connect()
     #expect(bench.sent.map(\.part?.index) == [1, 2])
+    bench.acknowledged = [1]
     bench.send(.receipt(try receipt(for: [image])))
     bench.answerAll()
     #expect(bench.sent.map(\.item.id) == [1, 1, 2])
@@ -57,7 +60,84 @@ import Testing
     var machine = DeliveryMachine(quick { $0.confirm = .receipt }, highestStored: 2)
     let receipts = try items.map { try receipt(for: [$0]) }
     let actions = machine.handle(receipts.map { .receipt($0) }, now: 1, using: &generator)
-    #expect(actions.first == .apply(receipts))
+    #expect(actions.first == .apply(receipts, after: Settlement()))
+  }
+
+  /// A forger who reads `up/capture` knows the hashes of images that wait behind it.
+  @Test func aReceiptForWhatWasNeverSentFreesNothingAndIsTold() throws {
+    let items = (1...4).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 1) }, waiting: items)
+    bench.connect()
+    bench.send(.receipt(try receipt(for: [items[1], items[2], items[3]])))
+    #expect(bench.delivered == [])
+    #expect(bench.reports == [.unfounded(count: 3)])
+    #expect(bench.machine.counters.receiptsUnfounded == 3)
+    bench.answerAll()
+    #expect(bench.sent.map(\.item.id) == [1, 2, 3, 4])
+    #expect(bench.delivered == [] && bench.awaitingReceipt.map(\.id) == [1, 2, 3, 4])
+  }
+
+  /// A word that came early is not kept beyond the publish that it may belong to.
+  @Test func anEarlyReceiptEndsWithTheConnectionAndWithARefusal() throws {
+    let items = (1...2).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 1) }, waiting: items)
+    bench.connect()
+    bench.send(.receipt(try receipt(for: [items[0]])))
+    bench.lose()
+    bench.sleep()
+    bench.send(.link(.connected(ConnectionLimits())))
+    bench.answer()
+    #expect(bench.delivered == [] && bench.awaitingReceipt.map(\.id) == [1])
+    bench.send(.receipt(try receipt(for: [items[1]])))
+    bench.answer(.acknowledged(reason: 0x97))
+    bench.sleep()
+    bench.answerAll()
+    #expect(bench.delivered == [] && bench.awaitingReceipt.map(\.id) == [1, 2])
+  }
+
+  @Test func theAcknowledgementIsWrittenDownWithTheReceiptThatNeedsIt() throws {
+    let items = [makeItem(1)]
+    var bench = Bench(
+      quick { ($0.confirm, $0.window, $0.settlementBatch, $0.settlementDelayMilliseconds) = (.receipt, 4, 100, 1000) },
+      waiting: items + [makeItem(2)])
+    bench.connect()
+    bench.answer()
+    #expect(bench.awaitingReceipt == [], "not written down yet")
+    bench.send(.receipt(try receipt(for: items)))
+    #expect(bench.delivered == [1])
+  }
+
+  /// The receiver has it, and the PUBACK was lost with the connection: its word is no forgery, and waits for the next.
+  @Test func theAnswerToWhatALostConnectionCarriedIsKept() throws {
+    let items = (1...4).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 2) }, waiting: items)
+    bench.connect()
+    #expect(bench.sent.map(\.item.id) == [1, 2])
+    bench.lose()
+    bench.sleep()
+    // Before anything is sent again, and of what is sent again only later.
+    bench.send(.receipt(try receipt(for: [items[0], items[1]])))
+    #expect(bench.delivered == [] && bench.machine.counters.receiptsUnfounded == 0)
+    bench.send(.link(.connected(ConnectionLimits())))
+    bench.answerAll()
+    #expect(bench.sent.map(\.item.id) == [1, 2, 1, 2, 3, 4])
+    #expect(bench.delivered == [1, 2] && bench.awaitingReceipt.map(\.id) == [3, 4])
+    #expect(bench.reports.allSatisfy { if case .unfounded = $0 { false } else { true } })
+  }
+
+  @Test func aFloodOfForgeriesLeavesAFewLines() throws {
+    let items = (1...4).map { makeItem($0) }
+    var bench = Bench(quick { ($0.confirm, $0.window) = (.receipt, 1) }, waiting: items)
+    bench.connect()
+    for _ in 0..<10_000 { bench.send(.receipt(try receipt(for: [items[1], items[2]]))) }
+    #expect(bench.machine.counters.receiptsUnfounded == 20_000)
+    #expect(bench.reports.count == 14 && bench.delivered == [])
+  }
+
+  @Test func whatIsNotBelievedIsCounted() {
+    var bench = Bench()
+    for _ in 0..<3 { bench.send(.receiptRefused) }
+    #expect(bench.machine.counters.receiptsRefused == 3)
   }
 
   @Test func whatAReceiverRefusesAndWhatDiffersIsTold() throws {

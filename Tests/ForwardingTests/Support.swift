@@ -26,6 +26,8 @@ struct Bench {
   var waiting: [OutboxItem] = []
   var awaitingReceipt: [OutboxItem] = []
   var delivered: [Int64] = []
+  /// Of what waits, what the broker has acknowledged once.
+  var acknowledged: Set<Int64> = []
   var quarantined: [Settlement.Quarantined] = []
   /// Handed over and without an outcome, in order.
   var wire: [PublishOrder] = []
@@ -62,9 +64,12 @@ struct Bench {
           wire += orders
           sent += orders
         case .settle(let settlement): apply(settlement)
-        case .apply(let receipts): events.append(.applied(apply(receipts)))
+        case .apply(let receipts, let settlement):
+          apply(settlement)
+          events.append(.applied(apply(receipts)))
         case .requeueUnreceipted:
           waiting += awaitingReceipt
+          acknowledged.formUnion(awaitingReceipt.map(\.id))
           events.append(.requeued(awaitingReceipt.count))
           awaitingReceipt = []
         case .alert(let code, _, _): alerts.append(code)
@@ -75,13 +80,19 @@ struct Bench {
     }
   }
 
-  /// As the outbox does; every receipt is believed.
+  /// As the outbox does: a receipt counts for what was acknowledged.
   private mutating func apply(_ receipts: [Receipt]) -> ReceiptOutcome {
     var outcome = ReceiptOutcome()
     for entry in receipts.flatMap(\.entries) {
-      let freed = (waiting + awaitingReceipt).filter { $0.captureID == entry.captureID && $0.name == entry.name }
-      if freed.isEmpty { outcome.unknown += 1 }
-      outcome.delivered += freed.map(\.id)
+      let named = (waiting + awaitingReceipt).filter { $0.captureID == entry.captureID && $0.name == entry.name }
+      if named.isEmpty { outcome.unknown += 1 }
+      for item in named {
+        if acknowledged.contains(item.id) || awaitingReceipt.contains(item) {
+          outcome.delivered.append(item.id)
+        } else {
+          outcome.unfounded.entries.append(entry)
+        }
+      }
     }
     delivered += outcome.delivered
     waiting.removeAll { outcome.delivered.contains($0.id) }

@@ -11,7 +11,7 @@ private let importTable: [String: Set<String>] = [
   "Panel": [],
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Panel", "Inference", "FoundationEssentials"],
-  "Forwarding": ["Provenance", "Identification", "Screening", "FoundationEssentials"],
+  "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "FoundationEssentials"],
   // The top of Core: the settings hold the very types that act.
   "Configuration": [
     "Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding", "FoundationEssentials",
@@ -31,7 +31,7 @@ private let importTable: [String: Set<String>] = [
   ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
-  "Receiving": ["Provenance", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Receiving": ["Provenance", "Trust", "Forwarding", "LocalFiles", "FoundationEssentials"],
   "CaptureDatabase": [
     "Provenance", "Forwarding", "LocalFiles", "Storage", "Receiving", "CPostgreSQL", "FoundationEssentials", "Glibc",
   ],

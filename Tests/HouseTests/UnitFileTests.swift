@@ -130,7 +130,8 @@ struct UnitFileTests {
     #expect(status == 0, "\(text)")
     // What the program answers and what the unit makes of it belong together.
     #expect(unit.contains("RestartPreventExitStatus=78"))
-    #expect(try House.lines(of: "Sources/thermograph-receiver/RunCommand.swift").contains { $0.contains("ExitCode(78)") })
+    let program = try House.lines(of: "Sources/thermograph-receiver/RunCommand.swift")
+    #expect(program.contains { $0.contains("ExitCode(78)") })
   }
 
   @Test func accountAndFoldersAreMade() throws {

@@ -1,7 +1,10 @@
+import Cryptography
 import Forwarding
 import Provenance
 import Receiving
+import Storage
 import Testing
+import Trust
 
 @Suite struct ReceiptQueueTests {
   private func receipt(_ number: UInt64, device: String = "unit-1") throws -> AddressedReceipt {
@@ -99,5 +102,49 @@ import Testing
     let tookAgain = queue.add(try receipt(1))
     #expect(!tookMore)
     #expect(tookAgain, "it waits already")
+  }
+
+  /// With a key every receipt is a statement of this receiver, for one device and one outbox of it.
+  @Test func receiptsAreSignedForOneDeviceAndOneOutboxEach() throws {
+    let key = try SigningKey(pem: try SigningKey.make(), digests: OpenSSLDigests())
+    let topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier("unit-1"))
+    let outboxes = try [1, 2].map { try #require(RandomIdentifier(bytes: [UInt8](repeating: $0, count: 16))) }
+    var queue = ReceiptQueue(signer: key)
+    for number in 0..<UInt64(2) {
+      for outboxID in outboxes {
+        var each = try receipt(number)
+        each.receipt.addressee = .init(site: "clinic", device: "unit-1", outboxID: outboxID)
+        each.receipt.entries[0].sha256 = String(repeating: outboxID == outboxes[0] ? "a" : "b", count: 64)
+        queue.add(each)
+      }
+    }
+    queue.connectionBegan(maximumPacketBytes: nil)
+    let ready = try queue.takeReady()
+    #expect(ready.allSatisfy { $0.message.contentType == "application/vnd.dsse.envelope.v1+json" })
+    let keys = try TrustedKeys([key.publicKey], digests: OpenSSLDigests())
+    var entries: [Int] = []
+    for (message, _) in ready {
+      let taken = outboxes.compactMap { outboxID -> Receipt? in
+        let reader = ReceiptReader(
+          .init(keys: keys, requiresSignature: true), topics: topics, outboxID: outboxID, verifier: OpenSSLVerifier())
+        do throws(ReceiptError) { return try reader.read(message.payload) } catch {
+          #expect(error == .misdirected("another outbox of this device"))
+          return nil
+        }
+      }
+      #expect(taken.count == 1, "one outbox takes it")
+      entries.append(taken.first?.entries.count ?? 0)
+    }
+    // Neighbours of one outbox travel together; here they alternate.
+    #expect(entries.reduce(0, +) == 4)
+  }
+
+  @Test func aSignedReceiptStaysBelowTheBrokersPacketLimit() throws {
+    let key = try SigningKey(pem: try SigningKey.make(), digests: OpenSSLDigests())
+    var queue = ReceiptQueue(signer: key)
+    queue.connectionBegan(maximumPacketBytes: 8192)
+    for number in 0..<UInt64(200) { queue.add(try receipt(number)) }
+    let ready = try queue.takeReady()
+    #expect(!ready.isEmpty && ready.allSatisfy { $0.message.payload.count <= 8192 - 512 })
   }
 }

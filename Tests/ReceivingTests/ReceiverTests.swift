@@ -110,8 +110,8 @@ import Testing
     #expect(
       reaction.receipts.map(\.receipt) == [
         Receipt(
-          receiver: "archive", entries: [],
-          refused: [Receipt.Refusal(capture.entry("master.png", damaged.payload), .contentDiffers)])
+          receiver: "archive", addressee: .init(site: "clinic", device: "unit-1", outboxID: bench.outboxID),
+          entries: [], refused: [Receipt.Refusal(capture.entry("master.png", damaged.payload), .contentDiffers)])
       ])
     #expect(try bench.arrivals().last?["outcome"] as? String == "conflict")
     #expect(try bench.file(capture, "master.png") == capture.images["master.png"])

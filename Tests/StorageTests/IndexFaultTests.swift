@@ -224,6 +224,8 @@ private final class RawDatabase {
   private static func isSilent(_ flip: BitFlip) -> Bool {
     [
       "attempts", "state", "settled_boot", "settled_monotonic", "reason", "running",
+      // Whether it has left the device before: without the mark it is sent once more, or exported.
+      "handed_over",
       // A leap forward of the counter of messages leaves out numbers that nobody counts.
       "next_message",
     ].contains(flip.column)

@@ -173,7 +173,9 @@ import Testing
     let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)
     let captures = (1...3).map { makeCapture(UInt64($0), at: clock.now(), imageBytes: [300]) }
-    for capture in captures { _ = try await outbox.enqueue(capture) }
+    var settlement = Settlement()
+    for capture in captures { settlement.awaitingReceipt += try await outbox.enqueue(capture).itemIDs }
+    try await outbox.settle(settlement)
     let record = try #require(try await outbox.items(ofCapture: captures[0].captureID).first).item
     var entry = Receipt.Entry(
       captureID: captures[0].captureID, name: OutboxItem.recordName, sha256: String(repeating: "0", count: 64))
@@ -184,11 +186,10 @@ import Testing
     #expect(try await outbox.apply(refusal).refused == [captures[0].captureID])
     #expect(try await outbox.apply(refusal) == ReceiptOutcome(), "once")
     // A PUBACK that comes late does not bring it back.
-    var settlement = Settlement()
     settlement.awaitingReceipt = [record.id]
     try await outbox.settle(settlement)
     #expect(try await outbox.items(ofCapture: captures[0].captureID).map(\.state) == [.quarantined, .quarantined])
-    #expect(try await outbox.pending(.capture, after: 0, limit: 9).compactMap(\.sequence) == [2, 3])
+    #expect(try await outbox.accounts()[.capture, .awaitingReceipt].rows == 2)
     let told = try await gaps(outbox)
     #expect(told.map(\.reason) == [.quarantined, .quarantined, .unused])
     #expect(told.map(\.sequence) == [1, 1, 4])
@@ -201,7 +202,7 @@ import Testing
       captureID: captures[1].captureID, name: try #require(image.name), sha256: Hexadecimal.text(of: image.sha256))
     let differs = Receipt(receiver: "clinic", entries: [], refused: [Receipt.Refusal(other, .contentDiffers)])
     _ = try await outbox.apply(try Receipt(decoding: differs.encoded()))
-    #expect(try await outbox.items(ofCapture: captures[1].captureID).map(\.state) == [.pending, .quarantined])
+    #expect(try await outbox.items(ofCapture: captures[1].captureID).map(\.state) == [.awaitingReceipt, .quarantined])
     #expect(try await store(5...5, in: outbox).first?.number.sequence == 3 + OutboxRecovery.skippedNumbers)
     await outbox.close()
   }

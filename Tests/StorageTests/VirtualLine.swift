@@ -101,7 +101,8 @@ struct VirtualLine {
     case .settle(let settlement): try await outbox.settle(settlement)
     case .requeueUnreceipted(let seconds):
       events.append(.requeued(try await outbox.requeueUnreceipted(olderThanSeconds: seconds)))
-    case .apply(let receipts): events.append(.applied(try await outbox.apply(receipts)))
+    case .apply(let receipts, let settlement):
+      events.append(.applied(try await outbox.apply(receipts, after: settlement)))
     case .report, .wake, .announce, .alert: break
     }
   }

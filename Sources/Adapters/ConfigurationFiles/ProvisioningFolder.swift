@@ -48,7 +48,7 @@ package struct ProvisioningFolder: Sendable {
 
   /// What a file is for.
   package enum Kind: Sendable {
-    case configuration, certificate, siteKey, roster
+    case configuration, certificate, receiverKeys, siteKey, roster
   }
 
   /// What a look at a file's content found.
@@ -153,7 +153,7 @@ package struct ProvisioningFolder: Sendable {
       switch items[index].kind {
       case .siteKey: items[index].destination = filePath(reading.settings.patients.siteKeyFile) ?? ""
       case .roster: items[index].destination = reading.settings.patients.rosterFile ?? ""
-      case .configuration, .certificate: break
+      case .configuration, .certificate, .receiverKeys: break
       }
     }
     // The main file last: until then the device has its old configuration, whole.
@@ -165,15 +165,17 @@ package struct ProvisioningFolder: Sendable {
   }
 
   /// Whoever may write a boot partition could send what waits on the card to a broker of their own. So a folder that changes
-  /// broker, authority or key is taken only when nothing waits, or when somebody at the device says so.
+  /// broker, authority, receivers or key is taken only when nothing waits, or when somebody at the device says so.
   private func reasonToWait(_ items: [Item], _ wanted: Settings) -> String? {
     let present = ConfigurationFolder(mainFile: configurationDirectory + "/thermograph.toml").read()
     guard !isConfirmed, present.isUsable, present.settings.broker.host != nil else { return nil }
     var changes = Self.changesOfTrust(from: present.settings, to: wanted)
-    for item in items where item.kind == .certificate {
+    for item in items where item.kind == .certificate || item.kind == .receiverKeys {
       let isSame: Bool
       do { isSame = try current(item.destination) == item.bytes } catch { isSame = false }
-      let files = [present.settings.broker.caFile, present.settings.broker.certificateFile]
+      let files = [
+        present.settings.broker.caFile, present.settings.broker.certificateFile, present.settings.receipts.keysFile,
+      ]
       if !isSame, files.contains(item.destination) { changes.append(item.name) }
     }
     guard !changes.isEmpty else { return nil }
@@ -197,6 +199,8 @@ package struct ProvisioningFolder: Sendable {
       ("broker.password_file", before.passwordFile != after.passwordFile),
       ("broker.topics", before.topics != after.topics),
       ("broker.confirm", before.delivery.confirm != after.delivery.confirm),
+      ("delivery.receiver_keys_file", old.receipts.keysFile != new.receipts.keysFile),
+      ("delivery.require_signed_receipts", old.receipts.needSignatures != new.receipts.needSignatures),
       ("device.id", old.device.id != new.device.id), ("device.site", old.device.site != new.device.site),
       ("outbox.key_file", old.outbox.keyFile != new.outbox.keyFile),
       ("patients.site_key_file", old.patients.siteKeyFile != new.patients.siteKeyFile),
@@ -246,6 +250,7 @@ extension ProvisioningFolder {
     switch name {
     case "thermograph.toml": .configuration
     case "site.key": .siteKey
+    case "receivers.pem": .receiverKeys
     case "roster.csv": .roster
     default: name.hasSuffix(".pem") ? .certificate : nil
     }
@@ -279,7 +284,7 @@ extension ProvisioningFolder {
     }
     do throws(FileError) {
       let bytes = try folder.read(name, maximumBytes: Self.maximumFileBytes)
-      if kind == .certificate, String(decoding: bytes, as: UTF8.self).contains("PRIVATE KEY") {
+      if kind == .certificate || kind == .receiverKeys, String(decoding: bytes, as: UTF8.self).contains("PRIVATE KEY") {
         return refuse("holds a private key; a device makes its own and never gets one")
       }
       items.append(Item(name: shown, kind: kind, bytes: bytes, destination: configurationDirectory + "/" + shown))
@@ -301,7 +306,7 @@ extension ProvisioningFolder {
   private func put(_ item: Item) -> Outcome.Result {
     do throws(FileError) {
       switch item.kind {
-      case .configuration, .certificate:
+      case .configuration, .certificate, .receiverKeys:
         return try replace(item, mode: 0o644)
       case .siteKey:
         guard !item.destination.isEmpty else {

@@ -10,6 +10,8 @@ package struct EnrolmentFolder: ~Copyable, Sendable {
   package static let certificateName = "certificate.pem"
   package static let authorityName = "ca.pem"
   package static let issuerName = "issuer.pem"
+  /// Public keys of the receivers whose receipts the device shall take.
+  package static let receiversName = "receivers.pem"
 
   private let folder: OpenFolder
 
@@ -41,6 +43,7 @@ package struct EnrolmentFolder: ~Copyable, Sendable {
   /// nil when the folder has none.
   package func authority() throws(FileError) -> [UInt8]? { try readIfThere(Self.authorityName) }
   package func issuer() throws(FileError) -> [UInt8]? { try readIfThere(Self.issuerName) }
+  package func receivers() throws(FileError) -> [UInt8]? { try readIfThere(Self.receiversName) }
 
   private static let maximumBytes = DeviceKey.maximumBytes * 4
 

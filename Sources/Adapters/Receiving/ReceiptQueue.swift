@@ -1,4 +1,6 @@
 import Forwarding
+import Provenance
+import Trust
 
 /// Receipts on their way to the devices: kept until the broker has them, and put together while they wait.
 ///
@@ -12,9 +14,11 @@ package struct ReceiptQueue: Sendable {
   /// Entries that may wait, of both kinds. Beyond that none is taken: the device asks for what it misses.
   package static let maximumWaiting = 65_536
 
-  /// What an entry takes in a receipt, at most.
+  /// What an entry takes in a receipt, at most: as JSON, and as the base64 of that.
   private static let entryBytes = 256
+  private static let signedEntryBytes = 344
 
+  private let signer: (any SignatureSigner)?
   private var waiting: [AddressedReceipt] = []
   private var waitingEntries: Set<Receipt.Entry> = []
   private var waitingRefusals: Set<Receipt.Refusal> = []
@@ -23,14 +27,17 @@ package struct ReceiptQueue: Sendable {
   /// Entries of one receipt on this connection; nil without one.
   private var bundleEntries: Int?
 
-  package init() {}
+  /// - Parameter signer: the receiver's key; nil for receipts of version 1, which devices take that ask for no signature.
+  package init(signer: (any SignatureSigner)? = nil) {
+    self.signer = signer
+  }
 
   /// Nothing waits, and the broker has all that was handed over.
   package var isEmpty: Bool { waiting.isEmpty && inFlight.isEmpty }
 
   /// From now on receipts may be published, in packets of at most so many bytes.
   package mutating func connectionBegan(maximumPacketBytes: Int?) {
-    let room = (maximumPacketBytes ?? .max) / Self.entryBytes - 4
+    let room = (maximumPacketBytes ?? .max) / (signer == nil ? Self.entryBytes : Self.signedEntryBytes) - 4
     bundleEntries = max(1, min(room, Receipt.maximumEntries))
   }
 
@@ -52,7 +59,7 @@ package struct ReceiptQueue: Sendable {
     guard added.count > 0 else { return true }
     guard waitingEntries.count + waitingRefusals.count + added.count <= Self.maximumWaiting else { return false }
     note(added.receipt)
-    if let index = waiting.lastIndex(where: { $0.topic == added.topic }),
+    if let index = waiting.lastIndex(where: { $0.addressee == added.addressee }),
       waiting[index].count + added.count <= bundleEntries ?? Receipt.maximumEntries
     {
       waiting[index].receipt.entries += added.receipt.entries
@@ -74,7 +81,7 @@ package struct ReceiptQueue: Sendable {
       let token = PublishToken(rawValue: nextToken)
       nextToken += 1
       inFlight[token] = addressed
-      ready.append((try addressed.message(), token))
+      ready.append((try addressed.message(signedBy: signer), token))
     }
     return ready
   }
@@ -102,11 +109,23 @@ package struct AddressedReceipt: Sendable, Equatable {
     self.receipt = receipt
   }
 
+  /// What may travel in one receipt: of one device, and of one outbox of it.
+  var addressee: Place { Place(topic: topic, outboxID: receipt.addressee?.outboxID) }
+
+  struct Place: Equatable {
+    let topic: String
+    let outboxID: RandomIdentifier?
+  }
+
   /// Entries of both kinds.
   package var count: Int { receipt.entries.count + receipt.refused.count }
 
   /// The PUBLISH that carries it, QoS 1.
-  package func message() throws -> OutgoingMessage {
-    OutgoingMessage(topic: topic, payload: try receipt.encoded(), contentType: "application/json")
+  package func message(signedBy signer: (any SignatureSigner)? = nil) throws -> OutgoingMessage {
+    guard let signer else {
+      return OutgoingMessage(topic: topic, payload: try receipt.encoded(), contentType: "application/json")
+    }
+    return OutgoingMessage(
+      topic: topic, payload: try receipt.signed(by: signer), contentType: "application/vnd.dsse.envelope.v1+json")
   }
 }

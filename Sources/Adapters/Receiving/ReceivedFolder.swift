@@ -211,8 +211,7 @@ package final class ReceivedFolder: CaptureStore {
     guard let entry = receipt.entries.first(where: { $0.name == imageName }) else {
       throw Rejection("the record knows no such image")
     }
-    guard let record = try folder.read(OutboxItem.recordName) else { throw Rejection("its record is gone") }
-    let outboxID = try RecordEnvelope(decoding: record, from: topics).outboxID
+    let outboxID = try outbox(of: receipt, folder, topics)
     if part == nil, Hexadecimal.text(of: delivery.sha256) != entry.sha256 {
       outcome.refused.append(refusal(entry.captureID, imageName, delivery, .contentDiffers, outboxID))
       arrival.outcome = .conflict
@@ -223,6 +222,15 @@ package final class ReceivedFolder: CaptureStore {
     if part == nil || part?.index == part?.count {
       outcome.vouched.append(StoreOutcome.Vouched(outboxID: outboxID, entries: [entry]))
     }
+  }
+
+  /// The outbox that a complete capture came from. Receipts of earlier versions do not name it; the record does.
+  private func outbox(
+    of receipt: Receipt, _ folder: CaptureFolder, _ topics: TopicSchema
+  ) throws -> RandomIdentifier {
+    if let outboxID = receipt.addressee?.outboxID { return outboxID }
+    guard let record = try folder.read(OutboxItem.recordName) else { throw Rejection("its record is gone") }
+    return try RecordEnvelope(decoding: record, from: topics).outboxID
   }
 
   /// Makes the receipt when everything is there.
@@ -256,7 +264,9 @@ package final class ReceivedFolder: CaptureStore {
       sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name),
       record: recordBytes, entries: entries, imageBytes: record.images.map(\.bytes))
     try register(completed)
-    try folder.write(try Receipt(receiver: name, entries: entries).encoded(), as: CaptureFolder.receiptName)
+    let receipt = Receipt(
+      receiver: name, addressee: Receipt.Addressee(topics, outboxID: record.outboxID), entries: entries)
+    try folder.write(try receipt.encoded(), as: CaptureFolder.receiptName)
     try Folder.synchronise(folder.path)
     outcome.vouched.append(StoreOutcome.Vouched(outboxID: record.outboxID, entries: entries))
     outcome.completed = completed

@@ -166,7 +166,15 @@ package final class Receiver {
     refused: [Receipt.Refusal] = []
   ) -> AddressedReceipt {
     AddressedReceipt(
-      topic: topics.receipts, receipt: Receipt(receiver: name, entries: entries, refused: refused))
+      topic: topics.receipts,
+      receipt: Receipt(
+        receiver: name, addressee: Receipt.Addressee(topics, outboxID: outboxID), entries: entries, refused: refused))
+  }
+}
+
+extension Receipt.Addressee {
+  init(_ topics: TopicSchema, outboxID: RandomIdentifier?) {
+    self.init(site: topics.site.text, device: topics.device.text, outboxID: outboxID)
   }
 }
 

@@ -27,9 +27,12 @@ extension Outbox {
     try apply([receipt])
   }
 
-  /// Frees what receivers have, in one commit.
-  package func apply(_ receipts: [Receipt]) throws(OutboxError) -> ReceiptOutcome {
+  /// Writes down what became of messages and frees what receivers have, in one commit.
+  package func apply(
+    _ receipts: [Receipt], after settlement: Settlement = Settlement()
+  ) throws(OutboxError) -> ReceiptOutcome {
     try withTransaction { database throws(OutboxError) in
+      try database.settle(settlement)
       var outcome = ReceiptOutcome()
       for receipt in receipts { outcome.add(try database.apply(receipt)) }
       return outcome

@@ -80,6 +80,9 @@ extension OutboxDatabase {
     if commits > mark.commits && !isSame {
       return isSameBoot && commits == mark.commits + 1 ? .whole : .unknown
     }
+    if commits != mark.commits {
+      repairs.append("the outbox's commit counter was damaged; it goes on with \(mark.commits)")
+    }
     commits = mark.commits
     let isWrong = numbersAreWrong || nextSequence < mark.nextSequence || unreserved != nil
     if isWrong || nextMessage < mark.nextMessage, mark.nextSequence > newest.sequence, mark.nextMessage > newest.message

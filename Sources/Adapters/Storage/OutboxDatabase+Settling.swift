@@ -26,16 +26,43 @@ extension OutboxDatabase {
     }
   }
 
-  /// Frees what the receiver has, after comparing each hash. Only inside `transaction`.
+  /// How a message has left this device: bits of `message.handed_over`, which last until the message is removed.
+  private enum HandOver {
+    /// It was published and the broker acknowledged it.
+    static let acknowledged = 1
+    /// It was written to a folder or stick.
+    static let exported = 2
+  }
+
+  /// The condition that a message has left this device, so that somebody may have it.
+  private var leftCondition: String {
+    let marked = "ifnull(handed_over, 0) & \(HandOver.acknowledged | HandOver.exported) <> 0"
+    return marksHandOver ? "(state = 1 OR \(marked))" : "(state = 1)"
+  }
+
+  /// Notes that messages lie on a stick: what a receiver says of them counts. Only inside `transaction`.
+  func noteExported(_ ids: [Int64]) throws(OutboxError) {
+    try markHandOvers()
+    for id in ids {
+      try run("UPDATE message SET handed_over = ifnull(handed_over, 0) | \(HandOver.exported) WHERE id = ?") {
+        statement throws(SQLiteError) in
+        try statement.bind(1, id)
+      }
+    }
+  }
+
+  /// Frees what the receiver has, after comparing each hash, as far as it has left this device: the broker acknowledged
+  /// it, or it was exported. Only inside `transaction`.
   func apply(_ receipt: Receipt) throws(OutboxError) -> ReceiptOutcome {
     var outcome = ReceiptOutcome()
     let now = time.now()
     for entry in receipt.entries {
       var found: (id: Int64, sha256: String, state: Int64, deliveryClass: DeliveryClass, acknowledged: UInt64?)?
+      var hasLeft = false
       try query(
         """
         SELECT id, sha256, state, class,
-          CASE WHEN settled_boot IS ?3 AND settled_monotonic BETWEEN 0 AND ?4 THEN settled_monotonic END
+          CASE WHEN settled_boot IS ?3 AND settled_monotonic BETWEEN 0 AND ?4 THEN settled_monotonic END, \(leftCondition)
         FROM message WHERE capture_id = ?1 AND name = ?2
         """,
         { statement throws(SQLiteError) in
@@ -50,6 +77,7 @@ extension OutboxDatabase {
         }
         let acknowledged = row.optionalInteger(4).map { UInt64(bitPattern: $0) }
         found = (row.integer(0), Hexadecimal.text(of: row.blob(1)), row.integer(2), deliveryClass, acknowledged)
+        hasLeft = row.integer(5) != 0
       }
       guard let found, found.state != Int64(DeliveryState.delivered.rawValue) else {
         outcome.unknown += 1
@@ -61,24 +89,34 @@ extension OutboxDatabase {
         outcome.mismatched.append(entry)
         continue
       }
+      guard hasLeft else {
+        outcome.unfounded.entries.append(entry)
+        continue
+      }
       try deliver([found.id])
       counters[found.deliveryClass].receipted += 1
       patience.received(acknowledgedNanoseconds: found.acknowledged, now: now.monotonicNanoseconds)
       outcome.delivered.append(found.id)
     }
-    for refusal in receipt.refused where try apply(refusal) { outcome.refused.append(refusal.entry.captureID) }
+    for refusal in receipt.refused where try apply(refusal, &outcome.unfounded) {
+      outcome.refused.append(refusal.entry.captureID)
+    }
     return outcome
   }
 
   /// Sets a capture aside that a receiver will never take, so that nothing waits behind it and the clinic hears of it.
-  /// False when we have no such content, or it is set aside already.
-  private func apply(_ refusal: Receipt.Refusal) throws(OutboxError) -> Bool {
+  /// False when we have no such content, it is set aside already, or it has not left this device.
+  private func apply(_ refusal: Receipt.Refusal, _ unfounded: inout UnfoundedWords) throws(OutboxError) -> Bool {
     let messages = try find(captureID: refusal.entry.captureID)
     guard
       let named = messages.first(where: {
         $0.item.name == refusal.entry.name && Hexadecimal.text(of: $0.item.sha256) == refusal.entry.sha256
       }), named.state == .pending || named.state == .awaitingReceipt
     else { return false }
+    guard try hasLeft(named.item.id) else {
+      unfounded.refused.append(refusal)
+      return false
+    }
     // Without its record a capture is never complete; an image is refused alone.
     let isWhole = refusal.entry.name == OutboxItem.recordName
     for message in messages where message.state == .pending || message.state == .awaitingReceipt {
@@ -94,6 +132,15 @@ extension OutboxDatabase {
         before: taken + 1 + OutboxRecovery.skippedNumbers, detail: "a receiver has other captures under such numbers")
     }
     return true
+  }
+
+  private func hasLeft(_ id: Int64) throws(OutboxError) -> Bool {
+    var left = false
+    try query(
+      "SELECT \(leftCondition) FROM message WHERE id = ?",
+      { statement throws(SQLiteError) in try statement.bind(1, id) },
+      row: { left = $0.integer(0) != 0 })
+    return left
   }
 
   /// Makes messages wait again whose receipt is overdue (`ReceiptRetryPolicy`), or whose PUBACK came in another boot.
@@ -182,8 +229,11 @@ extension OutboxDatabase {
 
   private func move(_ id: Int64, from before: Place, to state: DeliveryState, reason: String?) throws(OutboxError) {
     let now = time.now()
+    // A late receipt of what was acknowledged once still counts; an earlier program left no mark of it.
+    let isAcknowledged = marksHandOver && state != .delivered && [before.state, state].contains(.awaitingReceipt)
+    let mark = isAcknowledged ? ", handed_over = ifnull(handed_over, 0) | \(HandOver.acknowledged)" : ""
     try run(
-      "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ? WHERE id = ?"
+      "UPDATE message SET state = ?, settled_boot = ?, settled_monotonic = ?, reason = ?\(mark) WHERE id = ?"
     ) { statement throws(SQLiteError) in
       try statement.bind(1, state.rawValue)
       // What waits is settled by nobody: a state that a flipped bit makes of it lacks its witness.

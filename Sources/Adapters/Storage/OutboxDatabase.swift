@@ -47,6 +47,8 @@ final class OutboxDatabase {
   private var isMending = false
   /// The commit counter and digest; false in an outbox that only an earlier program has opened so far.
   var countsCommits = false
+  /// Messages are marked that have left the device; false in an outbox that only an earlier program has opened so far.
+  private(set) var marksHandOver = false
   /// Whether the counter was there when the database was opened.
   var hadCounter = false
   var commits: Int64 = 0
@@ -143,8 +145,11 @@ final class OutboxDatabase {
       }
       try migrate(from: version, holdsOurs: holdsOurs)
       hadCounter = try hasCounter()
-      if role == .device { try add() }
+      if role == .device {
+        for addition in configuration.additions { try add(addition) }
+      }
       countsCommits = try hasCounter()
+      marksHandOver = try isThere(OutboxSchema.handedOver)
     }
     try reload()
     isOpen = true
@@ -172,14 +177,22 @@ final class OutboxDatabase {
   }
 
   /// Adds what this program has beyond an earlier layout.
-  private func add() throws(SQLiteError) {
-    for addition in configuration.additions {
-      let isThere =
-        try connection.integer(
-          "SELECT count(*) FROM pragma_table_info('\(addition.table)') WHERE name = '\(addition.column)'") ?? 0
-      guard isThere == 0 else { continue }
-      try connection.execute("ALTER TABLE \(addition.table) ADD COLUMN \(addition.column) \(addition.definition)")
-    }
+  private func add(_ addition: OutboxSchema.Addition) throws(SQLiteError) {
+    guard try !isThere(addition) else { return }
+    try connection.execute("ALTER TABLE \(addition.table) ADD COLUMN \(addition.column) \(addition.definition)")
+  }
+
+  private func isThere(_ addition: OutboxSchema.Addition) throws(SQLiteError) -> Bool {
+    let count = try connection.integer(
+      "SELECT count(*) FROM pragma_table_info('\(addition.table)') WHERE name = '\(addition.column)'")
+    return count == 1
+  }
+
+  /// Makes room for the mark of what has left the device: a tool may be the first that needs it.
+  func markHandOvers() throws(OutboxError) {
+    guard !marksHandOver else { return }
+    try sqlite { () throws(SQLiteError) in try add(OutboxSchema.handedOver) }
+    marksHandOver = true
   }
 
   /// A call of SQLite with its error in the outbox's terms.
@@ -280,7 +293,7 @@ final class OutboxDatabase {
 
   /// Runs `body` as one transaction. When this throws, nothing happened; when it returns, all of it is on disk.
   func transaction<R>(_ body: () throws(OutboxError) -> R) throws(OutboxError) -> R {
-    let before = (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience)
+    let before = (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience, marksHandOver)
     let changes = connection.changes
     historyInput.removeAll(keepingCapacity: true)
     do throws(OutboxError) {
@@ -302,7 +315,7 @@ final class OutboxDatabase {
       }
       return result
     } catch {
-      (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience) = before
+      (nextMessage, nextSequence, accounts, counters, unreportedLosses, patience, marksHandOver) = before
       // What was read of another program's changes has gone with the rest.
       dataVersion = 0
       if connection.isInTransaction { try execute("ROLLBACK") }

@@ -45,7 +45,11 @@ enum OutboxSchema {
   static let additions = [
     Addition(table: "outbox", column: "commits", definition: "INTEGER NOT NULL DEFAULT 0"),
     Addition(table: "outbox", column: "history", definition: "BLOB"),
+    handedOver,
   ]
+
+  /// How a message has left the device, as bits: 1 acknowledged by the broker, 2 exported to a folder. NULL: not yet.
+  static let handedOver = Addition(table: "message", column: "handed_over", definition: "INTEGER")
 
   struct Migration: Sendable {
     let name: String

@@ -41,6 +41,11 @@ package final class OutboxTool {
     }
   }
 
+  /// Notes that messages lie on a stick, on the disk there: a receipt that comes back for them counts.
+  package func noteExported(_ ids: [Int64]) throws(OutboxError) {
+    try database.transaction { () throws(OutboxError) in try database.noteExported(ids) }
+  }
+
   /// Makes every message wait again that was set aside or has no receipt; returns their numbers.
   package func retryAll() throws(OutboxError) -> [Int64] {
     var chosen: [Int64] = []

@@ -9,7 +9,7 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
+    + brokerKeys + deliveryKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
@@ -198,6 +198,15 @@ extension SettingKey {
     key(
       t + "retry_maximum_seconds", \.broker.delivery.backoff.maximumMilliseconds, .seconds(1...3600), "between attempts"
     )
+  }
+
+  private static let deliveryKeys = table("delivery") { t in
+    key(
+      t + "receiver_keys_file", \.receipts.keysFile, .text(.absolutePath),
+      "PEM public keys of the receivers, one behind another")
+    key(
+      t + "require_signed_receipts", \.receipts.requireSignatures, .flag,
+      "a receipt without a receiver's signature frees nothing; unset: as soon as there are keys")
   }
 
   private static let lineKeys = table("lines") { t in

@@ -112,6 +112,17 @@ struct SettingsRule: Sendable {
       guard settings.broker.topics == .azureIoTHub, settings.broker.protocolVersion != .mqtt311 else { return nil }
       return ("broker.topics \"azure-iot-hub\" needs MQTT 3.1.1", "protocol_version = \"3.1.1\" in [broker]")
     },
+    SettingsRule(
+      keys: ["delivery.require_signed_receipts", "delivery.receiver_keys_file", "broker.host", "broker.confirm"]
+    ) { settings in
+      guard settings.broker.host != nil, settings.broker.delivery.confirm == .receipt,
+        settings.receipts.requireSignatures == true, settings.receipts.keysFile == nil
+      else { return nil }
+      return (
+        "delivery.require_signed_receipts is true and no receiver's key is named, so that nothing would ever be freed",
+        "receiver_keys_file in [delivery]"
+      )
+    },
     SettingsRule(keys: ["broker.certificate_file", "broker.key_file"]) { settings in
       let broker = settings.broker
       guard (broker.certificateFile == nil) != (broker.keyFile == nil) else { return nil }
@@ -140,6 +151,11 @@ struct SettingsRule: Sendable {
       note("broker.allow_plaintext", "broker.allow_plaintext has no effect: ca_file makes the connection TLS")
     } else if settings.broker.allowPlaintext, let host = settings.broker.host, !isLoopback(host) {
       note("broker.allow_plaintext", "broker.allow_plaintext: records and images cross the network readable")
+    }
+    if settings.takesUnsignedReceipts {
+      note(
+        "delivery.require_signed_receipts",
+        "receipts are taken without a receiver's signature: whoever may write to dn/receipt frees what was published")
     }
     if settings.broker.host == nil, !faulty.contains("broker.host") {
       note("broker.host", "broker.host is not set: captures stay in the outbox")

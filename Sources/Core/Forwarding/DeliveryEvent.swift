@@ -12,6 +12,8 @@ package enum DeliveryEvent: Sendable, Equatable {
   case loaded(LoadOrder, [OutboxItem])
   /// A receiver has, or will never take, what the receipt names; what is believed of it is the outbox's to say.
   case receipt(Receipt)
+  /// A message on `dn/receipt` is not believed.
+  case receiptRefused
   /// The answer to `DeliveryAction.apply`.
   case applied(ReceiptOutcome)
   /// The answer to `DeliveryAction.requeueUnreceipted`: how many wait again.
@@ -47,8 +49,9 @@ package enum DeliveryAction: Sendable, Equatable {
   case publish([PublishOrder])
   /// Write outcomes to the outbox.
   case settle(Settlement)
-  /// Free in the outbox what receivers have, then answer with `applied`.
-  case apply([Receipt])
+  /// Write the outcomes to the outbox and free there what receivers have, in one step: a receipt may follow at once on
+  /// the PUBACK without which it counts for nothing. Then answer with `applied`.
+  case apply([Receipt], after: Settlement)
   /// Make messages wait again whose receipt is overdue, then answer with `requeued`.
   case requeueUnreceipted(olderThanSeconds: Int)
   /// Store an alert.
@@ -98,6 +101,8 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   case refusedForEver(capture: RandomIdentifier)
   /// Receipts name so many messages with another content than ours, this one first.
   case differ(count: Int, first: Receipt.Entry)
+  /// Receipts have named so many messages so far that have not left this device.
+  case unfounded(count: Int)
   /// So many rounds brought no receipt.
   case receiptsSilent
 
@@ -108,7 +113,7 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   package var severity: Severity {
     switch self {
     case .delivered: .info
-    case .refusedForEver, .differ: .error
+    case .refusedForEver, .differ, .unfounded: .error
     default: .warning
     }
   }
@@ -129,6 +134,9 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
     case .differ(let count, let first):
       "receipts name another content than ours \(count) times, first for \(first.name) of capture \(first.captureID); it "
         + "stays in the outbox"
+    case .unfounded(let count):
+      "receipts have named \(count) messages so far that this device has neither published nor exported; they stay. "
+        + "Somebody who is no receiver may have written them"
     case .receiptsSilent: "no receipt in two rounds; connecting anew"
     }
   }
@@ -144,6 +152,10 @@ package struct DeliveryCounters: Sendable, Equatable {
   package var refused = [Int](repeating: 0, count: DeliveryClass.allCases.count)
   package var quarantined = [Int](repeating: 0, count: DeliveryClass.allCases.count)
   package var replayed = 0
+  /// Messages on `dn/receipt` that were not believed.
+  package var receiptsRefused = 0
+  /// Words of receipts on messages that had not left this device.
+  package var receiptsUnfounded = 0
   /// PUBACKs by reason code.
   package var acknowledgementsByReason: [UInt8: Int] = [:]
   package var connections = 0

@@ -107,6 +107,8 @@ extension DeliveryMachine {
   private mutating func finish(_ item: OutboxItem, now: UInt64, _ change: (inout Settlement) -> Void) {
     // Every part has its outcome, so none is left to be looked for.
     progress[item.id] = nil
+    unanswered[item.id] = nil
+    if let receipt = early.removeValue(forKey: item.id) { receipts.append(receipt) }
     let index = item.deliveryClass.rawValue
     if lanes[index].loading { lanes[index].settledMeanwhile.insert(item.id) }
     note(now: now, change)
@@ -134,11 +136,45 @@ extension DeliveryMachine {
     if let first = outcome.mismatched.first {
       actions.append(.report(.differ(count: outcome.mismatched.count, first: first)))
     }
+    judge(outcome.unfounded, &actions)
+  }
+
+  /// A receiver may be quicker than the broker's PUBACK, or that was lost with a connection; its word is then kept until
+  /// the PUBACK comes. Whoever speaks of what was never sent knows it from elsewhere.
+  private mutating func judge(_ words: UnfoundedWords, _ actions: inout [DeliveryAction]) {
+    let before = counters.receiptsUnfounded
+    for entry in words.entries {
+      if let id = sent(entry) {
+        early[id] = Receipt(receiver: "", entries: [entry])
+      } else {
+        count { $0.receiptsUnfounded += 1 }
+      }
+    }
+    for refusal in words.refused {
+      if let id = sent(refusal.entry) {
+        early[id] = Receipt(receiver: "", entries: [], refused: [refusal])
+      } else {
+        count { $0.receiptsUnfounded += 1 }
+      }
+    }
+    // The first is told, and then each doubling: a forger must not fill the log.
+    guard
+      counters.receiptsUnfounded.bitWidth - counters.receiptsUnfounded.leadingZeroBitCount
+        > before.bitWidth - before.leadingZeroBitCount
+    else { return }
+    actions.append(.report(.unfounded(count: counters.receiptsUnfounded)))
+  }
+
+  /// The message of an entry, when it is under way or was when a connection ended.
+  private func sent(_ entry: Receipt.Entry) -> Int64? {
+    func isNamed(_ item: OutboxItem) -> Bool { item.captureID == entry.captureID && item.name == entry.name }
+    return progress.values.first { isNamed($0.item) }?.item.id ?? unanswered.values.first(where: isNamed)?.id
   }
 
   /// Removes a message and its publishes from what is under way.
   mutating func forget(_ id: Int64) {
     progress[id] = nil
+    early[id] = nil
     if divided == id { divided = nil }
     for (token, flight) in flights where flight.id == id { flights[token] = nil }
   }

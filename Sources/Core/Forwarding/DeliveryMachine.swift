@@ -61,6 +61,8 @@ package struct DeliveryMachine: Sendable {
   static let packetReserveBytes = 1024
   /// Refusals of one message for its own sake before it is set aside.
   static let maximumAttempts = 3
+  /// Messages without an outcome at the end of a connection that are remembered.
+  static let maximumUnanswered = 1024
 
   package let configuration: DeliveryConfiguration
   package private(set) var counters = DeliveryCounters()
@@ -85,7 +87,12 @@ package struct DeliveryMachine: Sendable {
   var settlement = Settlement()
   var settlementDueNanoseconds: UInt64?
   /// Came since the last look.
-  private var receipts: [Receipt] = []
+  var receipts: [Receipt] = []
+  /// Receipts that were quicker than the PUBACK of what they name, by message: at most one for each that is under way,
+  /// or was when a connection ended.
+  var early: [Int64: Receipt] = [:]
+  /// What was under way when a connection ended: a receiver may have it.
+  var unanswered: [Int64: OutboxItem] = [:]
   var nextRequeueNanoseconds: UInt64?
   var poison = PoisonWatch()
   var acknowledgements = AcknowledgementWatch()
@@ -155,6 +162,8 @@ package struct DeliveryMachine: Sendable {
     case .receipt(let receipt):
       downlinks.heard()
       receipts.append(receipt)
+    case .receiptRefused:
+      counters.receiptsRefused += 1
     case .applied(let outcome):
       release(outcome, &actions)
     case .requeued(let count):
@@ -201,7 +210,7 @@ package struct DeliveryMachine: Sendable {
   /// Does what is due, and asks for the next wake.
   private mutating func advance(now: UInt64, _ actions: inout [DeliveryAction]) {
     if !receipts.isEmpty {
-      actions.append(.apply(receipts))
+      actions.append(.apply(receipts, after: takeSettlement()))
       receipts = []
     }
     if case .waiting(let until) = phase, until <= now { connect(&actions) }
@@ -293,10 +302,14 @@ package struct DeliveryMachine: Sendable {
   }
 
   mutating func flushSettlement(_ actions: inout [DeliveryAction]) {
+    let settlement = takeSettlement()
+    if !settlement.isEmpty { actions.append(.settle(settlement)) }
+  }
+
+  private mutating func takeSettlement() -> Settlement {
     settlementDueNanoseconds = nil
-    guard !settlement.isEmpty else { return }
-    actions.append(.settle(settlement))
-    settlement = Settlement()
+    defer { settlement = Settlement() }
+    return settlement
   }
 
   private mutating func nextWake(now: UInt64) -> UInt64? {
@@ -417,7 +430,10 @@ package struct DeliveryMachine: Sendable {
   /// Forgets what was under way: it has no outcome and will get none.
   private mutating func dropFlights() {
     flights.removeAll(keepingCapacity: true)
+    if unanswered.count + progress.count > Self.maximumUnanswered { unanswered.removeAll() }
+    for (id, message) in progress { unanswered[id] = message.item }
     progress.removeAll(keepingCapacity: true)
+    early.removeAll(keepingCapacity: true)
     divided = nil
     rewind()
   }

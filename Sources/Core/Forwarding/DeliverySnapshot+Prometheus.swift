@@ -48,6 +48,12 @@ extension DeliverySnapshot {
     page.add(
       "puback_total", "counter", "Acknowledgements by reason code.",
       counters.acknowledgementsByReason.sorted { $0.key < $1.key }.map { ("reason=\"\($0.key)\"", $0.value) })
+    page.add(
+      "receipts_refused_total", "counter", "Messages on dn/receipt that were not believed.",
+      [("", counters.receiptsRefused)])
+    page.add(
+      "receipts_unfounded_total", "counter", "Words of receipts on messages that had not left the device.",
+      [("", counters.receiptsUnfounded)])
     page.add("connections_total", "counter", "Connections to the broker.", [("", counters.connections)])
     page.add(
       "connection_failures_total", "counter", "Failed attempts and lost connections by cause.",

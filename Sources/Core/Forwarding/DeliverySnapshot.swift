@@ -101,10 +101,12 @@ package struct LinkFigures: Sendable, Equatable {
   package var counters: DeliveryCounters
   /// Days until our certificate ends, negative afterwards; nil without one or when it cannot be read.
   package var certificateDays: Int?
+  /// Whoever reaches `dn/receipt` frees what was published: no receiver's signature is asked for.
+  package var acceptsUnsignedReceipts: Bool
 
   package init(
     state: State, broker: String?, protection: String, seconds: Int?, lastFailure: LinkFailure?, inFlight: Int,
-    counters: DeliveryCounters, certificateDays: Int?
+    counters: DeliveryCounters, certificateDays: Int?, acceptsUnsignedReceipts: Bool = false
   ) {
     self.state = state
     self.broker = broker
@@ -114,6 +116,7 @@ package struct LinkFigures: Sendable, Equatable {
     self.inFlight = inFlight
     self.counters = counters
     self.certificateDays = certificateDays
+    self.acceptsUnsignedReceipts = acceptsUnsignedReceipts
   }
 
   package static let unconfigured = LinkFigures(

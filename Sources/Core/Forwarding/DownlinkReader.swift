@@ -2,18 +2,23 @@
 package struct DownlinkReader: Sendable {
   package enum Meaning: Sendable, Equatable {
     case receipt(Receipt)
-    /// Why the message is refused, for the log; nil when enough was said of others of its kind.
-    case refused(String?)
+    /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
+    /// a receipt.
+    case refused(String?, isReceipt: Bool)
   }
 
   private enum Fault: CaseIterable {
-    case retained, unusedTopic, unreadable
+    case retained, unusedTopic, unbelieved
   }
 
   private let topics: TopicSchema
+  package let receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
 
-  package init(_ topics: TopicSchema) { self.topics = topics }
+  package init(_ topics: TopicSchema, receipts: ReceiptReader) {
+    self.topics = topics
+    self.receipts = receipts
+  }
 
   /// A retained message is refused: a broker keeps it for ever and gives it to whoever subscribes, so it proves nothing
   /// of the present.
@@ -23,9 +28,9 @@ package struct DownlinkReader: Sendable {
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }
     do throws(ReceiptError) {
-      return .receipt(try Receipt(decoding: message.payload))
+      return .receipt(try receipts.read(message.payload))
     } catch {
-      return refuse(.unreadable, "\(error)")
+      return refuse(.unbelieved, "\(error); it frees nothing")
     }
   }
 
@@ -33,7 +38,8 @@ package struct DownlinkReader: Sendable {
   private mutating func refuse(_ fault: Fault, _ what: String) -> Meaning {
     let count = (counts[fault] ?? 0) + 1
     counts[fault] = count
-    guard count & (count - 1) == 0 else { return .refused(nil) }
-    return .refused(count == 1 ? what : "\(what); \(count) of this kind so far")
+    let isReceipt = fault == .unbelieved
+    guard count & (count - 1) == 0 else { return .refused(nil, isReceipt: isReceipt) }
+    return .refused(count == 1 ? what : "\(what); \(count) of this kind so far", isReceipt: isReceipt)
   }
 }

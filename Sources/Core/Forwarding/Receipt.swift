@@ -1,14 +1,22 @@
-import FoundationEssentials
 import Provenance
+import Trust
 
 /// What a receiver says it has on durable storage (`dn/receipt`). An entry frees a local copy only when the hash is
-/// that of the copy, so whoever never held the content cannot forge one.
+/// that of the copy, and when this device has published it and the broker acknowledged it, or exported it to a stick.
+///
+/// Version 2 travels as a DSSE statement that the receiver signed (`ReceiptReader`), because the record on `up/capture`
+/// names the hashes of its images: who reads it could otherwise write the receipt. Version 1 is the bare JSON.
 package struct Receipt: Sendable, Equatable {
   package static let schema = "thermograph.receipt.v1"
+  package static let signedSchema = "thermograph.receipt.v2"
+  /// Of the DSSE envelope.
+  package static let payloadType: ExactText = "application/vnd.thermograph.receipt.v2+json"
   /// Entries in one message.
   package static let maximumEntries = 256
-  /// Bytes of one message.
+  /// Bytes of one message of version 1, and of the payload of version 2.
   package static let maximumBytes = 64 * 1024
+  /// An envelope with such a payload and its signatures.
+  package static let limits = Envelope.Limits(envelopeBytes: 96 * 1024, payloadBytes: maximumBytes)
 
   /// One stored record or image.
   package struct Entry: Sendable, Hashable, Codable {
@@ -50,15 +58,51 @@ package struct Receipt: Sendable, Equatable {
     }
   }
 
+  /// Whom a receipt is for: another device, or this one's earlier outbox, has nothing to do with it.
+  package struct Addressee: Sendable, Hashable {
+    package var site: String
+    package var device: String
+    /// nil for what lies in no outbox: doctor's probe.
+    package var outboxID: RandomIdentifier?
+
+    package init(site: String, device: String, outboxID: RandomIdentifier?) {
+      self.site = site
+      self.device = device
+      self.outboxID = outboxID
+    }
+  }
+
+  /// The head of the device's audit log that the receiver has seen: its signature over the receipt stands for it.
+  package struct AuditHead: Sendable, Hashable, Codable {
+    /// Entries up to it.
+    package var size: Int64
+    /// 64 lower-case hexadecimal digits.
+    package var head: String
+
+    package init(size: Int64, head: String) {
+      self.size = size
+      self.head = head
+    }
+  }
+
   /// The receiver's own name, for the audit trail.
   package var receiver: String
+  /// Always there in version 2.
+  package var addressee: Addressee?
   package var entries: [Entry]
   package var refused: [Refusal]
+  package var cosignature: AuditHead?
 
-  package init(receiver: String, entries: [Entry], refused: [Refusal] = []) {
+  package init(receiver: String, addressee: Addressee? = nil, entries: [Entry], refused: [Refusal] = []) {
     self.receiver = receiver
+    self.addressee = addressee
     self.entries = entries
     self.refused = refused
+  }
+
+  /// Whether it may free anything of this outbox. Old receivers name none.
+  package func concerns(outbox: RandomIdentifier) -> Bool {
+    addressee.map { $0.outboxID == outbox } ?? true
   }
 }
 
@@ -67,63 +111,138 @@ package enum ReceiptError: Error, Sendable, Equatable, CustomStringConvertible {
   case tooLarge(byteCount: Int)
   case malformed(String)
   case entry(index: Int, String)
+  /// No signature, and this device asks for one.
+  case unsigned
+  /// Signed, and this device has no receiver's key to check it with.
+  case noKeys
+  /// Not by a key that this device knows.
+  case untrusted(String)
+  /// For another device or another outbox.
+  case misdirected(String)
 
   package var description: String {
     switch self {
     case .tooLarge(let count): "receipt: \(count) bytes; expected at most \(Receipt.maximumBytes)"
     case .malformed(let what): "receipt: \(what)"
     case .entry(let index, let what): "receipt: entry \(index): \(what)"
+    case .unsigned: "receipt: not signed; delivery.require_signed_receipts asks for a receiver's signature"
+    case .noKeys: "receipt: signed, and no receiver's key is here to check it; name them in delivery.receiver_keys_file"
+    case .untrusted(let what): "receipt: \(what)"
+    case .misdirected(let what): "receipt: for \(what)"
     }
   }
 }
 
-extension Receipt: Codable {
+// MARK: - Writing
+
+extension Receipt: Encodable {
   private enum CodingKeys: String, CodingKey {
     case schema
     case receiver
+    case site
+    case device
+    case outboxID = "outbox_id"
     case entries
     case refused
+    case cosignature
   }
 
-  package init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    let schema = try container.decode(String.self, forKey: .schema)
-    guard schema == Self.schema else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .schema, in: container, debugDescription: "unknown schema; expected \(Self.schema)")
-    }
-    receiver = try container.decode(String.self, forKey: .receiver)
-    entries = try container.decode([Entry].self, forKey: .entries)
-    refused = try container.decodeIfPresent([Refusal].self, forKey: .refused) ?? []
-  }
-
+  /// Writes version 1; who does not know the members beyond it passes them over.
   package func encode(to encoder: any Encoder) throws {
+    try encode(to: encoder, schema: Self.schema)
+  }
+
+  private func encode(to encoder: any Encoder, schema: String) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(Self.schema, forKey: .schema)
+    try container.encode(schema, forKey: .schema)
     try container.encode(receiver, forKey: .receiver)
+    try container.encodeIfPresent(addressee?.site, forKey: .site)
+    try container.encodeIfPresent(addressee?.device, forKey: .device)
+    try container.encodeIfPresent(addressee?.outboxID, forKey: .outboxID)
     try container.encode(entries, forKey: .entries)
     if !refused.isEmpty { try container.encode(refused, forKey: .refused) }
+    try container.encodeIfPresent(cosignature, forKey: .cosignature)
   }
 
-  /// The JSON that a receiver publishes.
+  private struct Signed: Encodable {
+    let receipt: Receipt
+
+    func encode(to encoder: any Encoder) throws {
+      try receipt.encode(to: encoder, schema: Receipt.signedSchema)
+    }
+  }
+
+  /// The JSON of version 1, which a receiver without a key publishes.
   package func encoded() throws -> [UInt8] {
     try CanonicalJSON.bytes(of: self)
   }
 
-  /// Reads and checks a receipt: size, schema, number of entries, form of every hash and name.
-  package init(decoding bytes: [UInt8]) throws(ReceiptError) {
+  /// The envelope of version 2.
+  package func signed(by signer: some SignatureSigner) throws -> [UInt8] {
+    let payload = try CanonicalJSON.bytes(of: Signed(receipt: self))
+    return try Envelope(payload, type: Self.payloadType, signedBy: [signer]).encoded()
+  }
+}
+
+// MARK: - Reading
+
+extension Receipt {
+  /// Beyond any text that `maximumEntries` fit in.
+  private static let maximumValues = 16_384
+
+  /// Reads and checks a receipt's JSON: size, schema, number of entries, form of every hash and name. Members that are
+  /// unknown here are passed over. Whose word it is, is not looked at.
+  package init(decoding bytes: [UInt8], schema: String = Receipt.schema) throws(ReceiptError) {
     guard bytes.count <= Self.maximumBytes else { throw ReceiptError.tooLarge(byteCount: bytes.count) }
-    let receipt: Receipt
-    do {
-      receipt = try JSONDecoder().decode(Receipt.self, from: Data(bytes))
+    let tree: JSONValue
+    do throws(JSONFault) {
+      tree = try JSONValue(
+        reading: bytes,
+        within: JSONLimits(bytes: Self.maximumBytes, depth: 8, values: Self.maximumValues, decimals: .kept))
     } catch {
-      throw ReceiptError.malformed("not a receipt of schema \(Self.schema)")
+      throw ReceiptError.malformed("\(error)")
     }
-    let entries = receipt.entries + receipt.refused.map(\.entry)
-    guard entries.count <= Self.maximumEntries else {
-      throw ReceiptError.malformed("\(entries.count) entries; expected at most \(Self.maximumEntries)")
+    guard case .object(let object) = tree else { throw ReceiptError.malformed("\(tree.kind); expected an object") }
+    try self.init(object, schema: schema)
+    try check()
+  }
+
+  private init(_ object: JSONObject, schema: String) throws(ReceiptError) {
+    do throws(ShapeFault) {
+      guard try object.text("schema") == ExactText(schema) else {
+        throw ShapeFault("not a receipt of schema \(schema)")
+      }
+      receiver = try object.text("receiver").string
+      addressee = try Self.addressee(object, isRequired: schema == Self.signedSchema)
+      entries = []
+      for entry in try object.objects("entries", maximum: Self.maximumValues) { entries.append(try Entry(entry)) }
+      refused = []
+      if object["refused"] != nil {
+        for refusal in try object.objects("refused", maximum: Self.maximumValues) {
+          refused.append(try Refusal(refusal))
+        }
+      }
+      cosignature = try object.optionalObject("cosignature").map { head throws(ShapeFault) in
+        AuditHead(size: try head.integer("size", in: 0...Int64.max), head: try head.text("head").string)
+      }
+    } catch {
+      throw ReceiptError.malformed("\(error)")
     }
-    for (index, entry) in entries.enumerated() {
+  }
+
+  private static func addressee(_ object: JSONObject, isRequired: Bool) throws(ShapeFault) -> Addressee? {
+    guard isRequired || object["device"] != nil else { return nil }
+    return Addressee(
+      site: try object.text("site").string, device: try object.text("device").string,
+      outboxID: object["outbox_id"] == nil ? nil : try object.identifier("outbox_id"))
+  }
+
+  private func check() throws(ReceiptError) {
+    let all = entries + refused.map(\.entry)
+    guard all.count <= Self.maximumEntries else {
+      throw ReceiptError.malformed("\(all.count) entries; expected at most \(Self.maximumEntries)")
+    }
+    for (index, entry) in all.enumerated() {
       guard entry.sha256.utf8.count == 64, Hexadecimal.bytes(of: entry.sha256) != nil else {
         throw ReceiptError.entry(index: index, "sha256 is not 64 hexadecimal digits")
       }
@@ -131,6 +250,30 @@ extension Receipt: Codable {
         throw ReceiptError.entry(index: index, "the name has \(entry.name.utf8.count) bytes; expected 1...64")
       }
     }
-    self = receipt
+  }
+}
+
+extension Receipt.Entry {
+  fileprivate init(_ object: JSONObject) throws(ShapeFault) {
+    self.init(
+      captureID: try object.identifier("capture_id"), name: try object.text("name").string,
+      sha256: try object.text("sha256").string)
+  }
+}
+
+extension Receipt.Refusal {
+  fileprivate init(_ object: JSONObject) throws(ShapeFault) {
+    let text = try object.text("reason")
+    guard let reason = Reason(rawValue: text.string) else { throw ShapeFault("'reason' is '\(text)'") }
+    self.init(try Receipt.Entry(try object.object("entry")), reason)
+  }
+}
+
+extension JSONObject {
+  fileprivate func identifier(_ name: ExactText) throws(ShapeFault) -> RandomIdentifier {
+    guard let identifier = RandomIdentifier(try text(name).string) else {
+      throw ShapeFault("'\(name)' is no UUID of 36 characters")
+    }
+    return identifier
   }
 }

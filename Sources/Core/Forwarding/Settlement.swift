@@ -40,6 +40,8 @@ package struct ReceiptOutcome: Sendable, Equatable {
   package var unknown = 0
   /// Captures that a receiver will never take; they are set aside.
   package var refused: [RandomIdentifier] = []
+  /// Entries and refusals of what this device has not published and had acknowledged, nor exported: nobody can have it.
+  package var unfounded = UnfoundedWords()
 
   package init() {}
 
@@ -48,5 +50,15 @@ package struct ReceiptOutcome: Sendable, Equatable {
     mismatched += other.mismatched
     unknown += other.unknown
     refused += other.refused
+    unfounded.entries += other.unfounded.entries
+    unfounded.refused += other.unfounded.refused
   }
+}
+
+/// What receipts say of messages that have not left this device.
+package struct UnfoundedWords: Sendable, Equatable {
+  package var entries: [Receipt.Entry] = []
+  package var refused: [Receipt.Refusal] = []
+
+  package init() {}
 }

@@ -28,6 +28,17 @@ extension DeviceRuntime {
       plaintextAllowed: settings.broker.allowPlaintext)
   }
 
+  /// Whose receipts count, and what is wrong with that. Without the receivers' keys the device goes on and frees nothing.
+  func receiptRules() -> (rules: ReceiptReader.Rules, trouble: ReceiptTrouble?) {
+    do {
+      return (try ReceiptReader.Rules(settings.receipts), settings.takesUnsignedReceipts ? .unsigned : nil)
+    } catch {
+      return (
+        .init(keys: nil, requiresSignature: settings.receipts.needSignatures), .keysUnreadable("\(error)")
+      )
+    }
+  }
+
   /// nil when no broker is configured.
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor
@@ -39,7 +50,7 @@ extension DeviceRuntime {
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, clockFloorSeconds: { clockFloor.seconds })
+      logger: logger, receipts: receiptRules().rules, clockFloorSeconds: { clockFloor.seconds })
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
@@ -60,7 +71,7 @@ extension DeviceRuntime {
         monitor: DeliveryMonitor(outbox: outbox, delivery: delivery, time: common.time), outbox: outbox,
         time: common.time, logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
-        clockFloor: clockFloor))
+        clockFloor: clockFloor, receiptTrouble: delivery == nil ? nil : receiptRules().trouble))
     return services
   }
 

@@ -131,11 +131,19 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     package var seconds: Int?
     package var lastFailure: String?
     package var certificateDays: Int?
+    /// No receiver's signature is asked for; nil while nothing is delivered by receipt.
+    package var acceptsUnsignedReceipts: Bool?
+    /// Messages on `dn/receipt` that were not believed, and words on what had not left the device, since the start.
+    package var receiptsRefused: Int?
+    package var receiptsUnfounded: Int?
 
     package init() {}
 
     private enum CodingKeys: String, CodingKey {
       case state, broker, protection, seconds
+      case acceptsUnsignedReceipts = "accepts_unsigned_receipts"
+      case receiptsRefused = "receipts_refused"
+      case receiptsUnfounded = "receipts_unfounded"
       case lastFailure = "last_failure"
       case certificateDays = "certificate_days"
     }
@@ -214,6 +222,15 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     }
     if let days = line.certificateDays, days <= 30 {
       complaints.append(days < 0 ? "the certificate has ended" : "the certificate ends in \(days) days")
+    }
+    if line.acceptsUnsignedReceipts == true {
+      complaints.append("receipts are taken without a receiver's signature: delivery.receiver_keys_file")
+    }
+    if let count = line.receiptsUnfounded, count > 0 {
+      complaints.append("receipts named \(count) messages that had not left this device: see the log")
+    }
+    if let count = line.receiptsRefused, count > 0 {
+      complaints.append("\(count) receipts were not believed: see the log")
     }
     if camera.calibration == "backup" { complaints.append("the camera's calibration is taken from its backup") }
     if clock.source == "none" { complaints.append("nobody vouches for the clock") }

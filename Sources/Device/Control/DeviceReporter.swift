@@ -64,6 +64,11 @@ struct DeviceReporter: Sendable {
       report.line.seconds = snapshot.line.seconds
       report.line.lastFailure = snapshot.line.lastFailure.map { "\($0)" }
       report.line.certificateDays = snapshot.line.certificateDays
+      if snapshot.line.state != .unconfigured {
+        report.line.acceptsUnsignedReceipts = snapshot.line.acceptsUnsignedReceipts
+        report.line.receiptsRefused = snapshot.line.counters.receiptsRefused
+        report.line.receiptsUnfounded = snapshot.line.counters.receiptsUnfounded
+      }
     } catch {
       report.configuration.faults.append("the outbox does not answer: \(error)")
     }

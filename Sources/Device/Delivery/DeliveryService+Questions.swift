@@ -29,7 +29,8 @@ extension DeliveryService {
     return LinkFigures(
       state: standing.state, broker: broker, protection: status.protection, seconds: standing.seconds,
       lastFailure: machine.lastFailure, inFlight: machine.inFlight, counters: machine.counters,
-      certificateDays: status.certificateDays(at: now))
+      certificateDays: status.certificateDays(at: now),
+      acceptsUnsignedReceipts: machine.configuration.confirm == .receipt && !downlinks.receipts.rules.requiresSignature)
   }
 
   // MARK: - Doctor

@@ -1,4 +1,5 @@
 import CloudLink
+import Cryptography
 import Forwarding
 import Logging
 import Provenance
@@ -25,7 +26,7 @@ package actor DeliveryService: Service {
   var machine: DeliveryMachine
   private var generator: any RandomNumberGenerator & Sendable
   var status: DeliveryStatus
-  private var downlinks: DownlinkReader
+  private(set) var downlinks: DownlinkReader
   private var alarm = Alarm()
   /// When the machine wants to be woken; monotonic nanoseconds.
   private var wakeNanoseconds: UInt64?
@@ -39,7 +40,7 @@ package actor DeliveryService: Service {
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
-    clockFloorSeconds: (@Sendable () -> Int64)? = nil
+    receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -54,7 +55,8 @@ package actor DeliveryService: Service {
     var link = link
     link.takesRetained = false
     self.link = link
-    downlinks = DownlinkReader(topics)
+    downlinks = DownlinkReader(
+      topics, receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()))
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -143,10 +145,10 @@ package actor DeliveryService: Service {
     switch downlinks.read(message) {
     case .receipt(let receipt):
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
-      return .receipt(receipt)
-    case .refused(let reason):
+      return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
+    case .refused(let reason, let isReceipt):
       if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
-      return nil
+      return isReceipt ? .receiptRefused : nil
     }
   }
 
@@ -167,8 +169,11 @@ package actor DeliveryService: Service {
       }
     case .publish(let orders): pending += await publish(orders)
     case .settle(let settlement): await settle(settlement)
-    case .apply(let receipts):
-      pending += await ask("a receipt could not be used") { .applied(try await outbox.apply(receipts)) }
+    case .apply(let receipts, let settlement):
+      await settling?.value
+      pending += await ask("a receipt could not be used") {
+        .applied(try await outbox.apply(receipts, after: settlement))
+      }
     case .requeueUnreceipted(let seconds):
       await settling?.value
       pending += await ask("the outbox cannot be read") {

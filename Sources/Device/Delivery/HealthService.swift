@@ -21,10 +21,12 @@ struct HealthService: Service {
   let prometheusFile: String?
   let certificatePath: String?
   let clockFloor: ClockFloor
+  let receiptTrouble: ReceiptTrouble?
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
       var certificate = certificatePath.map { CertificateAlerts(path: $0) }
+      var receipts = receiptTrouble.map { ReceiptAlerts($0) }
       var nextMessage = time.now().monotonicNanoseconds
       while !Task.isCancelled {
         let now = time.now()
@@ -32,6 +34,7 @@ struct HealthService: Service {
         if isDue { nextMessage = now.monotonicNanoseconds + UInt64(intervalSeconds) * 1_000_000_000 }
         await look(at: now, sendsMessage: isDue)
         await checkCertificate(at: now, &certificate)
+        await tell(receipts?.due(at: now))
         do {
           try await Task.sleep(for: .seconds(min(Self.fileSeconds, intervalSeconds)))
         } catch {
@@ -56,6 +59,16 @@ struct HealthService: Service {
       logger.debug("no room for a health message", metadata: ["reason": "\(refusal)"])
     } catch {
       logger.error("the device's health could not be told", metadata: ["reason": "\(error)"])
+    }
+  }
+
+  private func tell(_ alert: AlertMessage?) async {
+    guard let alert else { return }
+    logger.warning("receipts", metadata: ["reason": "\(alert.detail)"])
+    do {
+      try await outbox.enqueue(.alert(alert.encoded(), created: time.now()))
+    } catch {
+      logger.error("an alert could not be stored", metadata: ["alert": "\(alert.code)", "reason": "\(error)"])
     }
   }
 

@@ -1,5 +1,6 @@
 import CloudLink
 import Configuration
+import Cryptography
 import Forwarding
 import Provenance
 
@@ -40,12 +41,18 @@ extension Doctor {
     do throws(LinkFailure) { link = try linkSettings(host: host) } catch {
       return .fail(.receipt, "\(error)", remedy: "put the files of [broker] where the configuration names them")
     }
+    let rules: ReceiptReader.Rules
+    do { rules = try ReceiptReader.Rules(settings.receipts) } catch {
+      return .fail(.receipt, "\(error)", remedy: "put the receivers' public keys there, in PEM")
+    }
     do throws(LinkFailure) {
       var generator = SystemRandomNumberGenerator()
+      let topics = try topics()
       let result = try await LinkProbe.run(
         link,
         probe: .init(
-          message: ProbeMessage(id: RandomIdentifier(using: &generator), at: time.now()), topics: try topics(),
+          message: ProbeMessage(id: RandomIdentifier(using: &generator), at: time.now()), topics: topics,
+          receipts: ReceiptReader(rules, topics: topics, outboxID: nil, verifier: OpenSSLVerifier()),
           receiptMilliseconds: options.receiptMilliseconds), time: time, digests: digests)
       return result.finding(
         broker: "\(host):\(settings.broker.effectivePort)", needsReceipt: settings.broker.delivery.confirm == .receipt)

@@ -8,6 +8,7 @@ enum LinkProbe {
   struct Question: Sendable {
     var message: ProbeMessage
     var topics: TopicSchema
+    var receipts: ReceiptReader
     var receiptMilliseconds: Int
   }
 
@@ -53,7 +54,9 @@ enum LinkProbe {
       case .published(_, let outcome): trip?.settled(outcome, at: now)
       case .received(let message) where message.topic == probe?.topics.receipts:
         // Anybody's receipt may pass by; only the probe's own is waited for.
-        do throws(ReceiptError) { trip?.heard(try Receipt(decoding: message.payload), at: now) } catch { continue }
+        do throws(ReceiptError) {
+          if let receipt = try probe?.receipts.read(message.payload) { trip?.heard(receipt, at: now) }
+        } catch { continue }
       case .received, .subscribed, .oversize, .moving: break
       case .connectionFailed(let reason):
         failure = reason

@@ -5,6 +5,7 @@ import LinuxIO
 import LocalFiles
 import Provenance
 import Storage
+import Trust
 
 /// The life of a device's identity: key and request, the certificate that comes back, and the end.
 package struct Enroller {
@@ -112,15 +113,31 @@ package struct Enroller {
       throw EnrolmentError(
         "\(stick)/\(EnrolmentFolder.certificateName) is not installed: " + faults.joined(separator: "; "))
     }
+    let receivers = try folder.receivers()
+    let receiverKeys = try receivers.map { pem throws(EnrolmentError) in
+      do throws(KeyFault) { return try PublicKey.list(pem: pem) } catch {
+        throw EnrolmentError("\(stick)/\(EnrolmentFolder.receiversName) is not installed: \(error)")
+      }
+    }
     // Readable by the service whatever the mask of the shell that this runs in.
     if let authority, authority != installed {
       try BoundedFile.replace(files.authority, with: authority, isModeExact: true)
     }
+    if let receivers, let receiverKeys { notes += try install(receivers, receiverKeys) }
     try BoundedFile.replace(files.certificate, with: pem, isModeExact: true)
     if !files.missingSettings.isEmpty {
       notes.append("add to [broker]: " + files.missingSettings.joined(separator: ", "))
     }
     return (certificate, notes)
+  }
+
+  /// - Returns: notes for a person, who compares the keys' digests with what the receiver printed.
+  private func install(_ pem: [UInt8], _ keys: [PublicKey]) throws(FileError) -> [String] {
+    let path = settings.receipts.keysFile ?? Folder.holding(folder.mainFile) + "/receivers.pem"
+    try BoundedFile.replace(path, with: pem, isModeExact: true)
+    var notes = keys.map { "\(path): a receiver's key, SHA-256 \($0.identifier(OpenSSLDigests()))" }
+    if settings.receipts.keysFile == nil { notes.append("add to [delivery]: receiver_keys_file = \"\(path)\"") }
+    return notes
   }
 
   /// Nothing is installed that could not be read.

@@ -2,6 +2,7 @@ import ConfigurationFiles
 import Enrolment
 import Identification
 import Storage
+import Trust
 
 extension ProvisioningFolder {
   /// Reads a file of an import as the device will read it later.
@@ -9,6 +10,12 @@ extension ProvisioningFolder {
     switch kind {
     case .configuration: return Examination()
     case .certificate: return Examination(fault: CertificateText.fault(in: content))
+    case .receiverKeys:
+      do throws(KeyFault) {
+        let keys = try PublicKey.list(pem: content)
+        return Examination(
+          notes: keys.map { "a receiver's key, SHA-256 \($0.identifier(OpenSSLDigests()))" })
+      } catch { return Examination(fault: "\(error)") }
     case .siteKey:
       let isKey = KeyFile.isKey(content)
       return Examination(

@@ -1,0 +1,72 @@
+import Configuration
+import Cryptography
+import Forwarding
+import LocalFiles
+import Provenance
+import Storage
+import Trust
+
+extension ReceiptReader.Rules {
+  /// Of the configuration, with the receivers' keys read from their file.
+  ///
+  /// - Throws: `DeviceStartError` that names the file.
+  package init(_ receipts: Settings.Receipts) throws {
+    var keys: TrustedKeys?
+    if let path = receipts.keysFile {
+      do throws(KeyFault) {
+        keys = try TrustedKeys(
+          try PublicKey.list(pem: try Self.read(path)), digests: OpenSSLDigests())
+      } catch {
+        throw DeviceStartError("delivery.receiver_keys_file \(path): \(error)")
+      }
+    }
+    self.init(keys: keys, requiresSignature: receipts.needSignatures)
+  }
+
+  private static func read(_ path: String) throws(KeyFault) -> [UInt8] {
+    do throws(FileError) {
+      return try BoundedFile.read(path, maximumBytes: PublicKey.listBytesMaximum)
+    } catch {
+      throw .form("not to be read: \(error)")
+    }
+  }
+}
+
+/// What is wrong with the way this device judges receipts. It captures and sends all the same, and says so every day.
+enum ReceiptTrouble: Sendable, Equatable {
+  /// No receiver's signature is asked for.
+  case unsigned
+  /// The receivers' keys cannot be read, so that no signature is known.
+  case keysUnreadable(String)
+
+  func alert(at now: Timestamp) -> AlertMessage {
+    switch self {
+    case .unsigned:
+      AlertMessage(
+        code: "receipts-unsigned", severity: .warning,
+        detail:
+          "this device takes receipts without a receiver's signature: whoever may write to its dn/receipt frees what "
+          + "it has published; give it the receivers' keys (delivery.receiver_keys_file)", at: now)
+    case .keysUnreadable(let reason):
+      AlertMessage(
+        code: "receiver-keys-unreadable", severity: .critical,
+        detail: "no signed receipt can be checked, and what is captured stays here: \(reason)", at: now)
+    }
+  }
+}
+
+/// Tells a trouble at once and then every day.
+struct ReceiptAlerts {
+  private static let periodNanoseconds: UInt64 = 86_400_000_000_000
+  private var nextNanoseconds: UInt64 = 0
+  private let trouble: ReceiptTrouble
+
+  init(_ trouble: ReceiptTrouble) { self.trouble = trouble }
+
+  /// The alert that is due at `now`, or nil.
+  mutating func due(at now: Timestamp) -> AlertMessage? {
+    guard now.monotonicNanoseconds >= nextNanoseconds else { return nil }
+    nextNanoseconds = now.monotonicNanoseconds + Self.periodNanoseconds
+    return trouble.alert(at: now)
+  }
+}

@@ -1,0 +1,20 @@
+import ArgumentParser
+import Cryptography
+import Receiving
+
+extension ReceiveCommand {
+  /// Takes what lies on a stick into the folder, and lays the receipts on the stick.
+  static func takeStick(_ stick: String, into receiver: Receiver, signer: SigningKey?, json: Bool) throws {
+    let outcome = try StickReception(receiver, signer: signer).take(stick)
+    for note in outcome.notes { printToStandardError(note) }
+    if json {
+      for capture in outcome.completed { print(try ReceivedCaptureLine(capture).text()) }
+    }
+    printToStandardError("\(outcome.completed.count) captures became complete")
+    for file in outcome.receipts { printToStandardError("\(stick)/\(file): for thermograph outbox import") }
+    if signer == nil, !outcome.receipts.isEmpty {
+      printToStandardError("the receipts are not signed; a device that asks for it needs --signing-key")
+    }
+    if !outcome.notes.isEmpty { throw ExitCode.failure }
+  }
+}
