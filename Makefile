@@ -201,8 +201,9 @@ bench-kernels-model: ## MAC a cycle of the inner loops on ARM and VNNI processor
 docs: build ## the reference of every module from the doc comments, in out/docs; a warning of DocC is an error
 	@Scripts/docs
 
-reference: build ## Docs/configuration-keys.md from the table of keys, Docs/images/lights.svg from the patterns
+reference: build ## Docs/configuration-keys.md from the table of keys; Docs/lights.md and its picture from the patterns
 	@.build/release/thermograph check --schema | Scripts/configuration-reference > Docs/configuration-keys.md
+	@.build/release/thermograph panel list --markdown | Scripts/lights-page
 	@Scripts/lights-picture > Docs/images/lights.svg
 
 error-catalogue: ## every error message, from the source

@@ -301,8 +301,14 @@ def test_plots_are_the_records_numbers(folder: Folder, opened: Open) -> None:
         folder.add(
             record, {"master.png": master_png(30 + day), **{k: v for k, v in folder.bases[0][1].items() if k != "master.png"}}
         )
-    page = opened().client().get("/patient/clinic-a/patient-1").text
+    client = opened().client()
+    page = client.get("/patient/clinic-a/patient-1").text
     assert re.findall(r"([+-]\d\.\d\d) degC, standard error 0.05", page) == ["+0.14", "-1.28"]
+    # The noise of a measurement is not what is usual between two healthy sides: both stand beside the plot and the picture.
+    assert page.count("healthy sides there are up to 3 degC") == 1
+    capture = re.search(r'href="(/capture/[^"]+)"', page)
+    assert capture
+    assert "healthy sides there are up to 3 degC" in client.get(capture[1]).text
 
 
 def test_an_answer_lies_in_the_folder_and_its_note_stays(folder: Folder, opened: Open) -> None:

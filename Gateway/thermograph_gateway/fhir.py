@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir.resources.R4B.bundle import Bundle
 
-from . import INTENDED_USE, __version__
+from . import HEALTHY_LEFT_RIGHT, INTENDED_USE, __version__
 from .catalogue import Entry
 from .dicom import SCHEME, captured
 from .record import Record
@@ -122,7 +122,7 @@ def _bundle(entry: Entry, ref: str, master_png: bytes | None, link: str, retract
                         "system": "http://unitsofmeasure.org",
                         "code": "K",
                     },
-                    "note": [{"text": f"standard error {error:.3f} K; {INTENDED_USE}"}],
+                    "note": [{"text": f"standard error {error:.3f} K {HEALTHY_LEFT_RIGHT}; {INTENDED_USE}"}],
                 },
             )
         )

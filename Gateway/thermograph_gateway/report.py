@@ -14,7 +14,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from . import INTENDED_USE
+from . import HEALTHY_LEFT_RIGHT, INTENDED_USE
 from .catalogue import Catalogue, Entry
 from .conditions import VIEW_WORDS, date_words, sides
 from .errors import GatewayError, ImageRefused
@@ -110,6 +110,7 @@ def report(catalogue: Catalogue, session: Sequence[Entry], history: Sequence[Ent
         if record.left_right is not None:
             value, error = record.left_right
             page.line(f"Left minus right, measured: {value:+.2f} degC, standard error {error:.2f} degC", indent=4 * mm)
+            page.line(HEALTHY_LEFT_RIGHT, 8, indent=8 * mm)
         for sentence in verdict_words(record):
             page.line(sentence, 8, indent=4 * mm)
     points = trend(history)

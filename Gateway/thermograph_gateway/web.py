@@ -16,7 +16,7 @@ from flask import Flask, Response, abort, g, redirect, render_template, request,
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from . import INTENDED_USE, __version__
+from . import HEALTHY_LEFT_RIGHT, INTENDED_USE, __version__
 from .accounts import ROLES, Accounts, Login
 from .catalogue import PAGE_ROWS, Catalogue, Entry, Filter
 from .conditions import VIEW_WORDS, date_words, sides, warnings
@@ -119,7 +119,8 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
     accounts = Accounts(catalogue.ledger, clock)
     pages = Pages(catalogue, accounts, clock, secure)
     app.jinja_env.globals.update(
-        intended_use=INTENDED_USE, version=__version__, view_words=VIEW_WORDS, date_words=date_words, sides=sides,
+        intended_use=INTENDED_USE, healthy_range=HEALTHY_LEFT_RIGHT, version=__version__, view_words=VIEW_WORDS,
+        date_words=date_words, sides=sides,
         choices=CHOICES, states=STATES, outcomes=OUTCOMES, views=VIEWS, roles=ROLES, kinds=KINDS,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -39,6 +39,7 @@ struct AssessCommand: ParsableCommand {
   var master: [String] = []
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "The room's temperature; without it the background tells. Only with --thermogram.", valueName: "degC"))
   var ambient: Double?
@@ -57,7 +58,7 @@ struct AssessCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The models directory; default: the installed one, else ./Models.", valueName: "directory"))
+      "The models directory; default: the installed one.", valueName: "directory"))
   var models: String?
 
   @Option(
@@ -216,7 +217,7 @@ struct AssessCommand: ParsableCommand {
     let verdict = assessment.verdict
     let score = verdict.probability.map { " p=\($0)" } ?? ""
     let difference = verdict.leftRightDifference.map {
-      " left-right \($0.celsius) +- \($0.standardErrorCelsius) degC"
+      " left-right \($0.celsius) degC, measured to +- \($0.standardErrorCelsius) (healthy people: up to 3)"
     }
     print(
       "\(sample): \(verdict.outcome.rawValue)\(score)\(verdict.demonstration ? " (demonstration model)" : "")\(difference ?? "")"
@@ -226,7 +227,6 @@ struct AssessCommand: ParsableCommand {
 
 /// Where models and sentences lie; each is read once.
 private struct AssessorSource {
-  private static let installed = "/usr/share/thermograph/models"
   private let directory: String
   private let languages: String
   private var screening: [String: ScreeningNetwork] = [:]
@@ -234,7 +234,7 @@ private struct AssessorSource {
   private var books: [String: SentenceBook] = [:]
 
   init(models: String?, languages: String) throws {
-    directory = models ?? (FileManager.default.fileExists(atPath: Self.installed) ? Self.installed : "Models")
+    directory = models ?? ModelsDirectory.standing
     self.languages = languages
   }
 

@@ -19,10 +19,10 @@ struct CameraCalibrateCommand: ParsableCommand {
   @Option(name: .long, help: "The folder of the sensors' archives.")
   var folder = "/var/lib/thermograph/sensors"
 
-  @Option(name: .long, help: "Frames to average, 64...1024.")
+  @Option(name: .long, parsing: .unconditional, help: "Frames to average, 64...1024.")
   var frames = 128
 
-  @Option(name: .long, help: "Emissivity of the surface, 0.1...1; matt paint is 0.95.")
+  @Option(name: .long, parsing: .unconditional, help: "Emissivity of the surface, 0.1...1; matt paint is 0.95.")
   var emissivity = 0.95
 
   @Flag(name: .long, help: "Wait until the sensor has warmed up (at most 20 minutes).")

@@ -22,10 +22,10 @@ struct CameraDecodeCommand: ParsableCommand {
   @Option(name: .long, help: "A frame's word file; may be repeated (up to 1024 times).")
   var frame: [String]
 
-  @Option(name: .long, help: "The object's emissivity, above 0 up to 1; skin is 0.98.")
+  @Option(name: .long, parsing: .unconditional, help: "The object's emissivity, above 0 up to 1; skin is 0.98.")
   var emissivity = 1.0
 
-  @Option(name: .long, help: "The reflected temperature in degC. Without it: Ta - 8.")
+  @Option(name: .long, parsing: .unconditional, help: "The reflected temperature in degC. Without it: Ta - 8.")
   var reflected: Double?
 
   @Flag(name: .long, help: "Replace invalid pixels by the mean of valid neighbours of the same sub-page.")

@@ -19,7 +19,7 @@ struct CameraDumpCommand: ParsableCommand {
   @Option(name: .long, help: "An existing folder to write to.")
   var output: String
 
-  @Option(name: .long, help: "Frames (sub-pages) to write, 0...1024.")
+  @Option(name: .long, parsing: .unconditional, help: "Frames (sub-pages) to write, 0...1024.")
   var frames = 2
 
   func validate() throws {
@@ -27,6 +27,8 @@ struct CameraDumpCommand: ParsableCommand {
   }
 
   func run() throws {
+    // Before the sensor is asked for what could not be written.
+    try checkFolder()
     var sensor = try options.camera().sensor
     let eeprom = try sensor.connect()
     try write(WordFile.text(of: eeprom.words), to: "eeprom.txt")
@@ -36,6 +38,12 @@ struct CameraDumpCommand: ParsableCommand {
     for index in 0..<frames {
       try sensor.readSubPage(into: &subPage)
       try write(WordFile.text(of: subPage), to: "frame-\(index).txt")
+    }
+  }
+
+  private func checkFolder() throws {
+    guard try BoundedFile.status(output)?.kind == .folder else {
+      throw CameraToolError("\(output): is no folder that exists; make it first: mkdir -p \(output)")
     }
   }
 

@@ -12,7 +12,7 @@ struct CameraViewCommand: ParsableCommand {
 
         thermograph camera view --rate 8
         thermograph camera view --palette gray --low 20 --high 40
-        thermograph camera view --simulate /usr/share/thermograph/hardware/sensors/melexis-example/eeprom.txt
+        thermograph camera view --simulate
       """)
 
   @OptionGroup var options: CameraOptions
@@ -20,19 +20,20 @@ struct CameraViewCommand: ParsableCommand {
   @Option(name: .long, help: "inferno, gray, iron or clinical.")
   var palette = Palette.inferno
 
-  @Option(name: .long, help: "Temperature at the low end of the palette, in degC.")
+  @Option(name: .long, parsing: .unconditional, help: "Temperature at the low end of the palette, in degC.")
   var low = ThermogramView.defaultWindowCelsius.lowerBound
 
-  @Option(name: .long, help: "Temperature at the high end of the palette, in degC.")
+  @Option(name: .long, parsing: .unconditional, help: "Temperature at the high end of the palette, in degC.")
   var high = ThermogramView.defaultWindowCelsius.upperBound
 
-  @Option(name: .long, help: "Emissivity, 0.1...1; skin is 0.98.")
+  @Option(name: .long, parsing: .unconditional, help: "Emissivity, 0.1...1; skin is 0.98.")
   var emissivity = 0.98
 
-  @Option(name: .long, help: "Stop after so many frames (pairs of sub-pages).")
+  @Option(name: .long, parsing: .unconditional, help: "Stop after so many frames (pairs of sub-pages).")
   var frames: Int?
 
   func validate() throws {
+    if let frames, frames < 1 { throw ValidationError("--frames \(frames): expected 1 or more") }
     guard low < high else { throw ValidationError("--low \(low) --high \(high): expected low < high") }
     guard emissivity >= 0.1, emissivity <= 1 else {
       throw ValidationError("--emissivity \(emissivity): expected 0.1...1")

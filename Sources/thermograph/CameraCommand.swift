@@ -21,16 +21,33 @@ struct CameraOptions: ParsableArguments {
   @Option(name: .long, help: "The sensor's I2C address, decimal or 0x-hexadecimal.")
   var address = SensorAddress(value: MLX90640Address.defaultDevice)
 
-  @Option(name: .long, help: "Sub-pages a second: 0.5, 1, 2, 4, 8, 16, 32 or 64.")
+  @Option(name: .long, parsing: .unconditional, help: "Sub-pages a second: 0.5, 1, 2, 4, 8, 16, 32 or 64.")
   var rate = 4.0
 
-  @Option(name: .long, help: "No bus: a simulated sensor with the EEPROM of this word file, before a synthetic torso.")
-  var simulate: String?
+  @Flag(name: .long, help: "No bus: a simulated sensor before a synthetic torso.")
+  var simulate = false
+
+  @Argument(help: "With --simulate: the word file of the sensor's EEPROM; default: the recorded one.")
+  var simulatedEeprom: String?
 
   func validate() throws {
+    if let simulatedEeprom, !simulate {
+      throw ValidationError("'\(simulatedEeprom)' is a word file for --simulate; leave it out, or say --simulate too")
+    }
     guard RefreshRate(subPagesPerSecond: rate) != nil else {
       throw ValidationError("--rate \(rate): expected 0.5, 1, 2, 4, 8, 16, 32 or 64")
     }
+  }
+
+  /// The recorded part, installed or in the project's own folder.
+  private static func recordedEeprom() throws -> String {
+    let name = "sensors/melexis-example/eeprom.txt"
+    let places = ["/usr/share/thermograph/hardware/", "Hardware/"].map { $0 + name }
+    guard let place = try places.first(where: { try BoundedFile.exists($0) }) else {
+      throw CameraToolError(
+        "no recorded sensor at \(places.joined(separator: " or ")); name a word file after --simulate")
+    }
+    return place
   }
 
   /// A camera that has not been started.
@@ -38,9 +55,9 @@ struct CameraOptions: ParsableArguments {
     let clock = SystemSensorClock()
     let settings = MLX90640.Settings(
       address: address.value, refreshRate: RefreshRate(subPagesPerSecond: rate) ?? .hertz4)
-    if let simulate {
-      let eeprom = try WordFile.eeprom(
-        BoundedFile.read(simulate, maximumBytes: WordFile.maximumBytes), name: simulate)
+    if simulate {
+      let file = try simulatedEeprom ?? Self.recordedEeprom()
+      let eeprom = try WordFile.eeprom(BoundedFile.read(file, maximumBytes: WordFile.maximumBytes), name: file)
       var shape = TorsoScene.Shape()
       shape.swayPixels = 0.5
       let sensor = SimulatedMLX90640(

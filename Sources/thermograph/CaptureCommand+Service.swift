@@ -25,8 +25,7 @@ extension CaptureCommand {
     var last: CaptureProgress?
     try service.ask(ControlRequest(.capture, patient: patient), silenceSeconds: 3600) { reply in
       if let error = reply.error {
-        printToStandardError(error)
-        return false
+        throw CommandFailure(error)
       }
       guard let progress = reply.capture else { return false }
       if json {
@@ -37,7 +36,11 @@ extension CaptureCommand {
       last = progress
       return !progress.isOver
     }
-    guard let last, !last.savedViews.isEmpty else { throw ExitCode.failure }
+    guard let last, last.isOver else {
+      throw CommandFailure(
+        "the service did not say how the session ended; 'thermograph session list' tells what is saved")
+    }
+    guard !last.savedViews.isEmpty else { throw ExitCode.failure }
     if !json { print("saved: \(last.savedViews.joined(separator: ", "))") }
   }
 

@@ -38,7 +38,9 @@ struct CaptureCommand: AsyncParsableCommand {
   @Option(name: .long, help: "The running service's control socket, instead of the configuration's.")
   var socket: String?
 
-  @Option(name: .long, help: "The patient's pseudonym or roster id; without it the reader's tag says.")
+  @Option(
+    name: .long, parsing: .unconditional,
+    help: "The patient's pseudonym or roster id; without it the reader's tag says.")
   var patient: String?
 
   @Flag(name: .long, help: "A drawn torso before a simulated sensor.")

@@ -9,7 +9,7 @@ import Storage
 struct ClockCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "clock",
-    abstract: "What the device knows of the time, and the time that a technician vouches for.",
+    abstract: "Shows whether the clock is synchronised, and sets the time that the device trusts.",
     discussion: """
       Below its clock floor the device judges no certificate and waits. The floor is the later of this release's date and \
       the trusted time, which advances with the time that passes and never goes back by itself. After a spoofed or broken \
@@ -41,7 +41,10 @@ struct ClockCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Prints the clock, whether it is synchronised, and the floor.")
+      abstract: "Prints the clock, whether it is synchronised, and the floor.",
+      discussion: """
+          thermograph clock show
+        """)
 
     @OptionGroup var options: Options
 
@@ -58,7 +61,10 @@ struct ClockCommand: ParsableCommand {
 
   struct Trust: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Takes the clock as it stands for the trusted time, also when that is earlier than before.")
+      abstract: "Takes the clock as it stands for the trusted time, also when that is earlier than before.",
+      discussion: """
+          thermograph clock trust
+        """)
 
     @OptionGroup var options: Options
 

@@ -32,10 +32,10 @@ struct DoctorCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Do not ask for a tag.")
   var noTag = false
 
-  @Option(name: .long, help: "How long to listen for a tag at each speed, 100 to 60000.")
+  @Option(name: .long, parsing: .unconditional, help: "How long to listen for a tag at each speed, 100 to 60000.")
   var listenMilliseconds = 3000
 
-  @Option(name: .long, help: "How long to wait for a receiver's receipt, 100 to 60000.")
+  @Option(name: .long, parsing: .unconditional, help: "How long to wait for a receiver's receipt, 100 to 60000.")
   var receiptMilliseconds = 10_000
 
   @Flag(name: .long, help: "Examine a simulated sensor and reader instead of the board's.")

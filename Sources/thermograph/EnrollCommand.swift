@@ -49,7 +49,7 @@ struct EnrollCommand: ParsableCommand {
 
   func run() throws {
     do {
-      let enroller = try Enroller(ConfigurationFolder(mainFile: config))
+      let enroller = try Enroller(ConfigurationFolder(mainFile: absolute(config)))
       if let request {
         try write(enroller, request)
       } else if let install {
@@ -63,6 +63,13 @@ struct EnrollCommand: ParsableCommand {
       printToStandardError("\(error)")
       throw ExitCode.failure
     }
+  }
+
+  /// What is installed beside the configuration is named in it, and there only whole paths count.
+  private func absolute(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+    defer { free(folder) }
+    return String(cString: folder) + "/" + (path.hasPrefix("./") ? String(path.dropFirst(2)) : path)
   }
 
   private func write(_ enroller: Enroller, _ stick: String) throws {

@@ -28,7 +28,9 @@ struct InferCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where an output array goes; one for each model output.", valueName: "out.npy"))
   var output: [String] = []
 
-  @Option(help: "Passes over all samples to time; with --describe also loads, timed on standard error.")
+  @Option(
+    parsing: .unconditional,
+    help: "Passes over all samples to time; with --describe also loads, timed on standard error.")
   var runs: Int?
 
   @Option(help: "Kernels to run: reference, auto, or a name that --list-kernels shows.")

@@ -8,8 +8,18 @@ import Storage
 
 /// The folder that holds the models.
 struct ModelsDirectory: ParsableArguments {
-  @Option(name: .long, help: "The folder that holds a folder for each model.")
-  var directory = "Models"
+  @Option(name: .long, help: "The folder that holds a folder for each model; default: the installed one.")
+  var directory = ModelsDirectory.standing
+
+  static let installed = "/usr/share/thermograph/models"
+
+  /// The installed folder; in the project's own folder, where nothing is installed, its `Models`. A folder of that name
+  /// that lies about on a device is never taken.
+  static var standing: String {
+    let files = FileManager.default
+    let isInProject = files.fileExists(atPath: "Package.swift") && files.fileExists(atPath: "Models/training")
+    return !files.fileExists(atPath: installed) && isInProject ? "Models" : installed
+  }
 
   private static let maximumEntries = 256
 
@@ -33,7 +43,12 @@ struct ModelsDirectory: ParsableArguments {
 struct ModelListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the models in a folder, one a line.",
-    discussion: "Each network's SHA-256 is compared with its manifest. Exit status 1 when a model cannot be used.")
+    discussion: """
+      Each network's SHA-256 is compared with its manifest. Exit status 0: each model can be used; 1: one cannot.
+
+        thermograph model list
+        thermograph model list --directory ./Models --json
+      """)
 
   @OptionGroup var models: ModelsDirectory
 

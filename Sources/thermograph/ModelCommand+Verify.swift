@@ -11,7 +11,10 @@ struct ModelVerifyCommand: ParsableCommand {
     abstract: "Runs each model's golden inputs through this device's chain and engine and compares every byte.",
     discussion: """
       The golden inputs and outputs were made by the training scripts and by the reference kernels of another engine. \
-      Exit status 1 when a file is not the manifest's or a byte differs.
+      Exit status 0: every byte agrees; 1: a file is not the manifest's or a byte differs.
+
+        thermograph model verify
+        thermograph model verify screening-fold --kernels reference --json
       """)
 
   @Argument(help: "The models' folders; all when none is named.")

@@ -106,7 +106,10 @@ extension OutboxCommand {
       abstract: "Reads a receiver's receipt from a file and frees what it proves.",
       discussion: """
         A receipt names captures, files and their SHA-256. What does not agree with our copy stays, and so does what this \
-        device has neither published nor exported. A signed receipt must be by a key of delivery.receiver_keys_file.
+        device has neither published nor exported. A signed receipt must be by a key of delivery.receiver_keys_file. Exit \
+        status 0: all that it names is freed or was not waiting; 1: something is kept.
+
+          thermograph outbox import /media/stick/receipt.json
         """)
 
     @OptionGroup var options: OutboxOptions

@@ -25,7 +25,13 @@ extension OutboxCommand {
 
 extension OutboxCommand.Key {
   struct Make: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Makes a new key file of mode 0600.")
+    static let configuration = CommandConfiguration(
+      abstract: "Makes a new key file of mode 0600.",
+      discussion: """
+        Exit status 0: it is made; 1: the file is there already, or cannot be written.
+
+          thermograph outbox key make /var/lib/thermograph/keys/outbox.key
+        """)
 
     @Argument(help: "The file, which must not exist.")
     var file: String
@@ -40,7 +46,11 @@ extension OutboxCommand.Key {
   struct Reseal: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Seals everything under key_file that still lies under older_key_file.",
-      discussion: "Exit status 1 when messages are left whose key is not loaded or whose bytes are damaged.")
+      discussion: """
+        Exit status 0: nothing is left; 1: messages are left whose key is not loaded or whose bytes are damaged.
+
+          thermograph outbox key reseal
+        """)
 
     @OptionGroup var options: OutboxOptions
 
@@ -66,7 +76,10 @@ extension OutboxCommand.Key {
       abstract: "Destroys a key file, and with it everything that only this key opens.",
       discussion: """
         Refused while messages lie under the key, unless --with-messages: that is how a device forgets everything \
-        before it is given away. Flash memory may keep a copy of the erased blocks.
+        before it is given away. Flash memory may keep a copy of the erased blocks. Exit status 0: erased; 1: refused.
+
+          thermograph outbox key erase /var/lib/thermograph/keys/old.key
+          thermograph outbox key erase /var/lib/thermograph/keys/outbox.key --with-messages
         """)
 
     @OptionGroup var options: OutboxOptions

@@ -125,7 +125,13 @@ extension OutboxCommand {
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Lists messages in order of arrival.",
-      discussion: "With --json one object a line, and one with the totals by class at the end.")
+      discussion: """
+        With --json one object a line, and one with the totals by class at the end.
+
+          thermograph outbox list
+          thermograph outbox list --state quarantined
+          thermograph outbox list --json | jq -c 'select(.class == "capture")'
+        """)
 
     @OptionGroup var options: OutboxOptions
 
@@ -180,7 +186,13 @@ extension OutboxCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Shows one message, or everything of one capture, and the JSON inside.")
+      abstract: "Shows one message, or everything of one capture, and the JSON inside.",
+      discussion: """
+        Exit status 0: it is there; 1: nothing is stored under that number or id.
+
+          thermograph outbox show 42
+          thermograph outbox show 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11
+        """)
 
     @OptionGroup var options: OutboxOptions
 
@@ -208,7 +220,13 @@ extension OutboxCommand {
 
   struct Retry: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Makes messages wait again that were set aside or have no receipt.")
+      abstract: "Makes messages wait again that were set aside or have no receipt.",
+      discussion: """
+        Exit status 0: they wait again; 1: a number names nothing.
+
+          thermograph outbox retry 42 43
+          thermograph outbox retry --all
+        """)
 
     @OptionGroup var options: OutboxOptions
 
@@ -238,7 +256,12 @@ extension OutboxCommand {
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Opens every message and checks its seal.",
-      discussion: "Sets aside what is damaged and repairs the index. Exit status 1 when anything was wrong.")
+      discussion: """
+        Sets aside what is damaged and repairs the index. Exit status 0: every message is whole; 1: one is not.
+
+          thermograph outbox verify
+          thermograph outbox verify --json
+        """)
 
     @OptionGroup var options: OutboxOptions
 

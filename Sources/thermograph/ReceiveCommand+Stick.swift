@@ -12,6 +12,7 @@ extension ReceiveCommand {
     }
     printToStandardError("\(outcome.completed.count) captures became complete")
     for file in outcome.receipts { printToStandardError("\(stick)/\(file): for thermograph outbox import") }
+    for file in outcome.lists { printToStandardError("\(stick)/\(file): what lies there, to read") }
     if signer == nil, !outcome.receipts.isEmpty {
       printToStandardError("the receipts are not signed; a device that asks for it needs --signing-key")
     }

@@ -29,7 +29,8 @@ struct ReceiveCommand: AsyncParsableCommand {
         thermograph receive --broker localhost --output ./received --key /etc/thermograph-receiver/receipts.key
 
       With --stick it takes what `thermograph outbox export` wrote on a stick, opened if it was sealed, and lays the \
-      receipts on the stick, for `thermograph outbox import` at the device:
+      receipts on the stick, for `thermograph outbox import` at the device, with a list of what lies there to read \
+      (captures.csv and captures.html):
 
         thermograph receive --stick /media/stick --output ./received --signing-key receipts.key
 
@@ -51,7 +52,9 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Share the messages with the other receivers of this group name.")
   var share: String?
 
-  @Option(name: .long, help: "End after this many captures became complete and their receipts are with the broker.")
+  @Option(
+    name: .long, parsing: .unconditional,
+    help: "End after this many captures became complete and their receipts are with the broker.")
   var until: Int?
 
   @Option(name: .long, help: "Name at the broker; with it the broker keeps for 7 days what comes while this is down.")

@@ -26,6 +26,7 @@ struct ReloadCommand: ParsableCommand {
     } else {
       for change in changes.applied { print("in force       \(change)") }
       for change in changes.needRestart { print("after restart  \(change)") }
+      for problem in changes.problems ?? [] { printToStandardError("attention: \(problem)") }
       if changes.applied.isEmpty && changes.needRestart.isEmpty { print("nothing has changed") }
     }
   }

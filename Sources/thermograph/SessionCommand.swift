@@ -20,11 +20,17 @@ struct SessionCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Lists sessions, oldest first.", discussion: "With --json one object a line.")
+      abstract: "Lists sessions, oldest first.",
+      discussion: """
+        With --json one object a line. A session that is delivered stays on the list for outbox.retention_days.
+
+          thermograph session list
+          thermograph session list --patient ward-7-0042 --json
+        """)
 
     @OptionGroup var options: OutboxOptions
 
-    @Option(name: .long, help: "Only this patient's, by pseudonym or roster id.")
+    @Option(name: .long, parsing: .unconditional, help: "Only this patient's, by pseudonym or roster id.")
     var patient: String?
 
     func run() throws {
@@ -36,7 +42,13 @@ struct SessionCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Shows one session: its answers, its captures and what the gates said.")
+      abstract: "Shows one session: its answers, its captures and what the gates said.",
+      discussion: """
+        Exit status 0: it is there; 1: nothing is stored of it.
+
+          thermograph session show 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11
+          thermograph session show 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11 --json
+        """)
 
     @OptionGroup var options: OutboxOptions
 
@@ -64,6 +76,8 @@ extension OutboxTool {
   func sessions() throws -> SessionHistory {
     let decoder = JSONDecoder()
     var history = SessionHistory()
+    // After a change of keys every message has the same reason: it is told once.
+    var leftOut: [(reason: String, ids: [Int64])] = []
     try forEach { stored in
       let isRecord = stored.item.deliveryClass == .capture
       guard isRecord || stored.item.topicSuffix == "event" else { return }
@@ -78,8 +92,19 @@ extension OutboxTool {
           history.add(message)
         }
       } catch {
-        printToStandardError("outbox: message \(stored.item.id) is left out: \(error)")
+        // The message's own number is no part of the reason.
+        let reason = "\(error)".replacing("message \(stored.item.id)", with: "the message")
+        if let index = leftOut.firstIndex(where: { $0.reason == reason }) {
+          leftOut[index].ids.append(stored.item.id)
+        } else {
+          leftOut.append((reason, [stored.item.id]))
+        }
       }
+    }
+    for (reason, ids) in leftOut {
+      let named = ids.prefix(8).map(String.init).joined(separator: ", ") + (ids.count > 8 ? ", ..." : "")
+      let count = ids.count == 1 ? "1 message is" : "\(ids.count) messages are"
+      printToStandardError("outbox: \(count) left out (\(named)): \(reason)")
     }
     return history
   }
@@ -91,7 +116,7 @@ extension SessionHistory.Entry {
       switch isComplete {
       case true: "complete"
       case false: "incomplete (\(reason ?? "unknown"))"
-      case nil: "open, or its end is no longer here"
+      case nil: "still open, or delivered and its details no longer stored"
       }
     let views = captures.map(\.view.rawValue).joined(separator: ",")
     return "\(at)  \(sessionID)  \(patientRef)  \(end)  \(views.isEmpty ? "no captures" : views)"

@@ -21,13 +21,13 @@ struct LinePatternOptions: ParsableArguments {
   @Option(name: .long, help: "How a line reader writes the number: hexadecimal bytes or one decimal number.")
   var lineNumber = LinePattern.Number.hexadecimal
 
-  @Option(name: .long, help: "Text that a line reader puts before the digits.")
+  @Option(name: .long, parsing: .unconditional, help: "Text that a line reader puts before the digits.")
   var linePrefix = ""
 
-  @Option(name: .long, help: "Text that a line reader puts after the digits.")
+  @Option(name: .long, parsing: .unconditional, help: "Text that a line reader puts after the digits.")
   var lineSuffix = ""
 
-  @Option(name: .long, help: "Bytes that a decimal number stands for, 1 to 16.")
+  @Option(name: .long, parsing: .unconditional, help: "Bytes that a decimal number stands for, 1 to 16.")
   var lineBytes = 4
 
   func validate() throws {

@@ -31,7 +31,9 @@ struct TagDecodeCommand: ParsableCommand {
   @Flag(name: .long, help: "Accepted for uniformity: the output is always JSON.")
   var json = false
 
-  @Option(name: .long, help: "Print no tags: decode all of the input so many times and print the time it took.")
+  @Option(
+    name: .long, parsing: .unconditional,
+    help: "Print no tags: decode all of the input so many times and print the time it took.")
   var runs: Int?
 
   func validate() throws {
@@ -128,8 +130,9 @@ private struct TagInputError: Error, CustomStringConvertible {
 
 extension TagReading {
   /// `kind` is the reader's. Every value is of a closed alphabet, so nothing needs escaping.
-  func json(reader: ReaderKind, presented: Bool? = nil) -> String {
-    let state = presented.map { ",\"presented\":\($0)" } ?? ""
+  func json(reader: ReaderKind, presented: Bool? = nil, fingerprint: String? = nil) -> String {
+    let state =
+      (presented.map { ",\"presented\":\($0)" } ?? "") + (fingerprint.map { ",\"fingerprint\":\"\($0)\"" } ?? "")
     return "{\"kind\":\"\(reader.rawValue)\",\"uid\":\"\(Hexadecimal.text(of: uid.bytes))\","
       + "\"technology\":\"\(technology.rawValue)\",\"suspect\":\(isSuspect)\(state)}"
   }

@@ -18,7 +18,7 @@ struct TagFindCommand: ParsableCommand {
   @Option(name: .long, help: "The serial port's device.")
   var port = "/dev/serial0"
 
-  @Option(name: .long, help: "How long to listen at each speed, 100 to 60000.")
+  @Option(name: .long, parsing: .unconditional, help: "How long to listen at each speed, 100 to 60000.")
   var listenMilliseconds = 3000
 
   @Flag(name: .long, help: "Print one JSON object on standard output.")

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Configuration
 import Device
+import Glibc
 
 @main
 struct ThermographCommand: AsyncParsableCommand {
@@ -21,8 +23,40 @@ struct ThermographCommand: AsyncParsableCommand {
       AssessCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self, ClockCommand.self,
       DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,
-      ReceiveCommand.self, ReloadCommand.self, RunCommand.self, SessionCommand.self, StatusCommand.self,
-      TagCommand.self,
+      PanelCommand.self, ReceiveCommand.self, ReloadCommand.self, RosterCommand.self, RunCommand.self,
+      SessionCommand.self, StatusCommand.self, TagCommand.self,
     ]
   )
+
+  static func main() async {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    if let sentence = misspelling(in: arguments, below: Self.self, path: "thermograph") {
+      printToStandardError(sentence)
+      // EX_USAGE of sysexits.h, as for every other mistake on the command line.
+      Glibc.exit(64)
+    }
+    await main(arguments)
+  }
+
+  /// What is said of a command that does not exist; nil when the words name one, or leave it to the parser.
+  private static func misspelling(
+    in arguments: [String], below command: any ParsableCommand.Type, path: String
+  ) -> String? {
+    let subcommands = command.configuration.subcommands
+    guard let word = arguments.first, !word.hasPrefix("-"), word != "help", !subcommands.isEmpty,
+      command.configuration.defaultSubcommand == nil
+    else { return nil }
+    if let known = subcommands.first(where: { name(of: $0) == word }) {
+      return misspelling(in: Array(arguments.dropFirst()), below: known, path: "\(path) \(word)")
+    }
+    let names = subcommands.map(name(of:))
+    let meant = nearestName(to: word, among: names).map { "did you mean '\(path) \($0)'?" }
+    return "there is no '\(path) \(word)'; "
+      + (meant ?? "there are \(names.joined(separator: ", ")); '\(path) --help' explains them")
+  }
+
+  /// As ArgumentParser makes it of the type where none is given.
+  private static func name(of command: any ParsableCommand.Type) -> String {
+    command.configuration.commandName ?? "\(command)".lowercased()
+  }
 }

@@ -28,7 +28,7 @@ struct ActingParts {
     let runtime = DeviceRuntime(
       live: LiveSettings(settings, folder: ConfigurationFolder(mainFile: "/nonexistent"), logger: log.logger),
       configurationText: "", credentialsDirectory: "/run/credentials", notifier: nil, logger: log.logger)
-    let policy = try SessionService.Policy(settings, logger: log.logger)
+    let policy = SessionService.Policy(settings, logger: log.logger)
     add("policy", policy)
     let gates = Self.gates(by: policy.limits)
     for gate in gates { add("gate.\(gate.code.rawValue)", gate.limit) }

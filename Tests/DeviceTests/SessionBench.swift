@@ -71,7 +71,7 @@ final class MemoryStore: CaptureStore {
     }
   }
 
-  func isFull() async -> Bool { now.isFull }
+  func isFull(captures: Int) async -> Bool { now.isFull }
 }
 
 /// What the panel was told, in order.

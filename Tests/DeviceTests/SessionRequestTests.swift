@@ -2,6 +2,7 @@ import Foundation
 import Identification
 import Provenance
 import Screening
+import Synchronization
 import Testing
 
 @testable import Device
@@ -168,5 +169,40 @@ import Testing
     #expect(entry.ageSeconds(at: instant("b", 5, utc: 1300, true)) == 300)
     #expect(entry.ageSeconds(at: instant("b", 5, utc: 1300, false)) == nil)
     #expect(entry.ageSeconds(at: instant("b", 5, utc: 900, true)) == 0)
+  }
+
+  /// The end is an event: it is told though the watcher looks only now and then, and every view of it.
+  @Test func whoAskedForACaptureIsToldHowItEnded() async throws {
+    let bench = try SessionBench { $0.views = [.frontal, .leftLateral] }
+    let told = Told()
+    let control = bench.session.control
+    let watcher = Task { try await control.capture("ward-7") { told.add($0) } }
+    for _ in 0..<2 {
+      let id = try await bench.captureAsked()
+      bench.events.send(.thermogram(SessionBench.thermogram(id)))
+    }
+    try await watcher.value
+    let last = try #require(told.lines.last)
+    #expect(last.isOver && last.isComplete == true && last.reason == nil)
+    #expect(last.savedViews == ["frontal", "left-lateral"])
+    #expect(told.lines.filter(\.isOver).count == 1)
+    let cancelled = Told()
+    let second = Task { try await control.capture("ward-7") { cancelled.add($0) } }
+    _ = try await bench.captureAsked()
+    _ = await control.cancel()
+    try await second.value
+    let end = try #require(cancelled.lines.last)
+    #expect(end.isOver && end.isComplete == false && end.reason == "cancelled" && end.savedViews.isEmpty)
+    #expect(end.sentence.contains("No picture was saved."))
+  }
+
+  /// What a watcher was told.
+  private final class Told: Sendable {
+    private let content = Mutex<[CaptureProgress]>([])
+    var lines: [CaptureProgress] { content.withLock { $0 } }
+    func add(_ progress: CaptureProgress) -> Bool {
+      content.withLock { $0.append(progress) }
+      return true
+    }
   }
 }

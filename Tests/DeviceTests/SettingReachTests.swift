@@ -275,7 +275,7 @@ import Testing
       #expect(health.prometheusFile == settings.health.prometheusFile)
       var draws: Bool?
       _ = runtime.sessionService(
-        common, policy: try SessionService.Policy(settings, logger: runtime.logger),
+        common, policy: SessionService.Policy(settings, logger: runtime.logger),
         assessor: try runtime.loadAssessor(network: nil, limits: GateLimits(), digests: common.digests),
         store: OutboxStore(outbox: outbox), siteKey: [], outbox: outbox
       ) { draws = $0.drawsOcclusionMap }

@@ -63,10 +63,20 @@ import Testing
     #expect(lines[0].hasPrefix("CANNOT CAPTURE  north/d-1"))
     #expect(lines[1] == "  ! camera lost: /dev/i2c-1: nobody answers at the address")
     #expect(lines[1...6].filter { $0.hasPrefix("  ! ") }.count == 5, "\(lines)")
-    #expect(lines.contains("outbox    3 capture, 12 image waiting, oldest 1 d 3 h  0 kB stored, 0 % of the quota"))
+    #expect(
+      lines.contains("outbox    3 captures wait, the oldest for 1 day; also 12 images  0 kB stored, 0 % of the quota"))
     #expect(lines.contains("line      waiting  unreachable: refused  certificate 12 days"))
     #expect(!report.canCapture)
-    #expect(report.summary == "no camera; 3 captures wait; line waiting")
+    #expect(report.summary == "no camera; 3 captures wait, the oldest for 1 day; line waiting")
+  }
+
+  @Test(arguments: [
+    (0, nil, "nothing waits"), (1, 5, "1 capture waits, for 5 seconds"), (1, nil, "1 capture waits"),
+    (32, 3 * 86_400 + 7, "32 captures wait, the oldest for 3 days"),
+    (2, 3600, "2 captures wait, the oldest for 1 hour"),
+  ])
+  func daysOfflineAreSaidInWords(captures: Int, oldest: Int?, expected: String) {
+    #expect(DeviceReport.backlog(captures: captures, oldestSeconds: oldest) == expected)
   }
 
   @Test func theReportReadsBackAsItWasWritten() throws {

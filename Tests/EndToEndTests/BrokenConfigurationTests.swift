@@ -59,7 +59,7 @@ import Testing
         "7:12: outbox.key_file is not a place", "9:17: patients.site_key_file is not a place",
       ]
     ),
-    ("09-bytes", ["4:9: not TOML", "6:14: not TOML"]),
+    ("09-bytes", ["4:10: not TOML", "6:14: not TOML"]),
     (
       "10-drop-in",
       [

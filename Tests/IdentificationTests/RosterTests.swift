@@ -125,4 +125,38 @@ struct RosterTests {
     #expect(faults.count == 1)
     #expect(!"\(faults)".contains("Smith"))
   }
+
+  /// As spreadsheets write it where the comma is the decimal sign.
+  @Test(arguments: [";", "\t"]) func otherSeparatorsAreReadAsWell(separator: String) throws {
+    let (roster, faults) = read(
+      "\u{FEFF}" + ["fingerprint", "id", "note"].joined(separator: separator) + "\r\n"
+        + [Self.one, "ward-7", "\"a\(separator)b, c\""].joined(separator: separator) + "\r\n"
+        + ["short", "x", ""].joined(separator: separator) + "\n")
+    #expect(roster.entry(fingerprint: try reference(Self.one))?.note == "a\(separator)b, c")
+    #expect(faults.map(\.line) == [3])
+    let (_, unquoted) = read("fingerprint\(separator)note\n\(Self.one)\(separator)\"a\"b\n")
+    #expect(unquoted.first?.what.contains(separator == ";" ? "a semicolon" : "a tab") == true)
+    #expect(RosterReader.read([0xFF, 0xFE, 0x66, 0]).faults.first?.what.contains("UTF-16") == true)
+  }
+
+  /// What was taken before somebody was put on the list is the same person's.
+  @Test func whoIsEnrolledLaterDoesNotBecomeTwo() throws {
+    let (roster, _) = read("fingerprint,id\n\(Self.one),ward-7\n")
+    let tag = roster.tag(try fingerprints(Self.one))
+    let before = try reference(Self.one)
+    #expect(tag.reference.text == "ward-7" && tag.former == before)
+    #expect(tag.isBearer(of: before), "a session that was open goes on")
+    #expect(roster.tag(reference: try reference("ward-7")).former == before)
+    // A list without ids names nobody anew.
+    let (unnamed, _) = read("fingerprint\n\(Self.one)\n")
+    #expect(unnamed.tag(try fingerprints(Self.one)).former == nil)
+  }
+
+  @Test func aListThatIsWrittenReadsTheSame() throws {
+    let text =
+      "fingerprint,id,role,consent,note\n\(Self.one),ward-7,patient,capture upload,\"a, \"\"b\"\"\"\n\(Self.two),,operator,,\n"
+    let (rows, faults) = RosterReader.rows(Array(text.utf8))
+    #expect(faults == [] && rows.map(\.line) == [2, 3])
+    #expect(RosterReader.text(rows) == text)
+  }
 }

@@ -72,6 +72,13 @@ import Trust
     try Data([0x30]).write(to: URL(filePath: sealed + "/record.json.cms"))
     let outcome = try take()
     #expect(outcome.completed.map(\.captureID) == [whole.id])
+    // The list says of each what became of it, in a file for a spreadsheet and in one for a browser.
+    #expect(outcome.lists == ["captures.csv", "captures.html"])
+    let csv = try String(contentsOfFile: stick.path + "/captures.csv", encoding: .utf8)
+    #expect(csv.split(whereSeparator: \.isNewline).count == 5, "\(csv)")
+    #expect(csv.contains("\(whole.id),stored") && csv.contains("\(partial.id),not taken"), "\(csv)")
+    let html = try String(contentsOfFile: stick.path + "/captures.html", encoding: .utf8)
+    #expect(html.contains("4 captures, 1 of them stored.") && html.contains("<td>\(whole.id)</td>"))
     for text in ["view.png is not on the stick", "another capture's", "open the sealed files first"] {
       #expect(outcome.notes.contains { $0.contains(text) }, "\(outcome.notes)")
     }

@@ -47,8 +47,8 @@ import Testing
     let english = SentenceBook.english
     #expect(
       english.sentence("gate.ambient-range.too-cold", value: 12.34, limit: 18)
-        == "The room is too cold at 12.3 degrees; warm it to at least 18 degrees.")
-    #expect(english.sentence("gate.ambient-range.too-warm", value: -0.04, limit: 25).contains("at 0 degrees"))
+        == "The room is too cold (12.3 degrees). It should be at least 18.")
+    #expect(english.sentence("gate.ambient-range.too-warm", value: -0.04, limit: 25).contains("(0 degrees)"))
     #expect(english.sentence("no.such.key") == "no.such.key")
   }
 

@@ -119,7 +119,11 @@ struct SessionMachineTests {
         (4, .averaged, ["show working", "assess 0"]),
         (0, .failed(.tooFar), ["save ann frontal 2"]),
         (
-          0, .saved, ["checkpoint ann 1.0", "show saved frontal", "close complete", "show complete", "show ready"]
+          0, .saved,
+          [
+            "checkpoint ann 1.0", "show saved-not-assessable frontal", "close complete",
+            "show complete-not-assessable", "show ready",
+          ]
         ),
       ], in: &run)
     #expect(run.summaries.first?.savedViews == [.frontal])
@@ -133,7 +137,11 @@ struct SessionMachineTests {
         (0, .tag(SessionRun.ann), begun), (5, .pass, averaging), (4, .averaged, ["show working", "assess 0"]),
         (0, .failed(.ambientRange), ["save ann frontal 1"]),
         (
-          0, .saved, ["checkpoint ann 1.0", "show saved frontal", "close complete", "show complete", "show ready"]
+          0, .saved,
+          [
+            "checkpoint ann 1.0", "show saved-not-assessable frontal", "close complete",
+            "show complete-not-assessable", "show ready",
+          ]
         ),
       ], in: &run)
   }

@@ -56,7 +56,22 @@ struct SessionRun {
     return words + perform(event(happening))
   }
 
-  mutating func perform(_ event: SessionEvent) -> [String] {
+  /// The same, the actions themselves.
+  mutating func actions(after seconds: Int, _ happening: Happening) -> [SessionAction] {
+    let target = nowNanoseconds + UInt64(seconds) * 1_000_000_000
+    var actions: [SessionAction] = []
+    while let deadline = machine.nextDeadlineNanoseconds, deadline <= target {
+      nowNanoseconds = max(deadline, nowNanoseconds)
+      actions += carryOut(.timePassed)
+    }
+    nowNanoseconds = target
+    if case .pass = happening { return actions }
+    return actions + carryOut(event(happening))
+  }
+
+  mutating func perform(_ event: SessionEvent) -> [String] { carryOut(event).map(Self.word) }
+
+  private mutating func carryOut(_ event: SessionEvent) -> [SessionAction] {
     let actions = machine.handle(event, atNanoseconds: nowNanoseconds, using: &generator)
     for action in actions {
       switch action {
@@ -69,7 +84,7 @@ struct SessionRun {
       default: break
       }
     }
-    return actions.map(Self.word)
+    return actions
   }
 
   private func event(_ happening: Happening) -> SessionEvent {
@@ -141,7 +156,9 @@ struct SessionRun {
     case .retake(_, let reasons): "retake \(reasons.joined(separator: "+"))"
     case .working: "working"
     case .saved(let view): "saved \(view.rawValue)"
+    case .savedNotAssessable(let view): "saved-not-assessable \(view.rawValue)"
     case .complete: "complete"
+    case .completeNotAssessable: "complete-not-assessable"
     case .incomplete: "incomplete"
     case .presentOwnTag: "own-tag"
     case .waitForCamera: "wait-camera"

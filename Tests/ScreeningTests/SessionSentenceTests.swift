@@ -8,9 +8,12 @@ import Testing
     [
       .ready, .maintenance, .presentOperatorTag, .confirmUnknownTag,
       .question(.init(code: "fever", sentence: "Have you a fever?")), .rest(seconds: 600), .rest(seconds: 30), .working,
-      .complete, .presentOwnTag, .waitForCamera,
-    ] + SessionRefusal.allCases.map { .refused($0) } + SessionSummary.IncompleteReason.allCases.map { .incomplete($0) }
-    + CaptureView.allCases.flatMap { [.takePosition($0), .holdStill($0), .retake($0, reasons: []), .saved($0)] }
+      .complete, .completeNotAssessable, .presentOwnTag, .waitForCamera,
+    ] + SessionRefusal.allCases.map { .refused($0) }
+    + SessionSummary.IncompleteReason.allCases.flatMap { reason in (0...2).map { .incomplete(reason, savedViews: $0) } }
+    + CaptureView.allCases.flatMap {
+      [.takePosition($0), .holdStill($0), .retake($0, reasons: []), .saved($0), .savedNotAssessable($0)]
+    }
 
   /// Without a default: a case that is added must be added above too.
   private static func number(_ instruction: SessionInstruction) -> Int {
@@ -31,6 +34,8 @@ import Testing
     case .incomplete: 13
     case .presentOwnTag: 14
     case .waitForCamera: 15
+    case .savedNotAssessable: 16
+    case .completeNotAssessable: 17
     }
   }
 
@@ -42,7 +47,7 @@ import Testing
   }
 
   @Test func everyKeyThatIsUsedIsInTheFileAndNoOtherIs() throws {
-    #expect(Set(Self.instructions.map(Self.number)) == Set(0...15))
+    #expect(Set(Self.instructions.map(Self.number)) == Set(0...17))
     var used = Set(Self.instructions.map(\.sentenceKey))
     for code in QualityGate.Code.allCases {
       used.insert("gate.\(code.rawValue).passed")
@@ -51,6 +56,7 @@ import Testing
     }
     used.formUnion(["patient.assessable", "patient.not-assessable", "gate.quality.two-people", "gate.quality.pose"])
     used.formUnion(CaptureView.allCases.map { "gate.quality.looks-\($0.rawValue)" })
+    used.formUnion((0...2).map { SessionInstruction.keptKey(savedViews: $0) })
     let shipped = try Self.shippedKeys()
     #expect(used.subtracting(shipped) == [], "used, and not in the file")
     #expect(shipped.subtracting(used) == [], "in the file, and used nowhere")
@@ -72,6 +78,17 @@ import Testing
     #expect(SessionInstruction.refused(.noConsent).sentence(in: german) == "Keine Einwilligung.")
     // What the translation lacks is English.
     #expect(SessionInstruction.complete.sentence(in: german) == "All done. Thank you.")
+  }
+
+  /// The end of a session says what was saved and nothing else.
+  @Test(arguments: SessionSummary.IncompleteReason.allCases)
+  func anEarlyEndSaysWhatIsSaved(reason: SessionSummary.IncompleteReason) {
+    let nothing = SessionInstruction.incomplete(reason, savedViews: 0).sentence(in: .english)
+    #expect(nothing.contains("No picture was saved."), "\(nothing)")
+    let one = SessionInstruction.incomplete(reason, savedViews: 1).sentence(in: .english)
+    #expect(one.contains("The pictures of one view are saved.") && !one.contains("No picture"), "\(one)")
+    let two = SessionInstruction.incomplete(reason, savedViews: 2).sentence(in: .english)
+    #expect(two.contains("The pictures of 2 views are saved."), "\(two)")
   }
 
   @Test func everyInstructionHasAWholeEnglishSentence() {

@@ -184,6 +184,24 @@ import Testing
     await outbox.close()
   }
 
+  /// A session's end is kept as long as its captures: without it a delivered session would look unfinished.
+  @Test func eventsAreKeptForTheRetentionTimeAndThenFreed() async throws {
+    let scratch = try ScratchFolder(inMemory: true)
+    let outbox = try Outbox(configuration(scratch, retentionSeconds: 1000), time: clock)
+    let event = try await outbox.enqueue(.event([1], created: clock.now()))
+    let health = try await outbox.enqueue(.health([2], created: clock.now()))
+    var settlement = Settlement()
+    settlement.delivered = [event, health]
+    try await outbox.settle(settlement)
+    #expect(try await outbox.list().map(\.item.id) == [event])
+    #expect(try await outbox.item(event).state == .delivered)
+    #expect(try await outbox.payload(of: event) == [1])
+    clock.advance(seconds: 1001)
+    try await outbox.maintain()
+    #expect(try await outbox.list().isEmpty)
+    await outbox.close()
+  }
+
   @Test func severalPayloadsComeTogetherAndAMessageThatIsGoneHarmsNoOther() async throws {
     let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)

@@ -39,6 +39,16 @@ struct ViewTests {
     #expect(!difference.isEmpty && difference.allSatisfy { $0 >= 240 })
   }
 
+  @Test("a view says whose left is where, below the side that is meant, and keeps its notice")
+  func sides() {
+    let thermogram = Thermogram(celsius: Array(repeating: 32, count: 768), ambientCelsius: 25)
+    let plain = ThermogramView(captureID: "").render(thermogram)
+    let sided = ThermogramView(captureID: "", rightSide: "patient's left").render(thermogram)
+    let changed = plain.bytes.indices.filter { plain.bytes[$0] != sided.bytes[$0] }.map { $0 / 3 }
+    #expect(!changed.isEmpty)
+    #expect(changed.allSatisfy { (240..<264).contains($0 / plain.width) && (230..<320).contains($0 % plain.width) })
+  }
+
   @Test("temperatures outside of the window take the end colours")
   func window() {
     let cold = ThermogramView(captureID: "").render(

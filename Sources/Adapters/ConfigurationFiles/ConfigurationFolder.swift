@@ -29,6 +29,11 @@ package struct ConfigurationFolder: Sendable {
     let draft = ConfigurationReading(layers: sources.layers, mainFile: mainFile)
     addBoardProfile(draft, to: &sources)
     var reading = ConfigurationReading(layers: sources.layers, mainFile: mainFile, syntaxFaults: sources.faults)
+    for file in sources.ignored.sorted() {
+      reading.notices.append(
+        ConfigurationFault(
+          at: SourcePlace(file: file), "is not read: the name of a drop-in ends in .toml and begins with no dot"))
+    }
     checkPrivateFiles(&reading)
     return reading
   }
@@ -52,6 +57,8 @@ package struct ConfigurationFolder: Sendable {
     let overlay: [String: [UInt8]]
     var layers: [ConfigurationLayer] = []
     var faults: [ConfigurationFault] = []
+    /// Files among the drop-ins that do not count.
+    var ignored: [String] = []
 
     private func bytes(of file: String) throws(FileError) -> [UInt8] {
       guard let bytes = overlay[file] else {
@@ -106,6 +113,7 @@ package struct ConfigurationFolder: Sendable {
       overlay.keys.filter { $0.hasPrefix(directory + "/") }.map { String($0.dropFirst(directory.count + 1)) })
     let dropIns = names.filter { $0.hasSuffix(".toml") && !$0.hasPrefix(".") }
       .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    sources.ignored = names.subtracting(dropIns).prefix(Self.maximumDropIns).map { "\(directory)/\($0)" }
     if dropIns.count > Self.maximumDropIns {
       sources.faults.append(
         ConfigurationFault(

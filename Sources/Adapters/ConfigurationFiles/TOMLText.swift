@@ -38,6 +38,9 @@ struct TOMLText {
     while faults.count < Self.maximumFaults {
       guard var fault = parseOnce(joined(lines[...])) else { return }
       if fault.line == 0 { fault.line = firstLineThatFailsAlike() }
+      if fault.what.hasSuffix(Self.notUTF8), let column = columnOfForeignByte(inLine: fault.line) {
+        fault.column = column
+      }
       if hasBareText(atLine: fault.line) {
         fault.what = "not TOML: a text without quotes"
         fault.expected = "it in double quotes"
@@ -73,6 +76,22 @@ struct TOMLText {
     let word = String(decoding: value.prefix { !isBlank($0) && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
     guard let first = word.unicodeScalars.first else { return false }
     return (first.properties.isAlphabetic || first == "/") && !["true", "false", "inf", "nan"].contains(word)
+  }
+
+  /// Of the first byte that is no UTF-8, counted in characters from 1; the parser names the one before it.
+  private func columnOfForeignByte(inLine line: Int) -> Int? {
+    guard lines.indices.contains(line - 1) else { return nil }
+    let bytes = lines[line - 1]
+    var decoder = UTF8()
+    var iterator = bytes.makeIterator()
+    var column = 1
+    while true {
+      switch decoder.decode(&iterator) {
+      case .scalarValue: column += 1
+      case .emptyInput: return nil
+      case .error: return column
+      }
+    }
   }
 
   private mutating func report(_ line: Int, _ column: Int, _ what: String, expected: String?) {
@@ -133,9 +152,11 @@ extension TOMLText {
     return nil
   }
 
+  private static let notUTF8 = "bytes that are no UTF-8"
+
   private static let translations = [
     ("not representable in 64 bits", "a number that does not fit", "a whole number of at most 64 bits"),
-    ("invalid utf-8", "bytes that are no UTF-8", "the file saved as UTF-8"),
+    ("invalid utf-8", notUTF8, "the file saved as UTF-8"),
     ("could not determine value type", "no value", "a number, a text in double quotes, true, false or a list"),
   ]
 

@@ -74,7 +74,9 @@ package struct DeviceCertificate: Sendable, Equatable {
       }
     }
     guard result == TG_CRYPTO_OK else {
-      throw EnrolmentError("not PEM: expected a certificate, the device's private key and the authority's certificate")
+      // The certificates were read before; what is left is the key.
+      throw EnrolmentError(
+        "\(keyPath): holds no private key in PEM form; make it anew with 'thermograph enroll --request FOLDER'")
     }
     commonName = Self.text(found.common_name)
     issuer = Self.text(found.issuer)

@@ -39,7 +39,7 @@ package final class FrontPanel: Sendable {
   /// Shows the pattern of `signal` from its start; nil makes the panel dark.
   ///
   /// A pattern that does not repeat is told to its end: the repeating one that was shown before it, or is asked for
-  /// meanwhile, comes after it. Only what a person must see at once (`capturing`, `unable`) cuts it off.
+  /// meanwhile, comes after it. Only what a person must see at once (`PanelSignal.isUrgent`) cuts it off.
   package func show(_ signal: PanelSignal?) {
     shared.change { [table = shared.table] in $0.show(signal, table) }
   }
@@ -66,10 +66,10 @@ private final class FrontPanelShared: Sendable {
     var isStopping = false
 
     mutating func show(_ signal: PanelSignal?, _ table: PanelTable) {
-      let repeats = signal.flatMap { table[$0] }?.repeats ?? false
+      let repeats = signal.map { $0.repeats(in: table) } ?? false
       if repeats { background = signal }
-      let isUrgent = signal == nil || signal == .capturing || signal == .unable
-      if repeats, !isUrgent, let shown, table[shown]?.repeats == false { return }
+      let isUrgent = signal?.isUrgent ?? true
+      if repeats, !isUrgent, let shown, !shown.repeats(in: table) { return }
       if signal == nil { background = nil }
       start(signal)
     }
@@ -109,6 +109,10 @@ private final class FrontPanelShared: Sendable {
       if state.revision == revision { state.finish() }
     }
   }
+}
+
+extension PanelSignal {
+  fileprivate func repeats(in table: PanelTable) -> Bool { !isAnnouncement && table[self]?.repeats == true }
 }
 
 /// The body of the panel's thread.
@@ -158,7 +162,8 @@ private struct FrontPanelLoop {
       return Self.idleMilliseconds
     }
     let elapsed = Int(clamping: (now - startNanoseconds) / 1_000_000)
-    guard let outputs = pattern.outputs(atMilliseconds: elapsed),
+    let isOver = !signal.repeats(in: shared.table) && elapsed >= pattern.cycleMilliseconds
+    guard !isOver, let outputs = pattern.outputs(atMilliseconds: elapsed),
       let remaining = pattern.millisecondsToNextStep(atMilliseconds: elapsed)
     else {
       shared.finished(revision: revision)

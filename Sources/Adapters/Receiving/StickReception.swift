@@ -17,6 +17,8 @@ package struct StickReception {
     package var completed: [Receiver.CompletedCapture] = []
     /// Files with receipts, below the stick's folder.
     package var receipts: [String] = []
+    /// Readable lists of what lies there, below the stick's folder.
+    package var lists: [String] = []
     /// For a person: what was not taken, and why.
     package var notes: [String] = []
   }
@@ -42,15 +44,22 @@ package struct StickReception {
     var queue = ReceiptQueue(signer: signer)
     queue.connectionBegan(maximumPacketBytes: nil)
     var counts: [String: Int] = [:]
+    var list = StickList()
     for name in try stick.names(maximumNames: Self.maximumCaptures) {
       guard let captureID = RandomIdentifier(name) else { continue }
+      var record: [UInt8]?
+      var isStored = false
       do {
-        for receipt in try take(captureID, stick, &outcome) { _ = queue.add(receipt) }
+        for receipt in try take(captureID, stick, &record, &outcome) {
+          isStored = true
+          _ = queue.add(receipt)
+        }
       } catch let error as FileError {
         outcome.notes.append("\(captureID): not taken: \(error)")
       } catch let rejection as Rejection {
         outcome.notes.append("\(captureID): not taken: \(rejection)")
       }
+      list.add(captureID, record: record, isStored: isStored)
     }
     while !queue.isEmpty {
       for (message, token) in try queue.takeReady() {
@@ -58,16 +67,19 @@ package struct StickReception {
         queue.settled(token)
       }
     }
+    outcome.lists = try list.write(on: stick)
     return outcome
   }
 
+  /// - Parameter found: the record as it lies there, for the list.
   private func take(
-    _ captureID: RandomIdentifier, _ stick: borrowing OpenFolder, _ outcome: inout Outcome
+    _ captureID: RandomIdentifier, _ stick: borrowing OpenFolder, _ found: inout [UInt8]?, _ outcome: inout Outcome
   ) throws -> [AddressedReceipt] {
     guard let folder = try stick.folder("\(captureID)") else { return [] }
     guard let record = try folder.readIfThere(OutboxItem.recordName, maximumBytes: RecordEnvelope.bytesMaximum) else {
       throw Rejection("there is no \(OutboxItem.recordName); open the sealed files first (openssl cms -decrypt)")
     }
+    found = record
     let topics = try Self.topics(of: record)
     let envelope = try RecordEnvelope(decoding: record, from: topics)
     guard envelope.captureID == captureID else { throw Rejection("its record is another capture's") }

@@ -61,7 +61,7 @@ package actor Outbox {
   private let generator: any RandomNumberGenerator & Sendable
   private var database: OutboxDatabase?
   private var ballast: Ballast
-  private var isOutOfSpace = false
+  private(set) var isOutOfSpace = false
   private var watermarks = QuotaWatermarks()
   private var waiting: [Request] = []
   private var commitIsScheduled = false

@@ -2,14 +2,15 @@ import Forwarding
 import Provenance
 
 extension OutboxDatabase {
-  /// The messages reached their goal: they are removed, or, when they belong to a capture, kept for the retention time.
+  /// The messages reached their goal: they are removed, or, when they belong to a capture or tell of a session, kept for
+  /// the retention time: a capture whose session's end is forgotten would look unfinished.
   /// Unknown ids are passed over, because an acknowledgement may meet a message that a receipt has freed. Only inside
   /// `transaction`.
   func deliver(_ ids: [Int64]) throws(OutboxError) {
     for id in ids {
       guard let before = try place(of: id), before.state != .delivered else { continue }
       counters[before.deliveryClass].delivered += 1
-      if configuration.retentionSeconds > 0, before.belongsToCapture {
+      if configuration.retentionSeconds > 0, before.belongsToCapture || before.deliveryClass == .event {
         try move(id, from: before, to: .delivered, reason: nil)
       } else {
         try remove(id, counted: before)

@@ -17,14 +17,17 @@ extension ConfigurationReading {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// - Parameter effective: Adds the values and their origins.
-  package func json(effective: Bool) -> JSONText {
+  /// - Parameters:
+  ///   - effective: Adds the values and their origins.
+  ///   - files: what is wrong with the files that the settings name; nil where nobody looked.
+  package func json(effective: Bool, files fileFaults: [ConfigurationFault]? = nil) -> JSONText {
     var members: [(String, JSONText)] = [
       ("usable", .boolean(isUsable)),
       ("files", .array(files.map { .string($0) })),
       ("faults", .array(faults.map(\.json))),
       ("notices", .array(notices.map(\.json))),
     ]
+    if let fileFaults { members.append(("file_faults", .array(fileFaults.map(\.json)))) }
     if effective {
       let values = SettingKey.all.compactMap { key -> (String, JSONText)? in
         guard let value = key.effectiveJSON(settings) else { return nil }

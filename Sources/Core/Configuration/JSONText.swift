@@ -9,6 +9,16 @@ package indirect enum JSONText: Sendable {
   /// Text that is JSON already. A value written for TOML is: the two share their numbers, strings and lists.
   case literal(String)
 
+  /// One line, as every tool's --json prints it.
+  package var compact: String {
+    switch self {
+    case .array(let items): "[" + items.map(\.compact).joined(separator: ",") + "]"
+    case .object(let members):
+      "{" + members.map { "\(tomlString($0)):\($1.compact)" }.joined(separator: ",") + "}"
+    default: formatted()
+    }
+  }
+
   /// Two spaces a level; a newline between members.
   package func formatted(indent: String = "") -> String {
     let deeper = indent + "  "

@@ -2,7 +2,7 @@
 ///
 /// Near is: at most a third of the letters differ (insertions, deletions, substitutions, neighbours swapped), or one is
 /// the beginning of the other and only one name is, which finds `refresh_rate` for `refresh_rate_hz`.
-func nearestName(to word: String, among names: [String]) -> String? {
+package func nearestName(to word: String, among names: [String]) -> String? {
   let word = word.lowercased()
   guard !word.isEmpty, word.utf8.count <= 80 else { return nil }
   let ranked = names.map { (name: $0, distance: editDistance(word, $0.lowercased())) }

@@ -20,6 +20,11 @@ struct SettingsRule: Sendable {
     return []
   }
 
+  /// In the order of `Settings.Pins.all`.
+  private static let pinKeys = [
+    "lines.button", "lines.led", "lines.led_red", "lines.led_green", "lines.led_blue", "lines.buzzer",
+  ]
+
   static let all: [SettingsRule] = [
     SettingsRule(keys: ["camera.refresh_rate_hz", "camera.bus_speed_khz"]) { settings in
       // A sub-page is 832 words, each byte takes nine clocks; a tenth of the time is left for everything else.
@@ -64,16 +69,37 @@ struct SettingsRule: Sendable {
         "roster_file in [patients], or \"accept\""
       )
     },
+    SettingsRule(keys: ["session.acclimatisation_minimum_seconds", "session.acclimatisation_maximum_seconds"]) {
+      settings in
+      let rules = settings.session
+      guard rules.acclimatisationMinimumSeconds > rules.acclimatisationMaximumSeconds else { return nil }
+      return (
+        "session.acclimatisation_minimum_seconds \(rules.acclimatisationMinimumSeconds) is above "
+          + "acclimatisation_maximum_seconds \(rules.acclimatisationMaximumSeconds)", "a range"
+      )
+    },
+    SettingsRule(keys: pinKeys) { settings in
+      let named = zip(pinKeys, settings.pins.all).compactMap { key, pin in pin.map { (key, $0) } }
+      for (index, (key, pin)) in named.enumerated() {
+        guard let other = named.prefix(index).first(where: { $0.1 == pin }) else { continue }
+        return ("\(other.0) and \(key) are the same pin", "a pin of its own for each")
+      }
+      return nil
+    },
+    SettingsRule(keys: SettingKey.all.filter { $0.table == "panel" }.map(\.path)) { settings in
+      guard let (one, other) = settings.panel.indistinguishableSignals.first else { return nil }
+      let keys = [one, other].map { "panel." + $0.rawValue.replacing("-", with: "_") }
+      return (
+        "\(keys[0]) and \(keys[1]) have the same rhythm of light and dark: nobody without colours can tell them apart",
+        "another rhythm for one of them; thermograph panel list shows all"
+      )
+    },
     SettingsRule(keys: ["session.questions"]) { settings in
       let codes = settings.session.questions.map(\.code)
       guard Set(codes).count < codes.count else { return nil }
       return ("session.questions has the same code twice", "a code of its own for each question")
     },
-    SettingsRule(
-      keys: [
-        "lines.button", "lines.led", "lines.led_red", "lines.led_green", "lines.led_blue", "lines.buzzer", "lines.chip",
-      ]
-    ) { settings in
+    SettingsRule(keys: pinKeys + ["lines.chip"]) { settings in
       let usesOffset = settings.pins.all.contains { if case .offset = $0 { true } else { false } }
       guard usesOffset, settings.pins.chip == nil else { return nil }
       return ("lines has an offset and no chip to count it on", "chip in [lines], or the line's name")

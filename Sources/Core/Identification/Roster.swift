@@ -22,6 +22,13 @@ package struct Roster: Sendable, Equatable {
     package var consent: Set<Consent>
     /// Free text for the clinic; it goes nowhere.
     package var note: String
+
+    package init(reference: PatientReference, role: TagRole, consent: Set<Consent>, note: String) {
+      self.reference = reference
+      self.role = role
+      self.consent = consent
+      self.note = note
+    }
   }
 
   private var entries: [String: Entry] = [:]
@@ -44,7 +51,12 @@ package struct Roster: Sendable, Equatable {
     if entry.reference == fingerprints.former {
       (tag.reference, tag.former) = (fingerprints.current, fingerprints.former)
     }
-    if tag.reference == fingerprints.current { tag.version = .current }
+    if tag.reference == fingerprints.current {
+      tag.version = .current
+    } else if tag.former == nil {
+      // What was taken before the bearer was enrolled stands under the fingerprint, and is the same person's.
+      tag.former = entries[fingerprints.current.text] == nil ? fingerprints.former : fingerprints.current
+    }
     return tag
   }
 
@@ -55,10 +67,12 @@ package struct Roster: Sendable, Equatable {
 
   /// The same for somebody who is named by the id in the roster instead of by a tag.
   package func tag(reference: PatientReference) -> KnownTag {
-    guard let entry = entries.values.first(where: { $0.reference == reference }) else {
+    guard let (fingerprint, entry) = entries.first(where: { $0.value.reference == reference }) else {
       return KnownTag(reference: reference, role: .patient, isEnrolled: false)
     }
-    return KnownTag(entry)
+    var tag = KnownTag(entry)
+    if fingerprint != reference.text { tag.former = PatientReference(fingerprint) }
+    return tag
   }
 
   /// Adds an entry; false when the fingerprint is already there.

@@ -1,11 +1,12 @@
-/// Reads the roster's CSV: RFC 4180 with a header, without line breaks inside quotes, UTF-8.
+/// Reads the roster's CSV: RFC 4180 with a header, without line breaks inside quotes, UTF-8. Semicolons or tabs may stand
+/// in the place of the commas.
 ///
 ///     fingerprint,id,role,consent,note
 ///     mzxw6ytboiaaaaaaaaaaaaaaaa,ward-7-0042,patient,capture upload,"left the ward, comes again"
 ///
 /// | column | |
 /// |---|---|
-/// | `fingerprint` | required; 26 characters of a-z2-7, as `thermograph enroll` prints it |
+/// | `fingerprint` | required; 26 characters of a-z2-7, as `thermograph tag read` prints it |
 /// | `id` | `[a-z0-9-]{1,36}`; empty: the fingerprint itself |
 /// | `role` | `patient` (when empty), `operator` or `technician` |
 /// | `consent` | words of `capture`, `upload`, `research`, separated by blanks |
@@ -22,7 +23,24 @@ package struct RosterReader {
     case fingerprint, id, role, consent, note
   }
 
+  /// A row that counts.
+  package struct Row: Sendable, Equatable {
+    /// From 1.
+    package var line: Int
+    package var fingerprint: PatientReference
+    package var entry: Roster.Entry
+
+    package init(line: Int, fingerprint: PatientReference, entry: Roster.Entry) {
+      self.line = line
+      self.fingerprint = fingerprint
+      self.entry = entry
+    }
+  }
+
   private var roster = Roster()
+  private var rows: [Row] = []
+  /// A comma; a semicolon or a tab where the header has them, as spreadsheets of many countries write it.
+  private var separator = UInt8(ascii: ",")
   private var faults: [RosterFault] = []
   private var columns: [Column] = []
   private var linesByIdentifier: [String: Int] = [:]
@@ -35,6 +53,28 @@ package struct RosterReader {
     return (reader.roster, reader.faults)
   }
 
+  /// The rows of the roster in `bytes`, in their order, and what is wrong with the others.
+  package static func rows(_ bytes: [UInt8]) -> (rows: [Row], faults: [RosterFault]) {
+    var reader = RosterReader()
+    reader.readAll(bytes)
+    return (reader.rows, reader.faults)
+  }
+
+  /// `rows` as a roster's file, header included.
+  package static func text(_ rows: [Row]) -> String {
+    rows.reduce(columnNames + "\n") { text, row in
+      let id = row.entry.reference == row.fingerprint ? "" : row.entry.reference.text
+      let consent = Roster.Consent.allCases.filter(row.entry.consent.contains).map(\.rawValue).joined(separator: " ")
+      let fields = [row.fingerprint.text, id, row.entry.role.rawValue, consent, quoted(row.entry.note)]
+      return text + fields.joined(separator: ",") + "\n"
+    }
+  }
+
+  private static func quoted(_ text: String) -> String {
+    guard text.contains(where: { ",;\t\"".contains($0) }) else { return text }
+    return "\"" + text.replacing("\"", with: "\"\"") + "\""
+  }
+
   private init() {}
 
   private mutating func readAll(_ bytes: [UInt8]) {
@@ -43,7 +83,13 @@ package struct RosterReader {
     }
     // A byte order mark, as spreadsheets write it, is no part of the first name.
     let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...]
+    guard !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF]) else {
+      return fault(1, 1, "saved as UTF-16; save it as CSV in UTF-8")
+    }
     let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
+    let first = lines.first { !$0.isEmpty } ?? []
+    separator =
+      [UInt8(ascii: ";"), 0x09].first { first.contains($0) && !first.contains(UInt8(ascii: ",")) } ?? separator
     for (index, ended) in lines.enumerated() {
       let line = ended.last == 0x0D ? ended.dropLast() : ended
       if line.isEmpty { continue }
@@ -90,12 +136,12 @@ package struct RosterReader {
             break
           }
         }
-        guard position == line.endIndex || line[position] == UInt8(ascii: ",") else {
-          fault(number, position - line.startIndex + 1, "expected a comma after the closing quote")
+        guard position == line.endIndex || line[position] == separator else {
+          fault(number, position - line.startIndex + 1, "expected \(separatorName) after the closing quote")
           return nil
         }
       } else {
-        while position < line.endIndex, line[position] != UInt8(ascii: ",") {
+        while position < line.endIndex, line[position] != separator {
           guard line[position] != quote else {
             fault(number, position - line.startIndex + 1, "a quote inside an unquoted field; quote the whole field")
             return nil
@@ -117,6 +163,14 @@ package struct RosterReader {
       fields.append((text, column))
       guard position < line.endIndex else { return fields }
       position += 1
+    }
+  }
+
+  private var separatorName: String {
+    switch separator {
+    case UInt8(ascii: ";"): "a semicolon"
+    case 0x09: "a tab"
+    default: "a comma"
     }
   }
 
@@ -174,7 +228,8 @@ package struct RosterReader {
       return fault(number, identifier.column, "the id is already on line \(earlier), for another tag")
     }
     let entry = Roster.Entry(reference: reference, role: role, consent: Set(consent), note: field(.note).text)
-    if roster.add(entry, fingerprint: fingerprint.text) {
+    if let fingerprint = PatientReference(fingerprint.text), roster.add(entry, fingerprint: fingerprint.text) {
+      rows.append(Row(line: number, fingerprint: fingerprint, entry: entry))
       linesByFingerprint[fingerprint.text] = number
       linesByIdentifier[referenceText] = number
     }

@@ -11,9 +11,15 @@ package struct TagDirectory: Sendable {
     roster?.tag(fingerprints) ?? KnownTag(fingerprints, isEnrolled: true)
   }
 
-  /// A patient who is named at a terminal; nil when the roster knows the id as an operator's or a technician's.
+  /// A patient who is named at a terminal; nil when there is a roster and it does not have the id, or has it as an
+  /// operator's or a technician's. Behind a slip of the pen stands no tag that could be asked about.
   package func patient(_ reference: PatientReference) -> KnownTag? {
     guard let tag = roster?.tag(reference: reference) else { return KnownTag(reference: reference) }
-    return tag.role == .patient ? tag : nil
+    return tag.role == .patient && tag.isEnrolled ? tag : nil
+  }
+
+  /// Whether the roster has the id as an operator's or a technician's.
+  package func isStaff(_ reference: PatientReference) -> Bool {
+    roster.map { $0.tag(reference: reference).role != .patient } ?? false
   }
 }

@@ -6,24 +6,60 @@ package enum PanelSignal: String, Sendable, CaseIterable {
   case degraded
   /// The tag was read.
   case tagAccepted = "tag-accepted"
-  /// The tag was not accepted: unknown, ambiguous or not a patient's.
+  /// The tag was not accepted: not readable, somebody else's, or two at once. Once more, with the own tag alone.
   case tagRefused = "tag-refused"
+  /// The tag is not on the list, or its patient did not agree: trying again does not help.
+  case tagUnknown = "tag-unknown"
+  /// Not now: maintenance, or somebody else's session.
+  case notNow = "not-now"
+  /// The technician keeps captures out.
+  case maintenance
+  /// A question: the patient's tag says yes, the button says no.
+  case question
+  /// An unknown tag waits for the button or an operator's tag.
+  case confirm
+  /// An operator's tag is wanted.
+  case operatorTag = "operator-tag"
+  /// The session goes on with its own patient's tag, and no other.
+  case ownTag = "own-tag"
   /// Waiting for the skin to settle.
   case acclimatising
-  /// Take the position for the next view.
+  /// Take the position for the next view: facing the camera.
   case position
+  case positionLeftOblique = "position-left-oblique"
+  case positionRightOblique = "position-right-oblique"
+  case positionLeftLateral = "position-left-lateral"
+  case positionRightLateral = "position-right-lateral"
   /// Hold still: the image is being taken.
   case capturing
-  /// The view was not good enough; take the position again.
+  /// The view was not good enough; its position follows once more.
   case retake
   /// Working out the verdict and saving.
   case working
   /// The capture is on disk.
   case saved
-  /// The session was closed before it was complete; what was taken is saved.
+  /// The capture is on disk, and no attempt at it was good enough to be assessed.
+  case notAssessable = "not-assessable"
+  /// The session was closed before it was complete; some of it is saved.
   case incomplete
-  /// No capture is possible: storage full, camera lost, configuration invalid.
+  /// The session was closed and nothing of it is saved.
+  case nothingSaved = "nothing-saved"
+  /// There is no room for another capture.
+  case full
+  /// No capture is possible: camera lost, configuration invalid.
   case unable
+
+  /// What a person must see at once: it cuts off a pattern that is being told to its end. A question counts from the
+  /// moment when it is asked, so it has to be seen from then on.
+  package var isUrgent: Bool {
+    switch self {
+    case .capturing, .unable, .full, .question, .confirm, .operatorTag, .ownTag: true
+    default: false
+    }
+  }
+
+  /// Told once, and what is to be done follows it, even where a configuration lets its pattern repeat.
+  package var isAnnouncement: Bool { self == .retake }
 }
 
 /// A light and sound pattern: steps that are shown one after the other, once or for ever.
@@ -88,8 +124,11 @@ package struct PanelPattern: Sendable, Hashable {
     step(atMilliseconds: milliseconds)?.remaining
   }
 
+  /// How long it takes once.
+  package var cycleMilliseconds: Int { steps.reduce(0) { $0 + $1.milliseconds } }
+
   private func step(atMilliseconds milliseconds: Int) -> (outputs: PanelOutputs, remaining: Int)? {
-    let total = steps.reduce(0) { $0 + $1.milliseconds }
+    let total = cycleMilliseconds
     var rest = max(milliseconds, 0)
     if repeats { rest %= total }
     for step in steps {
@@ -137,13 +176,27 @@ package struct PanelTable: Sendable, Equatable {
       .degraded: "R100 -100 G100 -2700 *",
       .tagAccepted: "GBz150 -100 GBz150 -600",
       .tagRefused: "Rz80 -80 Rz80 -80 Rz80 -80 Rz80 -600",
+      .tagUnknown: "Rz80 -80 Rz80 -80 R800 -600",
+      .notNow: "Rz500 -600",
+      .maintenance: "GB1000 -200 GB200 -600 *",
+      .question: "RBz150 -150 RB150 -150 RB150 -1200 *",
+      .confirm: "RBz600 -200 RB150 -1200 *",
+      .operatorTag: "RBz150 -200 RB600 -1200 *",
+      .ownTag: "RBz150 -150 RB150 -150 RB150 -150 RB150 -1200 *",
       .acclimatising: "B1500 -1500 *",
       .position: "RGB400 -400 *",
+      .positionLeftOblique: "RGB300 -200 RGB300 -1000 *",
+      .positionRightOblique: "RGB300 -200 RGB300 -200 RGB300 -1000 *",
+      .positionLeftLateral: "RGB300 -200 RGB300 -200 RGB300 -200 RGB300 -1000 *",
+      .positionRightLateral: "RGB300 -200 RGB300 -200 RGB300 -200 RGB300 -200 RGB300 -1000 *",
       .capturing: "RGB10000 *",
-      .retake: "RGz300 -150 RG300 -750 *",
+      .retake: "RGz300 -150 RG300 -750",
       .working: "B100 -100 *",
       .saved: "Gz400 -100 Gz400 -100 G2000",
+      .notAssessable: "RGz700 -150 RGz700 -150 RG1500",
       .incomplete: "RGz600 -200 RG200 -200 RG200 -1000",
+      .nothingSaved: "Rz600 -200 R200 -200 R200 -200 R200 -1000",
+      .full: "R200 -200 R200 -1400 *",
       .unable: "R1000 -200 *",
     ].compactMapValues { PanelPattern($0) })
 

@@ -88,10 +88,12 @@ package struct SessionCheckpoint: Sendable, Hashable, Codable {
   package var viewIndex: Int
   package var attempt: Int
   package var answers: [SessionAnswer]
+  /// Saved views that cannot be assessed; nil in what an earlier version wrote.
+  package var notAssessableViews: [CaptureView]?
 
   package init(
     sessionID: RandomIdentifier, patient: String, signedBy: String?, views: [CaptureView], savedViews: [CaptureView],
-    viewIndex: Int, attempt: Int, answers: [SessionAnswer] = []
+    viewIndex: Int, attempt: Int, answers: [SessionAnswer] = [], notAssessableViews: [CaptureView]? = nil
   ) {
     self.sessionID = sessionID
     self.patient = patient
@@ -101,9 +103,11 @@ package struct SessionCheckpoint: Sendable, Hashable, Codable {
     self.viewIndex = viewIndex
     self.attempt = attempt
     self.answers = answers
+    self.notAssessableViews = notAssessableViews
   }
 
   private enum CodingKeys: String, CodingKey {
+    case notAssessableViews = "not_assessable_views"
     case sessionID = "session_id"
     case patient = "patient_ref"
     case signedBy = "signed_by"
@@ -143,6 +147,8 @@ package struct SessionSummary: Sendable, Hashable {
   package var savedViews: [CaptureView]
   /// Answers to the questions by their codes, in order.
   package var answers: [SessionAnswer]
+  /// Saved views of which no attempt was good enough to be assessed.
+  package var notAssessableViews: [CaptureView] = []
 }
 
 package struct SessionAnswer: Sendable, Hashable, Codable {
@@ -185,27 +191,58 @@ package enum SessionInstruction: Sendable, Hashable {
   case retake(CaptureView, reasons: [String])
   case working
   case saved(CaptureView)
+  /// Saved, and the attempts are used up: it cannot be assessed.
+  case savedNotAssessable(CaptureView)
   case complete
-  case incomplete(SessionSummary.IncompleteReason)
+  /// Every view is saved, and not every one can be assessed.
+  case completeNotAssessable
+  case incomplete(SessionSummary.IncompleteReason, savedViews: Int)
   /// The session goes on when its own patient's tag is presented again.
   case presentOwnTag
   case waitForCamera
 
-  /// The light and sound that say it.
-  package var signal: PanelSignal {
+  /// The lights and sounds that say it, in their order. What asks for something else looks different.
+  package var signals: [PanelSignal] {
     switch self {
-    case .ready: .ready
-    case .maintenance: .degraded
-    case .refused(.cameraLost), .refused(.storageFull), .waitForCamera: .unable
-    case .refused: .tagRefused
-    case .presentOperatorTag, .confirmUnknownTag, .question: .tagAccepted
-    case .rest: .acclimatising
-    case .takePosition, .presentOwnTag: .position
-    case .holdStill: .capturing
-    case .retake: .retake
-    case .working: .working
-    case .saved, .complete: .saved
-    case .incomplete: .incomplete
+    case .ready: [.ready]
+    case .maintenance: [.maintenance]
+    case .refused(let refusal): [refusal.signal]
+    case .presentOperatorTag: [.operatorTag]
+    case .confirmUnknownTag: [.confirm]
+    case .question: [.question]
+    case .presentOwnTag: [.ownTag]
+    case .rest: [.acclimatising]
+    case .takePosition(let view): [view.positionSignal]
+    case .holdStill: [.capturing]
+    case .retake(let view, _): [.retake, view.positionSignal]
+    case .working, .waitForCamera: [.working]
+    case .saved, .complete: [.saved]
+    case .savedNotAssessable, .completeNotAssessable: [.notAssessable]
+    case .incomplete(_, let savedViews): [savedViews > 0 ? .incomplete : .nothingSaved]
+    }
+  }
+}
+
+extension SessionRefusal {
+  fileprivate var signal: PanelSignal {
+    switch self {
+    case .cameraLost: .unable
+    case .storageFull: .full
+    case .unknownTag, .noConsent: .tagUnknown
+    case .sessionUnderWay, .maintenance: .notNow
+    case .unreadableTag, .ambiguousTags, .sessionOfAnotherPatient: .tagRefused
+    }
+  }
+}
+
+extension CaptureView {
+  fileprivate var positionSignal: PanelSignal {
+    switch self {
+    case .frontal: .position
+    case .leftOblique: .positionLeftOblique
+    case .rightOblique: .positionRightOblique
+    case .leftLateral: .positionLeftLateral
+    case .rightLateral: .positionRightLateral
     }
   }
 }

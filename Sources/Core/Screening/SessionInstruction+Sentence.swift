@@ -2,8 +2,8 @@ extension SessionInstruction {
   /// What is told at the end of a session.
   package init(endOf summary: SessionSummary) {
     switch summary.outcome {
-    case .complete: self = .complete
-    case .incomplete(let reason): self = .incomplete(reason)
+    case .complete: self = summary.notAssessableViews.isEmpty ? .complete : .completeNotAssessable
+    case .incomplete(let reason): self = .incomplete(reason, savedViews: summary.savedViews.count)
     }
   }
 
@@ -14,6 +14,9 @@ extension SessionInstruction {
     // The clinic's own words, from the configuration.
     case .question(let question): question.sentence + " " + own
     case .retake(_, let reasons): (reasons + [own]).joined(separator: " ")
+    // What was saved is said of every early end, and nothing is said to be saved that is not.
+    case .incomplete(_, let savedViews):
+      own + " " + book.sentence(Self.keptKey(savedViews: savedViews), value: Double(savedViews))
     default: own
     }
   }
@@ -33,10 +36,21 @@ extension SessionInstruction {
     case .retake(let view, _): "session.retake.\(view.rawValue)"
     case .working: "session.working"
     case .saved(let view): "session.saved.\(view.rawValue)"
+    case .savedNotAssessable: "patient.not-assessable"
     case .complete: "session.complete"
-    case .incomplete(let reason): "session.incomplete.\(reason.rawValue)"
+    case .completeNotAssessable: "session.complete-not-assessable"
+    case .incomplete(let reason, _): "session.incomplete.\(reason.rawValue)"
     case .presentOwnTag: "session.present-own-tag"
     case .waitForCamera: "session.wait-for-camera"
+    }
+  }
+
+  /// The sentence about what an ended session leaves.
+  package static func keptKey(savedViews: Int) -> String {
+    switch savedViews {
+    case ...0: "session.kept.nothing"
+    case 1: "session.kept.one"
+    default: "session.kept.some"
     }
   }
 

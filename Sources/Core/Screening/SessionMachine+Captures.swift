@@ -10,6 +10,8 @@ extension SessionMachine {
     if yes { session?.needsOwnTagBeforeView = false }
     switch phase {
     case .asking:
+      // A tap that came before the question could be seen was meant for something else.
+      guard let session, step.now >= session.answersCountFrom else { return }
       answer(yes, &step, using: &generator)
     case .confirming:
       // The patient's own tag is no go-ahead for itself; somebody presses the button.
@@ -48,6 +50,7 @@ extension SessionMachine {
     guard let session else { return }
     guard session.rules.questions.indices.contains(question) else { return rest(&step, using: &generator) }
     phase = .asking(question: question, until: idleDeadline(step))
+    self.session?.answersCountFrom = step.now.after(seconds: SessionRules.questionShownSeconds)
     step.show(.question(session.rules.questions[question]))
   }
 
@@ -135,6 +138,7 @@ extension SessionMachine {
       gates
       .filter { !$0.passed && $0.severity == .hard && SessionRules.correctableGates.contains($0.code) }
       .map(\.sentence)
+    self.session?.isAssessable = !gates.contains { !$0.passed && $0.severity == .hard }
     phase = .saving(captureID: captureID, until: step.now.after(seconds: session.rules.saveTimeoutSeconds))
     step.actions.append(
       .save(
@@ -150,7 +154,9 @@ extension SessionMachine {
     guard var session, let view = session.view, case .saving(captureID, _) = phase else { return }
     let wantsRetake = !session.retakeReasons.isEmpty && session.hasRetakesLeft
     if session.savedViews.last != view { session.savedViews.append(view) }
+    let isAssessable = session.isAssessable
     if !wantsRetake {
+      if !isAssessable { session.notAssessableViews.append(view) }
       session.viewIndex += 1
       session.attempt = 0
       session.forgivenAttempts = 0
@@ -162,7 +168,7 @@ extension SessionMachine {
     if let reason = session.endsAfterSave {
       return close(session.view == nil ? .complete : .incomplete(reason), &step)
     }
-    if !wantsRetake { step.show(.saved(view)) }
+    if !wantsRetake { step.show(isAssessable ? .saved(view) : .savedNotAssessable(view)) }
     takePosition(reasons: reasons, &step, using: &generator)
   }
 

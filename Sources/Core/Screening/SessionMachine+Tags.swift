@@ -156,6 +156,7 @@ extension SessionMachine {
     resumed.rules.views = checkpoint.views
     resumed.signedBy = checkpoint.signedBy.flatMap { PatientReference($0) }
     resumed.savedViews = checkpoint.savedViews
+    resumed.notAssessableViews = checkpoint.notAssessableViews ?? []
     resumed.answers = checkpoint.answers
     // Numbers from the disk: no session has more views or attempts.
     resumed.viewIndex = min(max(checkpoint.viewIndex, 0), checkpoint.views.count)

@@ -69,6 +69,11 @@ package struct SessionMachine: Sendable {
       deadlinePassed(&step, using: &generator)
     }
     take(event, &step, using: &generator)
+    if case .asking = phase, step.hasRefused {
+      // While the refusal is told the question is not to be seen.
+      session?.answersCountFrom = now.after(
+        seconds: SessionRules.refusalShownSeconds + SessionRules.questionShownSeconds)
+    }
     return step.actions
   }
 
@@ -141,11 +146,9 @@ package struct SessionMachine: Sendable {
   mutating func close(_ outcome: SessionSummary.Outcome, _ step: inout SessionStep) {
     guard let session else { return }
     if case .averaging(let captureID, _) = phase { step.actions.append(.cancelAveraging(captureID: captureID)) }
-    step.actions.append(.close(session.summary(outcome)))
-    switch outcome {
-    case .complete: step.show(.complete)
-    case .incomplete(let reason): step.show(.incomplete(reason))
-    }
+    let summary = session.summary(outcome)
+    step.actions.append(.close(summary))
+    step.show(SessionInstruction(endOf: summary))
     self.session = nil
     phase = .idle
     step.show(.ready)
@@ -221,6 +224,11 @@ struct OpenSession: Sendable {
   /// Somebody else's tag was seen too: the session's own is asked for before the next view.
   var needsOwnTagBeforeView = false
   var wasInterrupted = false
+  /// A tag or a press answers the pending question from here on, in monotonic nanoseconds.
+  var answersCountFrom: UInt64 = 0
+  /// Of the capture that is being saved: no hard gate failed.
+  var isAssessable = true
+  var notAssessableViews: [CaptureView] = []
 
   /// The view under way; nil when all are done.
   var view: CaptureView? { rules.views.indices.contains(viewIndex) ? rules.views[viewIndex] : nil }
@@ -235,12 +243,14 @@ struct OpenSession: Sendable {
   var checkpoint: SessionCheckpoint {
     SessionCheckpoint(
       sessionID: id, patient: patient.text, signedBy: signedBy?.text, views: rules.views, savedViews: savedViews,
-      viewIndex: viewIndex, attempt: attempt, answers: answers)
+      viewIndex: viewIndex, attempt: attempt, answers: answers,
+      notAssessableViews: notAssessableViews.isEmpty ? nil : notAssessableViews)
   }
 
   func summary(_ outcome: SessionSummary.Outcome) -> SessionSummary {
     SessionSummary(
-      sessionID: id, patient: patient, signedBy: signedBy, outcome: outcome, savedViews: savedViews, answers: answers)
+      sessionID: id, patient: patient, signedBy: signedBy, outcome: outcome, savedViews: savedViews, answers: answers,
+      notAssessableViews: notAssessableViews)
   }
 }
 
@@ -255,6 +265,10 @@ struct SessionStep {
 
   mutating func show(_ instruction: SessionInstruction) {
     actions.append(.show(instruction))
+  }
+
+  var hasRefused: Bool {
+    actions.contains { if case .refuse = $0 { true } else { false } }
   }
 
   mutating func refuse(_ refusal: SessionRefusal) {

@@ -59,6 +59,14 @@ package struct SessionRules: Sendable, Equatable {
 
   package init() {}
 
+  /// Captures that a whole session may store, retakes included.
+  package var mostCaptures: Int { max(views.count, 1) * (1 + max(retakesPerView, 0)) }
+
+  /// A tag or a press answers a question only after its light was shown for so long.
+  package static let questionShownSeconds = 1
+  /// So long a refused tag hides the light of the question.
+  static let refusalShownSeconds = 1
+
   /// Gates that another attempt can correct; the others would fail again and only tire the patient.
   package static let correctableGates: Set<QualityGate.Code> = [
     .subjectPresent, .tooNear, .tooFar, .cutOff, .offCentre, .rotated, .motion, .hotObject, .coldObject, .clothed,

@@ -69,11 +69,15 @@ package struct ThermogramView: Sendable {
   package var windowCelsius: ClosedRange<Double>
   /// The capture's id, drawn below the image.
   package var captureID: String
+  /// Whose left is where: drawn below the image's right side, so that nobody reads the picture as a mirror. nil where the
+  /// right side of the image is neither.
+  package var rightSide: String?
 
   package init(
     captureID: String, palette: Palette = .inferno,
-    windowCelsius: ClosedRange<Double> = ThermogramView.defaultWindowCelsius
+    windowCelsius: ClosedRange<Double> = ThermogramView.defaultWindowCelsius, rightSide: String? = nil
   ) {
+    self.rightSide = rightSide
     self.captureID = captureID
     self.palette = palette
     self.windowCelsius = windowCelsius
@@ -93,7 +97,15 @@ package struct ThermogramView: Sendable {
       }
     }
     drawScale(colors, layout, in: &image)
-    image.draw("Research use only", column: 4, row: layout.wordsTop + 3, color: Self.ink)
+    let notice = "Research use only"
+    image.draw(notice, column: 4, row: layout.wordsTop + 3, color: Self.ink)
+    if let rightSide {
+      let column = layout.imageWidth - rightSide.count * BitmapFont.advance
+      // A picture that is too small for both keeps the notice.
+      if column > 4 + (notice.count + 1) * BitmapFont.advance {
+        image.draw(rightSide, column: column, row: layout.wordsTop + 3, color: Self.ink)
+      }
+    }
     image.draw(captureID, column: 4, row: layout.wordsTop + 13, color: Self.ink)
     return image
   }

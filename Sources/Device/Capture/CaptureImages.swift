@@ -22,10 +22,11 @@ struct CaptureImages {
   ///   - manifest: JSON for the master's iTXt chunk: what a reader needs who has only this file.
   ///   - occlusion: for the doctor, where the technician asked for it.
   init(
-    of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, manifest: String,
+    of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, view: CaptureView? = nil,
+    manifest: String,
     occlusion: OcclusionMap? = nil, digests: some MessageDigests
   ) throws(PNGError) {
-    let view = ThermogramView(captureID: captureID.description).render(thermogram)
+    let view = ThermogramView(captureID: captureID.description, rightSide: view?.rightSide).render(thermogram)
     let columns = thermogram.geometry.columns
     let rows = thermogram.geometry.rows
     var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
@@ -81,4 +82,14 @@ extension OcclusionMap {
 extension PNGImage.Calibration {
   /// Samples in millikelvin of difference: 0 is none, one step is 0.001 degC.
   static let millikelvinDifference = Self(purpose: "standard error", unit: "K", offset: "0", span: "65.535")
+}
+
+extension CaptureView {
+  /// What is at the right of the image: the camera faces the patient and mirrors nothing. From the side there is neither.
+  var rightSide: String? {
+    switch self {
+    case .frontal, .leftOblique, .rightOblique: "patient's left"
+    case .leftLateral, .rightLateral: nil
+    }
+  }
 }

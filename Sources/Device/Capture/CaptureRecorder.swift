@@ -34,7 +34,7 @@ struct CaptureRecorder: Sendable {
       thermogram: captured.thermogram, firmware: constants.firmware, assessment: assessment.basis)
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
-      manifest: manifest.json(), occlusion: occlusion, digests: digests)
+      view: attribution.view, manifest: manifest.json(), occlusion: occlusion, digests: digests)
     let thermogram = captured.thermogram
     var record = CaptureRecord(
       captureID: attribution.captureID, outboxID: outboxID, sequence: 0, sessionID: attribution.sessionID,

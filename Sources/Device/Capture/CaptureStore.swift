@@ -17,8 +17,8 @@ protocol CaptureStore: Sendable {
   func store(_ capture: NewCapture) async -> CaptureStoring
   /// Throws what keeps the message from being on disk.
   func store(_ message: NewMessage) async throws
-  /// Whether there is no room for another capture.
-  func isFull() async -> Bool
+  /// Whether there is no room for so many more captures: a session begins only where all of it can be saved.
+  func isFull(captures: Int) async -> Bool
 }
 
 /// The outbox as a store of captures.
@@ -42,9 +42,9 @@ struct OutboxStore: CaptureStore {
     try await outbox.enqueue(message)
   }
 
-  func isFull() async -> Bool {
+  func isFull(captures: Int) async -> Bool {
     do {
-      return outbox.quota.captureRefusalReason(in: try await outbox.accounts()) != nil
+      return try await outbox.captureRefusalReason(captures: captures) != nil
     } catch {
       // An outbox that cannot be asked takes no capture either.
       return true

@@ -32,6 +32,8 @@ enum DeviceEvent: Sendable {
   /// The panel is dark and deaf from here on.
   case panelFailed(PanelError)
   case outbox(OutboxNotice)
+  /// The outbox was tidied up: there may be more room than before, or less.
+  case outboxTidied
   /// What became of a capture that was to be stored.
   case stored(captureID: RandomIdentifier, CaptureStoring)
   case request(SessionControl.Request, answer: @Sendable (SessionReply) -> Void)

@@ -52,5 +52,5 @@ final class FolderStore: CaptureStore {
     try OpenFolder(withoutLinks: folder).replace("messages.jsonl", with: lines, mode: 0o600)
   }
 
-  func isFull() async -> Bool { false }
+  func isFull(captures: Int) async -> Bool { false }
 }

@@ -55,7 +55,7 @@ struct PanelService: Service {
         let gpio = try GPIOPins(wiring)
         for problem in gpio.problems {
           logger.warning(
-            "a line of the front panel is not to be had; going on without it", metadata: ["reason": "\(problem)"])
+            "a pin of the front panel is not available; going on without it", metadata: ["reason": "\(problem)"])
         }
         board.panelOpened(problems: gpio.problems.map(\.description))
         opened = gpio

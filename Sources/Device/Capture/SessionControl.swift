@@ -79,7 +79,17 @@ package final class SessionControl: Sendable {
     case cancel
   }
 
+  /// How a session ended, and what the person before the device was told of it.
+  struct End: Sendable {
+    var summary: SessionSummary
+    var sentence: String
+  }
+
+  /// How many ends are remembered, for whoever watches a session and looks too late.
+  private static let mostEnds = 16
+
   private let present: Mutex<SessionSnapshot>
+  private let ends = Mutex<[End]>([])
   private let events: DeviceEvents
 
   init(events: DeviceEvents, now: Timestamp) {
@@ -105,6 +115,19 @@ package final class SessionControl: Sendable {
 
   /// Ends the open session as incomplete.
   package func cancel() async -> SessionReply { await ask(.cancel) }
+
+  /// How a session ended, of the last few; nil while it is open.
+  func end(of session: RandomIdentifier) -> End? {
+    ends.withLock { $0.last { $0.summary.sessionID == session } }
+  }
+
+  /// An end is an event: whoever looks at the snapshot now and then would miss what was saved last.
+  func closed(_ end: End) {
+    ends.withLock { ends in
+      ends.append(end)
+      ends.removeFirst(max(0, ends.count - Self.mostEnds))
+    }
+  }
 
   func change(_ body: (inout SessionSnapshot) -> Void) {
     present.withLock { body(&$0) }

@@ -42,6 +42,8 @@ extension SessionService {
       clearJournal()
       capture = nil
       log(summary)
+      control.closed(
+        .init(summary: summary, sentence: SessionInstruction(endOf: summary).sentence(in: assessor.sentences)))
       await store(event: SessionMessage(summary, at: time.now()))
       parts.changed(.closed(summary))
     case .refuse(let refusal):
@@ -58,16 +60,22 @@ extension SessionService {
   }
 
   func show(_ instruction: SessionInstruction) {
-    parts.show(instruction == .ready ? idleSignal : instruction.signal)
-    let sentence = instruction.sentence(in: assessor.sentences)
+    for signal in instruction == .ready ? [idleSignal] : instruction.signals { parts.show(signal) }
+    let sentence = (instruction == .ready ? idleInstruction : instruction).sentence(in: assessor.sentences)
     control.change { $0.sentence = sentence }
     logger.info("told", metadata: ["sentence": "\(sentence)"])
   }
 
   /// What the panel shows while nobody is being captured: whether a tag would be of any use.
   var idleSignal: PanelSignal {
-    if machine.isCameraLost || machine.isStorageFull { return .unable }
-    return control.snapshot.readerIsLost ? .degraded : .ready
+    guard idleInstruction == .ready else { return idleInstruction.signals.last ?? .unable }
+    return control.snapshot.readerIsLost || parts.needsTechnician() ? .degraded : .ready
+  }
+
+  /// Light and sentence say the same: where a tag would be refused, nobody is asked for one.
+  private var idleInstruction: SessionInstruction {
+    if machine.isCameraLost { return .refused(.cameraLost) }
+    return machine.isStorageFull ? .refused(.storageFull) : .ready
   }
 
   func clearJournal() {
@@ -211,8 +219,9 @@ extension SessionService {
     guard let assessment = capture.assessment else { return }
     let verdict = assessment.verdict
     let captureID = capture.captured.captureID
-    let note = verdict.demonstration ? " (demonstration model)" : ""
-    await alert(.outcome(verdict.outcome), "capture \(captureID): \(verdict.outcome.rawValue)\(note)")
+    if let outcome = verdict.outcomeToTell {
+      await alert(.outcome(outcome), "capture \(captureID): \(outcome.rawValue)")
+    }
     for gate in assessment.gates where !gate.passed {
       await alert(.gateFailed(gate.code), "capture \(captureID): \(gate.sentence)")
     }
@@ -261,4 +270,10 @@ extension SessionService {
       await store(AlertMessage(code: "sensor-archive-failed", severity: .warning, detail: reason, at: now), now)
     }
   }
+}
+
+extension Verdict {
+  /// The outcome that an alert may tell. What a demonstration model makes of a picture alarms nobody; that a picture cannot
+  /// be assessed is the gates' word.
+  var outcomeToTell: Outcome? { demonstration && outcome != .notAssessable ? nil : outcome }
 }

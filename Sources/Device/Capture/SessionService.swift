@@ -39,6 +39,8 @@ actor SessionService: Service {
     /// Every live picture with its gates, for a terminal.
     var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
     var changed: @Sendable (Change) -> Void = { _ in }
+    /// Whether something is wrong that keeps no picture from being taken, and that a technician should see to.
+    var needsTechnician: @Sendable () -> Bool = { false }
     /// The patient's own earlier captures, as far as they are still there.
     var past: @Sendable (PatientReference, _ former: PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
     /// An occlusion map, for the doctor, goes with each capture that has a verdict.
@@ -109,9 +111,10 @@ actor SessionService: Service {
   }
 
   private func begin() async {
-    if await parts.store.isFull() { await feed(.storageFull) }
+    if await lacksRoom() { await feed(.storageFull) }
     await resume()
-    show(.ready)
+    // Who is asked for the own tag must not be shown that anybody's will do.
+    if machine.phase == .idle { show(.ready) }
     await feed(.timePassed)
   }
 
@@ -179,6 +182,7 @@ actor SessionService: Service {
     case .panelFailed(let error):
       logger.warning("the front panel failed; going on without it", metadata: ["reason": "\(error)"])
     case .outbox(let notice): await note(notice)
+    case .outboxTidied: await lookForRoom()
     case .stored(let captureID, let outcome): await stored(captureID, outcome)
     case .request(let request, let answer): answer(await fulfil(request))
     case .policy(let policy): adopt(policy)
@@ -193,17 +197,27 @@ actor SessionService: Service {
     assessor.limits = policy.limits
     // What was told stays told: a reload is no reason to repeat it.
     alerts.rules = policy.alerts.rules
-    tags = TagDirectory(roster: policy.roster)
+    // What a broken file says of nobody, the one before it still says.
+    if policy.rosterProblem == nil || tags.roster == nil { tags = TagDirectory(roster: policy.roster) }
     logger.notice("the session's settings were changed; they hold from the next session on")
+    showIdle()
   }
 
   private func present(_ tag: KnownTag) async {
-    // Room may have come back since the last capture: delivery frees it without a word.
-    if !machine.isSessionOpen { await feed(await parts.store.isFull() ? .storageFull : .storageFree) }
+    await lookForRoom()
     await feed(.tagPresented(tag))
     if tag.role == .patient, !tag.isEnrolled {
       await alert(.unknownTag, "a tag that the roster does not name was presented")
     }
+  }
+
+  /// Whether a whole session would not find room.
+  private func lacksRoom() async -> Bool { await parts.store.isFull(captures: machine.rules.mostCaptures) }
+
+  /// Room comes and goes without a word: delivery frees it, other messages take it. What is shown and what the next tag
+  /// is told come from the same look. A session under way is not touched: it found its room at its beginning.
+  private func lookForRoom() async {
+    if !machine.isUnderWay { await feed(await lacksRoom() ? .storageFull : .storageFree) }
   }
 
   private func sentence(for refusal: SessionRefusal) -> String {
@@ -216,7 +230,8 @@ actor SessionService: Service {
     case .capture(let patient):
       guard !machine.isSessionOpen else { return .refused(reason: sentence(for: .sessionUnderWay)) }
       guard let tag = tags.patient(patient) else {
-        return .refused(reason: "\(patient) is not a patient's id; the roster has it for staff")
+        let reason = tags.isStaff(patient) ? "the roster has it for staff" : "the roster does not have it"
+        return .refused(reason: "\(patient) is not a patient's id: \(reason)")
       }
       await present(tag)
     case .answer(let yes): await feed(.answer(yes))
@@ -234,7 +249,7 @@ actor SessionService: Service {
   private func note(_ notice: OutboxNotice) async {
     switch notice {
     case .noSpace: await feed(.storageFull)
-    case .spaceRecovered: await feed(await parts.store.isFull() ? .storageFull : .storageFree)
+    case .spaceRecovered: await lookForRoom()
     case .filling(let percent):
       await alert(
         .outboxFilling(percent: percent),
@@ -252,7 +267,10 @@ actor SessionService: Service {
       let next = pending.removeFirst()
       let wasUnderWay = machine.isUnderWay
       let actions = machine.handle(next, atNanoseconds: time.now().monotonicNanoseconds, using: &generator)
-      if !wasUnderWay, machine.isUnderWay { parts.changed(.opened) }
+      if !wasUnderWay, machine.isUnderWay {
+        parts.show(.tagAccepted)
+        parts.changed(.opened)
+      }
       for action in actions { await perform(action, leadingTo: &pending) }
     }
     watch()
@@ -267,7 +285,7 @@ actor SessionService: Service {
       idleSignalShown = nil
       return
     }
-    if let idleSignalShown, idleSignalShown != idleSignal { parts.show(idleSignal) }
+    if let idleSignalShown, idleSignalShown != idleSignal { show(.ready) }
     idleSignalShown = idleSignal
   }
 

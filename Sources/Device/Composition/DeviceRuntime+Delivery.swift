@@ -60,7 +60,8 @@ extension DeviceRuntime {
     var services: [any Service] = [
       OutboxService(
         outbox: outbox, logger: logger, reseals: settings.outbox.olderKeyFile != nil,
-        recovered: { delivery?.outboxChanged() }, noticed: { common.events.send(.outbox($0)) })
+        recovered: { delivery?.outboxChanged() }, noticed: { common.events.send(.outbox($0)) },
+        tidied: { common.events.send(.outboxTidied) })
     ]
     if let delivery {
       services.append(delivery)

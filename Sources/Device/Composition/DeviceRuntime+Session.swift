@@ -70,17 +70,45 @@ extension DeviceRuntime {
   func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
     guard let name = settings.screening.model else { return nil }
     let folder = try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests)
-    return try folder.screeningNetwork()
+    return try folder.networkForPatients()
+  }
+
+  /// The models as far as they can be used: one that is missing or damaged withholds the verdict and is told, and keeps no
+  /// picture from being taken. Without its quality network the screening network gives no verdict either: it would judge
+  /// pictures that should not be judged.
+  func loadModels(
+    limits: GateLimits, digests: OpenSSLDigests, board: StatusBoard
+  ) throws -> (ScreeningNetwork?, Assessor) {
+    func problem(_ file: StatusBoard.NamedFile, _ error: any Error) {
+      board.note(file, "no verdicts: \(error)")
+      logger.error("a model cannot be used; captures carry no verdict", metadata: ["reason": "\(error)"])
+    }
+    var network: ScreeningNetwork?
+    do {
+      network = try loadScreeningNetwork(digests: digests)
+    } catch {
+      problem(.model, error)
+    }
+    do {
+      return (network, try loadAssessor(network: network, limits: limits, digests: digests, board: board))
+    } catch {
+      problem(.quality, error)
+    }
+    return (
+      nil, try loadAssessor(network: nil, limits: limits, digests: digests, board: board, asksQuality: false)
+    )
   }
 
   /// The models, limits and sentences that the configuration names. What is amiss with a translation is told here.
   func loadAssessor(
-    network: ScreeningNetwork?, limits: GateLimits, digests: OpenSSLDigests
+    network: ScreeningNetwork?, limits: GateLimits, digests: OpenSSLDigests, board: StatusBoard? = nil,
+    asksQuality: Bool = true
   ) throws -> Assessor {
     let (book, warnings) = SentenceFolder(path: settings.paths.languagesDirectory)
       .book(language: settings.language)
     for warning in warnings { logger.warning("language", metadata: ["reason": "\(warning)"]) }
-    let quality = try settings.quality.model.map { name in
+    board?.note(.language, warnings.first)
+    let quality = try (asksQuality ? settings.quality.model : nil).map { name in
       try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests).qualityNetwork()
     }
     return Assessor(network: network, quality: quality, limits: limits, sentences: book)

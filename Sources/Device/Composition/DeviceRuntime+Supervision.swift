@@ -31,11 +31,9 @@ extension DeviceRuntime {
   func supervision(_ parts: Supervised) -> [any Service] {
     // The roster is read again at each reload: its rows may have changed though its path has not.
     live.onChange(of: Self.sessionTables, always: true) { [logger] settings in
-      do {
-        parts.common.events.send(.policy(try SessionService.Policy(settings, logger: logger)))
-      } catch {
-        logger.error("the session keeps its rules and roster", metadata: ["reason": "\(error)"])
-      }
+      let policy = SessionService.Policy(settings, logger: logger)
+      parts.board.note(.roster, policy.rosterProblem)
+      parts.common.events.send(.policy(policy))
     }
     let deadline = StopDeadline(logger: logger)
     let reporter = DeviceReporter(parts: parts, live: live)
@@ -50,7 +48,10 @@ extension DeviceRuntime {
           ).findings($0)
         },
         reload: { [live, notifier, logger] () throws(ControlRefusal) in
-          try Self.reload(live, notifier: notifier, logger: logger)
+          var report = try Self.reload(live, notifier: notifier, logger: logger)
+          let problems = parts.board.fileProblems
+          report.problems = problems.isEmpty ? nil : problems
+          return report
         },
         capture: { patient, progress in try await parts.session.capture(patient, progress: progress) }),
       logger: logger)

@@ -67,7 +67,7 @@ extension DeviceRuntime {
   package func run(_ terminal: TerminalSession) async throws -> TerminalOutcome {
     let common = try CommonParts(logger: logger)
     let (camera, frames) = try cameraService(for: terminal.source, common)
-    let policy = try policy(for: terminal.source)
+    let policy = policy(for: terminal.source)
     let outbox = terminal.output == nil ? try openOutbox(common.time) : nil
     // Without a reader nobody's tag has to be made a pseudonym, and the key may stay where it is.
     let siteKey = terminal.patient == nil ? try secrets.bytes(of: settings.patients.siteKeyFile) : []
@@ -110,9 +110,11 @@ extension DeviceRuntime {
     return outcome
   }
 
-  private func policy(for source: TerminalSession.Source) throws -> SessionService.Policy {
-    var policy = try SessionService.Policy(settings, logger: logger)
+  private func policy(for source: TerminalSession.Source) -> SessionService.Policy {
+    var policy = SessionService.Policy(settings, logger: logger)
     if case .sensor = source { return policy }
+    // The clinic's list says nothing of a drawn torso.
+    policy.roster = nil
     // Nobody is there who could rest, or do better the second time.
     policy.rules.acclimatisationSeconds = 0
     policy.rules.retakesPerView = 0

@@ -62,25 +62,26 @@ package struct DeviceRuntime {
   private func run(
     _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox
   ) async throws {
-    let network = try loadScreeningNetwork(digests: common.digests)
-    let identity = identity(network, common.digests)
-
     let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
+    let policy = SessionService.Policy(settings, logger: logger)
+    board.note(.roster, policy.rosterProblem)
+    let (network, assessor) = try loadModels(limits: policy.limits, digests: common.digests, board: board)
+    let identity = identity(network, common.digests)
+
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let camera = cameraService(
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
       progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
-    let policy = try SessionService.Policy(settings, logger: logger)
     let session = sessionService(
-      common, policy: policy,
-      assessor: try loadAssessor(network: network, limits: policy.limits, digests: common.digests),
+      common, policy: policy, assessor: assessor,
       store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
     ) { parts in
       parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/" + StateFiles.session)
       parts.show = { panel?.show($0) }
+      parts.needsTechnician = { !board.fileProblems.isEmpty }
       parts.changed = { simulation?.sessionChanged($0) }
     }
 

@@ -64,6 +64,16 @@ package struct ModelFolder: Sendable {
     }
   }
 
+  /// The same for a device that captures people: a model of purpose `comparison` is there to be measured and never speaks.
+  func networkForPatients() throws(ModelFolderError) -> ScreeningNetwork {
+    guard manifest.purpose == .screening else {
+      throw ModelFolderError(
+        path: path + "/" + Self.manifestName,
+        reason: "is for \(manifest.purpose.rawValue) and never gives a verdict; name a screening model")
+    }
+    return try screeningNetwork()
+  }
+
   /// The network of a quality model, ready to run.
   package func qualityNetwork() throws(ModelFolderError) -> QualityNetwork {
     do throws(ScreeningError) {

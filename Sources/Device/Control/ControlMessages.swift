@@ -97,6 +97,10 @@ package struct CaptureProgress: Sendable, Equatable, Codable {
   package var framesWanted: Int?
   package var savedViews: [String]
   package var isOver: Bool
+  /// Of a session that is over: every view is saved.
+  package var isComplete: Bool?
+  /// Why it is not complete.
+  package var reason: String?
 
   package init(
     state: String, sentence: String, framesAveraged: Int? = nil, framesWanted: Int? = nil, savedViews: [String] = [],
@@ -111,7 +115,8 @@ package struct CaptureProgress: Sendable, Equatable, Codable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case state, sentence
+    case state, sentence, reason
+    case isComplete = "complete"
     case framesAveraged = "frames_averaged"
     case framesWanted = "frames_wanted"
     case savedViews = "saved_views"
@@ -124,6 +129,8 @@ package struct ReloadReport: Sendable, Equatable, Codable {
   /// Changes that are in force now, and those that wait for a restart; one line each.
   package var applied: [String]
   package var needRestart: [String]
+  /// Files that the configuration names and that cannot be used; nil where there is none.
+  package var problems: [String]?
 
   package init(applied: [String] = [], needRestart: [String] = []) {
     self.applied = applied
@@ -131,7 +138,7 @@ package struct ReloadReport: Sendable, Equatable, Codable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case applied
+    case applied, problems
     case needRestart = "need_restart"
   }
 

@@ -193,6 +193,8 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var reader = Reader()
   /// Lines of the front panel that were not to be had; nil where no line is configured.
   package var panelProblems: [String]?
+  /// Files that the configuration names and that cannot be used; nil where there is none.
+  package var fileProblems: [String]?
   package var models: [Model] = []
   package var session: Session?
   package var outbox = Outbox()
@@ -205,6 +207,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, session, outbox, line,
       beats
     case panelProblems = "panel_problems"
+    case fileProblems = "file_problems"
     case processID = "process_id"
     case uptimeSeconds = "uptime_seconds"
   }
@@ -216,6 +219,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     if camera.health == .lost { complaints.append("camera lost: \(camera.reason ?? "")") }
     if reader.health == .lost { complaints.append("reader lost: \(reader.reason ?? "")") }
     complaints += (panelProblems ?? []).map { "front panel: \($0)" }
+    complaints += fileProblems ?? []
     if session?.storageIsFull == true { complaints.append("the outbox is full; new captures are refused") }
     if outbox.quarantined > 0 {
       complaints.append("\(outbox.quarantined) messages are set aside: thermograph outbox list")
@@ -233,11 +237,32 @@ package struct DeviceReport: Sendable, Equatable, Codable {
       complaints.append("\(count) receipts were not believed: see the log")
     }
     if camera.calibration == "backup" { complaints.append("the camera's calibration is taken from its backup") }
-    if clock.source == "none" { complaints.append("nobody vouches for the clock") }
+    if clock.source == "none" { complaints.append("the clock is not synchronised") }
     if !configuration.needRestart.isEmpty {
       complaints.append("waits for a restart: " + configuration.needRestart.joined(separator: ", "))
     }
     return complaints
+  }
+
+  /// `nothing waits`, or `32 captures wait, the oldest for 3 days`.
+  package static func backlog(captures: Int, oldestSeconds: Int?) -> String {
+    guard captures > 0 else { return "nothing waits" }
+    let count = captures == 1 ? "1 capture waits" : "\(captures) captures wait"
+    guard let oldestSeconds else { return count }
+    let age = inWords(seconds: oldestSeconds)
+    return captures == 1 ? "\(count), for \(age)" : "\(count), the oldest for \(age)"
+  }
+
+  /// `3 days`, `2 hours`, `5 minutes`: the largest whole unit.
+  static func inWords(seconds: Int) -> String {
+    let (count, unit) =
+      switch seconds {
+      case ..<60: (max(seconds, 0), "second")
+      case ..<3600: (seconds / 60, "minute")
+      case ..<86_400: (seconds / 3600, "hour")
+      default: (seconds / 86_400, "day")
+      }
+    return "\(count) \(unit)\(count == 1 ? "" : "s")"
   }
 
   package var canCapture: Bool {
@@ -254,7 +279,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
         session.map { $0.state == "idle" ? "ready for a tag" : $0.state } ?? "ready for a tag"
       }
     let captures = outbox.waiting["capture", default: 0]
-    let backlog = captures == 0 ? "nothing waits" : "\(captures) captures wait"
+    let backlog = Self.backlog(captures: captures, oldestSeconds: outbox.oldestSeconds)
     let away = reader.health == .lost ? "; no reader" : ""
     return "\(doing)\(away); \(backlog); line \(line.state)"
   }

@@ -29,6 +29,8 @@ struct DeviceReporter: Sendable {
     report.camera = parts.board.camera
     report.reader = parts.board.reader
     report.panelProblems = parts.board.panelProblems
+    let fileProblems = parts.board.fileProblems
+    report.fileProblems = fileProblems.isEmpty ? nil : fileProblems
     report.session = Self.session(parts.session.snapshot)
     report.models = parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
     report.beats = parts.heartbeats.ages.map {

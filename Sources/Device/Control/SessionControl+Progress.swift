@@ -1,5 +1,6 @@
 import Identification
 import Provenance
+import Screening
 
 // A session that somebody at the control socket asks for and watches.
 extension SessionControl {
@@ -19,18 +20,35 @@ extension SessionControl {
     case .accepted(let sessionID): opened = sessionID
     }
     var told: CaptureProgress?
-    var saved: [String] = []
     while true {
       let snapshot = self.snapshot
-      let isOver = snapshot.sessionID != opened
-      if !isOver { saved = snapshot.savedViews.map(\.rawValue) }
+      if let end = end(of: opened) {
+        _ = progress(CaptureProgress(end))
+        return
+      }
+      // Only a session of long ago is neither open nor among the ends.
+      guard snapshot.sessionID == opened else {
+        throw ControlRefusal("how the session ended is no longer known; see 'thermograph session list'")
+      }
       let present = CaptureProgress(
         state: snapshot.state.rawValue, sentence: snapshot.sentence, framesAveraged: snapshot.framesAveraged,
-        framesWanted: snapshot.framesWanted, savedViews: saved, isOver: isOver)
+        framesWanted: snapshot.framesWanted, savedViews: snapshot.savedViews.map(\.rawValue))
       if present != told, !progress(present) { return }
       told = present
-      if isOver { return }
       try await Task.sleep(for: Self.progressPeriod)
+    }
+  }
+}
+
+extension CaptureProgress {
+  /// The last line: how the session ended.
+  fileprivate init(_ end: SessionControl.End) {
+    self.init(
+      state: SessionSnapshot.State.idle.rawValue, sentence: end.sentence,
+      savedViews: end.summary.savedViews.map(\.rawValue), isOver: true)
+    switch end.summary.outcome {
+    case .complete: isComplete = true
+    case .incomplete(let why): (isComplete, reason) = (false, why.rawValue)
     }
   }
 }

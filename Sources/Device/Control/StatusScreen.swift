@@ -1,3 +1,5 @@
+import Forwarding
+
 /// The device's report as one screen that a person reads in five seconds: first whether it is well, then what to see to,
 /// then a line for each part.
 package enum StatusScreen {
@@ -59,9 +61,15 @@ package enum StatusScreen {
   }
 
   private static func outbox(_ outbox: DeviceReport.Outbox) -> String {
-    let waiting = outbox.waiting.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-    var text = waiting.isEmpty ? "nothing waits" : waiting.joined(separator: ", ") + " waiting"
-    if let oldest = outbox.oldestSeconds { text += ", oldest \(duration(oldest))" }
+    let others = outbox.waiting.filter { $0.value > 0 && $0.key != DeliveryClass.capture.name }
+      .sorted { $0.key < $1.key }.map {
+        "\($0.value) \($0.key)\($0.value == 1 || $0.key == DeliveryClass.health.name ? "" : "s")"
+      }
+    let captures = outbox.waiting[DeliveryClass.capture.name, default: 0]
+    var text =
+      captures == 0 && !others.isEmpty
+      ? "no capture waits" : DeviceReport.backlog(captures: captures, oldestSeconds: outbox.oldestSeconds)
+    if !others.isEmpty { text += "; also " + others.joined(separator: ", ") }
     let percent = outbox.quotaBytes > 0 ? outbox.storedBytes * 100 / outbox.quotaBytes : 0
     return text + "  \(size(outbox.storedBytes)) stored, \(percent) % of the quota"
   }

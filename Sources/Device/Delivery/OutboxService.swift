@@ -18,6 +18,8 @@ struct OutboxService: Service {
   let recovered: @Sendable () -> Void
   /// Everything the outbox tells, for the session.
   let noticed: @Sendable (OutboxNotice) -> Void
+  /// After each round of tidying.
+  let tidied: @Sendable () -> Void
 
   func run() async throws {
     if let report = outbox.recoveryAtStart {
@@ -51,6 +53,7 @@ struct OutboxService: Service {
         do {
           try await Task.sleep(for: Self.maintenancePeriod)
           try await outbox.maintain()
+          tidied()
           verified = try await verify(after: verified)
           if isResealing { isResealing = try await reseal() }
         } catch is CancellationError {

@@ -8,15 +8,15 @@ import Storage
 
 extension Doctor {
   func keysFinding() -> DoctorFinding {
-    do {
-      _ = try device.secrets.bytes(of: settings.patients.siteKeyFile)
-      _ = try device.secrets.bytes(of: settings.outbox.keyFile)
-    } catch {
+    var faults: [String] = []
+    for key in [settings.patients.siteKeyFile, settings.outbox.keyFile] {
+      do { _ = try device.secrets.bytes(of: key) } catch { faults.append("\(error)") }
+    }
+    guard faults.isEmpty else {
       return .fail(
-        .keys, "\(error)",
+        .keys, faults.joined(separator: "; "),
         remedy:
-          "put the file back with mode 0600: without the outbox key what waits is lost, without the site key the pseudonyms"
-      )
+          "put back what is named, from the copy, with mode 0600; only on a new device: thermograph outbox key make")
     }
     let sources = [settings.patients.siteKeyFile, settings.outbox.keyFile].map { $0.isFile ? "file" : "credential" }
     return .pass(.keys, "site key (\(sources[0])) and outbox key (\(sources[1])) are whole and closed to others")

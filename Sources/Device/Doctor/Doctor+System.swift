@@ -12,6 +12,13 @@ extension Doctor {
       let more = reading.faults.count == 1 ? "" : " (and \(reading.faults.count - 1) more)"
       return .fail(.configuration, "\(first)\(more)", remedy: "thermograph check names every mistake")
     }
+    let named = NamedFiles(reading, secrets: device.secrets).otherFaults()
+    if let first = named.first {
+      let more = named.count == 1 ? "" : " (and \(named.count - 1) more)"
+      return .fail(
+        .configuration, "usable, but a file that it names is not: \(first)\(more)",
+        remedy: "thermograph check --files names each of them")
+    }
     guard reading.notices.isEmpty else {
       return .warn(
         .configuration, "usable; " + reading.notices.map(\.description).joined(separator: "; "),
@@ -180,7 +187,7 @@ extension Doctor {
   static func linesFinding(problems: [String]?) -> DoctorFinding {
     guard let problems else { return .skip(.lines, "no button, light or buzzer is configured") }
     return problems.isEmpty
-      ? .pass(.lines, "every configured line is to be had")
+      ? .pass(.lines, "every configured pin is available")
       : .fail(
         .lines, problems.joined(separator: "; "),
         remedy: "gpioinfo shows chips and lines; a Pi 5 has other chips than a Pi 4: device.board; and the group gpio")
@@ -195,7 +202,7 @@ extension Doctor {
     switch time.synchronisationSource {
     case .none:
       return .warn(
-        .clock, "\(now.rfc3339), and nobody vouches for it; captures say so",
+        .clock, "\(now.rfc3339); the clock is not synchronised, and captures say so",
         remedy: "timedatectl timesync-status; without a network, timedatectl set-time ...")
     case .kernel: return .pass(.clock, "\(now.rfc3339), disciplined by the kernel")
     case .timesyncd: return .pass(.clock, "\(now.rfc3339), set by systemd-timesyncd since the start")

@@ -34,7 +34,7 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
     case .model: "the models' hashes and a golden run on this engine"
     case .outbox: "the outbox: integrity and what waits"
     case .space: "free space below the state directory"
-    case .clock: "the time and who vouches for it"
+    case .clock: "the time, and whether it is synchronised"
     case .name: "the broker's name"
     case .tls: "the TLS handshake and the certificates' dates"
     case .receipt: "a message to the broker and the receiver's receipt"

@@ -95,7 +95,12 @@ package struct Enroller {
     if let authority { try Self.check(authority, "\(stick)/\(EnrolmentFolder.authorityName)") }
     let installed = try Self.readIfThere(files.authority)
     var notes: [String] = []
-    let signer = foreignIssuer ? nil : try folder.issuer() ?? authority ?? installed
+    let issuer = try folder.issuer()
+    if let issuer { try Self.check(issuer, "\(stick)/\(EnrolmentFolder.issuerName)") }
+    if authority == nil, let installed, let fault = CertificateText.fault(in: installed) {
+      throw EnrolmentError("\(files.authority), which is installed, \(fault)")
+    }
+    let signer = foreignIssuer ? nil : issuer ?? authority ?? installed
     if signer == nil, !foreignIssuer {
       throw EnrolmentError(
         "\(stick): no \(EnrolmentFolder.issuerName) and no \(EnrolmentFolder.authorityName) to judge the certificate by; "
@@ -106,7 +111,7 @@ package struct Enroller {
     }
     let certificate = try DeviceCertificate(pem: pem, keyPath: files.key, authority: signer)
     let now = time.now()
-    if !now.synchronised { notes.append("nobody vouches for the clock: the dates were not judged") }
+    if !now.synchronised { notes.append("the clock is not synchronised: the dates were not judged") }
     let faults = certificate.faults(
       device: settings.device.id, nowSeconds: now.synchronised ? now.utcNanoseconds / 1_000_000_000 : nil)
     guard faults.isEmpty else {

@@ -5,7 +5,13 @@ import Thermography
 
 /// Where the device's threads leave how their part stands; `status` reads it.
 final class StatusBoard: Sendable {
+  /// A file that the configuration names; its fault keeps no picture from being taken.
+  enum NamedFile: String, Sendable, CaseIterable {
+    case roster, model, quality, language
+  }
+
   private struct State {
+    var fileProblems: [NamedFile: String] = [:]
     var camera = DeviceReport.Camera()
     var reader = DeviceReport.Reader()
     var panelProblems: [String]?
@@ -27,6 +33,16 @@ final class StatusBoard: Sendable {
 
   /// Lines of the front panel that were not to be had at the start; nil where no line is configured.
   var panelProblems: [String]? { state.withLock { $0.panelProblems } }
+
+  /// What is wrong with named files, a line each; empty when all is well.
+  var fileProblems: [String] {
+    state.withLock { state in NamedFile.allCases.compactMap { state.fileProblems[$0] } }
+  }
+
+  /// - Parameter problem: nil when the file can be used.
+  func note(_ file: NamedFile, _ problem: String?) {
+    state.withLock { $0.fileProblems[file] = problem }
+  }
 
   func panelOpened(problems: [String]) {
     state.withLock { $0.panelProblems = problems }
