@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -22,6 +22,12 @@ build: ## the release binary, Swift runtime linked in: .build/release/thermograp
 demo-clinic: ## simulated devices all the way to a doctor: broker, receiver, archive, the reader's page, a screenshot
 	@Scripts/install-packages build demo gateway gateway-test
 	@Scripts/demo-clinic
+
+fleet: ## the far side on loopback: brokers, PostgreSQL on three nodes, workers, three simulated devices; HOLD=yes stays (root)
+	@Scripts/install-packages build receiver demo fleet
+	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
+	$(SWIFT) build -c release --static-swift-stdlib --product thermograph-receiver
+	@Scripts/fleet
 
 gateway: ## the Python environment of thermograph-gateway, in .venv-gateway
 	@Scripts/install-packages gateway
@@ -48,6 +54,11 @@ clean: ## remove what was built
 deb: build ## the Debian package, in out/
 	@Scripts/install-packages package
 	@Scripts/build-deb
+
+deb-receiver: ## the far side's worker as a Debian package of its own, in out/
+	@Scripts/install-packages build receiver package
+	$(SWIFT) build -c release --static-swift-stdlib --product thermograph-receiver
+	@Scripts/build-deb-receiver
 
 test-package: deb ## install, upgrade, remove and purge it in a clean chroot (root)
 	@Scripts/install-packages package
@@ -114,6 +125,21 @@ test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT
 	  THERMOGRAPH_INDEX_FLIPS=$(FAULT_FLIPS) \
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
 	  --filter '$(FAULT_ROWS)'
+
+FLEET_PARTS ?= A2 A6 A7
+FLEET_LARGE ?= 1000
+
+test-fleet: ## the far side under attack: FLEET_PARTS="A2 A6 A7" FLEET_LARGE=1000 devices for A1, IDLE_SECONDS=600 (root)
+	@Scripts/install-packages build receiver demo test fleet
+	THERMOGRAPH_FLEET_DEVICES=$(FLEET_LARGE) THERMOGRAPH_FLEET_SPREAD=60 THERMOGRAPH_FLEET_LIMIT=240 THERMOGRAPH_FLEET_P95=1 \
+	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel --filter FleetTests
+	@Scripts/test-fleet $(FLEET_PARTS)
+
+load: ## captures a second of two workers, with brokers, database and generator here: LOAD_DEVICES=300 LOAD_CAPTURES=20 (root)
+	@Scripts/install-packages build receiver demo test fleet
+	$(SWIFT) build -c release -Xswiftc -enable-testing --scratch-path .build-tests --product FleetLoad
+	$(SWIFT) build -c release -Xswiftc -enable-testing --scratch-path .build-tests --product thermograph-receiver
+	@Scripts/load
 
 KERNEL_CASES ?= 400
 KERNEL_SEED ?= 1

@@ -52,6 +52,10 @@ let cModules: [Target] = [
   .systemLibrary(
     name: "CSQLite", path: "Sources/CModules/CSQLite", pkgConfig: "sqlite3",
     providers: [.apt(["libsqlite3-dev"])]),
+  // The device does not link it: only thermograph-receiver does.
+  .systemLibrary(
+    name: "CPostgreSQL", path: "Sources/CModules/CPostgreSQL", pkgConfig: "libpq",
+    providers: [.apt(["libpq-dev"])]),
   .target(
     name: "COpenSSL", path: "Sources/CModules/COpenSSL",
     linkerSettings: [.linkedLibrary("crypto")]),
@@ -100,6 +104,9 @@ let adapters: [Target] = [
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
   module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "LocalFiles"]),
+  module(
+    "CaptureDatabase", in: .adapters,
+    uses: ["Provenance", "Forwarding", "LocalFiles", "Storage", "Receiving", "CPostgreSQL"]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
@@ -108,17 +115,38 @@ let adapters: [Target] = [
     uses: ["Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux"]),
 ]
 
+/// What only the far side's worker has: a device never links it.
+let farSideOnly: Set<String> = ["CaptureDatabase"]
+let deviceAdapters = adapters.filter { !farSideOnly.contains($0.name) }
+
+let farSide: [Target] = [
+  .target(
+    name: "FarSide",
+    dependencies: [
+      "Provenance", "Forwarding", "CaptureDatabase", "CloudLink", "LocalFiles", "Receiving", "Storage", "Threads",
+    ],
+    path: "Sources/FarSide", swiftSettings: strict),
+  .executableTarget(
+    name: "thermograph-receiver",
+    dependencies: [
+      "FarSide", "Provenance", "Trust", "Forwarding", "CaptureDatabase", "CloudLink", "Cryptography", "LinuxIO",
+      "LocalFiles", "Receiving", "Storage", argumentParser, unixSignals,
+    ],
+    path: "Sources/thermograph-receiver", swiftSettings: strict,
+    linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"], .when(configuration: .release))]),
+]
+
 let device: [Target] = [
   .target(
     name: "Device",
-    dependencies: core.map { .byName(name: $0.name) } + adapters.map { .byName(name: $0.name) } + [
+    dependencies: core.map { .byName(name: $0.name) } + deviceAdapters.map { .byName(name: $0.name) } + [
       logging, serviceLifecycle,
     ],
     path: "Sources/Device", swiftSettings: strict),
   .executableTarget(
     name: "thermograph",
     dependencies: ["Device"] + core.map { .byName(name: $0.name) }
-      + adapters.map { .byName(name: $0.name) } + [argumentParser, logging, unixSignals],
+      + deviceAdapters.map { .byName(name: $0.name) } + [argumentParser, logging, unixSignals],
     path: "Sources/thermograph", swiftSettings: strict,
     // With the runtime linked in, Swift asks for a name for every function of it; nobody looks them up (1.4 MB).
     linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"], .when(configuration: .release))]),
@@ -178,6 +206,25 @@ let testTargets: [Target] = [
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(
     of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "Trust", "Cryptography", "CSQLite"]),
+  // Stores captures in a database and is killed between COMMIT and receipt.
+  .executableTarget(
+    name: "CaptureStorer",
+    dependencies: ["CaptureDatabase", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage"],
+    path: "Tests/CaptureStorer", swiftSettings: strict),
+  tests(
+    of: "CaptureDatabase",
+    uses: ["CaptureDatabase", "CaptureStorer", "Forwarding", "Provenance", "Receiving", "Storage"]),
+  // Thousands of devices in one process.
+  .executableTarget(
+    name: "FleetLoad",
+    dependencies: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging],
+    path: "Tests/FleetLoad", swiftSettings: strict),
+  tests(
+    of: "FarSide",
+    uses: [
+      "FarSide", "CaptureDatabase", "CloudLink", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage",
+      "FleetLoad", "thermograph-receiver",
+    ]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
@@ -221,7 +268,10 @@ let fuzzers: [Target] =
 
 let package = Package(
   name: "thermograph",
-  products: [.executable(name: "thermograph", targets: ["thermograph"])],
+  products: [
+    .executable(name: "thermograph", targets: ["thermograph"]),
+    .executable(name: "thermograph-receiver", targets: ["thermograph-receiver"]),
+  ],
   // Exactly these, so that two checkouts of one commit build the same program. The last two come along with
   // swift-service-lifecycle; they stand here because nothing else would hold their versions.
   dependencies: [
@@ -234,7 +284,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
     .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
   ],
-  targets: cModules + core + adapters + device + testTargets + benchmarks + fuzzers,
+  targets: cModules + core + adapters + device + farSide + testTargets + benchmarks + fuzzers,
   cLanguageStandard: .gnu11,
   cxxLanguageStandard: .cxx17
 )

@@ -11,7 +11,7 @@ struct ReceivedCaptureLine: Encodable {
   private let outboxID: String
   private let sequence: Int64
   private let replayed: Bool?
-  private let path: String
+  private let path: String?
   private let images: [String]
 
   private enum CodingKeys: String, CodingKey {

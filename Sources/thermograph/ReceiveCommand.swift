@@ -195,7 +195,7 @@ struct ReceiveCommand: AsyncParsableCommand {
       opened = index
       return index
     }
-    let receiver = try Receiver(folder: folder, name: name, digests: OpenSSLDigests(), time: clock) { capture in
+    let store = try ReceivedFolder(folder, name: name, digests: OpenSSLDigests()) { capture in
       let images = zip(zip(capture.images, capture.imageBytes), capture.entries.dropFirst())
       try index().add(
         CaptureIndex.Entry(
@@ -206,11 +206,11 @@ struct ReceiveCommand: AsyncParsableCommand {
           }, folder: "\(capture.site)/\(capture.device)/\(capture.captureID)", receivedAt: clock.now()))
     }
     if try index().needsFilling {
-      let count = try receiver.registerAll()
+      let count = try store.registerAll()
       try index().noteFilled()
       if count > 0 { printToStandardError("captures.sqlite was made anew from \(count) captures") }
     }
-    return receiver
+    return try Receiver(store: store, name: name, digests: OpenSSLDigests(), time: clock)
   }
 
   private static func report(_ progress: ReceivingLink.Progress, json: Bool, output: String) {

@@ -55,20 +55,20 @@ import Testing
     #expect(end.output.contains("erased \(older)"))
   }
 
-  /// A roster that is missing and a model that is misspelt are found behind the outbox; the next start claims no damage.
+  /// A reader that is missing is found behind the outbox; the next start claims no damage.
   @Test func aFirstStartThatFailsLeavesNoClaimOfDamage() async throws {
     let workspace = try Workspace()
     let reservation = try PortReservation()
     let session = "acclimatisation_seconds = 0\nposition_seconds = 0"
     for (table, text) in [
-      ("screening", "model = \"screening-fodl\""),
-      ("patients", "roster_file = \"\(workspace.folder)/no-roster.csv\"\nunknown_tag = \"refuse\""),
+      ("reader", "device = \"\(workspace.folder)/no-reader\""),
+      ("reader", "kind = \"line\"\ndevice = \"\(workspace.folder)/no-reader\""),
     ] {
       for _ in 0..<2 {
         let path = try workspace.configure(
           port: reservation.port, captures: 1, more: ["session": session, table: text])
-        let failed = try await Program.run(["run", "--config", path, "--simulate"], in: workspace.folder)
-        #expect(failed.status != 0)
+        let failed = try await Program.run(["run", "--config", path], in: workspace.folder)
+        #expect(failed.status == 1 && failed.errors.contains("no-reader"), "\(failed.errors)")
       }
     }
     let path = try workspace.configure(port: reservation.port, captures: 1, more: ["session": session])

@@ -54,7 +54,7 @@ import Testing
     #expect(try records().isEmpty)
     try terminal.press("\n")
     #expect(try await terminal.waitForExit() == 0)
-    try await terminal.waitFor("All done. Thank you.")
+    try await terminal.waitFor("All pictures are taken and saved")
     #expect(terminal.isAsItWasFound)
 
     let record = try #require(try records().first)

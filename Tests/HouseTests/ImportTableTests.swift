@@ -32,6 +32,9 @@ private let importTable: [String: Set<String>] = [
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
   "Receiving": ["Provenance", "Trust", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "CaptureDatabase": [
+    "Provenance", "Forwarding", "LocalFiles", "Storage", "Receiving", "CPostgreSQL", "FoundationEssentials", "Glibc",
+  ],
   "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
   "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
@@ -44,6 +47,9 @@ private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Panel", "Inference", "Screening", "Forwarding", "Configuration",
   "Trust",
 ]
+
+/// What only the far side's worker has: a device that named it would need libpq.
+private let farSideOnly: Set<String> = ["CaptureDatabase"]
 
 /// What the composition and the executable may name beyond every module of the house.
 private let compositionExtras: Set<String> = [
@@ -73,7 +79,7 @@ private let compositionExtras: Set<String> = [
   }
 
   @Test func theDeviceNamesNoCModule() throws {
-    let allowed = Set(importTable.keys).union(compositionExtras)
+    let allowed = Set(importTable.keys).subtracting(farSideOnly).union(compositionExtras)
     for file in try House.swiftFiles(under: "Sources/Device") {
       for (line, name) in try House.imports(of: file) {
         #expect(allowed.contains(name), "\(file):\(line): Device imports \(name)")
@@ -82,10 +88,29 @@ private let compositionExtras: Set<String> = [
   }
 
   @Test func theExecutableNamesNoCModule() throws {
-    let allowed = Set(importTable.keys).union(compositionExtras).union(["Device", "ArgumentParser", "UnixSignals"])
+    let allowed = Set(importTable.keys).subtracting(farSideOnly).union(compositionExtras)
+      .union(["Device", "ArgumentParser", "UnixSignals"])
     for file in try House.swiftFiles(under: "Sources/thermograph") {
       for (line, name) in try House.imports(of: file) {
         #expect(allowed.contains(name), "\(file):\(line): thermograph imports \(name)")
+      }
+    }
+  }
+
+  /// The worker is composed of adapters as the device is, and has nothing of the device.
+  @Test func theFarSideNamesNoCModuleAndNoDevice() throws {
+    let device: Set<String> = [
+      "Thermography", "Identification", "Panel", "Inference", "Screening", "Configuration", "DeviceSimulation",
+    ]
+    let allowed = Set(importTable.keys).subtracting(device).union(compositionExtras)
+    for folder in ["Sources/FarSide", "Sources/thermograph-receiver"] {
+      let extras: Set<String> = folder.hasSuffix("receiver") ? ["FarSide", "ArgumentParser", "UnixSignals"] : []
+      let files = try House.swiftFiles(under: folder)
+      #expect(!files.isEmpty)
+      for file in files {
+        for (line, name) in try House.imports(of: file) {
+          #expect(allowed.union(extras).contains(name), "\(file):\(line): imports \(name)")
+        }
       }
     }
   }

@@ -114,6 +114,26 @@ struct UnitFileTests {
     #expect(try Self.run("/usr/bin/systemd-analyze", ["verify", "--man=no", path]).text == "")
   }
 
+  /// The far side's worker is held as tightly as the device.
+  @Test func theReceiversUnit() throws {
+    let folder = NSTemporaryDirectory() + "thermograph-unit-\(UUID().uuidString.prefix(8).lowercased())"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let unit = try String(contentsOfFile: House.path("systemd/thermograph-receiver@.service"), encoding: .utf8)
+    let path = folder + "/thermograph-receiver@1.service"
+    try unit.replacingOccurrences(of: "=/usr/bin/thermograph-receiver ", with: "=/bin/true ")
+      .write(toFile: path, atomically: true, encoding: .utf8)
+    #expect(try Self.run("/usr/bin/systemd-analyze", ["verify", "--man=no", path]).text == "")
+    let (status, text) = try Self.run(
+      "/usr/bin/systemd-analyze",
+      ["security", "--offline=true", "--no-pager", "--threshold=\(Self.defaultExposure)", path])
+    #expect(status == 0, "\(text)")
+    // What the program answers and what the unit makes of it belong together.
+    #expect(unit.contains("RestartPreventExitStatus=78"))
+    let program = try House.lines(of: "Sources/thermograph-receiver/RunCommand.swift")
+    #expect(program.contains { $0.contains("ExitCode(78)") })
+  }
+
   @Test func accountAndFoldersAreMade() throws {
     let root = NSTemporaryDirectory() + "thermograph-root-\(UUID().uuidString.prefix(8).lowercased())"
     try FileManager.default.createDirectory(atPath: root + "/etc", withIntermediateDirectories: true)

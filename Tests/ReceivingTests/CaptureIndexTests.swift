@@ -95,7 +95,9 @@ import Testing
     }
     let path = bench.root.appending(path: "captures.sqlite").path
     let index = try CaptureIndex(path: path)
-    let receiver = try receiver(bench) { try index.add(self.entry($0)) }
+    let receiver = try ReceivedFolder(bench.root.path, name: "archive", digests: OpenSSLDigests()) {
+      try index.add(self.entry($0))
+    }
     #expect(try receiver.registerAll() == 4)
     // Interrupted before the end was noted, it is done again.
     #expect(try CaptureIndex(path: path).needsFilling)

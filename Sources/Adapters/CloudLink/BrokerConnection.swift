@@ -391,6 +391,15 @@ extension BrokerConnection {
     }
     return nil
   }
+
+  /// Asks for nothing more on the subscriptions. The answer changes nothing here.
+  func unsubscribe() -> LinkFailure? {
+    for filter in Set(settings.subscriptions.map { settings.topicTemplate?.filter($0) ?? $0 }) {
+      let code = mosquitto_unsubscribe_v5(client, nil, filter, nil)
+      guard code == Int32(MOSQ_ERR_SUCCESS.rawValue) else { return failure(code: code, errnoCode: errno) }
+    }
+    return nil
+  }
 }
 
 // MARK: - What libmosquitto told

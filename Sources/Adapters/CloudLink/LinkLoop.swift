@@ -65,6 +65,8 @@ final class LinkLoop {
       }
       settle(session, session.publish(message, token: token))
     case .disconnect: hangUp()
+    case .unsubscribe:
+      if case .open(let session) = state { settle(session, session.unsubscribe()) }
     case .answer(let answer): answer()
     case .stop:
       isStopping = true

@@ -49,6 +49,12 @@ package final class MQTTClient: Sendable {
     commands.add(.disconnect)
   }
 
+  /// Asks the broker to send nothing more on the subscriptions; what is under way still comes. For a receiver that drains
+  /// before it stops. Does nothing without a connection.
+  package func unsubscribe() {
+    commands.add(.unsubscribe)
+  }
+
   /// Hands a message over. Its outcome is `.published` with `token`; when the connection ends first there is none.
   /// Beyond the broker's window up to 256 publishes wait for their turn. `.notSent` at once when there is no
   /// connection or no place to wait.
@@ -78,6 +84,7 @@ enum LinkCommand: Sendable {
   case connect(LinkSettings)
   case publish(OutgoingMessage, PublishToken)
   case disconnect
+  case unsubscribe
   case answer(@Sendable () -> Void)
   case stop
 }

@@ -70,5 +70,5 @@ final class ArrivalLog {
 
 extension IncomingMessage {
   /// The first user property of that name.
-  func property(_ name: String) -> String? { userProperties.first { $0.name == name }?.value }
+  package func property(_ name: String) -> String? { userProperties.first { $0.name == name }?.value }
 }

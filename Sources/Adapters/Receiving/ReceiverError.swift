@@ -5,8 +5,13 @@ package struct ReceiverError: Error, Sendable, Equatable, CustomStringConvertibl
   package var description: String
 
   /// - Parameter operation: what was being done, e.g. `store`.
-  init(_ operation: String, _ path: String, reason: String) {
+  package init(_ operation: String, _ path: String, reason: String) {
     description = "\(path): cannot \(operation): \(reason)"
+  }
+
+  /// - Parameter words: what a store says for itself.
+  package init(inWords words: String) {
+    description = words
   }
 
   init(_ error: FileError) {

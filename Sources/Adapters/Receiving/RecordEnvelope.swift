@@ -3,32 +3,48 @@ import FoundationEssentials
 import Provenance
 
 /// What a receiver needs to know of a record, whatever its version says beyond it.
-struct RecordEnvelope: Decodable, Equatable {
+package struct RecordEnvelope: Decodable, Equatable, Sendable {
   /// The longest record in bytes.
   static let bytesMaximum = 1 << 20
   /// Images of one capture.
   static let imagesMaximum = 64
 
-  struct Image: Decodable, Equatable {
-    var name: String
-    var bytes: Int
-    var sha256: String
+  package struct Image: Decodable, Equatable, Sendable {
+    package var name: String
+    package var bytes: Int
+    package var sha256: String
   }
 
-  var schema: String
-  var captureID: RandomIdentifier
-  var outboxID: RandomIdentifier
-  var sequence: Int64
-  var site: String
-  var device: String
-  var images: [Image]
+  package var schema: String
+  package var captureID: RandomIdentifier
+  package var outboxID: RandomIdentifier
+  package var sequence: Int64
+  package var site: String
+  package var device: String
+  package var images: [Image]
+  private var patientRefText: LooseText?
+  private var sessionIDText: LooseText?
+  private var viewText: LooseText?
+  private var capturedAt: LooseInstant?
 
   private enum CodingKeys: String, CodingKey {
     case schema
     case captureID = "capture_id"
     case outboxID = "outbox_id"
     case sequence, site, device, images
+    case patientRefText = "patient_ref"
+    case sessionIDText = "session_id"
+    case viewText = "view"
+    case capturedAt = "captured_at"
   }
+
+  /// The pseudonym, for a search; nil when the record has none of the form `[A-Za-z0-9._-]{1,64}`.
+  package var patientRef: String? { patientRefText?.name }
+  package var sessionID: RandomIdentifier? { sessionIDText?.text.flatMap { RandomIdentifier($0) } }
+  /// Of the form `[A-Za-z0-9._-]{1,64}`, or nil.
+  package var view: String? { viewText?.name }
+  /// Nanoseconds since 1970 as the device's clock had it; nil when the record says none of the years 1970 to 2199.
+  package var capturedNanoseconds: Int64? { capturedAt?.nanoseconds }
 
   /// Reads a record and checks what the receiver relies on. Throws the reason in a person's words.
   init(decoding bytes: [UInt8], from topic: TopicSchema) throws(Rejection) {
@@ -39,12 +55,11 @@ struct RecordEnvelope: Decodable, Equatable {
     do {
       envelope = try JSONDecoder().decode(RecordEnvelope.self, from: Data(bytes))
     } catch {
+      try Self.refuseUnknown(Self.heading(bytes), from: topic)
       throw Rejection("not a capture record: \(Self.words(error))")
     }
-    guard CaptureRecord.readableSchemas.contains(envelope.schema) else {
-      throw Rejection(
-        "schema '\(envelope.schema.prefix(64))'; expected thermograph.capture.v1 or thermograph.capture.v2")
-    }
+    try Self.refuseUnknown(
+      Heading(schema: envelope.schema, site: envelope.site, device: envelope.device), from: topic)
     guard envelope.site == topic.site.text, envelope.device == topic.device.text else {
       throw Rejection("the record speaks of another site or device than its topic")
     }
@@ -64,6 +79,27 @@ struct RecordEnvelope: Decodable, Equatable {
       throw Rejection("two images have the same name")
     }
     self = envelope
+  }
+
+  /// What a record of any version says of itself.
+  private struct Heading: Decodable {
+    var schema: String
+    var site: String
+    var device: String
+  }
+
+  private static func heading(_ bytes: [UInt8]) -> Heading? {
+    do { return try JSONDecoder().decode(Heading.self, from: Data(bytes)) } catch { return nil }
+  }
+
+  private static func refuseUnknown(_ heading: Heading?, from topic: TopicSchema) throws(Rejection) {
+    guard let heading, !CaptureRecord.readableSchemas.contains(heading.schema) else { return }
+    let isItsOwn = heading.site == topic.site.text && heading.device == topic.device.text
+    let isVersion =
+      heading.schema.hasPrefix("thermograph.capture.") && heading.schema.utf8.allSatisfy(\.isNameCharacter)
+    throw Rejection(
+      "schema '\(heading.schema.prefix(64))'; expected thermograph.capture.v1 or thermograph.capture.v2",
+      unknownSchema: isItsOwn && isVersion ? String(heading.schema.prefix(64)) : nil)
   }
 
   /// A name of the topic schema that is none of the receiver's own files.
@@ -88,11 +124,14 @@ struct RecordEnvelope: Decodable, Equatable {
 }
 
 /// Why a message was not stored; a person reads it.
-struct Rejection: Error, Equatable, CustomStringConvertible {
-  var description: String
+package struct Rejection: Error, Equatable, Sendable, CustomStringConvertible {
+  package var description: String
+  /// The schema of a record whose version is not known here: a store may keep it as it is.
+  package var unknownSchema: String?
 
-  init(_ description: String) {
+  package init(_ description: String, unknownSchema: String? = nil) {
     self.description = description
+    self.unknownSchema = unknownSchema
   }
 }
 
@@ -105,5 +144,37 @@ extension RandomIdentifier {
 
   private struct Constant: RandomNumberGenerator {
     mutating func next() -> UInt64 { 0 }
+  }
+}
+
+/// A text that a search may use, if it is one: whatever else stands there is no fault of the record.
+private struct LooseText: Decodable, Equatable, Sendable {
+  var text: String?
+
+  init(from decoder: any Decoder) throws {
+    do { text = try decoder.singleValueContainer().decode(String.self) } catch { text = nil }
+  }
+
+  /// The text when it is of the form `[A-Za-z0-9._-]{1,64}`.
+  var name: String? {
+    text.flatMap { (1...64).contains($0.utf8.count) && $0.utf8.allSatisfy(\.isNameCharacter) ? $0 : nil }
+  }
+}
+
+/// An instant that a search may use, if it is one.
+private struct LooseInstant: Decodable, Equatable, Sendable {
+  var nanoseconds: Int64?
+
+  private struct Form: Decodable {
+    var utcNanoseconds: Int64
+
+    private enum CodingKeys: String, CodingKey { case utcNanoseconds = "utc_nanoseconds" }
+  }
+
+  init(from decoder: any Decoder) throws {
+    let said: Int64?
+    do { said = try decoder.singleValueContainer().decode(Form.self).utcNanoseconds } catch { said = nil }
+    // 2200-01-01
+    nanoseconds = said.flatMap { (0..<7_258_118_400_000_000_000).contains($0) ? $0 : nil }
   }
 }

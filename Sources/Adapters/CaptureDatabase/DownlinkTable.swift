@@ -1,0 +1,98 @@
+import Forwarding
+import Provenance
+
+/// A finished envelope for a device.
+package struct DownlinkEnvelope: Sendable, Equatable {
+  package let id: String
+  package let site: String
+  package let device: String
+  /// The last level: `command`, `result`, `config` or `model`.
+  package let topic: String
+  package let envelope: [UInt8]
+
+  /// Never retained: a broker would give it for ever to whoever subscribes.
+  package var message: OutgoingMessage {
+    OutgoingMessage(
+      topic: "tg/v1/\(site)/\(device)/dn/\(topic)", payload: envelope,
+      contentType: "application/vnd.dsse.envelope.v1+json")
+  }
+}
+
+/// The table `downlink`. A row is published when it is new and at each birth of its device, until a reply names its id or
+/// its time is over.
+extension DatabaseStore {
+  private static let columns = "id, site, device, topic, envelope"
+  /// Rows that one look takes.
+  private static let rowsMaximum = 100
+
+  /// New rows, each given to one worker for a while.
+  package func newDownlinks() throws(DatabaseError) -> [DownlinkEnvelope] {
+    try withConnection { open throws(DatabaseError) in
+      try open.connection.run(
+        "UPDATE downlink SET state = 'expired' WHERE state IN ('waiting', 'published') AND not_after < now()", [],
+        "expire downlinks")
+      // A worker that dies before the broker has it leaves the row as it is; another publishes it a minute later.
+      let rows = try open.connection.run(
+        """
+        UPDATE downlink SET published_at = now() WHERE id IN (
+          SELECT id FROM downlink WHERE state = 'waiting'
+            AND (published_at IS NULL OR published_at < now() - interval '1 minute')
+          ORDER BY made_at LIMIT \(Self.rowsMaximum) FOR UPDATE SKIP LOCKED)
+        RETURNING \(Self.columns)
+        """, [], "look for downlinks")
+      return Self.envelopes(rows)
+    }
+  }
+
+  /// What these devices have not answered yet, oldest first.
+  package func openDownlinks(of topics: [TopicSchema]) throws(DatabaseError) -> [DownlinkEnvelope] {
+    guard !topics.isEmpty else { return [] }
+    return try withConnection { open throws(DatabaseError) in
+      let rows = try open.connection.run(
+        """
+        SELECT \(Self.columns) FROM downlink JOIN unnest($1::text[], $2::text[]) AS k (s, d) ON site = s AND device = d
+        WHERE state IN ('waiting', 'published') AND not_after >= now()
+        ORDER BY made_at LIMIT \(Self.rowsMaximum * 10)
+        """, [.texts(topics.map(\.site.text)), .texts(topics.map(\.device.text))], "look for downlinks")
+      return Self.envelopes(rows)
+    }
+  }
+
+  /// A broker has these.
+  package func notePublished(_ ids: [String]) throws(DatabaseError) {
+    try withConnection { open throws(DatabaseError) in
+      try open.connection.run(
+        """
+        UPDATE downlink SET state = 'published', published_at = now(), publishes = publishes + 1
+        WHERE id = ANY ($1::text[]) AND state IN ('waiting', 'published')
+        """, [.texts(ids)], "note published downlinks")
+      return
+    }
+  }
+
+  private static func envelopes(_ rows: DatabaseRows) -> [DownlinkEnvelope] {
+    (0..<rows.count).compactMap { row in
+      guard let id = rows.text(row, 0), let site = rows.text(row, 1), let device = rows.text(row, 2),
+        let topic = rows.text(row, 3), let envelope = rows.bytes(row, 4)
+      else { return nil }
+      return DownlinkEnvelope(id: id, site: site, device: device, topic: topic, envelope: envelope)
+    }
+  }
+
+  /// Forgets the pixels of views that are older than `days`: the master holds the same content. Only of complete captures
+  /// that have a master; the row stays, so that a view sent again is recognised. Returns how many.
+  package func dropViews(olderThanDays days: Int) throws(DatabaseError) -> Int {
+    try withConnection { open throws(DatabaseError) in
+      try open.connection.run(
+        """
+        UPDATE image v SET sealed = NULL WHERE v.name = 'view.png' AND v.sealed IS NOT NULL
+          AND v.received_at < now() - $1 * interval '1 day'
+          AND EXISTS (SELECT 1 FROM capture c WHERE c.site = v.site AND c.device = v.device
+            AND c.capture_id = v.capture_id AND c.complete_at IS NOT NULL)
+          AND EXISTS (SELECT 1 FROM image m WHERE m.site = v.site AND m.device = v.device
+            AND m.capture_id = v.capture_id AND m.name = 'master.png' AND m.sealed IS NOT NULL)
+        """, [.integer(Int64(days))], "drop old views"
+      ).touched
+    }
+  }
+}

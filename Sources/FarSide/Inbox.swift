@@ -1,0 +1,109 @@
+import Forwarding
+import Glibc
+import LocalFiles
+import Synchronization
+import Threads
+
+/// Messages on their way from the brokers' threads to the database's thread.
+final class Inbox: Sendable {
+  struct Item: Sendable {
+    let line: Int
+    let message: IncomingMessage
+    /// Monotonic milliseconds.
+    let since: Int64
+  }
+
+  private struct State {
+    var items: [Item] = []
+    var bytes = 0
+    var isClosed = false
+  }
+
+  /// From here on the brokers are left, until half of it is stored: what waits here is lost with this process, and
+  /// another worker may have a database.
+  static let itemsMaximum = 16_384
+  static let bytesMaximum = 48 << 20
+
+  private let state = Mutex(State())
+  private let wake: WakeSignal
+
+  init() throws(SystemCallError) {
+    wake = try WakeSignal()
+  }
+
+  /// Returns whether there is still room for more.
+  func add(_ message: IncomingMessage, from line: Int) -> Bool {
+    let (wasEmpty, hasRoom) = state.withLock { state in
+      let wasEmpty = state.items.isEmpty
+      state.items.append(Item(line: line, message: message, since: monotonicMilliseconds()))
+      state.bytes += message.payload.count
+      return (wasEmpty, state.items.count < Self.itemsMaximum && state.bytes < Self.bytesMaximum)
+    }
+    if wasEmpty { wake.signal() }
+    return hasRoom
+  }
+
+  /// No more waiting: the owner looks at what is left and ends.
+  func close() {
+    state.withLock { $0.isClosed = true }
+    wake.signal()
+  }
+
+  /// The oldest messages, at most so many; none when none came within `milliseconds`. `touch` is called before they are
+  /// gone from here, so that at no moment they are nowhere.
+  func take(_ count: Int, bytes: Int, waiting milliseconds: Int, touch: () -> Void) -> [Item] {
+    if let items = takeNow(count, bytes, touch) { return items }
+    pause(milliseconds)
+    return takeNow(count, bytes, touch) ?? []
+  }
+
+  private func takeNow(_ count: Int, _ bytes: Int, _ touch: () -> Void) -> [Item]? {
+    state.withLock { state in
+      touch()
+      guard !state.items.isEmpty else { return nil }
+      var taken = 0
+      var size = 0
+      while taken < min(count, state.items.count),
+        taken == 0 || size + state.items[taken].message.payload.count <= bytes
+      {
+        size += state.items[taken].message.payload.count
+        taken += 1
+      }
+      let items = Array(state.items.prefix(taken))
+      state.items.removeFirst(taken)
+      state.bytes -= size
+      return items
+    }
+  }
+
+  /// Waits until something comes or the inbox is closed, at most so long.
+  func pause(_ milliseconds: Int) {
+    guard !isClosed else { return }
+    var descriptor = pollfd(fd: wake.number, events: Int16(POLLIN), revents: 0)
+    if poll(&descriptor, 1, Int32(clamping: milliseconds)) > 0 { wake.reset() }
+  }
+
+  /// Waits so long, whatever comes; shorter only when the inbox is closed.
+  func rest(_ milliseconds: Int) {
+    let end = monotonicMilliseconds() + Int64(milliseconds)
+    while !isClosed, monotonicMilliseconds() < end {
+      usleep(20_000)
+    }
+  }
+
+  var isClosed: Bool { state.withLock { $0.isClosed } }
+
+  var filling: (items: Int, bytes: Int, oldestMilliseconds: Int64) {
+    state.withLock { ($0.items.count, $0.bytes, $0.items.first.map { monotonicMilliseconds() - $0.since } ?? 0) }
+  }
+
+  var isHalfEmpty: Bool {
+    state.withLock { $0.items.count < Self.itemsMaximum / 2 && $0.bytes < Self.bytesMaximum / 2 }
+  }
+}
+
+func monotonicMilliseconds() -> Int64 {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+}

@@ -1,0 +1,136 @@
+import CaptureDatabase
+import Forwarding
+import Foundation
+import Provenance
+import Receiving
+import Storage
+import TestSupport
+import Testing
+
+@Suite(.enabled(if: hasPostgres, "needs postgresql-15"), .serialized)
+struct SchemaTests {
+  @Test func isMadeOnceAndChecked() async throws {
+    let database = try PostgresServer.start().makeDatabase()
+    let target = try DatabaseTarget(database.connection)
+    let missing = #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
+    #expect(missing?.description == "database: it has no schema yet; run thermograph-receiver --migrate")
+    // Two at the same moment take turns.
+    let steps = try await withThrowingTaskGroup(of: [String].self) { group in
+      for _ in 0..<3 { group.addTask { try DatabaseSchema.migrate(target) } }
+      return try await group.reduce(into: []) { $0 += $1 }
+    }
+    #expect(steps == ["1: captures", "2: messages and devices", "3: downlink"])
+    try DatabaseSchema.check(target)
+    _ = try database.query("DELETE FROM schema_step WHERE number = 3")
+    #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
+    _ = try database.query("INSERT INTO schema_step VALUES (3, 'downlink'), (4, 'from the future')")
+    let newer = #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
+    #expect(newer?.description.contains("install the newer program") == true)
+    #expect(throws: DatabaseError.self) { try DatabaseSchema.migrate(target) }
+  }
+
+  @Test func aPasswordInTheArgumentsIsRefused() {
+    for text in ["postgresql://u:secret@h/d", "host=h password=secret"] {
+      let error = #expect(throws: DatabaseError.self) { try DatabaseTarget(text) }
+      #expect(error?.description.contains("passfile=PATH") == true)
+      #expect(error?.description.contains("secret") == false)
+    }
+    let error = #expect(throws: DatabaseError.self) { try DatabaseTarget("postgresql://u:secret@[::") }
+    #expect(error?.description.contains("secret") == false)
+  }
+
+  /// A commit that brings a warning was not replicated: no receipt. Here a trigger warns, as the server does when
+  /// somebody cancels the wait for the standby.
+  @Test func aWarningOfACommitIsAFailure() throws {
+    let bench = try DatabaseBench()
+    _ = try bench.database.query(
+      """
+      CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE WARNING 'canceling wait for synchronous replication due to user request'; RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER warns AFTER INSERT ON image DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+        EXECUTE FUNCTION warn()
+      """)
+    let capture = try bench.capture(1, images: ["master.png": 10])
+    let receiver = try bench.receiver()
+    let error = #expect(throws: ReceiverError.self) { try receiver.take(capture.messages) }
+    #expect(error?.description.contains("not confirmed by a standby") == true)
+    _ = try bench.database.query("DROP TRIGGER warns ON image")
+    #expect(try receiver.take(capture.messages).entries == capture.entries)
+  }
+
+  /// The server dies, is back, and freezes: no receipt meanwhile, all of it afterwards, noticed within the limit.
+  @Test func aServerThatIsGoneIsNoticedAndComesBack() throws {
+    let bench = try DatabaseBench(on: PostgresServer())
+    var target = try bench.target()
+    target.statementSeconds = 2
+    let store = try DatabaseStore(target, masters: bench.masters, digests: OpenSSLDigests())
+    let receiver = try bench.receiver(store)
+    let captures = try (1...3).map { try bench.capture($0) }
+    #expect(try receiver.take(captures[0].messages).entries == captures[0].entries)
+    let server = bench.database.server
+    try server.kill()
+    #expect(throws: ReceiverError.self) { try receiver.take(captures[1].messages) }
+    #expect(throws: ReceiverError.self) { try receiver.take(captures[1].messages) }
+    try server.boot()
+    #expect(try receiver.take(captures[1].messages).entries == captures[1].entries)
+    try server.freeze(true)
+    let begin = ContinuousClock.now
+    let late = #expect(throws: ReceiverError.self) { try receiver.take(captures[2].messages) }
+    #expect(late?.description.contains("no answer within 2 s") == true)
+    #expect(ContinuousClock.now - begin < .seconds(10))
+    try server.freeze(false)
+    #expect(try receiver.take(captures[2].messages).entries == captures[2].entries)
+    #expect(try bench.database.number("SELECT count(*) FROM capture") == 3)
+  }
+
+  @Test func downlinksAreTakenOnceAndUntilTheyAreAnswered() throws {
+    let bench = try DatabaseBench()
+    let store = try bench.store()
+    _ = try bench.database.query(
+      """
+      INSERT INTO downlink (id, site, device, topic, envelope, not_after) VALUES
+        ('c-1', 'clinic', 'unit-1', 'command', 'one', now() + interval '1 day'),
+        ('c-2', 'clinic', 'unit-2', 'result', 'two', now() + interval '1 day'),
+        ('c-3', 'clinic', 'unit-1', 'command', 'old', now() - interval '1 day')
+      """)
+    #expect(try store.newDownlinks().map(\.id).sorted() == ["c-1", "c-2"])
+    // Another worker leaves alone what somebody has taken a moment ago.
+    #expect(try bench.store().newDownlinks().isEmpty)
+    try store.notePublished(["c-1"])
+    let open = try store.openDownlinks(of: [bench.topics])
+    #expect(open.map(\.id) == ["c-1"])
+    #expect(open.first?.message.topic == "tg/v1/clinic/unit-1/dn/command")
+    #expect(open.first?.message.retain == false)
+    // Somebody else's reply answers nothing.
+    let foreign = TopicSchema(site: bench.topics.site, device: try TopicIdentifier("unit-2"))
+    let reply = Array(#"{"id":"c-1","state":"done"}"#.utf8)
+    _ = try bench.receiver().take(IncomingMessage(topic: foreign.up("reply"), payload: reply))
+    #expect(try store.openDownlinks(of: [bench.topics]).count == 1)
+    _ = try bench.receiver().take(IncomingMessage(topic: bench.topics.up("reply"), payload: reply))
+    #expect(try store.openDownlinks(of: [bench.topics]).isEmpty)
+    #expect(
+      try bench.database.query("SELECT id, state FROM downlink ORDER BY id")
+        == [["c-1", "answered"], ["c-2", "waiting"], ["c-3", "expired"]])
+  }
+
+  @Test func theFleetInWords() throws {
+    let bench = try DatabaseBench()
+    let receiver = try bench.receiver()
+    _ = try receiver.take(bench.capture(1).messages + [bench.capture(2).recordMessage()])
+    let alert = IncomingMessage(
+      topic: bench.topics.up("alert"), payload: Array(#"{"code":"outbox-filling","severity":"warning"}"#.utf8))
+    _ = try receiver.take(alert)
+    let status = StatusMessage(
+      state: .online, site: "clinic", device: "unit-1", connectCounter: 1, firmware: "1.0", models: [],
+      configurationSHA256: "", outboxID: bench.outboxID, accounts: nil,
+      line: StatusMessage.Line(protection: "TLSv1.3", certificateDays: 9, plaintextAllowed: false), at: nil)
+    _ = try receiver.take(IncomingMessage(topic: bench.topics.status, payload: status.encoded()))
+    let device = try #require(FleetReport.devices(bench.target()).first)
+    #expect(
+      device.line == "clinic/unit-1: online, seen 0 s ago, 2 captures here, 1 incomplete, certificate for 9 days, "
+        + "alerts: outbox-filling")
+    let figures = try bench.store().fleetFigures()
+    #expect(figures.devices == 1 && figures.online == 1)
+    #expect(figures.worst["thermograph_device_certificate_days"]?.map(\.value) == [9])
+  }
+}

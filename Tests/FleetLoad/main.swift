@@ -1,0 +1,91 @@
+// Many devices in one process, each with the device's own outbox and delivery, and an observer at each broker.
+//
+//     FleetLoad FOLDER HOST:PORT BROKER,BROKER,... DEVICES CAPTURES [name=value ...]
+//
+// Devices connect to HOST:PORT; the observers to every BROKER (host:port). All captures are sealed and stored before the
+// clock starts. Sizes are those of real captures: record 5.4 kB, master 1.6, standard error 1.0, mask .1, view 43.5.
+// It ends when every device has every receipt, or after the limit, and says what happened:
+//
+//     stored          everything is sealed; the clock starts with the next line on standard input, or at once
+//     births N        how many devices were online
+//     {"devices":...} the account, one line of JSON
+//
+// spread=S devices start over so many seconds   limit=S   receipt=S asks for a receipt again after   view=BYTES
+// prefix=NAME of devices   trace=FILE a line for each receipt: seconds since the start, seconds from PUBLISH
+// idle=S stay connected for so long afterwards   signed keys are the receiver's matter: receipts are checked by SHA-256
+
+import CloudLink
+import Device
+import Forwarding
+import Glibc
+import LinuxIO
+import Logging
+import Provenance
+import Storage
+
+func say(_ line: String) {
+  let bytes = Array((line + "\n").utf8)
+  _ = write(STDOUT_FILENO, bytes, bytes.count)
+}
+
+struct Options {
+  var values: [String: String] = [:]
+
+  init(_ arguments: ArraySlice<String>) {
+    for argument in arguments {
+      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+      if parts.count == 2 { values[parts[0]] = parts[1] }
+    }
+  }
+
+  func number(_ name: String, _ standard: Int) -> Int { values[name].flatMap { Int($0) } ?? standard }
+}
+
+let arguments = CommandLine.arguments
+guard arguments.count >= 6, let target = BrokerAddress(arguments[2]), let devices = Int(arguments[4]),
+  let captures = Int(arguments[5])
+else {
+  say("usage: FleetLoad FOLDER HOST:PORT BROKER,BROKER,... DEVICES CAPTURES [name=value ...]")
+  exit(64)
+}
+let options = Options(arguments.dropFirst(6))
+let time = try SystemClock()
+var generator = SystemRandomNumberGenerator()
+let keyBytes = (0..<SealingKey.byteCount).map { _ in UInt8.random(in: 0...255, using: &generator) }
+guard let key = SealingKey(bytes: keyBytes, digests: OpenSSLDigests()) else { exit(70) }
+let account = Account(trace: options.values["trace"])
+
+var fleet: [LoadDevice] = []
+for number in 0..<devices {
+  fleet.append(
+    try await LoadDevice(
+      number, folder: arguments[1], target: target, key: key, options: options, captures: captures, account: account,
+      time: time))
+}
+say("stored")
+if options.values["wait"] == "yes" { _ = readLine() }
+account.start()
+let observers = try arguments[3].split(separator: ",").map { try Observer(String($0), account: account, time: time) }
+for observer in observers { try await observer.ready() }
+let spread = options.number("spread", 10)
+for (number, device) in fleet.enumerated() {
+  device.start(afterMilliseconds: 1000 * spread * number / max(1, devices))
+}
+let limit = options.number("limit", 120)
+while account.receipted < devices * captures, account.seconds < Double(limit) {
+  try await Task.sleep(for: .milliseconds(100))
+}
+account.finish()
+// What the devices themselves believe: nothing waits any more.
+var waiting = 0
+for _ in 0..<100 {
+  waiting = 0
+  for device in fleet { waiting += try await device.waiting() }
+  if waiting == 0 { break }
+  try await Task.sleep(for: .milliseconds(200))
+}
+say("births \(account.births)")
+say(account.report(devices: devices, captures: captures, waiting: waiting))
+let idle = options.number("idle", 0)
+if idle > 0 { try await Task.sleep(for: .seconds(idle)) }
+exit(0)
