@@ -20,8 +20,9 @@ struct RosterCommand: ParsableCommand {
         thermograph roster check
         thermograph roster list
         thermograph roster import clinic.csv
+        thermograph roster upgrade
       """,
-    subcommands: [Add.self, Check.self, Import.self, List.self])
+    subcommands: [Add.self, Check.self, Import.self, List.self, Upgrade.self])
 
   /// What every one of them needs.
   struct Options: ParsableArguments {
@@ -115,26 +116,14 @@ struct RosterCommand: ParsableCommand {
     /// The fingerprint of the next tag at the reader.
     private func presented(_ settings: Settings) async throws -> PatientReference {
       let naming = try TagNaming(settings, secrets: SecretFiles(credentialsDirectory: options.credentials))
-      let tags = try TagReader(.init(settings.reader, path: settings.reader.device), clock: try SystemClock())
-      let alarm = Task {
-        try? await Task.sleep(for: .seconds(seconds))
-        tags.stop()
-      }
-      defer {
-        alarm.cancel()
-        tags.stop()
-      }
       printToStandardError("hold the tag to the reader (\(settings.reader.device)), for at most \(seconds) s")
-      for await event in tags.events {
-        switch event {
-        case .presentation(.presented(let reading)): return naming.fingerprint(of: reading.uid)
-        case .presentation(.ambiguous): printToStandardError("more than one tag: hold only one to the reader")
-        case .presentation(.refused(let refusal)): printToStandardError("refused: \(refusal)")
-        case .disconnected(let error, _): throw CommandFailure("\(error); does the service hold the reader?")
-        case .connected, .reading, .reject, .presentation(.removed): break
-        }
+      var found: PatientReference?
+      try await PresentedTags(settings, seconds: seconds).forEach { tag in
+        found = naming.fingerprint(of: tag)
+        return false
       }
-      throw CommandFailure("no tag came within \(seconds) s")
+      guard let found else { throw CommandFailure("no tag came within \(seconds) s") }
+      return found
     }
   }
 

@@ -19,14 +19,18 @@ import Thermography
     var verdict: Verdict
   }
 
-  /// The shipped models, one of them with a lower threshold: as shipped, none says "below".
+  /// The shipped models, one of them with a lower threshold and for every view: as shipped none says "below", and none
+  /// speaks of two views.
   private func models(in workspace: Workspace) throws -> String {
     let folder = workspace.folder + "/models"
     try FileManager.default.copyItem(atPath: Workspace.repository + "/Models", toPath: folder)
     let path = folder + "/salvi-cnn/manifest.json"
     let manifest = try String(contentsOfFile: path, encoding: .utf8)
     let changed = manifest.replacingOccurrences(of: "\"lower\": -128", with: "\"lower\": 0")
-    try #require(changed != manifest)
+      .replacing(
+        /"views": \[[^\]]*\]/,
+        with: "\"views\": [\"frontal\", \"left-oblique\", \"right-oblique\", \"left-lateral\", \"right-lateral\"]")
+    try #require(changed.contains("left-lateral") && changed.contains("\"lower\": 0"))
     try changed.write(toFile: path, atomically: true, encoding: .utf8)
     return folder
   }
@@ -142,8 +146,6 @@ private struct SyntheticCaptures {
     assessors = [
       Assessor(network: fold), Assessor(network: fold), Assessor(network: fold),
       Assessor(network: fold, quality: quality),
-      // The first knows five views, so that a session has several scores; the others know an outcome below.
-      Assessor(network: try folder("digiscope-cnn").screeningNetwork()),
       Assessor(network: try folder("bagheri-hosvd").screeningNetwork()),
       Assessor(network: try folder("salvi-cnn").screeningNetwork()), Assessor(network: nil),
     ]

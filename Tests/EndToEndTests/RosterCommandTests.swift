@@ -1,6 +1,7 @@
 import DeviceSimulation
 import Foundation
 import Identification
+import Storage
 import Testing
 
 /// The clinic's list from its first row on, as a nurse keeps it.
@@ -90,5 +91,41 @@ import Testing
     let roster = try String(contentsOfFile: workspace.folder + "/roster.csv", encoding: .utf8)
     #expect(roster.contains("\(fingerprint),ward-7,patient,capture,"), "\(roster)")
     #expect(!roster.lowercased().contains("0de0000007") && !added.output.contains("0de0000007"))
+  }
+
+  /// A list from before: its row is found by the former fingerprint and renamed when its tag is held to the reader.
+  @Test func aRowOfAnEarlierFingerprintIsUpgradedByItsTag() async throws {
+    let workspace = try Workspace()
+    let port = workspace.folder + "/run/reader"
+    let reader = try SimulatedRFIDReader(kind: .rdm6300, path: port)
+    let path = try configure(workspace, reader: port)
+    let tag: [UInt8] = [0x0D, 0xE0, 0, 0, 8]
+    let key = [UInt8](try #require(FileManager.default.contents(atPath: workspace.folder + "/state/keys/site.key")))
+    let former = PatientReference(
+      tag: try #require(TagUID(bytes: tag)), siteKey: key, version: .hmac, digests: OpenSSLDigests())
+    let roster = workspace.folder + "/roster.csv"
+    let rowsBefore = ["\(former),ward-9,patient,capture upload,", "\(Self.two),nurse-2,operator,,"]
+    try (["fingerprint,id,role,consent,note"] + rowsBefore + [""]).joined(separator: "\n").write(
+      toFile: roster, atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: roster)
+    let holding = Task {
+      while !Task.isCancelled {
+        await reader.present(tag)
+        try await Task.sleep(for: .milliseconds(700))
+        await reader.takeAway()
+        try await Task.sleep(for: .seconds(20))
+      }
+    }
+    defer { holding.cancel() }
+    let run = try await Program.run(
+      ["roster", "upgrade", "--seconds", "5", "--config", path], in: workspace.folder, seconds: 60)
+    #expect(run.status == 0 && run.output.contains("ward-9: upgraded"), "\(run.output)\(run.errors)")
+    let rows = try String(contentsOfFile: roster, encoding: .utf8)
+    #expect(!rows.contains(former.text))
+    #expect(rows.contains(",ward-9,patient,capture upload,"), "\(rows)")
+    #expect(rows.contains("\(Self.two),nurse-2,operator"), "\(rows)")
+    let current = PatientReference(
+      tag: try #require(TagUID(bytes: tag)), siteKey: key, digests: OpenSSLDigests())
+    #expect(rows.contains(current.text))
   }
 }

@@ -1,4 +1,5 @@
 import Forwarding
+import Foundation
 import Provenance
 import TestSupport
 import Testing
@@ -98,5 +99,44 @@ import Testing
     #expect(outcome.delivered == [images[0].id, images[3].id])
     #expect(outcome.unfounded.entries.count == 38)
     await outbox.close()
+  }
+
+  /// An outbox that only 0.1.0 has opened so far, exported by the tool before the device of today ever ran.
+  @Test func aToolMarksAnOutboxOfAnEarlierProgram() async throws {
+    let scratch = try ScratchFolder()
+    let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appending(path: "Fixtures/outbox-0.1.0/closed").path
+    for file in ["outbox.sqlite", "outbox.sqlite-wal", "outbox.sqlite.numbers"] {
+      try FileManager.default.copyItem(atPath: fixture + "/" + file, toPath: scratch.file(file))
+    }
+    let key = try #require(SealingKey(bytes: (0..<32).map { UInt8($0) }, digests: OpenSSLDigests()))
+    let configuration = OutboxConfiguration(
+      path: scratch.file("outbox.sqlite"), keys: KeyRing(current: key), retentionSeconds: 86_400,
+      quota: OutboxQuota(freeSpaceFloorBytes: 0, ballastBytes: 0))
+    func capture(_ index: Int) throws -> RandomIdentifier {
+      try #require(RandomIdentifier("00000000-0000-4000-8000-0000000000" + (index < 10 ? "0" : "") + "\(index)"))
+    }
+    func entries(_ items: [StoredItem]) throws -> [Receipt.Entry] {
+      try items.map {
+        Receipt.Entry(
+          captureID: try #require($0.item.captureID), name: $0.item.name ?? "",
+          sha256: Hexadecimal.text(of: $0.item.sha256))
+      }
+    }
+    let (exported, waiting, sent) = (try capture(4), try capture(5), try capture(2))
+    var all: [[Receipt.Entry]] = []
+    do {
+      let tool = try OutboxTool(configuration, time: clock)
+      all = try [exported, waiting, sent].map { try entries(try tool.items(ofCapture: $0)) }
+      #expect(all.map(\.count) == [3, 3, 3])
+      #expect(try tool.apply(Receipt(receiver: "x", entries: all[0])).unfounded.entries == all[0])
+      try tool.noteExported(try tool.items(ofCapture: exported).map(\.item.id))
+    }
+    let device = try Outbox(configuration, time: clock)
+    #expect(device.recoveryAtStart == nil)
+    let outcome = try await device.apply(Receipt(receiver: "clinic", entries: all[0] + all[1] + all[2]))
+    // What 0.1.0 had an acknowledgement for waits for its receipt, and that is mark enough.
+    #expect(outcome.delivered.count == 6 && outcome.unfounded.entries == all[1])
+    await device.close()
   }
 }

@@ -66,6 +66,39 @@ package struct RosterFile {
   }
 }
 
+extension RosterFile {
+  /// What became of one tag's row.
+  package enum Upgrade: Sendable, Equatable {
+    /// The row had the former fingerprint and has the present one now.
+    case upgraded(PatientReference)
+    case current(PatientReference)
+    case unknown
+
+    package var name: String {
+      switch self {
+      case .upgraded: "upgraded"
+      case .current: "current"
+      case .unknown: "unknown"
+      }
+    }
+  }
+
+  /// Puts the present fingerprint of a tag in the place of its former one. A row whose id was the former fingerprint
+  /// takes the present one as its id; records name the former one once, as at a tap.
+  package func upgrade(_ fingerprints: TagFingerprints) throws -> Upgrade {
+    var (rows, faults) = try read()
+    if let first = faults.first {
+      throw RosterFileError("\(path):\(first); put the file right before anything is changed in it")
+    }
+    if let row = rows.first(where: { $0.fingerprint == fingerprints.current }) { return .current(row.entry.reference) }
+    guard let index = rows.firstIndex(where: { $0.fingerprint == fingerprints.former }) else { return .unknown }
+    rows[index].fingerprint = fingerprints.current
+    if rows[index].entry.reference == fingerprints.former { rows[index].entry.reference = fingerprints.current }
+    try BoundedFile.replace(path, with: Array(RosterReader.text(rows).utf8), mode: 0o600)
+    return .upgraded(rows[index].entry.reference)
+  }
+}
+
 /// Why a roster is not changed; for a person.
 package struct RosterFileError: Error, Sendable, Equatable, CustomStringConvertible {
   package let description: String
@@ -86,5 +119,10 @@ package struct TagNaming {
   /// Takes some tens of milliseconds.
   package func fingerprint(of tag: TagUID) -> PatientReference {
     PatientReference(tag: tag, siteKey: siteKey, digests: OpenSSLDigests())
+  }
+
+  /// With the one of the version before.
+  package func fingerprints(of tag: TagUID) -> TagFingerprints {
+    TagFingerprints(tag: tag, siteKey: siteKey, digests: OpenSSLDigests())
   }
 }
