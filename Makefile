@@ -131,7 +131,7 @@ FLEET_LARGE ?= 1000
 
 test-fleet: ## the far side under attack: FLEET_PARTS="A2 A6 A7" FLEET_LARGE=1000 devices for A1, IDLE_SECONDS=600 (root)
 	@Scripts/install-packages build receiver demo test fleet
-	THERMOGRAPH_FLEET_DEVICES=$(FLEET_LARGE) THERMOGRAPH_FLEET_SPREAD=60 THERMOGRAPH_FLEET_LIMIT=240 THERMOGRAPH_FLEET_P95=1 \
+	ulimit -n "$$(ulimit -Hn)" && THERMOGRAPH_FLEET_DEVICES=$(FLEET_LARGE) THERMOGRAPH_FLEET_SPREAD=60 THERMOGRAPH_FLEET_LIMIT=240 THERMOGRAPH_FLEET_P95=1 \
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel --filter FleetTests
 	@Scripts/test-fleet $(FLEET_PARTS)
 

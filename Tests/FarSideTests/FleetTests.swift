@@ -96,13 +96,16 @@ struct FleetTests {
   private static func outsideTheKill(_ path: String, killed: Double) throws -> (p95: Double, back: Double) {
     var latencies: [Double] = []
     var births: [Double] = []
+    var known: Set<Substring> = []
     for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n") {
       let words = line.split(separator: " ")
       guard words.count >= 3, let at = Double(words[1]) else { continue }
       if words[0] == "receipt", let latency = Double(words[2]), at < killed - 1 || at > killed + 10 {
         latencies.append(latency)
       }
-      if words[0] == "birth", at > killed, at < killed + 30 { births.append(at - killed) }
+      guard words[0] == "birth" else { continue }
+      // A device that connects for the first time does not come back.
+      if at <= killed { known.insert(words[2]) } else if known.remove(words[2]) != nil { births.append(at - killed) }
     }
     func quantile(_ values: [Double]) -> Double {
       values.isEmpty ? 0 : values.sorted()[Int(0.95 * Double(values.count - 1))]
