@@ -85,7 +85,7 @@ import Thermography
     limits.hardGates.append(.ambientRange)
     let hard = Assessor(network: network, limits: limits).assess(try thermogram(), conditions: cold)
     #expect(hard.verdict.outcome == .notAssessable && hard.verdict.probability == nil && hard.verdict.rawOutput.isEmpty)
-    #expect(hard.verdict.reasons.first?.hasPrefix("ambient-range: The room is too cold at 12 degrees") == true)
+    #expect(hard.verdict.reasons.first?.hasPrefix("ambient-range: The room is too cold (12 degrees)") == true)
     // What was measured is told all the same.
     #expect(hard.verdict.leftRightDifference != nil && hard.verdict.regions?.isEmpty == false)
   }
@@ -154,7 +154,7 @@ import Thermography
     let told = assessment.sentencesForPatient(in: .english)
     #expect(
       told == [
-        "You are too far away; come closer.",
+        "You are too far away. Come closer.",
         "The picture is kept for your clinic, but it cannot be assessed.",
       ])
   }
