@@ -70,7 +70,7 @@ def test_schemas_are_schemas_that_refuse_something(path: Path) -> None:
         ("GapRecord", "GapRecord", "gap-1"),
         ("SessionMessage", "SessionMessage", "session-1"),
         ("ProbeMessage", "ProbeMessage", "probe-1"),
-        ("Receipt", "Receipt", "receipt-1"),
+        ("Receipt", "Receipt", "receipt-2"),
     ],
 )
 def test_members_are_those_of_the_source_that_sends_them(source: str, type_name: str, name: str) -> None:
