@@ -13,9 +13,11 @@ import pytest
 import requests
 from axe_selenium_python import Axe
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -183,12 +185,19 @@ def test_the_same_way_without_scripts(address: str) -> None:
             if "frontal" in box.find_element(By.XPATH, "../..").text:
                 box.click()
         driver.find_element(By.XPATH, "//button[text()='Compare']").click()
-        outputs = [o.text for o in driver.find_elements(By.CSS_SELECTOR, "output.temperature")]
-        assert outputs == ["point at a place"] * 3
+
+        def temperatures(told: Callable[[str], bool]) -> None:
+            """Waits for three of them: a click loads the page anew, and what was found on the old one is gone then."""
+
+            def are_there(d: WebDriver) -> bool:
+                outputs = [o.text for o in d.find_elements(By.CSS_SELECTOR, "output.temperature")]
+                return len(outputs) == 3 and all(told(text) for text in outputs)
+
+            WebDriverWait(driver, 10, ignored_exceptions=(StaleElementReferenceException,)).until(are_there)
+
+        temperatures(lambda text: text == "point at a place")
         driver.find_elements(By.CSS_SELECTOR, "input.thermogram")[0].click()
-        outputs = [o.text for o in driver.find_elements(By.CSS_SELECTOR, "output.temperature")]
-        assert len(outputs) == 3
-        assert all(text.endswith(" degC") for text in outputs)
+        temperatures(lambda text: text.endswith(" degC"))
         low = driver.find_element(By.NAME, "low")
         low.clear()
         low.send_keys("28,5")
