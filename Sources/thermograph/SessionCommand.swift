@@ -85,11 +85,9 @@ extension OutboxTool {
         let payload = Data(try payload(of: stored))
         if isRecord {
           history.add(try decoder.decode(CaptureRecord.self, from: payload))
-        } else if let message = try? decoder.decode(SessionMessage.self, from: payload),
-          message.schema == SessionMessage.schema
-        {
+        } else if try decoder.decode(SchemaName.self, from: payload).schema == SessionMessage.schema {
           // Other events, gap records among them, have schemas of their own.
-          history.add(message)
+          history.add(try decoder.decode(SessionMessage.self, from: payload))
         }
       } catch {
         // The message's own number is no part of the reason.
@@ -130,4 +128,9 @@ extension SessionHistory.Capture {
     return "\(at)  \(captureID) #\(sequence)  \(view.rawValue), attempt \(attempt)  \(gates)  "
       + (outcome?.rawValue ?? "outcome withheld (demonstration model)")
   }
+}
+
+/// What every event says of itself.
+private struct SchemaName: Decodable {
+  let schema: String?
 }
