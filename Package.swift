@@ -262,7 +262,7 @@ let fuzzers: [Target] =
       name: "ModelFuzzer", dependencies: ["Inference"], path: "Tests/ModelFuzzer",
       swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
     .executableTarget(
-      name: "ConfigurationFuzzer", dependencies: ["Configuration", "ConfigurationFiles"],
+      name: "ConfigurationFuzzer", dependencies: ["Configuration", "ConfigurationFiles", "Provenance"],
       path: "Tests/ConfigurationFuzzer", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
   ]
 
