@@ -93,6 +93,7 @@ let core: [Target] = [
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
   module("Trust", in: .core, uses: ["Provenance"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust"]),
+  module("Remote", in: .core, uses: ["Provenance", "Trust", "Forwarding"]),
   module(
     "Configuration", in: .core,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding"]),
@@ -109,7 +110,7 @@ let adapters: [Target] = [
     ]),
   module(
     "Storage", in: .adapters,
-    uses: ["Provenance", "Trust", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
+    uses: ["Provenance", "Trust", "Forwarding", "Remote", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
@@ -210,6 +211,7 @@ let testTargets: [Target] = [
     name: "MetadataClientProgram", dependencies: ["Trust", "Cryptography", "LocalFiles", "Provenance", "Storage"],
     path: "Tests/MetadataClientProgram",
     exclude: ["requirements.lock", "MetadataClientProgram.xfails"], swiftSettings: strict),
+  tests(of: "Remote", uses: ["Remote", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage"]),
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
