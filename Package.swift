@@ -164,8 +164,10 @@ let device: [Target] = [
 
 let testTargets: [Target] = [
   .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
-  // What tests of several modules need: a clock they move, a folder of their own, a broker, ports.
-  .target(name: "TestSupport", dependencies: ["Provenance"], path: "Tests/Support", swiftSettings: strict),
+  // What tests of several modules need: a clock they move, a folder of their own, a broker, ports, who sends commands.
+  .target(
+    name: "TestSupport", dependencies: ["Provenance", "Trust", "Remote", "Cryptography", "Storage"],
+    path: "Tests/Support", swiftSettings: strict),
   tests(of: "House", uses: []),
   tests(of: "Provenance", uses: ["Provenance"]),
   tests(

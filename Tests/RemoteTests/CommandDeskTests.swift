@@ -21,7 +21,7 @@ import Trust
     expires: String = "2026-03-02T09:30:00Z", challenge: String? = nil
   ) throws -> (Command, [UInt8]) {
     var reader = sender.reader
-    let statement = CommandSender.statement(
+    let statement = sender.statement(
       name, arguments, id: Self.id(number), expires: expires, challenge: challenge)
     guard
       case .command(let command, let digest) = reader.read(

@@ -2,6 +2,7 @@ import Cryptography
 import Provenance
 import Remote
 import Storage
+import TestSupport
 import Testing
 import Trust
 
@@ -21,7 +22,7 @@ import Trust
   }
 
   @Test func aSignedCommandIsRead() throws {
-    let statement = CommandSender.statement("hold-images", #"{"seconds":60}"#, id: id, challenge: "c")
+    let statement = sender.statement("hold-images", #"{"seconds":60}"#, id: id, challenge: "c")
     guard case .command(let command, let digest) = reading(try sender.envelope(statement)) else {
       Issue.record("not read")
       return
@@ -33,7 +34,7 @@ import Trust
   }
 
   @Test func aStrangersSignatureIsNone() throws {
-    let statement = CommandSender.statement("restart", id: id)
+    let statement = sender.statement("restart", id: id)
     let stranger = try CommandSender()
     for bytes in [
       try stranger.envelope(statement), Array(statement.utf8), [], Array("{}".utf8),
@@ -49,7 +50,7 @@ import Trust
 
   /// Every bit of a right envelope's text, turned.
   @Test func noBitMayDiffer() throws {
-    let bytes = try sender.envelope(CommandSender.statement("status", id: id))
+    let bytes = try sender.envelope(sender.statement("status", id: id))
     guard case .command(let right, _) = reading(bytes) else {
       Issue.record("not read")
       return
@@ -68,11 +69,11 @@ import Trust
   }
 
   @Test func retainedAndMisdirectedAreRefused() throws {
-    let right = try sender.envelope(CommandSender.statement("status", id: id))
+    let right = try sender.envelope(sender.statement("status", id: id))
     #expect(reading(right, isRetained: true) == .refused(.retained, isPause: false))
     for statement in [
-      CommandSender.statement("status", id: id, device: "d2"), CommandSender.statement("status", id: id, site: "s2"),
-      CommandSender.statement("status", id: id, device: "D1"), CommandSender.statement("status", id: id, device: ""),
+      sender.statement("status", id: id, device: "d2"), sender.statement("status", id: id, site: "s2"),
+      sender.statement("status", id: id, device: "D1"), sender.statement("status", id: id, device: ""),
     ] { #expect(reading(try sender.envelope(statement)) == .refused(.misdirected, isPause: false)) }
   }
 
@@ -88,7 +89,7 @@ import Trust
     ),
   ])
   func aBentStatementIsRefusedByName(_ from: String, _ to: String) throws {
-    let statement = CommandSender.statement("status", id: id).replacing(from, with: to)
+    let statement = sender.statement("status", id: id).replacing(from, with: to)
     switch reading(try sender.envelope(statement)) {
     case .refused(.malformed, _): break
     case .command(let command, _):
@@ -112,7 +113,7 @@ import Trust
   func argumentsAreBounded(_ name: String, _ arguments: String) throws {
     guard
       case .command(let command, _) = reading(
-        try sender.envelope(CommandSender.statement(name, arguments, id: id)))
+        try sender.envelope(sender.statement(name, arguments, id: id)))
     else {
       // Numbers with a fraction make no JSON of ours.
       #expect(arguments.contains("1.0"))
@@ -129,8 +130,8 @@ import Trust
   @Test func twentyWrongSignaturesMakeAPause() throws {
     var reader = sender.reader
     let stranger = try CommandSender()
-    let wrong = try stranger.envelope(CommandSender.statement("status", id: id))
-    let right = try sender.envelope(CommandSender.statement("status", id: id))
+    let wrong = try stranger.envelope(sender.statement("status", id: id))
+    let right = try sender.envelope(sender.statement("status", id: id))
     for count in 1...CommandReader.mostUntrusted {
       guard case .refused(_, let isPause) = reader.read(wrong, isRetained: false, now: 5) else {
         Issue.record("not refused")
@@ -146,7 +147,7 @@ import Trust
   }
 
   @Test func thousandsOfSignaturesCostNothing() throws {
-    let envelope = String(decoding: try sender.envelope(CommandSender.statement("status", id: id)), as: UTF8.self)
+    let envelope = String(decoding: try sender.envelope(sender.statement("status", id: id)), as: UTF8.self)
     let many = envelope.replacing("[{", with: "[" + String(repeating: #"{"sig":"AAAA"},"#, count: 100_000) + "{")
     guard case .refused(.untrusted(.malformed), _) = reading(Array(many.utf8)) else {
       Issue.record("read")
