@@ -53,12 +53,14 @@ import Trust
       OutboxConfiguration(path: scratch.file("outbox.sqlite"), keys: KeyRing(current: key)), time: clock)
   }
 
-  private func service(_ outbox: Outbox, _ done: Done) throws -> CommandService {
+  private var clockFloor: ClockFloor { ClockFloor(path: scratch.file("trusted-time"), logger: logger) }
+
+  private func service(_ outbox: Outbox, _ done: Done, _ floor: ClockFloor? = nil) throws -> CommandService {
     CommandService(
       intake: CommandIntake(keys: sender.keys, logger: logger), outbox: outbox,
       topics: TopicSchema(site: try TopicIdentifier(sender.site), device: try TopicIdentifier(sender.device)),
       effects: done.effects, time: clock,
-      clockFloor: ClockFloor(path: scratch.file("trusted-time"), logger: logger),
+      clockFloor: floor ?? clockFloor,
       generator: SystemRandomNumberGenerator(), logger: logger)
   }
 
@@ -103,7 +105,9 @@ import Trust
     var generator = SeededGenerator(seed: 4)
     var outbox = try openOutbox()
     let done = Done()
-    var service = try service(outbox, done)
+    // As one that runs all the time: the trusted time follows.
+    let floor = clockFloor
+    var service = try service(outbox, done, floor)
     await service.begin()
     var sent: Set<RandomIdentifier> = []
     var interrupted: Set<RandomIdentifier> = []
@@ -121,7 +125,7 @@ import Trust
         if chance < 0.1 {
           await outbox.close()
           outbox = try openOutbox()
-          service = try self.service(outbox, done)
+          service = try self.service(outbox, done, floor)
           await service.begin()
         } else if chance < 0.2, try await outbox.command(id).known == nil {
           // Killed after the row and before the reply; the effect may have happened.
@@ -132,7 +136,7 @@ import Trust
           interrupted.insert(id)
           await outbox.close()
           outbox = try openOutbox()
-          service = try self.service(outbox, done)
+          service = try self.service(outbox, done, floor)
           await service.begin()
         } else {
           #expect(await service.handle(message) == false)

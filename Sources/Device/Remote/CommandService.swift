@@ -10,7 +10,7 @@ import Trust
 /// What came on `dn/command` and waits for its turn.
 package struct CommandIntake: Sendable {
   /// More are dropped, and the far side offers them again at the next birth.
-  private static let most = 32
+  private static let most = 64
 
   /// Who may command.
   let keys: TrustedKeys
