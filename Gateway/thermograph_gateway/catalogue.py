@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .corrections import Correction, Standing, check
 from .errors import GatewayError, ImageRefused, RecordRefused
 from .images import Master, read_master
-from .ledger import Ledger, now_text
+from .ledger import Connection, Ledger, Row, now_text
 from .record import Image, Record, parse_record
-from .source import CaptureSource
+from .source import CaptureSource, Place, StoredCapture
 
 BATCH = 500
 PAGE_ROWS = 100
@@ -50,6 +50,21 @@ class Filter:
     page: int = 0
 
 
+_GONE = RecordRefused("the database has this capture no more")
+
+
+def _read(stored: StoredCapture) -> Record:
+    """The record of a stored capture, which speaks of no other place than its own. Raises RecordRefused."""
+    if stored.refusal:
+        raise RecordRefused(stored.refusal)
+    record = parse_record(stored.record)
+    if record.capture_id != stored.capture_id:
+        raise RecordRefused("the index names another capture than the record")
+    if stored.place is not None and Place(record.site, record.device, record.capture_id) != stored.place:
+        raise RecordRefused("the record speaks of another site or device than its place in the store")
+    return record
+
+
 class Catalogue:
     """Reads the source into the ledger, applies corrections, answers questions."""
 
@@ -63,7 +78,8 @@ class Catalogue:
         while True:
             # The number is read again each time: another thread may have taken some in meanwhile.
             last = self.ledger.connection.execute(
-                "SELECT max((SELECT coalesce(max(number), 0) FROM capture), (SELECT coalesce(max(number), 0) FROM refused))"
+                "SELECT coalesce(max(number), 0) FROM (SELECT max(number) AS number FROM capture"
+                " UNION ALL SELECT max(number) FROM refused) AS taken"
             ).fetchone()[0]
             batch = self.source.captures_after(last, BATCH)
             if not batch:
@@ -73,16 +89,11 @@ class Catalogue:
                 renamed = []
                 for stored in batch:
                     try:
-                        record = parse_record(stored.record)
-                        if record.capture_id != stored.capture_id:
-                            raise RecordRefused("the index names another capture than the record")
+                        record = _read(stored)
+                        self._add(connection, stored, record, standing)
                     except RecordRefused as refusal:
-                        connection.execute(
-                            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?)",
-                            (stored.number, stored.capture_id, str(refusal)),
-                        )
+                        self._refuse(connection, stored, str(refusal))
                         continue
-                    self._add(connection, stored.number, stored.received_at, record, stored.record, standing)
                     if record.former_ref is not None:
                         renamed.append(record)
             for record in renamed:
@@ -103,34 +114,52 @@ class Catalogue:
             reason = "the record names the tag's former pseudonym"
             self.correct(f"device {record.device}", "merge", record.site, former, record.patient_ref, reason, origin)
 
-    def _add(
-        self, connection: sqlite3.Connection, number: int, received_at: str, record: Record, raw: bytes, standing: Standing
-    ) -> None:
-        connection.execute(
-            "INSERT OR IGNORE INTO capture VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                record.capture_id,
-                number,
-                record.site,
-                record.device,
-                record.session_id,
-                record.patient_ref,
-                standing.patient(record.site, record.session_id, record.patient_ref),
-                standing.is_withdrawn(record.site, record.session_id),
-                record.view,
-                record.utc_nanoseconds,
-                record.synchronised,
-                record.outcome,
-                " ".join(gate.code for gate in record.failed_gates),
-                received_at,
-                raw,
-                self.source.record_fault(record) or "",
-            ),
-        )
+    def _add(self, connection: Connection, stored: StoredCapture, record: Record, standing: Standing) -> None:
+        """Raises RecordRefused when the capture's id is another device's already."""
+        fault = stored.fault if stored.fault is not None else self.source.record_fault(record) or ""
+        values: dict[str, object] = {
+            "capture_id": record.capture_id,
+            "site": record.site,
+            "device": record.device,
+            "session_id": record.session_id,
+            "recorded_ref": record.patient_ref,
+            "patient_ref": standing.patient(record.site, record.session_id, record.patient_ref),
+            "withdrawn": int(standing.is_withdrawn(record.site, record.session_id)),
+            "view": record.view,
+            "utc_nanoseconds": record.utc_nanoseconds,
+            "synchronised": int(record.synchronised),
+            "outcome": record.outcome,
+            "failed_gates": " ".join(gate.code for gate in record.failed_gates),
+            "received_at": stored.received_at,
+            "fault": fault,
+        }
+        if self.ledger.keeps_records:
+            values |= {"number": stored.number, "record": stored.record}
+        names = ", ".join(values)
+        added = connection.execute(
+            f"INSERT INTO capture ({names}) VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING", tuple(values.values())
+        ).rowcount
+        if added == 0:
+            owner = connection.execute("SELECT site, device FROM capture WHERE capture_id = ?", (record.capture_id,)).fetchone()
+            if owner is not None and (owner["site"], owner["device"]) != (record.site, record.device):
+                raise RecordRefused(f"device {owner['site']}/{owner['device']} has a capture of this id already")
+
+    def _refuse(self, connection: Connection, stored: StoredCapture, reason: str) -> None:
+        if stored.place is None:
+            connection.execute(
+                "INSERT INTO refused (number, capture_id, reason) VALUES (?, ?, ?)"
+                " ON CONFLICT (number) DO UPDATE SET capture_id = excluded.capture_id, reason = excluded.reason",
+                (stored.number, stored.capture_id, reason),
+            )
+        else:
+            connection.execute(
+                "INSERT INTO refused (source_key, capture_id, reason) VALUES (?, ?, ?) ON CONFLICT (source_key) DO NOTHING",
+                ("/".join(stored.place), stored.capture_id, reason),
+            )
 
     # Corrections
 
-    def _corrections(self, connection: sqlite3.Connection) -> dict[int, Correction]:
+    def _corrections(self, connection: Connection) -> dict[int, Correction]:
         rows = connection.execute("SELECT id, kind, site, subject, target FROM correction")
         return {row["id"]: Correction(*row) for row in rows}
 
@@ -146,15 +175,15 @@ class Catalogue:
                 ).fetchone()
                 if known is None and origin is None:
                     raise GatewayError(f"site {site} has no session {subject}")
-            cursor = connection.execute(
+            number = connection.execute(
                 "INSERT INTO correction (at, actor, origin, kind, site, subject, target, reason)"
-                " VALUES (?, ?, coalesce(?, 'here-' || hex(randomblob(16))), ?, ?, ?, ?, ?)",
-                (now_text(), actor, origin, kind, site, subject, target, reason),
-            )
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (now_text(), actor, origin or f"here-{uuid.uuid4().hex}", kind, site, subject, target, reason),
+            ).fetchone()[0]
             self._apply(connection, site)
-        return int(cursor.lastrowid or 0)
+        return int(number)
 
-    def _apply(self, connection: sqlite3.Connection, site: str) -> None:
+    def _apply(self, connection: Connection, site: str) -> None:
         standing = Standing(self._corrections(connection).values())
         rows = connection.execute(
             "SELECT capture_id, session_id, recorded_ref, patient_ref, withdrawn FROM capture WHERE site = ?", (site,)
@@ -165,7 +194,7 @@ class Catalogue:
             if ref != row["patient_ref"] or withdrawn != bool(row["withdrawn"]):
                 connection.execute(
                     "UPDATE capture SET patient_ref = ?, withdrawn = ? WHERE capture_id = ?",
-                    (ref, withdrawn, row["capture_id"]),
+                    (ref, int(withdrawn), row["capture_id"]),
                 )
 
     def take_device_corrections(self) -> int:
@@ -194,7 +223,7 @@ class Catalogue:
 
     def _tell_once(self, subject: str, site: str, detail: str) -> None:
         """A device's correction that cannot be followed is tried again, but stands in the audit once."""
-        fresh = self.ledger.connection.execute("INSERT OR IGNORE INTO noticed VALUES (?)", (subject,)).rowcount
+        fresh = self.ledger.connection.execute("INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", (subject,)).rowcount
         if fresh:
             self.ledger.audit("gateway", "device correction refused", site, detail=detail[:500])
 
@@ -205,12 +234,28 @@ class Catalogue:
         row = self.ledger.connection.execute("SELECT * FROM capture WHERE capture_id = ?", (capture_id,)).fetchone()
         if row is None or (row["withdrawn"] and not withdrawn):
             return None
-        return self._entry(row)
+        return next((entry for _, entry in self._entries([row])), None)
 
-    @staticmethod
-    def _entry(row: sqlite3.Row) -> Entry:
-        record = parse_record(bytes(row["record"]))
-        return Entry(record, row["patient_ref"], bool(row["withdrawn"]), row["received_at"], row["fault"])
+    def _entries(self, rows: Iterable[Row]) -> list[tuple[Row, Entry]]:
+        """Rows of the cache with their records. What the source does not give any more goes to the refused ones."""
+        rows = list(rows)
+        places = [Place(row["site"], row["device"], row["capture_id"]) for row in rows]
+        records = {} if self.ledger.keeps_records else self.source.records(places)
+        found: list[tuple[Row, Entry]] = []
+        for row, place in zip(rows, places, strict=True):
+            known = None if self.ledger.keeps_records else place
+            try:
+                raw = bytes(row["record"]) if self.ledger.keeps_records else records.get(place, _GONE)
+                if isinstance(raw, RecordRefused):
+                    raise raw
+                record = _read(StoredCapture(row["number"], place.capture_id, row["received_at"], raw, known))
+            except RecordRefused as refusal:
+                with self.ledger.transaction() as connection:
+                    connection.execute("DELETE FROM capture WHERE capture_id = ?", (place.capture_id,))
+                    self._refuse(connection, StoredCapture(row["number"], place.capture_id, "", b"", known), str(refusal))
+                continue
+            found.append((row, Entry(record, row["patient_ref"], bool(row["withdrawn"]), row["received_at"], row["fault"])))
+        return found
 
     def patient(self, site: str, ref: str, view: str = "") -> list[Entry]:
         """All captures that belong to a patient now, oldest first."""
@@ -218,17 +263,22 @@ class Catalogue:
             "SELECT * FROM capture WHERE site = ? AND patient_ref = ? AND withdrawn = 0 AND (? = '' OR view = ?)"
             " ORDER BY utc_nanoseconds, capture_id LIMIT 2000",
             (site, ref, view, view),
-        )
-        return [self._entry(row) for row in rows]
+        ).fetchall()
+        return [entry for _, entry in self._entries(rows)]
 
     def all(self, after: int = 0, limit: int = 200) -> list[tuple[int, Entry]]:
         """Everything that is not withdrawn, in batches by the source's number."""
-        rows = self.ledger.connection.execute(
-            "SELECT * FROM capture WHERE number > ? AND withdrawn = 0 ORDER BY number LIMIT ?", (after, limit)
-        )
-        return [(row["number"], self._entry(row)) for row in rows]
+        while True:
+            rows = self.ledger.connection.execute(
+                "SELECT * FROM capture WHERE number > ? AND withdrawn = 0 ORDER BY number LIMIT ?", (after, limit)
+            ).fetchall()
+            found = [(row["number"], entry) for row, entry in self._entries(rows)]
+            if found or not rows:
+                return found
+            # A whole batch that the source does not give any more is not the end.
+            after = rows[-1]["number"]
 
-    def worklist(self, wanted: Filter, reader: str) -> tuple[list[sqlite3.Row], int]:
+    def worklist(self, wanted: Filter, reader: str) -> tuple[list[Row], int]:
         """A page of captures, newest first, and how many there are.
 
         An outcome is told, and can be asked for, only where `reader` has locked a reading.
@@ -238,7 +288,8 @@ class Catalogue:
             WHERE c.withdrawn = 0 AND (:site = '' OR c.site = :site) AND (:view = '' OR c.view = :view)
             AND (:outcome = '' OR (c.outcome = :outcome AND r.id IS NOT NULL))
             AND (NOT :failed OR c.failed_gates <> '') AND (NOT :unread OR r.id IS NULL)
-            AND (:search = '' OR instr(c.patient_ref, :search) > 0)"""
+            AND (:search = '' OR c.patient_ref LIKE :pattern ESCAPE '!')"""
+        search = wanted.search.strip().lower()
         values = {
             "reader": reader,
             "site": wanted.site,
@@ -246,7 +297,8 @@ class Catalogue:
             "outcome": wanted.outcome,
             "failed": wanted.failed_gates,
             "unread": wanted.unread,
-            "search": wanted.search.strip().lower(),
+            "search": search,
+            "pattern": "%" + "".join(f"!{c}" if c in "!%_" else c for c in search) + "%",
             "rows": PAGE_ROWS,
             "offset": PAGE_ROWS * wanted.page,
         }

@@ -18,6 +18,10 @@ from .structured import reference, rejection, structured_report
 
 KINDS = ("image", "nearest", "report", "sr")
 BATCH_CAPTURES = 8
+_EXPORTED = (
+    "INSERT INTO exported (destination, identifier, kind, capture_id, patient_ref, generation, class_uid, sha256, state, at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 
 
 @dataclass
@@ -126,7 +130,7 @@ class Exporter:
         with self._catalogue.ledger.transaction() as connection:
             for identity, instance in ((identity, instance) for identity, instances in batch for instance in instances):
                 connection.execute(
-                    "INSERT OR IGNORE INTO exported VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    _EXPORTED,
                     (
                         destination,
                         instance.uid,
@@ -153,7 +157,7 @@ class Exporter:
         rows = connection.execute(
             "SELECT e.capture_id, e.patient_ref, e.generation, e.class_uid, e.identifier, e.kind FROM exported e"
             " JOIN capture c ON c.capture_id = e.capture_id WHERE e.destination = ? AND e.kind <> 'rejection'"
-            " AND (c.withdrawn OR c.patient_ref <> e.patient_ref) AND NOT EXISTS (SELECT 1 FROM exported r"
+            " AND (c.withdrawn = 1 OR c.patient_ref <> e.patient_ref) AND NOT EXISTS (SELECT 1 FROM exported r"
             " WHERE r.destination = e.destination AND r.capture_id = e.capture_id AND r.kind = 'rejection'"
             " AND r.generation = e.generation) ORDER BY e.capture_id, e.generation",
             (destination,),
@@ -200,7 +204,7 @@ class Exporter:
 
     def _note_fhir(self, destination: str, entry: Entry, ref: str, generation: int, kind: str) -> None:
         self._catalogue.ledger.connection.execute(
-            "INSERT OR IGNORE INTO exported VALUES (?, ?, ?, ?, ?, ?, '', ?, 'sent', ?)",
-            (destination, f"{kind} {entry.capture_id} {ref} {generation}", kind, entry.capture_id, ref, generation,
-             entry.record.sha256, now_text()),
+            _EXPORTED,
+            (destination, f"{kind} {entry.capture_id} {ref} {generation}", kind, entry.capture_id, ref, generation, "",
+             entry.record.sha256, "sent", now_text()),
         )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -21,10 +20,10 @@ from .accounts import ROLES, Accounts, Login
 from .catalogue import PAGE_ROWS, Catalogue, Entry, Filter
 from .conditions import VIEW_WORDS, date_words, sides, warnings
 from .corrections import KINDS
-from .errors import GatewayError, ImageRefused
+from .errors import GatewayError, ImageRefused, StoreUnavailable
 from .images import Window, false_colours, png, scale_picture
 from .plots import Point, svg
-from .readings import CHOICES, STATES, agreements, answer, answers_of, lock, reading_of, typed_number
+from .readings import CHOICES, STATES, agreements, answer, answers_of, lock, reading_note, reading_of, typed_number
 from .record import OUTCOMES, VIEWS
 from .report import report, trend
 from .wording import verdict_words
@@ -152,9 +151,9 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
     def own_fault(error: GatewayError) -> tuple[str, int]:
         return render_template("fault.html", title="Not done", text=str(error)), 422
 
-    @app.errorhandler(sqlite3.Error)
-    def database_fault(error: sqlite3.Error) -> tuple[str, int]:
-        app.logger.error("database: %s", error)
+    @app.errorhandler(StoreUnavailable)
+    def database_fault(error: StoreUnavailable) -> tuple[str, int]:
+        app.logger.error("%s", error)
         return render_template("fault.html", title="Not done", text="The database does not answer; try again."), 503
 
     _login_routes(app, pages)
@@ -395,7 +394,8 @@ def _capture(pages: Pages, entry: Entry, message: str, status: int) -> Answer:
             fault = str(refusal)
     text = render_template(
         "capture.html", entry=entry, record=record, fault=fault, shape=shape, reading=reading, message=message,
-        verdict=verdict_words(record) if reading else [], answers=answers_of(pages.catalogue, entry.capture_id),
+        verdict=verdict_words(record) if reading else [], answers=answers_of(pages.catalogue, entry),
+        note=reading_note(pages.catalogue, entry, reading) if reading else "", answer_fault=pages.catalogue.source.answer_fault,
         warnings=warnings([entry]), pixels=PICTURE_PIXELS, window=Window(),
         shown=[i for i in record.images if i.kind in ("view", "change") or (reading and i.kind in _BLINDED_KINDS)],
     )  # fmt: skip
