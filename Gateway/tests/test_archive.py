@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import Clinic, open_catalogue
-from tests.folders import Folder
+from tests.conftest import Clinic
+from tests.folders import Store
 from thermograph_gateway.destinations import ArchiveDestination
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.export import Exporter
@@ -65,13 +65,13 @@ def archive(tmp_path: Path) -> Iterator[str]:
             process.wait(30)
 
 
-def test_orthanc_takes_all_kinds_once(archive: str, received: Path, tmp_path: Path) -> None:
-    catalogue = open_catalogue(received, tmp_path / "state")
+def test_orthanc_takes_all_kinds_once(archive: str, received: Store, tmp_path: Path) -> None:
+    catalogue = received.open(tmp_path / "state")
     destination = ArchiveDestination(f"{archive}/dicom-web")
     assert Exporter(catalogue).export(destination).states == {"Stored": 20}
     assert Exporter(catalogue).export(destination).states == {"AlreadyStored": 20}
     # Another gateway without this one's memory, and Orthanc's own word on the same bytes.
-    other = open_catalogue(received, tmp_path / "other")
+    other = received.open(tmp_path / "other")
     assert Exporter(other).export(destination).states == {"AlreadyStored": 20}
     for instance in Exporter(other).instances(Exporter(other).identity(other.all()[0][1], destination.name)):
         answer = requests.post(f"{archive}/instances", data=instance.data, timeout=10).json()
@@ -87,9 +87,9 @@ def test_orthanc_takes_all_kinds_once(archive: str, received: Path, tmp_path: Pa
     assert Exporter(catalogue).export(destination).states == {"Rejected": 2, "Stored": 10, "AlreadyStored": 10}
 
 
-def test_twenty_captures_a_second(archive: str, folder: Folder, opened: Callable[[], Clinic]) -> None:
+def test_twenty_captures_a_second(archive: str, store: Store, opened: Callable[[], Clinic]) -> None:
     for index in range(100):
-        folder.add(folder.record(f"p-{index % 20}", index // 20))
+        store.add(store.record(f"p-{index % 20}", index // 20))
     catalogue = opened().catalogue
     destination = ArchiveDestination(f"{archive}/dicom-web")
     rates = {}
@@ -105,8 +105,8 @@ def test_twenty_captures_a_second(archive: str, folder: Folder, opened: Callable
     assert rates["image"] >= (20 if idle else 4)
 
 
-def test_an_archive_that_is_away_or_refuses_is_told(archive: str, received: Path, tmp_path: Path) -> None:
-    catalogue = open_catalogue(received, tmp_path / "state")
+def test_an_archive_that_is_away_or_refuses_is_told(archive: str, received: Store, tmp_path: Path) -> None:
+    catalogue = received.open(tmp_path / "state")
     with pytest.raises(GatewayError, match="cannot be reached"):
         Exporter(catalogue).export(ArchiveDestination(f"http://127.0.0.1:{free_port()}/dicom-web"))
     with pytest.raises(GatewayError, match="status 404"):

@@ -22,7 +22,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.conftest import PASSWORD, Clinic
-from tests.folders import Folder
+from tests.folders import Store
 from thermograph_gateway.service import run, server_for
 
 # Where pictures are kept for a person to look at; nowhere unless asked for.
@@ -30,17 +30,17 @@ PICTURES = os.environ.get("GATEWAY_PICTURES")
 
 
 @pytest.fixture
-def address(folder: Folder, opened: Callable[[], Clinic]) -> Iterator[str]:
+def address(store: Store, opened: Callable[[], Clinic]) -> Iterator[str]:
     """The page over three sessions of a patient, served as it is in a clinic."""
     for day in range(3):
         for view in ("frontal", "left-oblique"):
-            record = folder.record("patient-1", 30 * day, view)
+            record = store.record("patient-1", 30 * day, view)
             record["verdict"]["left_right_difference"].update(celsius=0.1 * day, standard_error_celsius=0.03)
             if day == 2:
                 record["captured_at"]["synchronised"] = False
                 record["acquisition"]["distance_cm"] = 60
-            folder.add(record, folder.bases[2 if day == 1 else 0][1])
-    folder.add(folder.record("patient-2", 1))
+            store.add(record, store.bases[2 if day == 1 else 0][1])
+    store.add(store.record("patient-2", 1))
     server = server_for(opened().app, "127.0.0.1", 0, None, None)
     ready = threading.Event()
     thread = threading.Thread(target=run, args=(server, ready))

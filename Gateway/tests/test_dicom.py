@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from tests.conftest import open_catalogue
+from tests.folders import Store
 from thermograph_gateway.catalogue import Catalogue
 from thermograph_gateway.destinations import FolderDestination
 from thermograph_gateway.dicom import MARGIN_PIXELS, Identity, Instance
@@ -22,8 +22,8 @@ LOCAL_CODE = "Unrecognized defined term = <99TGRAPH>"
 
 
 @pytest.fixture
-def catalogue(received: Path, tmp_path: Path) -> Catalogue:
-    return open_catalogue(received, tmp_path / "state")
+def catalogue(received: Store, tmp_path: Path) -> Catalogue:
+    return received.open(tmp_path / "state")
 
 
 def instances(catalogue: Catalogue) -> list[Instance]:
@@ -56,13 +56,13 @@ def test_dciodvfy_finds_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
 
 
 def test_the_same_capture_gives_the_same_bytes(
-    catalogue: Catalogue, received: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalogue: Catalogue, received: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = instances(catalogue)
     # Another ledger, another day, another machine.
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     subprocess.run(["sleep", "1.1"], check=True)  # the shortest step that a DICOM time without fraction sees
-    again = instances(open_catalogue(received, tmp_path / "other"))
+    again = instances(received.open(tmp_path / "other"))
     assert [(i.uid, i.sha256) for i in first] == [(i.uid, i.sha256) for i in again]
     assert len({i.uid for i in first}) == len(first)
     assert all(i.uid.startswith("2.25.") and len(i.uid) <= 64 for i in first)

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .corrections import Correction, Standing, check
-from .errors import GatewayError, ImageRefused, RecordRefused
+from .corrections import Correction, Origin, Standing, check, read_device_correction
+from .errors import GatewayError, ImageRefused, RecordRefused, StoreUnavailable
 from .images import Master, read_master
 from .ledger import Connection, Ledger, Row, now_text
 from .record import Image, Record, parse_record
@@ -71,6 +71,7 @@ class Catalogue:
     def __init__(self, source: CaptureSource, ledger: Ledger) -> None:
         self.source = source
         self.ledger = ledger
+        self._told: set[str] = set()
 
     def refresh(self, progress: Callable[[int], None] | None = None) -> int:
         """Takes in what the source has new; how many captures that were."""
@@ -105,7 +106,7 @@ class Catalogue:
     def _follow_new_pseudonym(self, record: Record) -> None:
         """A tag got a new pseudonym: what came under the old one belongs to the same patient. Can be undone like any merge."""
         former = record.former_ref or ""
-        log = self._corrections(self.ledger.connection)
+        log = self.corrections()
         standing = Standing(log.values())
         if standing.merged(record.site, former) == standing.merged(record.site, record.patient_ref):
             return
@@ -123,8 +124,8 @@ class Catalogue:
             "device": record.device,
             "session_id": record.session_id,
             "recorded_ref": record.patient_ref,
-            "patient_ref": standing.patient(record.site, record.session_id, record.patient_ref),
-            "withdrawn": int(standing.is_withdrawn(record.site, record.session_id)),
+            "patient_ref": standing.patient(record.site, record.session_id, record.patient_ref, record.device),
+            "withdrawn": int(standing.is_withdrawn(record.site, record.session_id, record.device)),
             "view": record.view,
             "utc_nanoseconds": record.utc_nanoseconds,
             "synchronised": int(record.synchronised),
@@ -137,7 +138,8 @@ class Catalogue:
             values |= {"number": stored.number, "record": stored.record}
         names = ", ".join(values)
         added = connection.execute(
-            f"INSERT INTO capture ({names}) VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING", tuple(values.values())
+            f"INSERT INTO capture ({names}) VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING",
+            tuple(values.values()),
         ).rowcount
         if added == 0:
             owner = connection.execute("SELECT site, device FROM capture WHERE capture_id = ?", (record.capture_id,)).fetchone()
@@ -159,9 +161,18 @@ class Catalogue:
 
     # Corrections
 
+    def corrections(self) -> dict[int, Correction]:
+        """All corrections by their numbers."""
+        return self._corrections(self.ledger.connection)
+
     def _corrections(self, connection: Connection) -> dict[int, Correction]:
-        rows = connection.execute("SELECT id, kind, site, subject, target FROM correction")
-        return {row["id"]: Correction(*row) for row in rows}
+        rows = connection.execute("SELECT id, kind, site, subject, target, origin FROM correction")
+        return {
+            row["id"]: Correction(
+                row["id"], row["kind"], row["site"], row["subject"], row["target"], Origin.reading(row["origin"])
+            )
+            for row in rows
+        }
 
     def correct(
         self, actor: str, kind: str, site: str, subject: str, target: str, reason: str, origin: str | None = None
@@ -186,11 +197,11 @@ class Catalogue:
     def _apply(self, connection: Connection, site: str) -> None:
         standing = Standing(self._corrections(connection).values())
         rows = connection.execute(
-            "SELECT capture_id, session_id, recorded_ref, patient_ref, withdrawn FROM capture WHERE site = ?", (site,)
+            "SELECT capture_id, device, session_id, recorded_ref, patient_ref, withdrawn FROM capture WHERE site = ?", (site,)
         ).fetchall()
         for row in rows:
-            ref = standing.patient(site, row["session_id"], row["recorded_ref"])
-            withdrawn = standing.is_withdrawn(site, row["session_id"])
+            ref = standing.patient(site, row["session_id"], row["recorded_ref"], row["device"])
+            withdrawn = standing.is_withdrawn(site, row["session_id"], row["device"])
             if ref != row["patient_ref"] or withdrawn != bool(row["withdrawn"]):
                 connection.execute(
                     "UPDATE capture SET patient_ref = ?, withdrawn = ? WHERE capture_id = ?",
@@ -198,32 +209,47 @@ class Catalogue:
                 )
 
     def take_device_corrections(self) -> int:
-        """Corrections that a device's staff made (`thermograph.correction.v1` on `up/event`), each once."""
+        """Corrections that a device's staff made, each once; how many. One that cannot be followed yet is tried again."""
         taken = 0
-        for message in self.source.messages():
-            content = message.content
-            if message.kind != "event" or content.get("schema") != DEVICE_CORRECTION:
-                continue
-            origin = f"{message.site}/{message.device}/{message.name}"
-            if self.ledger.connection.execute("SELECT 1 FROM correction WHERE origin = ?", (origin,)).fetchone():
-                continue
-            kind, subject, target = (str(content.get(name, "")) for name in ("kind", "subject", "target"))
-            reason = str(content.get("reason", ""))
-            if kind == "revert":  # a device names what it undoes by its own event
-                row = self.ledger.connection.execute(
-                    "SELECT id FROM correction WHERE origin = ?", (f"{message.site}/{message.device}/{subject}",)
-                ).fetchone()
-                subject = str(row["id"]) if row else subject
+        messages = list(self.source.events((DEVICE_CORRECTION,)))
+        if not messages:
+            return 0
+        known = {
+            correction.origin[:3]: correction for correction in self.corrections().values() if correction.origin is not None
+        }
+        for message in messages:
+            place = f"{message.site}/{message.device}/{message.name}"
             try:
-                self.correct(f"device {message.device}", kind, message.site, subject, target, reason, origin)
+                said = read_device_correction(message.site, message.device, message.content)
+                if said.origin[:3] in known:
+                    continue
+                subject = said.subject
+                if said.kind == "revert":  # a device names what it undoes by its own id
+                    undone = known.get((message.site, message.device, subject))
+                    if undone is None or undone.kind != "merge" or undone.origin is None:
+                        raise GatewayError("it undoes a merge that is not here")
+                    if undone.origin.outbox_id != said.origin.outbox_id:
+                        raise GatewayError("it undoes a merge of another outbox")
+                    subject = str(undone.id)
+                number = self.correct(
+                    f"device {message.device}", said.kind, message.site, subject, said.target, said.reason, said.origin.text
+                )
+                known[said.origin[:3]] = Correction(number, said.kind, message.site, subject, said.target, said.origin)
                 taken += 1
+            except StoreUnavailable:
+                raise
             except GatewayError as error:
-                self._tell_once(f"correction {origin}", message.site, f"{origin}: {error}")
+                self._tell_once(f"correction {place}", message.site, f"{place}: {error}")
         return taken
 
     def _tell_once(self, subject: str, site: str, detail: str) -> None:
         """A device's correction that cannot be followed is tried again, but stands in the audit once."""
-        fresh = self.ledger.connection.execute("INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", (subject,)).rowcount
+        if subject in self._told:
+            return
+        self._told.add(subject)
+        fresh = self.ledger.connection.execute(
+            "INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", (subject,)
+        ).rowcount
         if fresh:
             self.ledger.audit("gateway", "device correction refused", site, detail=detail[:500])
 

@@ -1,7 +1,7 @@
 """The far side's PostgreSQL: connections, what goes wrong in words, and the gateway's own schema in it.
 
-The worker owns the tables of `public` (Sources/Adapters/CaptureDatabase/Migrations.swift); the gateway reads them, and adds rows to
-`downlink`. What it remembers itself is in the schema `gateway`, under a role that may do nothing else.
+The worker owns the tables of `public` (Sources/Adapters/CaptureDatabase/Migrations.swift); the gateway reads them, and adds
+rows to `downlink`. What it remembers itself is in the schema `gateway`, under a role that may do nothing else.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ class Database:
             ) from None
         if options.get("password"):
             raise GatewayError(
-                "--database holds a password, which every user of this machine can see; put it into a file of mode 0600 and name "
-                "that with passfile=PATH, or use a service file (service=NAME)"
+                "--database holds a password, which every user of this machine can see; put it into a file of mode 0600 and "
+                "name that with passfile=PATH, or use a service file (service=NAME)"
             )
         self._conninfo = make_conninfo("", **{**_DEFAULTS, **options})
         self._allow_plaintext = allow_plaintext
@@ -159,11 +159,14 @@ class Database:
             raise StoreUnavailable(f"database: no connection: {words[0][:200] if words else type(error).__name__}") from None
         connection.add_notice_handler(self._hear)
         host = connection.info.host
-        is_local = host.startswith(("/", "@")) or connection.info.hostaddr.startswith("127.") or connection.info.hostaddr == "::1"
+        is_local = (
+            host.startswith(("/", "@")) or connection.info.hostaddr.startswith("127.") or connection.info.hostaddr == "::1"
+        )
         if not (is_local or self._allow_plaintext or connection.pgconn.ssl_in_use):
             connection.close()
             raise GatewayError(
-                f"database: the connection to {host} is not encrypted; add sslmode=verify-full to --database, or --allow-plaintext"
+                f"database: the connection to {host} is not encrypted; add sslmode=verify-full to --database, or "
+                "--allow-plaintext"
             )
         connection.execute(f"SET search_path = {SCHEMA}")
         connection.execute(f"SET statement_timeout = {STATEMENT_MILLISECONDS}")
@@ -229,7 +232,9 @@ class Database:
         warning = self._local.warning
         if warning:
             # The server could not wait for its standby: after a failover the rows may be gone.
-            raise StoreUnavailable(f"database: not confirmed by a standby: {warning}; look whether it is there, then do it again")
+            raise StoreUnavailable(
+                f"database: not confirmed by a standby: {warning}; look whether it is there, then do it again"
+            )
 
     # Keys
 
@@ -256,7 +261,11 @@ class Database:
         if version != OWN_VERSION:
             raise GatewayError(
                 f"database: the gateway's schema has version {version}, this gateway has {OWN_VERSION}; "
-                + ("install the newer gateway" if version is not None and version > OWN_VERSION else "run thermograph-gateway migrate")
+                + (
+                    "install the newer gateway"
+                    if version is not None and version > OWN_VERSION
+                    else "run thermograph-gateway migrate"
+                )
             )
 
     def migrate(self, role: str) -> bool:
@@ -287,7 +296,9 @@ class Database:
         connection.execute(_OWN_TABLES.encode())
         for table in APPEND_ONLY:
             connection.execute(
-                f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION append_only()".encode()
+                (
+                    f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION append_only()"
+                ).encode()
             )
 
     @staticmethod

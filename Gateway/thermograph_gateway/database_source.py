@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .database import Database
-from .errors import GatewayError, ImageRefused, RecordRefused
+from .errors import GatewayError, ImageDropped, ImageRefused, RecordRefused
 from .images import IMAGE_BYTES_MAXIMUM
 from .ledger import Row
 from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
@@ -43,13 +43,16 @@ class DatabaseSource:
               AND (:since::timestamptz IS NULL OR c.complete_at > :since::timestamptz - {OVERLAP})
               AND NOT EXISTS (SELECT 1 FROM capture g
                 WHERE g.capture_id = c.capture_id::text AND g.site = c.site AND g.device = c.device)
-              AND NOT EXISTS (SELECT 1 FROM refused r WHERE r.source_key = c.site || '/' || c.device || '/' || c.capture_id::text)
+              AND NOT EXISTS (SELECT 1 FROM refused r
+                WHERE r.source_key = c.site || '/' || c.device || '/' || c.capture_id::text)
             ORDER BY c.complete_at, c.site, c.device, c.capture_id LIMIT :rows""",
             {"most": RECORD_BYTES_MAXIMUM + OVERHEAD_BYTES, "since": self._complete_until, "rows": limit},
         ).fetchall()
         if not rows:
             # From here on only what became complete since is looked at, not the whole table every time.
-            newest = self._database.execute("SELECT max(complete_at) FROM public.capture WHERE complete_at IS NOT NULL").fetchone()
+            newest = self._database.execute(
+                "SELECT max(complete_at) FROM public.capture WHERE complete_at IS NOT NULL"
+            ).fetchone()
             self._complete_until = newest[0] if newest else None
         return [self._stored(row) for row in rows]
 
@@ -79,7 +82,8 @@ class DatabaseSource:
             return {}
         rows = self._database.execute(
             """SELECT c.site, c.device, c.capture_id::text AS capture_id, c.key_id, c.sealed, length(c.sealed) AS size
-            FROM public.capture c JOIN unnest(:sites::text[], :devices::text[], :captures::uuid[]) AS k (site, device, capture_id)
+            FROM public.capture c
+            JOIN unnest(:sites::text[], :devices::text[], :captures::uuid[]) AS k (site, device, capture_id)
               ON c.site = k.site AND c.device = k.device AND c.capture_id = k.capture_id""",
             {
                 "sites": [place.site for place in places],
@@ -102,14 +106,19 @@ class DatabaseSource:
         place = Place(record.site, record.device, record.capture_id)
         # A content under the same name that the record does not name may lie beside it; it is not asked for.
         row = self._database.execute(
-            "SELECT key_id, CASE WHEN length(sealed) <= ? THEN sealed END AS sealed, sealed IS NULL AS is_dropped FROM public.image"
+            "SELECT key_id, CASE WHEN length(sealed) <= ? THEN sealed END AS sealed, sealed IS NULL AS is_dropped"
+            " FROM public.image"
             " WHERE site = ? AND device = ? AND capture_id = ?::uuid AND name = ? AND sha256 = ?",
             (IMAGE_BYTES_MAXIMUM + OVERHEAD_BYTES, *place, image.name, bytes.fromhex(image.sha256)),
         ).fetchone()
         if row is None:
-            raise ImageRefused(f"{image.name}: missing in the database, or is not the image that the record names (SHA-256 differs)")
+            raise ImageRefused(
+                f"{image.name}: missing in the database, or is not the image that the record names (SHA-256 differs)"
+            )
         if row["is_dropped"]:
-            raise ImageRefused(f"{image.name}: the far side keeps such images for a while only; the master holds the same content")
+            raise ImageDropped(
+                f"{image.name}: the far side keeps such images for a while only; the master holds the same content"
+            )
         key = self._database.keys.key(place.site, row["key_id"])
         try:
             data = key.open(bytes(row["sealed"] or b""), _associated(place, image.name))
@@ -137,7 +146,9 @@ class DatabaseSource:
             yield DeviceMessage(row["site"], row["device"], f"alert-{row['identity']}", "alert", content)
 
     def events(self, schemas: Sequence[str]) -> Iterator[DeviceMessage]:
-        for row in self._messages("event", list(schemas), f", key_id, CASE WHEN length(sealed) <= {_MESSAGE_MOST} THEN sealed END AS sealed"):
+        for row in self._messages(
+            "event", list(schemas), f", key_id, CASE WHEN length(sealed) <= {_MESSAGE_MOST} THEN sealed END AS sealed"
+        ):
             place = f"thermograph|{row['site']}|{row['device']}|event|{row['identity']}"
             key = self._database.keys.key(row["site"], row["key_id"])
             try:

@@ -13,6 +13,10 @@ class ImageRefused(GatewayError):
     """An image that is not shown, with the reason."""
 
 
+class ImageDropped(ImageRefused):
+    """An image that the far side kept for a while only; nothing is wrong with it."""
+
+
 class StoreUnavailable(GatewayError):
     """The gateway's database does not answer; trying again may help."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,8 +10,8 @@ from dataclasses import dataclass, field
 from . import fhir
 from .catalogue import Catalogue, Entry
 from .destinations import Destination, FhirDestination
-from .dicom import Identity, Instance, encapsulated_report, nearest, radiometric, view
-from .errors import GatewayError, ImageRefused
+from .dicom import Identity, Instance, change, encapsulated_report, nearest, radiometric, view
+from .errors import GatewayError, ImageDropped, ImageRefused
 from .images import read_colours
 from .ledger import now_text
 from .report import report
@@ -58,9 +59,13 @@ class Exporter:
             raise ImageRefused(entry.fault)
         master = catalogue.master(entry.record)
         found = [radiometric(identity, master)]
-        if "image" in self._kinds and entry.record.image("view") is not None:
-            image, data = catalogue.picture(entry.record, "view")
-            found.append(view(identity, read_colours(data, image.name)))
+        if "image" in self._kinds:
+            for kind, made in (("view", view), ("change", change)):
+                # A view that was not sent, or is not kept any more: the master and the nearest neighbour series say the same.
+                with contextlib.suppress(ImageDropped):
+                    if entry.record.image(kind) is not None:
+                        image, data = catalogue.picture(entry.record, kind)
+                        found.append(made(identity, read_colours(data, image.name)))
         if "nearest" in self._kinds:
             found.append(nearest(identity, master))
         if "sr" in self._kinds:

@@ -1,8 +1,8 @@
 """What the gateway remembers itself: who may look, who looked, what was read, answered, corrected, exported.
 
-Beside a receive folder that is `gateway.sqlite`, beside the far side's PostgreSQL the schema `gateway` in it; the tables are the
-same and so are the statements. Captures stay where they are: the tables `capture` and `refused` are a cache of them and can be made
-again. In PostgreSQL, where contents are sealed, the cache holds no record and notes are sealed too.
+Beside a receive folder that is `gateway.sqlite`, beside the far side's PostgreSQL the schema `gateway` in it; the tables are
+the same and so are the statements. Captures stay where they are: the tables `capture` and `refused` are a cache of them and can
+be made again. In PostgreSQL, where contents are sealed, the cache holds no record and notes are sealed too.
 """
 
 from __future__ import annotations

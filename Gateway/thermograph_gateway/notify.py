@@ -129,7 +129,9 @@ class Notifier:
             return False
         body = self._body([row["site"] for row in captures], alerts)
         with self._ledger.transaction() as connection:
-            connection.executemany("INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", [(subject,) for subject in subjects])
+            connection.executemany(
+                "INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", [(subject,) for subject in subjects]
+            )
             connection.executemany(
                 "INSERT INTO notification (channel, body, made, due, state) VALUES (?, ?, ?, ?, 'waiting')",
                 [(channel, body, now, now) for channel in self._settings.channels],

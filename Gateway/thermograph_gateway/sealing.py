@@ -134,10 +134,10 @@ class MasterKeys:
             key = Key(master.open(wrapped, f"thermograph site key|{site}|{id_text(key_id)}"))
         except (NotAuthentic, ValueError):
             raise GatewayError(
-                f"the data key {id_text(key_id)} of site {site} does not open under its master key: it was changed in the database"
+                f"the data key {id_text(key_id)} of site {site} does not open under its master key: it was changed there"
             ) from None
         if key.id != key_id:
-            raise GatewayError(f"the data key {id_text(key_id)} of site {site} is not that key: it was changed in the database")
+            raise GatewayError(f"the data key {id_text(key_id)} of site {site} is another key: it was changed in the database")
         return key
 
 

@@ -166,8 +166,9 @@ class ReceiveFolder:
         found: dict[Place, bytes | RecordRefused] = {}
         for place in places:
             with contextlib.suppress(OSError):
-                found[place] = read_bounded(self._folder / place.site / place.device / place.capture_id / "record.json",
-                                            RECORD_BYTES_MAXIMUM)
+                found[place] = read_bounded(
+                    self._folder / place.site / place.device / place.capture_id / "record.json", RECORD_BYTES_MAXIMUM
+                )
         return found
 
     def alerts(self) -> Iterator[DeviceMessage]:

@@ -52,7 +52,9 @@ class ResultKey:
                 raise GatewayError(f"{path} is open to others: chmod 600 {path}")
             return cls(read_bounded(path, _KEY_BYTES_MAXIMUM))
         except OSError as error:
-            raise GatewayError(f"{path} cannot be read ({error.strerror or error}); expected the key that signs answers") from error
+            raise GatewayError(
+                f"{path} cannot be read ({error.strerror or error}); expected the key that signs answers"
+            ) from error
         except GatewayError as error:
             raise GatewayError(f"{path}: {error}") from None
 

@@ -395,7 +395,8 @@ def _capture(pages: Pages, entry: Entry, message: str, status: int) -> Answer:
     text = render_template(
         "capture.html", entry=entry, record=record, fault=fault, shape=shape, reading=reading, message=message,
         verdict=verdict_words(record) if reading else [], answers=answers_of(pages.catalogue, entry),
-        note=reading_note(pages.catalogue, entry, reading) if reading else "", answer_fault=pages.catalogue.source.answer_fault,
+        note_of_reading=reading_note(pages.catalogue, entry, reading) if reading else "",
+        answer_fault=pages.catalogue.source.answer_fault,
         warnings=warnings([entry]), pixels=PICTURE_PIXELS, window=Window(),
         shown=[i for i in record.images if i.kind in ("view", "change") or (reading and i.kind in _BLINDED_KINDS)],
     )  # fmt: skip
