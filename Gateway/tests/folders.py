@@ -265,11 +265,14 @@ class FarSide(Store):
         self._names = [self.name]
         self.key = self.new_key("clinic-a")
 
-    def close(self) -> None:
+    def disconnect(self) -> None:
         for database in self._opened:
             database.close()
         for owner in self._owners.values():
             owner.close()
+
+    def close(self) -> None:
+        self.disconnect()
         for name in self._names:
             self.server.drop(name)
 
@@ -328,10 +331,9 @@ class FarSide(Store):
     def forget_event(self, name: str) -> None:
         self.run("DELETE FROM message WHERE identity = %s", (name,))
 
-    def database(self, name: str = "") -> Database:
+    def database(self, name: str = "", masters: MasterKeys | None = None) -> Database:
         """As the gateway's role."""
-        masters = MasterKeys.from_files([self.master_file])
-        made = Database(self.server.conninfo(name or self.name), masters)
+        made = Database(self.server.conninfo(name or self.name), masters or MasterKeys.from_files([self.master_file]))
         self._opened.append(made)
         return made
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .database import Database
-from .errors import GatewayError, ImageDropped, ImageRefused, RecordRefused
+from .errors import GatewayError, ImageDropped, ImageRefused, RecordRefused, StoreUnavailable
 from .images import IMAGE_BYTES_MAXIMUM
 from .ledger import Row
 from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
@@ -34,27 +34,56 @@ class DatabaseSource:
     # Captures
 
     def captures_after(self, number: int, limit: int) -> list[StoredCapture]:
-        """What is complete and not in the gateway's cache yet; the worker's rows have no numbers."""
-        rows = self._database.execute(
-            f"""SELECT c.site, c.device, c.capture_id::text AS capture_id, c.received_at, c.sha256, c.key_id,
-              CASE WHEN length(c.sealed) <= :most THEN c.sealed END AS sealed, length(c.sealed) AS size
-            FROM public.capture c
-            WHERE c.complete_at IS NOT NULL
-              AND (:since::timestamptz IS NULL OR c.complete_at > :since::timestamptz - {OVERLAP})
-              AND NOT EXISTS (SELECT 1 FROM capture g
-                WHERE g.capture_id = c.capture_id::text AND g.site = c.site AND g.device = c.device)
-              AND NOT EXISTS (SELECT 1 FROM refused r
-                WHERE r.source_key = c.site || '/' || c.device || '/' || c.capture_id::text)
-            ORDER BY c.complete_at, c.site, c.device, c.capture_id LIMIT :rows""",
-            {"most": RECORD_BYTES_MAXIMUM + OVERHEAD_BYTES, "since": self._complete_until, "rows": limit},
-        ).fetchall()
-        if not rows:
-            # From here on only what became complete since is looked at, not the whole table every time.
-            newest = self._database.execute(
-                "SELECT max(complete_at) FROM public.capture WHERE complete_at IS NOT NULL"
-            ).fetchone()
-            self._complete_until = newest[0] if newest else None
-        return [self._stored(row) for row in rows]
+        """What is complete and not in the gateway's cache yet; the worker's rows have no numbers.
+
+        A site whose key is not to be had keeps no other from being read: it is told when everything else was given.
+        """
+        broken: dict[str, GatewayError] = {}
+        while True:
+            rows = self._new_rows(list(broken), limit)
+            found: list[StoredCapture] = []
+            for row in rows:
+                if row["site"] in broken:
+                    continue
+                try:
+                    found.append(self._stored(row))
+                except StoreUnavailable:
+                    raise
+                except GatewayError as error:
+                    broken[row["site"]] = error
+            if found:
+                return found
+            if not rows:
+                if broken:
+                    raise next(iter(broken.values()))
+                # From here on only what became complete since is looked at, not the whole table every time.
+                newest = self._database.execute(
+                    "SELECT max(complete_at) FROM public.capture WHERE complete_at IS NOT NULL"
+                ).fetchone()
+                self._complete_until = newest[0] if newest else None
+                return []
+
+    def _new_rows(self, without_sites: list[str], limit: int) -> list[Row]:
+        return list(
+            self._database.execute(
+                f"""SELECT c.site, c.device, c.capture_id::text AS capture_id, c.received_at, c.sha256, c.key_id,
+                  CASE WHEN length(c.sealed) <= :most THEN c.sealed END AS sealed, length(c.sealed) AS size
+                FROM public.capture c
+                WHERE c.complete_at IS NOT NULL AND NOT c.site = ANY (:without::text[])
+                  AND (:since::timestamptz IS NULL OR c.complete_at > :since::timestamptz - {OVERLAP})
+                  AND NOT EXISTS (SELECT 1 FROM capture g
+                    WHERE g.capture_id = c.capture_id::text AND g.site = c.site AND g.device = c.device)
+                  AND NOT EXISTS (SELECT 1 FROM refused r
+                    WHERE r.source_key = c.site || '/' || c.device || '/' || c.capture_id::text)
+                ORDER BY c.complete_at, c.site, c.device, c.capture_id LIMIT :rows""",
+                {
+                    "most": RECORD_BYTES_MAXIMUM + OVERHEAD_BYTES,
+                    "since": self._complete_until,
+                    "rows": limit,
+                    "without": without_sites,
+                },
+            )
+        )
 
     def _stored(self, row: Row) -> StoredCapture:
         place = Place(row["site"], row["device"], row["capture_id"])

@@ -61,6 +61,16 @@ def reading_of(catalogue: Catalogue, capture_id: str, reader: str) -> Row | None
     return row
 
 
+def read_of_patient(catalogue: Catalogue, site: str, ref: str, reader: str) -> set[str]:
+    """Which captures of a patient `reader` has read."""
+    rows = catalogue.ledger.connection.execute(
+        "SELECT r.capture_id FROM reading r JOIN capture c ON c.capture_id = r.capture_id"
+        " WHERE c.site = ? AND c.patient_ref = ? AND r.reader = ?",
+        (site, ref, reader),
+    )
+    return {row["capture_id"] for row in rows}
+
+
 def reading_note(catalogue: Catalogue, entry: Entry, reading: Row) -> str:
     """The note of a reading, which is stored as the ledger stores notes."""
     return catalogue.ledger.reveal(entry.record.site, f"reading|{entry.capture_id}|{reading['reader']}", reading["note"])

@@ -23,7 +23,18 @@ from .corrections import KINDS
 from .errors import GatewayError, ImageRefused, StoreUnavailable
 from .images import Window, false_colours, png, scale_picture
 from .plots import Point, svg
-from .readings import CHOICES, STATES, agreements, answer, answers_of, lock, reading_note, reading_of, typed_number
+from .readings import (
+    CHOICES,
+    STATES,
+    agreements,
+    answer,
+    answers_of,
+    lock,
+    read_of_patient,
+    reading_note,
+    reading_of,
+    typed_number,
+)
 from .record import OUTCOMES, VIEWS
 from .report import report, trend
 from .wording import verdict_words
@@ -54,16 +65,23 @@ class Pages:
         self.secure = secure
         self._fresh = 0.0
         self._refreshing = threading.Lock()
+        # Why what is new could not be taken in the last time.
+        self.refresh_fault = ""
 
     def refresh(self) -> None:
-        """Takes in what is new, at most every two seconds and by one request at a time."""
+        """Takes in what is new, at most every two seconds and by one request at a time. A fault leaves the rest to be read."""
         if self._clock() - self._fresh < REFRESH_SECONDS or not self._refreshing.acquire(blocking=False):
             return
         try:
             self.catalogue.refresh()
             self.catalogue.take_device_corrections()
-            self._fresh = self._clock()
+            self.refresh_fault = ""
+        except StoreUnavailable:
+            raise
+        except GatewayError as error:
+            self.refresh_fault = str(error)
         finally:
+            self._fresh = self._clock()
             self._refreshing.release()
 
     def audit(self, action: str, entry: Entry | None = None, detail: str = "") -> None:
@@ -227,7 +245,8 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
         others = {name: value for name, value in query.items() if name != "page"}
         pages.audit("worklist", detail=json.dumps(others)[:500])
         return render_template(
-            "worklist.html", rows=rows, total=total, wanted=wanted, sites=catalogue.sites(), refused=refused,
+            "worklist.html", fault=pages.refresh_fault,
+            rows=rows, total=total, wanted=wanted, sites=catalogue.sites(), refused=refused,
             pages=-(-total // PAGE_ROWS), others=others,
         )  # fmt: skip
 
@@ -256,8 +275,8 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
                 title = f"Left minus right, {VIEW_WORDS[view]}, degC over time, {len(points)} captures"
                 plots.append((title, svg(points, title), points))
             plots += _change_plots(history, VIEW_WORDS[view])
-        has_read = {entry.capture_id: pages.has_read(entry) for entry in entries}
-        complete = {key for key, mine in sessions.items() if all(has_read[entry.capture_id] for entry in mine)}
+        has_read = read_of_patient(catalogue, site, ref, who().user)
+        complete = {key for key, mine in sessions.items() if all(entry.capture_id in has_read for entry in mine)}
         return render_template(
             "patient.html", site=site, ref=ref, sessions=list(sessions.items())[::-1], plots=plots, has_read=has_read,
             complete=complete,
