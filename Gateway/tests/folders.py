@@ -403,6 +403,24 @@ def copied_fixture(path: Path) -> Folder:
     return Folder(Path(shutil.copytree(FIXTURE, path)), is_made=True)
 
 
+def change_png(text: bytes = b"") -> bytes:
+    """A difference picture as a device might draw one: colours, larger than the master."""
+    colours = np.zeros((240, 320, 3), dtype=np.uint8)
+    colours[:, :160, 2], colours[:, 160:, 0] = 200, 200
+    stream = io.BytesIO()
+    Pillow.fromarray(colours, "RGB").save(stream, format="PNG")
+    return stream.getvalue() + text
+
+
+def with_change(store: Store, record: dict[str, Any]) -> dict[str, bytes]:
+    """Gives a record of version 2 a difference picture; its images."""
+    record["schema"] = "thermograph.capture.v2"
+    record["change"] = {"state": "beyond-variation", "sessions": 4, "minimum_detectable_celsius": 0.8, "places": []}
+    label = "change against earlier sessions, not disease"
+    record["images"] = [*record["images"], {"name": "change.png", "kind": "change", "media_type": "image/png", "label": label}]
+    return {**store.bases[0][1], "change.png": change_png()}
+
+
 def master_png(celsius: float = 33.0, rows: int = 24, columns: int = 32) -> bytes:
     """An even master with a step of 1 degC between its halves: right half warmer."""
     samples = np.full((rows, columns), round((celsius + 273.15) * 100), dtype=np.uint16)

@@ -72,6 +72,11 @@ def hostile_records(store: Store) -> list[tuple[bytes, str]]:
         (changed(images=[{"name": "a.png", "kind": "master", "bytes": 1, "sha256": "0" * 64}] * 65), "at most 64"),
         (changed(captured_at={"utc_nanoseconds": 1 << 70}), "utc_nanoseconds"),
         (changed(captured_at={"utc_nanoseconds": 1e3}), "utc_nanoseconds"),
+        # A date beyond 64 bits, half a character: no database and no page takes them.
+        (changed(captured_at={"utc_nanoseconds": 1 << 64}), "utc_nanoseconds"),
+        (changed(captured_at={"utc_nanoseconds": -(1 << 63) - 1}), "utc_nanoseconds"),
+        (changed(note="\ud800"), "half a character"),
+        (good.replace(b'"sequence"', b'"\\udfff": 1, "sequence"', 1), "half a character"),
         (changed(sequence=True), "sequence"),
         (changed(gates=[{"code": "x", "passed": True, "value": "1", "limit": 2}]), "finite"),
         (changed(verdict={"outcome": "malignant"}), "outcome"),
@@ -105,6 +110,30 @@ def test_a_folder_full_of_them_leaves_the_page_up(store: Store, opened: Open) ->
     assert f"{len(rows)} records were refused" in page
     assert client.get(f"/capture/{good}").status_code == 200
     assert client.get("/refused").text.count("<tr><td>") == len(rows)
+
+
+def test_odd_texts_and_far_dates_are_taken_and_shown(store: Store, opened: Open) -> None:
+    far = store.record("patient-1", 1)
+    far["captured_at"]["utc_nanoseconds"] = (1 << 63) - 1
+    captures = [store.add(far)]
+    odd = store.record("patient-1", 2)
+    for gate in odd["gates"]:
+        gate.update(passed=False, code="zero\0character \u202e right to left \U0001f600", sentence="\0")
+    captures.append(store.add(odd))
+    client = opened().client()
+    for path in ("/", "/patient/clinic-a/patient-1", *(f"/capture/{capture}" for capture in captures)):
+        assert client.get(path).status_code == 200
+    assert "2262-04-11" in client.get("/").text
+    assert client.get("/", query_string={"search": "\0'; DROP TABLE capture; --%_!"}).status_code == 200
+    assert "2 captures" in client.get("/").text
+
+
+def test_search_takes_its_words_as_they_are(store: Store, opened: Open) -> None:
+    for patient in ("a-1", "ab-1", "xa-1"):
+        store.add(store.record(patient, 1))
+    client = opened().client()
+    for search, count in (("a-1", 2), ("A-1", 2), ("_-1", 0), ("%", 0), ("!", 0), ("b-", 1), ("", 3)):
+        assert f"{count} captures" in client.get("/", query_string={"search": search}).text, search
 
 
 def test_records_that_are_cut_are_not_taken(store: Store) -> None:

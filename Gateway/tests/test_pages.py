@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PASSWORD, Clinic, csrf
-from tests.folders import Store, master_png
+from tests.folders import Store, change_png, master_png, with_change
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.readings import kappa
 from thermograph_gateway.source import ReceiveFolder
@@ -256,6 +256,28 @@ def test_differing_conditions_are_told(store: Store, opened: Open) -> None:
     assert "the clock was not synchronised" in page
     assert "camera differs" not in page
     assert "No difference picture" in page
+
+
+def test_a_difference_picture_is_the_devices_own(store: Store, opened: Open) -> None:
+    first = store.add(store.record("patient-1", 1))
+    changed = store.record("patient-1", 2)
+    second = store.add(changed, with_change(store, changed))
+    clinic = opened()
+    client = clinic.client()
+    page = client.get(f"/compare?id={first}&id={second}").text
+    assert page.count("/change.png") == 1
+    assert f"/image/{second}/change.png" in page
+    assert "No difference picture" not in page
+    words = "Change against earlier sessions, by the device: beyond variation; 4 sessions; from 0.8 degC on it can be told"
+    assert words not in page, "a conclusion is kept back until the reading is locked; the picture is a measurement"
+    clinic.read(client, second)
+    assert words in client.get(f"/compare?id={first}&id={second}").text
+    picture = client.get(f"/image/{second}/change.png")
+    assert picture.data == change_png()
+    assert client.get(f"/image/{first}/change.png").status_code == 422
+    assert f"/image/{second}/change.png" in client.get(f"/capture/{second}").text
+    store.replace_image(second, "change.png", change_png(b"x"))
+    assert client.get(f"/image/{second}/change.png").status_code == 422
 
 
 def test_alike_conditions_give_no_warning(store: Store, opened: Open) -> None:

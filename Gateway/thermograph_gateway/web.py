@@ -380,6 +380,7 @@ def _compare(pages: Pages, entries: list[Entry]) -> Answer:
     return render_template(
         "compare.html", entries=entries, faults=faults, window=window, smooth=smooth, message=message, place=place,
         values=values, warnings=warnings(entries), left_right=left_right, differences=differences, shapes=shapes,
+        has_read=read_of_patient(pages.catalogue, entries[0].record.site, entries[0].patient_ref, who().user),
         pixels=PICTURE_PIXELS,
     )  # fmt: skip
 
