@@ -131,8 +131,8 @@ FLEET_LARGE ?= 1000
 
 test-fleet: ## the far side under attack: FLEET_PARTS="A2 A6 A7" FLEET_LARGE=1000 devices for A1, IDLE_SECONDS=600 (root)
 	@Scripts/install-packages build receiver demo test fleet
-	ulimit -n "$$(ulimit -Hn)" && THERMOGRAPH_FLEET_DEVICES=$(FLEET_LARGE) THERMOGRAPH_FLEET_SPREAD=60 THERMOGRAPH_FLEET_LIMIT=240 THERMOGRAPH_FLEET_P95=1 \
-	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel --filter FleetTests
+	ulimit -n "$$(ulimit -Hn)" && THERMOGRAPH_FLEET_DEVICES=$(FLEET_LARGE) THERMOGRAPH_FLEET_REAL=3 THERMOGRAPH_FLEET_SPREAD=60 THERMOGRAPH_FLEET_LIMIT=240 THERMOGRAPH_FLEET_P95=1 \
+	  THERMOGRAPH_HOSTILE=long $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel --filter 'FleetTests|HostileTests'
 	@Scripts/test-fleet $(FLEET_PARTS)
 
 load: ## captures a second of two workers, with brokers, database and generator here: LOAD_DEVICES=300 LOAD_CAPTURES=20 (root)
