@@ -74,7 +74,7 @@ def log_in(driver: webdriver.Chrome, address: str) -> None:
     driver.get(address)
     driver.find_element(By.NAME, "name").send_keys("reader-1")
     driver.find_element(By.NAME, "password").send_keys(PASSWORD, Keys.ENTER)
-    WebDriverWait(driver, 10).until(lambda d: d.find_element(By.TAG_NAME, "h1").text == "Worklist")
+    WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Worklist"))
 
 
 def picture(driver: webdriver.Chrome, name: str) -> None:
@@ -181,6 +181,7 @@ def test_the_same_way_without_scripts(address: str) -> None:
     try:
         log_in(driver, address)
         driver.find_element(By.LINK_TEXT, "patient-1").click()
+        WebDriverWait(driver, 10).until(lambda d: "Patient patient-1" in d.title)
         for box in driver.find_elements(By.NAME, "id"):
             if "frontal" in box.find_element(By.XPATH, "../..").text:
                 box.click()
@@ -196,14 +197,17 @@ def test_the_same_way_without_scripts(address: str) -> None:
             WebDriverWait(driver, 10, ignored_exceptions=(StaleElementReferenceException,)).until(are_there)
 
         temperatures(lambda text: text == "point at a place")
-        driver.find_elements(By.CSS_SELECTOR, "input.thermogram")[0].click()
+        WebDriverWait(driver, 10).until(lambda d: d.find_elements(By.CSS_SELECTOR, "input.thermogram"))[0].click()
         temperatures(lambda text: text.endswith(" degC"))
         low = driver.find_element(By.NAME, "low")
         low.clear()
         low.send_keys("28,5")
         driver.find_element(By.XPATH, "//button[text()='Show']").click()
-        assert driver.find_element(By.NAME, "low").get_attribute("value") == "28.5"
+        WebDriverWait(driver, 10, ignored_exceptions=(StaleElementReferenceException,)).until(
+            lambda d: d.find_element(By.NAME, "low").get_attribute("value") == "28.5"
+        )
         driver.find_elements(By.PARTIAL_LINK_TEXT, "Open")[0].click()
+        WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Capture"))
         read(driver)
     finally:
         driver.quit()
