@@ -118,6 +118,13 @@ def test_taking_in_asks_a_bounded_number_of_questions(store: Store, opened: Open
     assert busy["images"] == 0
     assert busy["openings"] <= 100 + 1, "each record is opened once"
     assert busy["statements"] <= quiet["statements"] + 100 + 20, "a row each, and what a batch costs"
+    for number in range(50):
+        store.event(f"box-{number}", {"schema": "thermograph.correction.v1", "number": number})
+    first = work.of(made.catalogue.take_device_corrections)
+    later = work.of(made.catalogue.take_device_corrections)
+    assert first["openings"] <= 50
+    assert later["openings"] == 0, "a message is opened once"
+    assert later["statements"] <= 4
     again = work.of(made.catalogue.refresh)
     assert (again["records"], again["openings"]) == (0, 0)
     assert again["statements"] <= quiet["statements"]

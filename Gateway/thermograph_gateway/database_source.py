@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from .database import Database
 from .errors import GatewayError, ImageDropped, ImageRefused, RecordRefused, StoreUnavailable
@@ -13,7 +12,7 @@ from .images import IMAGE_BYTES_MAXIMUM
 from .ledger import Row
 from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
 from .sealing import OVERHEAD_BYTES, NotAuthentic
-from .source import MESSAGE_BYTES_MAXIMUM, DeviceMessage, Place, StoredCapture, check_answer
+from .source import MESSAGE_BYTES_MAXIMUM, MESSAGES_KEPT_MAXIMUM, DeviceMessage, Place, StoredCapture, check_answer
 from .statement import ResultKey
 
 # Rows of one transaction of a worker become visible together, at most this long after the time that they carry.
@@ -30,6 +29,7 @@ class DatabaseSource:
         self._database = database
         self._result_key = result_key
         self._complete_until: datetime | None = None
+        self._events: dict[tuple[str, str, str, bytes], DeviceMessage | None] = {}
 
     # Captures
 
@@ -170,30 +170,58 @@ class DatabaseSource:
 
     def alerts(self) -> Iterator[DeviceMessage]:
         """By what the worker noted of them in the clear: none is opened."""
-        for row in self._messages("alert", None, ""):
+        for row in self._messages("alert", None):
             content = {"code": row["code"], "severity": row["severity"]}
             yield DeviceMessage(row["site"], row["device"], f"alert-{row['identity']}", "alert", content)
 
     def events(self, schemas: Sequence[str]) -> Iterator[DeviceMessage]:
-        for row in self._messages(
-            "event", list(schemas), f", key_id, CASE WHEN length(sealed) <= {_MESSAGE_MOST} THEN sealed END AS sealed"
-        ):
-            place = f"thermograph|{row['site']}|{row['device']}|event|{row['identity']}"
-            key = self._database.keys.key(row["site"], row["key_id"])
-            try:
-                content = parse_json(key.open(bytes(row["sealed"] or b""), place), MESSAGE_BYTES_MAXIMUM)
-            except (NotAuthentic, RecordRefused):
-                continue
-            yield DeviceMessage(row["site"], row["device"], f"event-{row['identity']}", "event", content)
+        rows = self._messages("event", list(schemas))
+        places = [(row["site"], row["device"], row["identity"], bytes(row["sha256"])) for row in rows]
+        self._open_events([place for place in places if place not in self._events])
+        for place in places:
+            message = self._events.get(place)
+            if message is not None:
+                yield message
 
-    def _messages(self, kind: str, schemas: list[str] | None, more: str) -> list[Any]:
+    def _open_events(self, places: list[tuple[str, str, str, bytes]]) -> None:
+        """Opens what was not opened before: a row of a message never changes."""
+        if len(self._events) + len(places) > MESSAGES_KEPT_MAXIMUM:
+            self._events.clear()
+        for start in range(0, len(places), 500):
+            some = places[start : start + 500]
+            sites, devices, identities, hashes = (list(column) for column in zip(*some, strict=True))
+            for row in self._database.execute(
+                """SELECT m.site, m.device, m.identity, m.sha256, m.key_id,
+                  CASE WHEN length(m.sealed) <= :most THEN m.sealed END AS sealed
+                FROM public.message m
+                JOIN unnest(:sites::text[], :devices::text[], :identities::text[], :hashes::bytea[])
+                  AS k (site, device, identity, sha256)
+                  ON m.site = k.site AND m.device = k.device AND m.identity = k.identity AND m.sha256 = k.sha256
+                WHERE m.kind = 'event'""",
+                {"most": _MESSAGE_MOST, "sites": sites, "devices": devices, "identities": identities, "hashes": hashes},
+            ):
+                place = (row["site"], row["device"], row["identity"], bytes(row["sha256"]))
+                self._events[place] = self._opened_event(row)
+
+    def _opened_event(self, row: Row) -> DeviceMessage | None:
+        key = self._database.keys.key(row["site"], row["key_id"])
+        associated = f"thermograph|{row['site']}|{row['device']}|event|{row['identity']}"
+        try:
+            content = parse_json(key.open(bytes(row["sealed"] or b""), associated), MESSAGE_BYTES_MAXIMUM)
+        except (NotAuthentic, RecordRefused):
+            return None
+        return DeviceMessage(row["site"], row["device"], f"event-{row['identity']}", "event", content)
+
+    def _messages(self, kind: str, schemas: list[str] | None) -> list[Row]:
         # Of two contents under one number the first counts, as in a receive folder.
-        return self._database.execute(
-            f"""SELECT DISTINCT ON (site, device, identity) site, device, identity, code, severity, received_at{more}
-            FROM public.message WHERE kind = :kind AND (:schemas::text[] IS NULL OR schema = ANY (:schemas::text[]))
-            ORDER BY site, device, identity, received_at, sha256""",
-            {"kind": kind, "schemas": schemas},
-        ).fetchall()
+        return list(
+            self._database.execute(
+                """SELECT DISTINCT ON (site, device, identity) site, device, identity, code, severity, received_at, sha256
+                FROM public.message WHERE kind = :kind AND (:schemas::text[] IS NULL OR schema = ANY (:schemas::text[]))
+                ORDER BY site, device, identity, received_at, sha256""",
+                {"kind": kind, "schemas": schemas},
+            )
+        )
 
     @property
     def answer_fault(self) -> str | None:

@@ -27,6 +27,8 @@ _PLACE = re.compile(r"[a-z0-9-]{1,36}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MESSAGE = re.compile(r"(alert|event)-[A-Za-z0-9._-]{1,100}\.json")
 MESSAGE_BYTES_MAXIMUM = 64 * 1024
+# So many messages are kept in memory, so that a look for new ones does not read all again.
+MESSAGES_KEPT_MAXIMUM = 20_000
 
 
 class Place(NamedTuple):
@@ -100,6 +102,7 @@ class ReceiveFolder:
         self._folder = folder.resolve()
         self._index = self._folder / "captures.sqlite"
         self._local = threading.local()
+        self._read: dict[Path, DeviceMessage | None] = {}
         if not self._index.is_file():
             raise GatewayError(
                 f"{self._index} is missing: expected the folder that `thermograph receive --output` fills; "
@@ -177,16 +180,26 @@ class ReceiveFolder:
     def events(self, schemas: Sequence[str]) -> Iterator[DeviceMessage]:
         return (message for message in self._messages("event") if message.content.get("schema") in schemas)
 
+    def _message(self, path: Path, kind: str) -> DeviceMessage | None:
+        """What lies in a file; read once, because a receiver never writes one anew."""
+        if path in self._read:
+            return self._read[path]
+        site, device = path.parts[-4], path.parts[-3]
+        found = None
+        if _MESSAGE.fullmatch(path.name) and _PLACE.fullmatch(site) and _PLACE.fullmatch(device):
+            with contextlib.suppress(OSError, RecordRefused):
+                content = parse_json(read_bounded(path, MESSAGE_BYTES_MAXIMUM))
+                found = DeviceMessage(site, device, path.stem, kind, content)
+        if len(self._read) >= MESSAGES_KEPT_MAXIMUM:
+            self._read.clear()
+        self._read[path] = found
+        return found
+
     def _messages(self, kind: str) -> Iterator[DeviceMessage]:
         for path in sorted(self._folder.glob(f"*/*/messages/{kind}-*.json")):
-            site, device = path.parts[-4], path.parts[-3]
-            if not (_MESSAGE.fullmatch(path.name) and _PLACE.fullmatch(site) and _PLACE.fullmatch(device)):
-                continue
-            try:
-                content = parse_json(read_bounded(path, MESSAGE_BYTES_MAXIMUM))
-            except (OSError, RecordRefused):
-                continue
-            yield DeviceMessage(site, device, path.stem, kind, content)
+            message = self._message(path, kind)
+            if message is not None:
+                yield message
 
     @property
     def answer_fault(self) -> str | None:
