@@ -8,8 +8,10 @@ import Trust
 /// What becomes of a believed command: by its time, its id, and how many came before.
 @Suite struct CommandDeskTests {
   private static let issued: Int64 = 1_772_357_400  // 2026-03-01T09:30:00Z
-  private let sender = try! CommandSender()
+  private let sender: CommandSender
   private let challenge = "c0ffee"
+
+  init() throws { sender = try CommandSender() }
 
   private static func id(_ number: Int) -> RandomIdentifier {
     var generator = SeededGenerator(seed: UInt64(number) + 77)

@@ -8,8 +8,13 @@ import Trust
 
 /// Somebody who may write to `dn/command` and has no key of ours, or uses one for what it is not for.
 @Suite struct CommandReaderTests {
-  private let id = RandomIdentifier("0d9f9a1e-1111-4a4a-8b8b-000000000001")!
-  private let sender = try! CommandSender()
+  private let id: RandomIdentifier
+  private let sender: CommandSender
+
+  init() throws {
+    id = try #require(RandomIdentifier("0d9f9a1e-1111-4a4a-8b8b-000000000001"))
+    sender = try CommandSender()
+  }
 
   private func reading(_ bytes: [UInt8], isRetained: Bool = false) -> CommandReader.Reading {
     var reader = sender.reader
