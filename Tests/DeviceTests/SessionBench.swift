@@ -195,9 +195,11 @@ final class SessionBench {
     PatientReference(tag: try reading(last).uid, siteKey: siteKey, version: .hmac, digests: OpenSSLDigests()).text
   }
 
-  static func thermogram(_ id: RandomIdentifier) -> CapturedThermogram {
+  static func thermogram(
+    _ id: RandomIdentifier, celsius: [Float] = [Float](repeating: 30, count: 768)
+  ) -> CapturedThermogram {
     CapturedThermogram(
-      captureID: id, thermogram: Thermogram(celsius: [Float](repeating: 30, count: 768), ambientCelsius: 25),
+      captureID: id, thermogram: Thermogram(celsius: celsius, ambientCelsius: 25),
       cameraSerial: "000000000000", ambientDriftCelsiusPerMinute: nil, began: UptimeClock().now(),
       ended: UptimeClock().now())
   }

@@ -1,4 +1,5 @@
 import Forwarding
+import FoundationEssentials
 import LocalFiles
 import Provenance
 
@@ -23,16 +24,22 @@ package final class ReceivedFolder: CaptureStore {
   private let digests: any MessageDigests
   private let log: ArrivalLog
   private let register: (Receiver.CompletedCapture) throws -> Void
+  private let registerCorrection: (_ site: String, _ device: String, CorrectionMessage) throws -> String?
 
   /// - Parameters:
   ///   - folder: made when missing.
   ///   - name: the receiver's name in the receipts that lie beside the captures.
   ///   - register: enters a complete capture in an index, on the disk when it returns, before the receipt is made. It
   ///     may be called again for the same capture. When it throws there is no receipt and the device sends again.
+  ///   - registerCorrection: the same for a correction; answers why it is not followed, or nil.
   package init(
     _ folder: String, name: String, digests: any MessageDigests,
-    register: @escaping (Receiver.CompletedCapture) throws -> Void = { _ in }
+    register: @escaping (Receiver.CompletedCapture) throws -> Void = { _ in },
+    registerCorrection: @escaping (_ site: String, _ device: String, CorrectionMessage) throws -> String? = { _, _, _ in
+      nil
+    }
   ) throws(ReceiverError) {
+    self.registerCorrection = registerCorrection
     root = folder
     self.name = name
     self.digests = digests
@@ -66,7 +73,9 @@ package final class ReceivedFolder: CaptureStore {
       case .latest(let kind):
         try overwrite("\(kind.rawValue).json", message, topics)
         if kind == .status { outcome.vouched += try answers(toBirth: message.payload, topics) }
-      case .message(let kind): try keep(kind, delivery, topics, &arrival)
+      case .message(let kind):
+        try keep(kind, delivery, topics, &arrival)
+        if kind == .event { try follow(delivery.message.payload, topics, &outcome) }
       case .rejected(let rejection): throw rejection
       }
     } catch let rejection as Rejection {
@@ -88,14 +97,15 @@ package final class ReceivedFolder: CaptureStore {
 
   // MARK: Captures
 
-  /// Registers again every capture of the folder for which there is a receipt: for an index that was lost or is new.
-  /// Returns how many.
+  /// Registers again every capture of the folder for which there is a receipt, and every correction: for an index that was
+  /// lost or is new. Returns how many captures.
   package func registerAll() throws(ReceiverError) -> Int {
     var count = 0
     do {
       for site in try Self.folders(in: root) {
         for device in try Self.folders(in: "\(root)/\(site)") {
           let topics = TopicSchema(site: try TopicIdentifier(site), device: try TopicIdentifier(device))
+          try registerCorrections(site, device)
           for name in try Self.folders(in: "\(root)/\(site)/\(device)") {
             guard let captureID = RandomIdentifier(name) else { continue }
             let folder = CaptureFolder(root: root, topics: topics, captureID: captureID)
@@ -312,6 +322,48 @@ package final class ReceivedFolder: CaptureStore {
   ) -> StoreOutcome.Refused {
     let entry = Receipt.Entry(captureID: captureID, name: file, sha256: Hexadecimal.text(of: delivery.sha256))
     return StoreOutcome.Refused(outboxID: outboxID, refusal: Receipt.Refusal(entry, reason))
+  }
+
+  // MARK: Corrections
+
+  /// Enters a correction in the index. An event of another kind is none, and neither is one that cannot be read: it is
+  /// stored all the same.
+  private func follow(_ payload: [UInt8], _ topics: TopicSchema, _ outcome: inout StoreOutcome) throws {
+    switch Self.correction(payload) {
+    case .success(nil): break
+    case .success(let correction?):
+      if let why = try registerCorrection(topics.site.text, topics.device.text, correction) {
+        outcome.notes.append("\(topics.site)/\(topics.device): a correction is stored and not followed: \(why)")
+      }
+    case .failure(let error):
+      outcome.notes.append("\(topics.site)/\(topics.device): a correction is stored and not followed: \(error)")
+    }
+  }
+
+  /// What every event says of itself.
+  private struct Heading: Decodable { var schema: String? }
+
+  /// nil for an event of another kind.
+  private static func correction(_ payload: [UInt8]) -> Result<CorrectionMessage?, any Error> {
+    let isCorrection: Bool
+    do {
+      isCorrection = try JSONDecoder().decode(Heading.self, from: Data(payload)).schema == CorrectionMessage.schema
+    } catch {
+      return .success(nil)
+    }
+    guard isCorrection else { return .success(nil) }
+    return Result { try CorrectionMessage(decoding: payload) }
+  }
+
+  private func registerCorrections(_ site: String, _ device: String) throws {
+    let folder = "\(root)/\(site)/\(device)/messages"
+    guard try BoundedFile.status(folder, followingLink: false)?.kind == .folder else { return }
+    for name in try Folder.names(in: folder, maximumNames: 1_000_000) where name.hasPrefix("event-") {
+      guard let bytes = try BoundedFile.readIfThere("\(folder)/\(name)", maximumBytes: Receipt.maximumBytes),
+        case .success(let correction?) = Self.correction(bytes)
+      else { continue }
+      _ = try registerCorrection(site, device, correction)
+    }
   }
 
   // MARK: Other messages

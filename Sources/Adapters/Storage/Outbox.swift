@@ -58,7 +58,7 @@ package actor Outbox {
 
   let configuration: OutboxConfiguration
   private let time: any TimeSource
-  private let generator: any RandomNumberGenerator & Sendable
+  private var generator: any RandomNumberGenerator & Sendable
   private var database: OutboxDatabase?
   private var ballast: Ballast
   private(set) var isOutOfSpace = false
@@ -270,8 +270,15 @@ package actor Outbox {
     watermarks = outcome.watermarks
     for notice in outcome.notices { noticeContinuation.yield(notice) }
     for answer in outcome.answers { answer() }
-    if let now = self.database?.nextMessage, now > before { storedContinuation.yield(now - 1) }
+    if let now = self.database?.nextMessage, now > before { tellStored() }
   }
+
+  /// Wakes delivery for what was stored last.
+  func tellStored() {
+    if let database { storedContinuation.yield(database.nextMessage - 1) }
+  }
+
+  func newIdentifier() -> RandomIdentifier { RandomIdentifier(using: &generator) }
 
   /// What a group's transaction leaves to be told after the commit.
   private struct Outcome {
