@@ -2,8 +2,11 @@ import ArgumentParser
 import CloudLink
 import Forwarding
 import Glibc
+import ImageFiles
 import LinuxIO
+import Provenance
 import Receiving
+import Screening
 import Storage
 import UnixSignals
 
@@ -213,6 +216,13 @@ struct ReceiveCommand: AsyncParsableCommand {
           }, folder: "\(capture.site)/\(capture.device)/\(capture.captureID)", receivedAt: clock.now()))
     } registerCorrection: { site, device, correction in
       try index().add(correction, site: site, device: device)
+    } draw: { record, name, master in
+      guard name == ViewImage.name else { throw CommandFailure("this program draws \(ViewImage.name) alone") }
+      let captured = Timestamp(
+        utcNanoseconds: record.capturedNanoseconds ?? 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
+      return try ViewImage.file(
+        fromMaster: master, captureID: record.captureID,
+        rightSide: record.view.flatMap { CaptureView(rawValue: $0) }?.rightSide, capturedAt: captured)
     }
     if try index().needsFilling {
       let count = try store.registerAll()

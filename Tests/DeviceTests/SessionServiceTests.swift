@@ -5,6 +5,7 @@ import Identification
 import Provenance
 import Screening
 import Storage
+import Synchronization
 import Testing
 
 @testable import Device
@@ -50,6 +51,32 @@ import Testing
     let records = bench.memory.now.records
     #expect(records.map(\.formerPatientRef) == [isNews ? former : nil, nil])
     #expect(try records.allSatisfy { try $0.patientRef == SessionBench.reference(1) && $0.patientRefVersion == 2 })
+  }
+
+  /// Something is wrong that keeps no picture from being taken: the idle light says that a technician is needed, the next
+  /// patient is captured all the same, and what does keep pictures from being taken is shown before it.
+  @Test func theDegradedLightAsksForATechnicianAndTurnsNobodyAway() async throws {
+    let isBroken = Mutex(true)
+    let bench = try SessionBench(needsTechnician: { isBroken.withLock { $0 } })
+    try await bench.wait("the light asks for a technician") { bench.panel.signals.last == .degraded }
+    try bench.present(1)
+    let id = try await bench.captureAsked()
+    bench.events.send(.thermogram(SessionBench.thermogram(id)))
+    try await bench.wait("the capture is stored, and the light is as before") {
+      bench.memory.now.records.count == 1 && bench.panel.signals.last == .degraded
+    }
+    bench.events.send(.cameraLost(reason: "unplugged"))
+    try await bench.wait("no capture is possible") { bench.panel.signals.last == .unable }
+    bench.events.send(.cameraReturned)
+    try await bench.wait("a technician again") { bench.panel.signals.last == .degraded }
+    isBroken.withLock { $0 = false }
+    bench.events.send(.timePassed)
+    try await bench.wait("all is well") { bench.panel.signals.last == .ready }
+    // A reader that went away needs a technician too.
+    bench.events.send(.readerLost(reason: "unplugged"))
+    try await bench.wait("no reader") { bench.panel.signals.last == .degraded }
+    bench.events.send(.readerReturned)
+    try await bench.wait("the reader is back") { bench.panel.signals.last == .ready }
   }
 
   /// Where the person's earlier pictures say otherwise, it is asked whose tag it was; with pictures like them it is not.

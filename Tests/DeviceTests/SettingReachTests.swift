@@ -104,6 +104,7 @@ import Testing
     "broker.retry_maximum_seconds": ["delivery.backoff.maximumMilliseconds"],
     "delivery.receiver_keys_file": ["receipts.rules.requiresSignature", "receipts.trouble"],
     "delivery.require_signed_receipts": ["receipts.rules.requiresSignature"],
+    "delivery.send_view": ["constants.sendsView"],
     "lines.chip": ["wiring.button.chip"],
     "lines.led": ["wiring.light"],
     "lines.led_red": ["wiring.red"],

@@ -1,5 +1,4 @@
 import Forwarding
-import FoundationEssentials
 import LocalFiles
 import Provenance
 
@@ -13,18 +12,23 @@ import Provenance
 /// captures.sqlite                                  index of what is complete (`register`), made again when missing
 /// {site}/{device}/{capture_id}/record.json         the record
 /// {site}/{device}/{capture_id}/master.png ...      its images, checked against the record's SHA-256
+/// {site}/{device}/{capture_id}/rendered.json       says which pictures were not sent and were drawn here
 /// {site}/{device}/{capture_id}/receipt.json        there when everything is there and on the disk
 /// {site}/{device}/by-sequence/{outbox_id}-{n}      link to the capture; the unique key (device, outbox_id, sequence)
 /// {site}/{device}/messages/alert-....json          alerts, events, replies, once each
 /// {site}/{device}/status.json, health.json         the newest
 /// ```
 package final class ReceivedFolder: CaptureStore {
-  private let root: String
-  private let name: String
-  private let digests: any MessageDigests
+  let root: String
+  let name: String
+  let digests: any MessageDigests
   private let log: ArrivalLog
   private let register: (Receiver.CompletedCapture) throws -> Void
-  private let registerCorrection: (_ site: String, _ device: String, CorrectionMessage) throws -> String?
+  /// Draws a picture that a device left out, from the capture's master.
+  package typealias Drawing = (_ record: RecordEnvelope, _ name: String, _ master: [UInt8]) throws -> [UInt8]
+
+  let draw: Drawing?
+  let registerCorrection: (_ site: String, _ device: String, CorrectionMessage) throws -> String?
 
   /// - Parameters:
   ///   - folder: made when missing.
@@ -32,13 +36,15 @@ package final class ReceivedFolder: CaptureStore {
   ///   - register: enters a complete capture in an index, on the disk when it returns, before the receipt is made. It
   ///     may be called again for the same capture. When it throws there is no receipt and the device sends again.
   ///   - registerCorrection: the same for a correction; answers why it is not followed, or nil.
+  ///   - draw: nil leaves pictures that were not sent to whoever reads the folder.
   package init(
     _ folder: String, name: String, digests: any MessageDigests,
     register: @escaping (Receiver.CompletedCapture) throws -> Void = { _ in },
     registerCorrection: @escaping (_ site: String, _ device: String, CorrectionMessage) throws -> String? = { _, _, _ in
       nil
-    }
+    }, draw: Drawing? = nil
   ) throws(ReceiverError) {
+    self.draw = draw
     self.registerCorrection = registerCorrection
     root = folder
     self.name = name
@@ -267,6 +273,7 @@ package final class ReceivedFolder: CaptureStore {
       }
       entries.append(Receipt.Entry(captureID: record.captureID, name: image.name, sha256: digest))
     }
+    try drawWhatWasNotSent(folder, record, &outcome)
     // First the names of the files, then the receipt that vouches for them, then its own name.
     try Folder.synchronise(folder.path)
     let completed = Receiver.CompletedCapture(
@@ -322,48 +329,6 @@ package final class ReceivedFolder: CaptureStore {
   ) -> StoreOutcome.Refused {
     let entry = Receipt.Entry(captureID: captureID, name: file, sha256: Hexadecimal.text(of: delivery.sha256))
     return StoreOutcome.Refused(outboxID: outboxID, refusal: Receipt.Refusal(entry, reason))
-  }
-
-  // MARK: Corrections
-
-  /// Enters a correction in the index. An event of another kind is none, and neither is one that cannot be read: it is
-  /// stored all the same.
-  private func follow(_ payload: [UInt8], _ topics: TopicSchema, _ outcome: inout StoreOutcome) throws {
-    switch Self.correction(payload) {
-    case .success(nil): break
-    case .success(let correction?):
-      if let why = try registerCorrection(topics.site.text, topics.device.text, correction) {
-        outcome.notes.append("\(topics.site)/\(topics.device): a correction is stored and not followed: \(why)")
-      }
-    case .failure(let error):
-      outcome.notes.append("\(topics.site)/\(topics.device): a correction is stored and not followed: \(error)")
-    }
-  }
-
-  /// What every event says of itself.
-  private struct Heading: Decodable { var schema: String? }
-
-  /// nil for an event of another kind.
-  private static func correction(_ payload: [UInt8]) -> Result<CorrectionMessage?, any Error> {
-    let isCorrection: Bool
-    do {
-      isCorrection = try JSONDecoder().decode(Heading.self, from: Data(payload)).schema == CorrectionMessage.schema
-    } catch {
-      return .success(nil)
-    }
-    guard isCorrection else { return .success(nil) }
-    return Result { try CorrectionMessage(decoding: payload) }
-  }
-
-  private func registerCorrections(_ site: String, _ device: String) throws {
-    let folder = "\(root)/\(site)/\(device)/messages"
-    guard try BoundedFile.status(folder, followingLink: false)?.kind == .folder else { return }
-    for name in try Folder.names(in: folder, maximumNames: 1_000_000) where name.hasPrefix("event-") {
-      guard let bytes = try BoundedFile.readIfThere("\(folder)/\(name)", maximumBytes: Receipt.maximumBytes),
-        case .success(let correction?) = Self.correction(bytes)
-      else { continue }
-      _ = try registerCorrection(site, device, correction)
-    }
   }
 
   // MARK: Other messages

@@ -14,6 +14,8 @@ struct CaptureImages {
   static let mediaType = "image/png"
 
   var files: [File]
+  /// Pictures that are left out because the master gives their very bytes again.
+  var renderings: [CaptureRecord.ImageReference] = []
 
   /// - Parameters:
   ///   - thermogram: what was measured.
@@ -21,12 +23,12 @@ struct CaptureImages {
   ///   - capturedAt: the images' tIME.
   ///   - manifest: JSON for the master's iTXt chunk: what a reader needs who has only this file.
   ///   - occlusion: for the doctor, where the technician asked for it.
+  ///   - sendsView: false leaves the view out.
   init(
     of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, view: CaptureView? = nil,
     manifest: String,
-    occlusion: OcclusionMap? = nil, digests: some MessageDigests
+    occlusion: OcclusionMap? = nil, digests: some MessageDigests, sendsView: Bool = true
   ) throws(PNGError) {
-    let view = ThermogramView(captureID: captureID.description, rightSide: view?.rightSide).render(thermogram)
     let columns = thermogram.geometry.columns
     let rows = thermogram.geometry.rows
     var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
@@ -35,8 +37,9 @@ struct CaptureImages {
         MasterImage.picture(of: thermogram, manifest: manifest, modified: capturedAt)
       ),
       (
-        "view.png", .view,
-        PNGImage(width: view.width, height: view.height, samples: .rgb8(view.bytes), modified: capturedAt)
+        ViewImage.name, .view,
+        ViewImage.picture(
+          of: thermogram, captureID: captureID, rightSide: view?.rightSide, capturedAt: capturedAt)
       ),
       (
         "mask.png", .mask,
@@ -55,12 +58,14 @@ struct CaptureImages {
     var files: [File] = []
     for (name, kind, image) in images {
       let bytes = try image.encoded()
-      files.append(
-        File(
-          reference: .init(
-            name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
-            sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: kind == .occlusion ? OcclusionMap.label : nil),
-          bytes: bytes))
+      let reference = CaptureRecord.ImageReference(
+        name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
+        sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: kind == .occlusion ? OcclusionMap.label : nil)
+      if kind == .view, !sendsView {
+        renderings.append(reference)
+      } else {
+        files.append(File(reference: reference, bytes: bytes))
+      }
     }
     self.files = files
   }
@@ -82,14 +87,4 @@ extension OcclusionMap {
 extension PNGImage.Calibration {
   /// Samples in millikelvin of difference: 0 is none, one step is 0.001 degC.
   static let millikelvinDifference = Self(purpose: "standard error", unit: "K", offset: "0", span: "65.535")
-}
-
-extension CaptureView {
-  /// What is at the right of the image: the camera faces the patient and mirrors nothing. From the side there is neither.
-  var rightSide: String? {
-    switch self {
-    case .frontal, .leftOblique, .rightOblique: "patient's left"
-    case .leftLateral, .rightLateral: nil
-    }
-  }
 }
