@@ -7,7 +7,7 @@ extension ReceiveCommand {
   /// Takes what lies on a stick into the folder, and lays the receipts on the stick.
   static func takeStick(
     _ stick: String, into receiver: Receiver, signer: SigningKey?, json: Bool,
-    corrections: @escaping (_ site: String) throws -> CorrectionLog
+    corrections: @escaping (_ site: String, _ device: String) throws -> CorrectionLog
   ) throws {
     let outcome = try StickReception(receiver, signer: signer, corrections: corrections).take(stick)
     for note in outcome.notes { printToStandardError(note) }

@@ -125,8 +125,8 @@ struct ReceiveCommand: AsyncParsableCommand {
       let receiver = try Self.receiver(folder: output, name: name, clock: clock)
       if let stick {
         let index = try CaptureIndex(path: output + Self.indexName)
-        return try Self.takeStick(stick, into: receiver, signer: try signer(), json: json) { site in
-          try index.corrections(site: site)
+        return try Self.takeStick(stick, into: receiver, signer: try signer(), json: json) { site, device in
+          try index.corrections(site: site, device: device)
         }
       }
       let settings = try settings(name: name)

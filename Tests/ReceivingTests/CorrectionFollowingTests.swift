@@ -101,6 +101,15 @@ import Testing
     _ = try receiver.take(event(correction("merge", "berta", to: "emma", number: 20), number: 20))
     _ = try receiver.take(event(correction("withdraw", "\(other)", number: 21), number: 21))
     #expect(try standing() == ["emma 0", "dora 1", "dora 1"])
+    // No device has a say in another's sessions; whom it takes for one person is heard at the whole site.
+    for (payload, number) in [
+      (correction("withdraw", "\(session)", number: 1), 1), (correction("merge", "dora", to: "flora", number: 2), 2),
+    ] {
+      var foreign = event(payload, number: 100 + number)
+      foreign.topic = foreign.topic.replacingOccurrences(of: "unit-1", with: "unit-2")
+      _ = try receiver.take(foreign)
+    }
+    #expect(try standing() == ["emma 0", "flora 1", "flora 1"])
     #expect(try bench.file(first, "record.json") == first.record, "the original stays byte for byte")
     // A lost index is made again, corrections included.
     try FileManager.default.removeItem(atPath: path)
@@ -110,7 +119,7 @@ import Testing
     let again = try CaptureIndex(path: path)
     #expect(again.needsFilling)
     #expect(try store(again).registerAll() == 3)
-    #expect(try standing() == ["emma 0", "dora 1", "dora 1"])
+    #expect(try standing() == ["emma 0", "flora 1", "flora 1"])
   }
 
   @Test func anIndexOfAnEarlierVersionIsFilledAgain() throws {
@@ -173,7 +182,7 @@ import Testing
       try Data(ExportOrigin(site: "clinic", device: device, outboxID: outboxID).encoded())
         .write(to: URL(filePath: stick.path + "/" + ExportOrigin.fileName(outboxID)))
     }
-    let reception = StickReception(receiver, signer: nil, corrections: { try index.corrections(site: $0) })
+    let reception = StickReception(receiver, signer: nil, corrections: { try index.corrections(site: $0, device: $1) })
     for round in 0..<2 {
       let outcome = try reception.take(stick.path)
       #expect(outcome.completed.count == (round == 0 ? 2 : 0))

@@ -60,15 +60,17 @@ struct StickList {
     rows.append(Row(captureID: captureID, shown: shown, isStored: isStored))
   }
 
-  /// - Parameter corrections: what is known of a site's.
+  /// - Parameter corrections: what holds for the captures of a device.
   /// - Returns: the names of the files.
   func write(
-    on stick: borrowing OpenFolder, corrections: (_ site: String) throws -> CorrectionLog
+    on stick: borrowing OpenFolder, corrections: (_ site: String, _ device: String) throws -> CorrectionLog
   ) throws -> [String] {
     guard !rows.isEmpty else { return [] }
     var logs: [String: CorrectionLog] = [:]
-    for case let site? in Set(rows.map(\.shown?.site)) { logs[site] = try corrections(site) }
-    let sorted = rows.map { row in row.cells(row.shown.flatMap { logs[$0.site] }) }
+    for case let shown? in rows.map(\.shown) where logs["\(shown.site)/\(shown.device)"] == nil {
+      logs["\(shown.site)/\(shown.device)"] = try corrections(shown.site, shown.device)
+    }
+    let sorted = rows.map { row in row.cells(row.shown.flatMap { logs["\($0.site)/\($0.device)"] }) }
       .sorted { ($0[0], $0[6]) < ($1[0], $1[6]) }
     try stick.replace(Self.csvName, with: Array(Self.csv(sorted).utf8), mode: 0o644)
     try stick.replace(Self.htmlName, with: Array(Self.html(sorted).utf8), mode: 0o644)

@@ -33,12 +33,12 @@ package struct StickReception {
 
   private let receiver: Receiver
   private let signer: (any SignatureSigner)?
-  private let corrections: (_ site: String) throws -> CorrectionLog
+  private let corrections: (_ site: String, _ device: String) throws -> CorrectionLog
 
-  /// - Parameter corrections: what is known of a site's, for the list.
+  /// - Parameter corrections: what holds for the captures of a device, for the list.
   package init(
     _ receiver: Receiver, signer: (any SignatureSigner)?,
-    corrections: @escaping (_ site: String) throws -> CorrectionLog = { _ in CorrectionLog() }
+    corrections: @escaping (_ site: String, _ device: String) throws -> CorrectionLog = { _, _ in CorrectionLog() }
   ) {
     self.receiver = receiver
     self.signer = signer

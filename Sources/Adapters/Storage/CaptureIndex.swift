@@ -108,6 +108,7 @@ package final class CaptureIndex {
         CREATE TABLE IF NOT EXISTS standing (
           capture_id TEXT PRIMARY KEY REFERENCES capture (capture_id),
           site TEXT NOT NULL,
+          device TEXT NOT NULL,
           session_id TEXT NOT NULL,
           recorded_ref TEXT NOT NULL,
           patient_ref TEXT NOT NULL,
@@ -127,7 +128,7 @@ package final class CaptureIndex {
       needsFilling = try connection.integer("PRAGMA user_version") ?? 0 < Self.version
       addCapture = try connection.prepare("INSERT OR IGNORE INTO capture VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
       addImage = try connection.prepare("INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?)")
-      addStanding = try connection.prepare("INSERT OR IGNORE INTO standing VALUES (?, ?, ?, ?, ?, ?)")
+      addStanding = try connection.prepare("INSERT OR IGNORE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)")
       addCorrection = try connection.prepare("INSERT OR IGNORE INTO correction VALUES (?, ?, ?, ?)")
     } catch {
       throw OutboxError(error)
@@ -198,15 +199,16 @@ package final class CaptureIndex {
       try addCorrection.bind(3, "\(correction.correctionID)")
       try addCorrection.bind(4, text)
       try addCorrection.run()
-      try follow(try log(site: site), site: site)
+      try follow(site: site)
       return nil
     }
   }
 
-  /// What is known of a site's corrections.
-  package func corrections(site: String) throws(OutboxError) -> CorrectionLog {
+  /// What holds for the captures of a device: its own word on sessions, because no device knows another's, and every merge of
+  /// the site, because a patient is the same person before all its devices.
+  package func corrections(site: String, device: String) throws(OutboxError) -> CorrectionLog {
     do throws(SQLiteError) {
-      return try log(site: site)
+      return try log(site: site, device: device)
     } catch {
       throw OutboxError(error)
     }
@@ -220,15 +222,17 @@ package final class CaptureIndex {
     return try statement.step() ? Int(clamping: statement.integer(0)) : 0
   }
 
-  private func log(site: String) throws(SQLiteError) -> CorrectionLog {
-    let statement = try connection.prepare("SELECT message FROM correction WHERE site = ?")
+  private func log(site: String, device: String) throws(SQLiteError) -> CorrectionLog {
+    let statement = try connection.prepare("SELECT message, device FROM correction WHERE site = ?")
     defer { statement.reset() }
     try statement.bind(1, site)
     var messages: [CorrectionMessage] = []
     var unreadable = 0
     while try statement.step() {
       do {
-        messages.append(try CorrectionMessage(decoding: Array(statement.text(0).utf8)))
+        let message = try CorrectionMessage(decoding: Array(statement.text(0).utf8))
+        let isOfSession = message.kind == .reassign || message.kind == .withdraw
+        if !isOfSession || statement.text(1) == device { messages.append(message) }
       } catch {
         unreadable += 1
       }
@@ -251,36 +255,43 @@ package final class CaptureIndex {
   private func insertStanding(_ entry: Entry) throws(SQLiteError) {
     let owner: Owner
     do { owner = try JSONDecoder().decode(Owner.self, from: Data(entry.record)) } catch { return }
-    let log = try log(site: entry.site)
+    let log = try log(site: entry.site, device: entry.device)
     try addStanding.bind(1, "\(entry.captureID)")
     try addStanding.bind(2, entry.site)
-    try addStanding.bind(3, "\(owner.sessionID)")
-    try addStanding.bind(4, owner.patientRef)
-    try addStanding.bind(5, log.patient(of: owner.sessionID, recorded: owner.patientRef))
-    try addStanding.bind(6, log.isWithdrawn(owner.sessionID) ? 1 : 0)
+    try addStanding.bind(3, entry.device)
+    try addStanding.bind(4, "\(owner.sessionID)")
+    try addStanding.bind(5, owner.patientRef)
+    try addStanding.bind(6, log.patient(of: owner.sessionID, recorded: owner.patientRef))
+    try addStanding.bind(7, log.isWithdrawn(owner.sessionID) ? 1 : 0)
     try addStanding.run()
   }
 
-  private func follow(_ log: CorrectionLog, site: String) throws(SQLiteError) {
+  /// Brings the standing of every capture of a site up to date.
+  private func follow(site: String) throws(SQLiteError) {
     let sessions = try connection.prepare(
-      "SELECT DISTINCT session_id, recorded_ref, patient_ref, withdrawn FROM standing WHERE site = ?")
+      "SELECT DISTINCT device, session_id, recorded_ref, patient_ref, withdrawn FROM standing WHERE site = ?")
     try sessions.bind(1, site)
-    var changed: [(session: String, patient: String, withdrawn: Bool)] = []
+    var logs: [String: CorrectionLog] = [:]
+    var changed: [(device: String, session: String, patient: String, withdrawn: Bool)] = []
     while try sessions.step() {
-      guard let session = RandomIdentifier(sessions.text(0)) else { continue }
-      let present = (log.patient(of: session, recorded: sessions.text(1)), log.isWithdrawn(session))
-      if present != (sessions.text(2), sessions.integer(3) != 0) {
-        changed.append((sessions.text(0), present.0, present.1))
+      let device = sessions.text(0)
+      guard let session = RandomIdentifier(sessions.text(1)) else { continue }
+      let log = try logs[device] ?? self.log(site: site, device: device)
+      logs[device] = log
+      let present = (log.patient(of: session, recorded: sessions.text(2)), log.isWithdrawn(session))
+      if present != (sessions.text(3), sessions.integer(4) != 0) {
+        changed.append((device, sessions.text(1), present.0, present.1))
       }
     }
     sessions.reset()
     let update = try connection.prepare(
-      "UPDATE standing SET patient_ref = ?, withdrawn = ? WHERE site = ? AND session_id = ?")
+      "UPDATE standing SET patient_ref = ?, withdrawn = ? WHERE site = ? AND device = ? AND session_id = ?")
     for session in changed {
       try update.bind(1, session.patient)
       try update.bind(2, session.withdrawn ? 1 : 0)
       try update.bind(3, site)
-      try update.bind(4, session.session)
+      try update.bind(4, session.device)
+      try update.bind(5, session.session)
       try update.run()
     }
   }
