@@ -27,7 +27,7 @@ import Testing
     try await broker.start()
     let session = "acclimatisation_seconds = 0\nposition_seconds = 0\nretakes_per_view = 0"
     let configuration = try workspace.configure(port: broker.port, captures: 1, more: ["session": session])
-    let receiver = try workspace.startReceiver(port: broker.port)
+    let receiver = try workspace.startReceiver(port: broker.port, until: 99)
     try await receiver.waitForErrors(containing: "receiving")
     let device = try Program(
       Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)

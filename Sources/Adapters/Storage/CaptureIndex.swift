@@ -276,8 +276,13 @@ package final class CaptureIndex {
     while try sessions.step() {
       let device = sessions.text(0)
       guard let session = RandomIdentifier(sessions.text(1)) else { continue }
-      let log = try logs[device] ?? self.log(site: site, device: device)
-      logs[device] = log
+      let log: CorrectionLog
+      if let known = logs[device] {
+        log = known
+      } else {
+        log = try self.log(site: site, device: device)
+        logs[device] = log
+      }
       let present = (log.patient(of: session, recorded: sessions.text(2)), log.isWithdrawn(session))
       if present != (sessions.text(3), sessions.integer(4) != 0) {
         changed.append((device, sessions.text(1), present.0, present.1))

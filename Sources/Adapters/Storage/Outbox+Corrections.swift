@@ -67,9 +67,10 @@ extension OutboxDatabase {
     _ request: CorrectionRequest, recordedRef: String?, id: RandomIdentifier
   ) throws(OutboxError) -> CorrectionMessage {
     let now = time.now()
+    let log = try corrections()
     let message: CorrectionMessage
     do throws(CorrectionRefusal) {
-      message = try corrections().message(
+      message = try log.message(
         for: request, recordedRef: recordedRef, id: id, outboxID: outboxID, number: nextMessage, at: now)
     } catch {
       throw .correction(error)
