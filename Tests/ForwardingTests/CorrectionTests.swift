@@ -173,7 +173,7 @@ import Testing
         #expect(shuffled.references(with: [person]) == Set(people.filter { whole($0) == whole(person) }))
       }
     }
-    #expect(refused > 20 && log.messages.count > 100)
+    #expect(refused > 20 && log.messages.count > 40, "\(refused) refused, \(log.messages.count) made")
   }
 
   /// Two devices that do not know of each other may each make half of a circle: everywhere it ends at the same person.
