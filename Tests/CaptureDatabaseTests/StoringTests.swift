@@ -27,42 +27,6 @@ struct StoringTests {
     #expect(try bench.database.number("SELECT count(*) FROM image") == 2)
   }
 
-  /// A device on a thin line: the capture is complete without its view, of which the row is there as that of one dropped.
-  @Test func aPictureThatIsNotSentIsPromisedWithoutContent() throws {
-    let bench = try DatabaseBench()
-    let receiver = try bench.receiver()
-    let digest = String(repeating: "ab", count: 32)
-    func renderings(_ digest: String) -> String {
-      #""renderings":[{"name":"view.png","kind":"view","media_type":"image/png","bytes":43000,"sha256":"\#(digest)"}],"#
-    }
-    let capture = try bench.capture(1, images: ["master.png": 900], fields: renderings(digest))
-    // A master that is not the record's comes between: what is promised stays where it is.
-    _ = try receiver.take(capture.recordMessage())
-    var wrong = capture.imageMessage("master.png")
-    (wrong.payload[7], wrong.userProperties) = (wrong.payload[7] ^ 1, [])
-    #expect(try receiver.take(wrong).completed == nil)
-    let reaction = try receiver.take(capture.imageMessage("master.png"))
-    #expect(reaction.completed?.captureID == capture.id && reaction.notes == [])
-    #expect(Set(reaction.receipts.flatMap(\.receipt.entries)) == capture.entries, "the receipt speaks of what came")
-    let rows = "SELECT name, bytes, encode(sha256, 'hex'), sealed IS NULL FROM image ORDER BY name"
-    let expected = [
-      ["master.png", "900", sha256Text(capture.images["master.png"] ?? []), "f"], ["view.png", "43000", digest, "t"],
-    ]
-    #expect(try bench.database.query(rows) == expected)
-    // All of it again, a picture that was never promised to come, and another record of the capture: nothing changes.
-    _ = try receiver.take(capture.messages)
-    var view = capture.imageMessage("master.png")
-    view.topic = view.topic.replacingOccurrences(of: "master_png", with: "view_png")
-    #expect(try receiver.take(view).notes.count == 1)
-    var other = capture.recordMessage()
-    other.payload = Array(
-      String(decoding: other.payload, as: UTF8.self)
-        .replacingOccurrences(of: digest, with: String(repeating: "cd", count: 32)).utf8)
-    other.userProperties = []
-    #expect(try receiver.take(other).receipts.contains { !$0.receipt.refused.isEmpty })
-    #expect(try bench.database.query(rows) == expected)
-  }
-
   @Test func aWholeBatchAndAllOfItAgain() throws {
     let bench = try DatabaseBench()
     let receiver = try bench.receiver()

@@ -123,7 +123,6 @@ extension Batch {
       SELECT i.site, i.device, i.capture_id, i.name, i.sha256
       FROM image i JOIN unnest($1::text[], $2::text[], $3::uuid[]) AS k (site, device, capture_id)
         ON i.site = k.site AND i.device = k.device AND i.capture_id = k.capture_id
-      WHERE i.sealed IS NOT NULL
       """, keyParameters(keys), "find images")
     var present: [CaptureKey: Set<String>] = [:]
     for row in 0..<rows.count {
@@ -227,7 +226,7 @@ extension Batch {
         WITH promised AS (
           SELECT name, decode(sha256, 'hex') AS sha256 FROM unnest($4::text[], $5::text[]) AS p (name, sha256)),
         gone AS (
-          DELETE FROM image WHERE site = $1 AND device = $2 AND capture_id = $3 AND sealed IS NOT NULL
+          DELETE FROM image WHERE site = $1 AND device = $2 AND capture_id = $3
             AND (name, sha256) NOT IN (SELECT name, sha256 FROM promised) RETURNING *)
         INSERT INTO set_aside (site, device, capture_id, name, reason, sha256, bytes, key_id, sealed)
         SELECT site, device, capture_id, name,

@@ -47,7 +47,6 @@ final class Batch {
     let current = siteKeys
     try connection.transaction("store") { _ throws(DatabaseError) in
       try insertRecords(current)
-      try promiseRenderings()
       try insertImages(current)
       try insertParts(current)
       try insertMessages(current)
@@ -122,7 +121,7 @@ final class Batch {
       waiting AS (
         SELECT length(sealed)::bigint AS bytes FROM capture
           WHERE site = $1 AND device = $2 AND complete_at IS NULL
-        UNION ALL SELECT bytes FROM image WHERE site = $1 AND device = $2 AND sealed IS NOT NULL
+        UNION ALL SELECT bytes FROM image WHERE site = $1 AND device = $2
           AND capture_id NOT IN (SELECT capture_id FROM complete)
         UNION ALL SELECT bytes FROM image_part WHERE site = $1 AND device = $2)
       SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM waiting
@@ -162,28 +161,6 @@ final class Batch {
         .texts(records.map { Promise.text(of: $0.record.images) }), .manyBytes(records.map(\.sha256)),
         .integers(keyIDs), .manyBytes(sealed),
       ], "store records")
-  }
-
-  /// Pictures that the device does not send stand there without content, as a view does that was dropped: whoever asks for
-  /// one has it drawn from the master. Only those of the record that is stored.
-  private func promiseRenderings() throws(DatabaseError) {
-    let rows = records.flatMap { row in (row.record.renderings ?? []).map { (record: row, picture: $0) } }
-    guard !rows.isEmpty else { return }
-    try connection.run(
-      """
-      INSERT INTO image (site, device, capture_id, name, sha256, bytes, key_id, sealed)
-      SELECT k.site, k.device, k.capture_id, k.name, k.sha256, k.bytes, c.key_id, NULL
-      FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $6::bigint[], $7::bytea[])
-        AS k (site, device, capture_id, name, sha256, bytes, record)
-      JOIN capture c ON c.site = k.site AND c.device = k.device AND c.capture_id = k.capture_id AND c.sha256 = k.record
-      ON CONFLICT DO NOTHING
-      """,
-      [
-        .texts(rows.map(\.record.key.site)), .texts(rows.map(\.record.key.device)),
-        .identifiers(rows.map(\.record.key.captureID)), .texts(rows.map(\.picture.name)),
-        .manyBytes(rows.map { Hexadecimal.bytes(of: $0.picture.sha256) }),
-        .integers(rows.map { Int64($0.picture.bytes) }), .manyBytes(rows.map(\.record.sha256)),
-      ], "note pictures that are not sent")
   }
 
   private func insertImages(_ siteKeys: [String: SealingKey]) throws(DatabaseError) {

@@ -96,7 +96,7 @@ package struct CorrectionLog: Sendable, Equatable {
     }
     switch request.kind {
     case .reassign, .withdraw:
-      let (session, recorded) = try open(request, recordedRef)
+      let (session, recorded) = try standingSession(of: request, recordedRef)
       guard let target = request.target else { return message(.withdraw, "\(session)", recorded: recorded) }
       let present = patient(of: session, recorded: recorded)
       guard merged(target) != present else {
@@ -122,8 +122,8 @@ package struct CorrectionLog: Sendable, Equatable {
     }
   }
 
-  private func open(
-    _ request: CorrectionRequest, _ recordedRef: String?
+  private func standingSession(
+    of request: CorrectionRequest, _ recordedRef: String?
   ) throws(CorrectionRefusal) -> (RandomIdentifier, recorded: String) {
     guard let session = request.session, let recordedRef else {
       throw CorrectionRefusal(
