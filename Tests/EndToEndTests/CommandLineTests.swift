@@ -60,7 +60,8 @@ import Testing
       }
     }
     #expect(lines.count >= 10)
-    #expect(Set(helps.keys).isSuperset(of: ["capture", "status", "outbox export", "outbox import", "session reassign"]))
+    #expect(
+      Set(helps.keys).isSuperset(of: ["capture", "status", "outbox export", "outbox import", "session reassign"]))
   }
 
   @Test func aDumpIntoAFolderThatIsNotThereSaysSoBeforeTheSensorIsAsked() async throws {
