@@ -115,7 +115,7 @@ extension Outbox {
     let message = try withTransaction { database throws(OutboxError) in
       try database.insert(request, recordedRef: recordedRef, id: id)
     }
-    tellStored()
+    tellStored(since: message.number)
     return message
   }
 

@@ -270,12 +270,12 @@ package actor Outbox {
     watermarks = outcome.watermarks
     for notice in outcome.notices { noticeContinuation.yield(notice) }
     for answer in outcome.answers { answer() }
-    if let now = self.database?.nextMessage, now > before { tellStored() }
+    tellStored(since: before)
   }
 
-  /// Wakes delivery for what was stored last.
-  func tellStored() {
-    if let database { storedContinuation.yield(database.nextMessage - 1) }
+  /// Tells whoever delivers that there is something new, if there is.
+  func tellStored(since before: Int64) {
+    if let now = database?.nextMessage, now > before { storedContinuation.yield(now - 1) }
   }
 
   func newIdentifier() -> RandomIdentifier { RandomIdentifier(using: &generator) }

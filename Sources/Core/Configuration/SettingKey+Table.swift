@@ -9,7 +9,7 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + deliveryKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
+    + brokerKeys + deliveryKeys + remoteKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
@@ -210,6 +210,13 @@ extension SettingKey {
     key(
       t + "send_view", \.pictures.sendView, .flag,
       "the false-colour picture too; false, for a thin line: the receiver draws it again from the master")
+  }
+
+  private static let remoteKeys = table("remote") { t in
+    key(t + "commands", \.remote.commands, .flag, "take signed commands of the far side; none without their keys")
+    key(
+      t + "command_keys_file", \.remote.commandKeysFile, .text(.absolutePath),
+      "PEM public keys of those who may command this device, one behind another; unset: nobody may")
   }
 
   private static let lineKeys = table("lines") { t in
