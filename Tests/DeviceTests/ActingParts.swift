@@ -49,6 +49,7 @@ struct ActingParts {
     add("outbox.retentionSeconds", outbox.retentionSeconds)
     add("outbox.quota", outbox.quota)
     add("delivery", settings.broker.delivery)
+    add("commands.keysPath", runtime.commandKeysPath ?? "none")
     let receipts = runtime.receiptRules()
     add("receipts.rules", receipts.rules)
     add("receipts.trouble", receipts.trouble as Any)
