@@ -16,6 +16,8 @@ struct CaptureRecorder: Sendable {
     var framesAveraged: Int
     var firmware: String
     var configurationSHA256: String
+    /// The view is kept and sent; else the record promises it, and who wants it draws it.
+    var sendsView = true
   }
 
   var constants: Constants
@@ -34,7 +36,8 @@ struct CaptureRecorder: Sendable {
       thermogram: captured.thermogram, firmware: constants.firmware, assessment: assessment.basis)
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
-      view: attribution.view, manifest: manifest.json(), occlusion: occlusion, digests: digests)
+      view: attribution.view, manifest: manifest.json(), occlusion: occlusion, digests: digests,
+      sendsView: constants.sendsView)
     let thermogram = captured.thermogram
     var record = CaptureRecord(
       captureID: attribution.captureID, outboxID: outboxID, sequence: 0, sessionID: attribution.sessionID,
@@ -58,6 +61,7 @@ struct CaptureRecorder: Sendable {
       consent: attribution.consent.map { consent in Roster.Consent.allCases.filter { consent.contains($0) } })
     record.patientRefVersion = attribution.patientVersion?.rawValue
     record.formerPatientRef = attribution.formerPatient?.text
+    record.renderings = images.renderings.isEmpty ? nil : images.renderings
     return NewCapture(
       captureID: attribution.captureID, created: captured.ended,
       images: images.files.map {
