@@ -7,4 +7,10 @@ enum HeapMemory {
   static func giveBackUnused() {
     clinux_give_back_free_memory()
   }
+
+  /// Makes every block of 1 MiB or more go back to the kernel as soon as it is freed. Without this glibc maps only the
+  /// first of a size, and keeps the next in a heap whose end `giveBackUnused` does not reach.
+  static func mapLargeBlocks() {
+    clinux_map_large_blocks()
+  }
 }

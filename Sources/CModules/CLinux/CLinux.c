@@ -186,3 +186,5 @@ int clinux_peer(int descriptor, uid_t *user, gid_t *group, gid_t *groups, int gr
 }
 
 void clinux_give_back_free_memory(void) { malloc_trim(0); }
+
+void clinux_map_large_blocks(void) { mallopt(M_MMAP_THRESHOLD, 1024 * 1024); }

@@ -64,3 +64,6 @@ int clinux_open_without_links(int folder, const char *_Nonnull path, int flags);
 
 /// Gives the kernel the heap's pages that nobody uses (malloc_trim): glibc keeps what lies below a block in use.
 void clinux_give_back_free_memory(void);
+
+/// From here on a block of 1 MiB or more is a mapping of its own, which goes back to the kernel when it is freed.
+void clinux_map_large_blocks(void);
