@@ -23,8 +23,8 @@ struct ThermographCommand: AsyncParsableCommand {
       AssessCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self, ClockCommand.self,
       DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,
-      PanelCommand.self, ReceiveCommand.self, ReloadCommand.self, RosterCommand.self, RunCommand.self,
-      SessionCommand.self, StatusCommand.self, TagCommand.self,
+      PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self, RosterCommand.self,
+      RunCommand.self, SessionCommand.self, StatusCommand.self, TagCommand.self,
     ]
   )
 
