@@ -14,10 +14,30 @@ enum EarlierSessions: Sendable, Equatable {
 }
 
 /// A capture's comparison with the patient's earlier sessions, as the record and the images tell it.
-struct ChangeReport: Sendable, Equatable {
-  var record: CaptureRecord.Change
+package struct ChangeReport: Sendable, Equatable {
+  package var record: CaptureRecord.Change
   /// nil where nothing was compared.
-  var findings: ChangeFindings?
+  package var findings: ChangeFindings?
+
+  package init(_ outcome: ChangeOutcome) {
+    switch outcome {
+    case .notEnoughSessions(let count): record = .init(state: .notEnoughSessions, sessions: count)
+    case .notComparable(let sessions, let reason):
+      record = .init(state: .notComparable, sessions: sessions, reason: reason)
+    case .compared(let compared):
+      record = .init(compared)
+      findings = compared
+    }
+  }
+
+  /// Of a view that the comparison was not made for.
+  package static func notMade(for view: CaptureView, sessions: Int) -> ChangeReport {
+    notComparable(sessions: sessions, "the comparison was not made for the view \(view.rawValue)")
+  }
+
+  fileprivate static func notComparable(sessions: Int, _ reason: String) -> ChangeReport {
+    ChangeReport(.notComparable(sessions: sessions, reason: reason))
+  }
 }
 
 /// What the session has for the comparison over time: the store, and the arithmetic beside the session's own turn.
@@ -108,23 +128,10 @@ actor ChangeEngine {
     if let gate = Self.hardFailure(in: gates) {
       return .notComparable(sessions: masters.count, "the capture did not pass the gate \(gate.code.rawValue)")
     }
-    guard ChangeRules.views.contains(view) else {
-      return .notComparable(sessions: masters.count, "the comparison was not made for the view \(view.rawValue)")
-    }
+    guard ChangeRules.views.contains(view) else { return .notMade(for: view, sessions: masters.count) }
     let frames = masters.compactMap { ChangeFrame($0) }
     let present = ChangeFrame(captured.thermogram, camera: captured.cameraSerial)
-    switch comparator.compare(present, with: frames) {
-    case .notEnoughSessions(let count):
-      return ChangeReport(record: .init(state: .notEnoughSessions, sessions: count))
-    case .notComparable(let sessions, let reason): return .notComparable(sessions: sessions, reason)
-    case .compared(let findings): return ChangeReport(record: .init(findings), findings: findings)
-    }
-  }
-}
-
-extension ChangeReport {
-  fileprivate static func notComparable(sessions: Int, _ reason: String) -> ChangeReport {
-    ChangeReport(record: .init(state: .notComparable, sessions: sessions, reason: reason))
+    return ChangeReport(comparator.compare(present, with: frames))
   }
 }
 

@@ -61,9 +61,10 @@ package enum ChangeRules {
     thresholds[min(max(count, sessions.lowerBound), sessions.upperBound) - sessions.lowerBound]
   }
 
-  /// One-sided 95 % and 99 % of a normal distribution.
+  /// One-sided 95 % of a normal distribution.
   static let oneSided95 = 1.645
-  static let oneSided99 = 2.326
+  /// Standard deviations below what can be detected at which a height is surely below it.
+  static let surelyBelow = 3.0
   static let minimumDetectableShare = 0.95
   /// Noise of a pixel when nothing worse is known, degC.
   static let noiseCelsius = 0.10
@@ -75,7 +76,8 @@ package enum ChangeRules {
 
 extension ChangeFindings {
   /// Connected pixels (by side or corner) beyond the threshold. A place is told unless its height is surely below what can
-  /// be detected in this person: the upper end of what it may be (one-sided, 99 %) must reach the least detectable height.
+  /// be detected in this person: with three of its standard deviations it must reach the least detectable height. That
+  /// costs no spot of that height, and takes most of the false ones away (see `Docs/change.md`).
   static func places(
     heightCelsius: [Double], spreadCelsius: [Double], assessed: [Bool], threshold: Double,
     minimumDetectableCelsius: Double, geometry: SensorGeometry
@@ -99,7 +101,7 @@ extension ChangeFindings {
           }
         }
       }
-      guard abs(heightCelsius[peak]) + ChangeRules.oneSided99 * spreadCelsius[peak] >= minimumDetectableCelsius else {
+      guard abs(heightCelsius[peak]) + ChangeRules.surelyBelow * spreadCelsius[peak] >= minimumDetectableCelsius else {
         continue
       }
       places.append(
