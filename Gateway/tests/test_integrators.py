@@ -88,6 +88,36 @@ def test_members_are_those_of_the_source_that_sends_them(source: str, type_name:
     assert keys == set(schema(name)["properties"]), type_name
 
 
+SESSION, PERSON = "3f1c2a44-8f0d-4b52-8a0e-0c4b1a4f9a11", "ward-7-0042"
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "others", "fits"),
+    [
+        ("reassign", SESSION, {"target": PERSON, "recorded_ref": "ward-7-0041"}, True),
+        ("reassign", SESSION, {"recorded_ref": "ward-7-0041"}, False),  # to whom?
+        ("reassign", PERSON, {"target": PERSON, "recorded_ref": "ward-7-0041"}, False),  # a person is no session
+        ("withdraw", SESSION, {"recorded_ref": PERSON}, True),
+        ("withdraw", SESSION, {"recorded_ref": PERSON, "target": PERSON}, False),
+        ("merge", "ward-7-0041", {"target": PERSON}, True),
+        ("merge", "Ward 7", {"target": PERSON}, False),
+        ("revert", SESSION, {}, True),
+        ("revert", "42", {}, False),  # a correction is named by its id, not by a number of somebody's own
+        ("forget", SESSION, {}, False),
+    ],
+)
+def test_a_correction_says_what_is_corrected(kind: str, subject: str, others: dict[str, str], fits: bool) -> None:
+    content = {
+        "schema": "thermograph.correction.v1", "correction_id": "7d3f0a10-02c4-4f1e-9b7a-55a1c2d3e4f5", "number": 1,
+        "outbox_id": "0b6d1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11", "kind": kind, "subject": subject, "reason": "wrong tag",
+        "at": "2026-11-30T09:14:00Z", **others,
+    }  # fmt: skip
+    validator = jsonschema.Draft202012Validator(schema("correction-1"))
+    assert validator.is_valid(content) == fits
+    assert not validator.is_valid({**content, "reason": ""})
+    assert not validator.is_valid({**content, "number": 0})
+
+
 def test_the_gateways_own_messages_fit(folder: Folder, opened: Callable[[], Clinic]) -> None:
     capture = folder.add(folder.record("p-1", 1))
     clinic = opened()

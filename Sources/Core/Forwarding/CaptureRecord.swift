@@ -43,6 +43,9 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
   package var gates: [QualityGate]
   package var verdict: Verdict
   package var images: [ImageReference]
+  /// Pictures that are not sent because master and record give their very bytes again: the receiver draws them, and its
+  /// drawing counts only when bytes and SHA-256 are these. nil where every picture is sent.
+  package var renderings: [ImageReference]?
   package var durations: Durations
   package var versions: Versions
   /// The device's audit log when the record was sealed; nil where none is kept.
@@ -97,6 +100,6 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
     case tagKind = "tag_kind"
     case signedBy = "signed_by"
     case answers, consent
-    case view, attempt, acquisition, gates, verdict, images, durations, versions, audit, sentinel, change
+    case view, attempt, acquisition, gates, verdict, images, renderings, durations, versions, audit, sentinel, change
   }
 }
