@@ -25,7 +25,7 @@ struct SimulatedPerson {
   private var structures: [Structure] = []
   private let waist: Double
   private let shoulders: Double
-  private let skin: Double
+  private let skinCelsius: Double
   private let room: Double
   private let slope: Double
   /// Smooth change of the day, degC.
@@ -33,12 +33,12 @@ struct SimulatedPerson {
   private var generator: SeededGenerator
 
   init(seed: UInt64, fieldDeviation: Double) {
-    generator = SeededGenerator(seed: seed)
+    var generator = SeededGenerator(seed: seed)
     self.fieldDeviation = fieldDeviation
     func between(_ low: Double, _ high: Double) -> Double { low + (high - low) * generator.uniform() }
     waist = between(9.5, 12.5)
     shoulders = between(12, 17)
-    skin = between(31.5, 34)
+    skinCelsius = between(31.5, 34)
     room = between(20, 24)
     slope = between(-0.06, 0.02)
     for side in [-1.0, 1] {
@@ -63,6 +63,7 @@ struct SimulatedPerson {
             length: between(0, 4), angle: between(-1.5, 1.5)))
       }
     }
+    self.generator = generator
   }
 
   /// Half of the body's width at a row, pixels.
@@ -75,7 +76,7 @@ struct SimulatedPerson {
   private func skin(_ row: Double, _ column: Double) -> Double? {
     let u = abs(column - 15.5) / halfWidth(row)
     guard u <= 1 else { return nil }
-    var value = skin - 1.4 * u * u * u + slope * (row - 12)
+    var value = skinCelsius - 1.4 * u * u * u + slope * (row - 12)
     for structure in structures {
       let (r, c) = (row - structure.row, column - structure.column)
       let along = c * cos(structure.angle) + r * sin(structure.angle)
