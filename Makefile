@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help deb-receiver test-change demo fleet test-fleet load demo-clinic gateway test-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help deb-receiver test-change demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -19,8 +19,8 @@ build: ## the release binary, Swift runtime linked in: .build/release/thermograp
 	@Scripts/install-packages build
 	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
 
-demo-clinic: ## simulated devices all the way to a doctor: broker, receiver, archive, the reader's page, a screenshot
-	@Scripts/install-packages build demo gateway gateway-test
+demo-clinic: ## simulated devices all the way to a doctor: broker, worker, PostgreSQL, archive, the reader's page, a screenshot
+	@Scripts/install-packages build receiver demo gateway gateway-test
 	@Scripts/demo-clinic
 
 fleet: ## the far side on loopback: brokers, PostgreSQL on three nodes, workers, three simulated devices; HOLD=yes stays (root)
@@ -33,7 +33,7 @@ gateway: ## the Python environment of thermograph-gateway, in .venv-gateway
 	@Scripts/install-packages gateway
 	@Scripts/gateway-environment
 
-test-gateway: ## the gateway's own part of `make test`: types, tests, browser, archive
+test-gateway: ## the gateway's own part of `make test`: types, tests, browser, archive, PostgreSQL
 	@Scripts/test-gateway
 
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
@@ -141,8 +141,8 @@ FLEET_LARGE ?= 1000
 
 test-fleet: ## the far side under attack: FLEET_PARTS="A2 A6 A7" FLEET_LARGE=1000 devices for A1, IDLE_SECONDS=600 (root)
 	@Scripts/install-packages build receiver demo test fleet
-	ulimit -n "$$(ulimit -Hn)" && THERMOGRAPH_FLEET_DEVICES=$(FLEET_LARGE) THERMOGRAPH_FLEET_SPREAD=60 THERMOGRAPH_FLEET_LIMIT=240 THERMOGRAPH_FLEET_P95=1 \
-	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel --filter FleetTests
+	ulimit -n "$$(ulimit -Hn)" && THERMOGRAPH_FLEET_DEVICES=$(FLEET_LARGE) THERMOGRAPH_FLEET_REAL=3 THERMOGRAPH_FLEET_SPREAD=60 THERMOGRAPH_FLEET_LIMIT=240 THERMOGRAPH_FLEET_P95=1 \
+	  THERMOGRAPH_HOSTILE=long $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel --filter 'FleetTests|HostileTests'
 	@Scripts/test-fleet $(FLEET_PARTS)
 
 load: ## captures a second of two workers, with brokers, database and generator here: LOAD_DEVICES=300 LOAD_CAPTURES=20 (root)
@@ -189,6 +189,9 @@ bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 M
 
 bench-device: build ## start-up, memory, idle load, stop and check of the device: DEVICE_RUNS=11
 	@Scripts/bench-device .build/release/thermograph $(or $(DEVICE_RUNS),11)
+
+bench-gateway: ## worklist, comparison, report and export over a folder and over PostgreSQL, each with its limit
+	@Scripts/bench-gateway
 
 bench-delivery: ## outbox and drain beside their peers, and the daemon's figures: BENCH_ROUNDS=5 BENCH_MESSAGES=8000
 	@Scripts/install-packages build demo test delivery

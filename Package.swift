@@ -106,7 +106,9 @@ let adapters: [Target] = [
   module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "LocalFiles"]),
   module(
     "CaptureDatabase", in: .adapters,
-    uses: ["Provenance", "Forwarding", "LocalFiles", "Storage", "Receiving", "CPostgreSQL"]),
+    uses: [
+      "Provenance", "Screening", "Forwarding", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
+    ]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
   module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
@@ -191,11 +193,14 @@ let testTargets: [Target] = [
       "CloudLink", "CSQLite", "Device", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage", "DeliveryDriver",
       logging,
     ]),
+  // What the programs that tests start and kill have in common.
+  .target(
+    name: "DriverSupport", dependencies: ["Provenance", "Storage"], path: "Tests/DriverSupport", swiftSettings: strict),
   // A device's outbox and delivery until a test kills it or cuts its line.
   .executableTarget(
     name: "DeliveryDriver",
     dependencies: [
-      "CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging, unixSignals,
+      "CloudLink", "Device", "DriverSupport", "Forwarding", "LinuxIO", "Provenance", "Storage", logging, unixSignals,
     ],
     path: "Tests/DeliveryDriver", swiftSettings: strict),
   // The client of Trust with the command line of tuf-conformance.
@@ -215,23 +220,26 @@ let testTargets: [Target] = [
     path: "Tests/CaptureStorer", swiftSettings: strict),
   tests(
     of: "CaptureDatabase",
-    uses: ["CaptureDatabase", "CaptureStorer", "Forwarding", "Provenance", "Receiving", "Storage"]),
+    uses: [
+      "CaptureDatabase", "CaptureStorer", "Forwarding", "ImageFiles", "Provenance", "Receiving", "Screening", "Storage",
+      "Thermography",
+    ]),
   // Thousands of devices in one process.
   .executableTarget(
     name: "FleetLoad",
-    dependencies: ["CloudLink", "Device", "Forwarding", "LinuxIO", "Provenance", "Storage", logging],
+    dependencies: ["CloudLink", "Device", "DriverSupport", "Forwarding", "LinuxIO", "Provenance", "Storage", logging],
     path: "Tests/FleetLoad", swiftSettings: strict),
   tests(
     of: "FarSide",
     uses: [
       "FarSide", "CaptureDatabase", "CloudLink", "Forwarding", "LinuxIO", "Provenance", "Receiving", "Storage",
-      "FleetLoad", "thermograph-receiver",
+      "FleetLoad", "thermograph", "thermograph-receiver",
     ]),
   tests(of: "DeviceSimulation", uses: ["DeviceSimulation", "Thermography", "Provenance"]),
   tests(
     of: "Device",
     uses: [
-      "Device", "DeviceSimulation", "Storage", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
+      "Device", "DeviceSimulation", "Storage", "ImageFiles", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
     ]
       + core.map { .byName(name: $0.name) }),
   tests(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.folders import FIXTURE, Folder
+from tests.folders import FarSide, Folder, Store, copied_fixture, put_fixture
+from tests.postgres import Server
 from thermograph_gateway.accounts import Accounts
 from thermograph_gateway.catalogue import Catalogue
-from thermograph_gateway.ledger import Ledger
-from thermograph_gateway.source import ReceiveFolder
 from thermograph_gateway.web import create_app
 
 PASSWORD = "correct horse battery"
@@ -33,9 +33,9 @@ class Clock:
 
 @dataclass
 class Clinic:
-    """A folder, its catalogue and a page over both."""
+    """A store of captures, its catalogue and a page over both."""
 
-    folder: Folder
+    store: Store
     catalogue: Catalogue
     app: Flask
     clock: Clock
@@ -60,34 +60,61 @@ def csrf(client: FlaskClient) -> str:
     return client.get("/agreement").text.split('name="csrf" value="')[1].split('"')[0]
 
 
-def open_catalogue(folder: Path, state: Path) -> Catalogue:
-    catalogue = Catalogue(ReceiveFolder(folder), Ledger(state))
-    catalogue.refresh()
-    return catalogue
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """One PostgreSQL for the whole run; each test has a database of its own in it."""
+    server = Server()
+    try:
+        server.make_template()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def result_key() -> bytes:
+    """A key that signs answers, as PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "received")
+def far_side(postgres: Server, tmp_path: Path, result_key: bytes) -> Iterator[FarSide]:
+    """An empty database of the worker."""
+    made = FarSide(postgres, tmp_path / "far-side", result_key)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["folder", "database"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Both kinds of store, one after the other."""
+    if request.param == "folder":
+        return Folder(tmp_path / "received")
+    made: FarSide = request.getfixturevalue("far_side")
+    return made
 
 
 @pytest.fixture
-def opened(folder: Folder, tmp_path: Path) -> Callable[[], Clinic]:
-    """Opens what the test has put into its folder."""
+def opened(store: Store, tmp_path: Path) -> Callable[[], Clinic]:
+    """Opens what the test has put into its store."""
 
     def open_it() -> Clinic:
-        folder.flush()
-        catalogue = open_catalogue(folder.path, tmp_path / "state")
+        store.flush()
+        catalogue = store.open(tmp_path / "state")
         clock = Clock()
         accounts = Accounts(catalogue.ledger, clock)
         for name, role in (("reader-1", "reader"), ("reader-2", "reader"), ("boss", "administrator")):
             accounts.add(name, role, PASSWORD)
-        return Clinic(folder, catalogue, create_app(catalogue, clock=clock), clock)
+        return Clinic(store, catalogue, create_app(catalogue, clock=clock), clock)
 
     return open_it
 
 
-@pytest.fixture
-def received(tmp_path: Path) -> Path:
-    """A copy of what the simulated device really sent."""
-    return Path(shutil.copytree(FIXTURE, tmp_path / "fixture"))
+@pytest.fixture(params=["folder", "database"])
+def received(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """What the simulated device really sent, in both kinds of store."""
+    if request.param == "folder":
+        return copied_fixture(tmp_path / "fixture")
+    made: FarSide = request.getfixturevalue("far_side")
+    put_fixture(made)
+    return made

@@ -22,7 +22,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.conftest import PASSWORD, Clinic
-from tests.folders import Folder
+from tests.folders import Store
 from thermograph_gateway.service import run, server_for
 
 # Where pictures are kept for a person to look at; nowhere unless asked for.
@@ -30,17 +30,17 @@ PICTURES = os.environ.get("GATEWAY_PICTURES")
 
 
 @pytest.fixture
-def address(folder: Folder, opened: Callable[[], Clinic]) -> Iterator[str]:
+def address(store: Store, opened: Callable[[], Clinic]) -> Iterator[str]:
     """The page over three sessions of a patient, served as it is in a clinic."""
     for day in range(3):
         for view in ("frontal", "left-oblique"):
-            record = folder.record("patient-1", 30 * day, view)
+            record = store.record("patient-1", 30 * day, view)
             record["verdict"]["left_right_difference"].update(celsius=0.1 * day, standard_error_celsius=0.03)
             if day == 2:
                 record["captured_at"]["synchronised"] = False
                 record["acquisition"]["distance_cm"] = 60
-            folder.add(record, folder.bases[2 if day == 1 else 0][1])
-    folder.add(folder.record("patient-2", 1))
+            store.add(record, store.bases[2 if day == 1 else 0][1])
+    store.add(store.record("patient-2", 1))
     server = server_for(opened().app, "127.0.0.1", 0, None, None)
     ready = threading.Event()
     thread = threading.Thread(target=run, args=(server, ready))
@@ -74,7 +74,7 @@ def log_in(driver: webdriver.Chrome, address: str) -> None:
     driver.get(address)
     driver.find_element(By.NAME, "name").send_keys("reader-1")
     driver.find_element(By.NAME, "password").send_keys(PASSWORD, Keys.ENTER)
-    WebDriverWait(driver, 10).until(lambda d: d.find_element(By.TAG_NAME, "h1").text == "Worklist")
+    WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Worklist"))
 
 
 def picture(driver: webdriver.Chrome, name: str) -> None:
@@ -181,6 +181,7 @@ def test_the_same_way_without_scripts(address: str) -> None:
     try:
         log_in(driver, address)
         driver.find_element(By.LINK_TEXT, "patient-1").click()
+        WebDriverWait(driver, 10).until(lambda d: "Patient patient-1" in d.title)
         for box in driver.find_elements(By.NAME, "id"):
             if "frontal" in box.find_element(By.XPATH, "../..").text:
                 box.click()
@@ -196,14 +197,17 @@ def test_the_same_way_without_scripts(address: str) -> None:
             WebDriverWait(driver, 10, ignored_exceptions=(StaleElementReferenceException,)).until(are_there)
 
         temperatures(lambda text: text == "point at a place")
-        driver.find_elements(By.CSS_SELECTOR, "input.thermogram")[0].click()
+        WebDriverWait(driver, 10).until(lambda d: d.find_elements(By.CSS_SELECTOR, "input.thermogram"))[0].click()
         temperatures(lambda text: text.endswith(" degC"))
         low = driver.find_element(By.NAME, "low")
         low.clear()
         low.send_keys("28,5")
         driver.find_element(By.XPATH, "//button[text()='Show']").click()
-        assert driver.find_element(By.NAME, "low").get_attribute("value") == "28.5"
+        WebDriverWait(driver, 10, ignored_exceptions=(StaleElementReferenceException,)).until(
+            lambda d: d.find_element(By.NAME, "low").get_attribute("value") == "28.5"
+        )
         driver.find_elements(By.PARTIAL_LINK_TEXT, "Open")[0].click()
+        WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Capture"))
         read(driver)
     finally:
         driver.quit()

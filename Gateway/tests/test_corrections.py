@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pydicom
 import pytest
 
 from tests.conftest import Clinic, csrf
-from tests.folders import Folder, identifier
-from thermograph_gateway.corrections import Correction, Standing
+from tests.folders import Store, identifier
+from thermograph_gateway.corrections import Correction, Origin, Standing
 from thermograph_gateway.destinations import FhirDestination, FolderDestination
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.export import Exporter
@@ -31,6 +33,7 @@ class Truth:
         undone = {int(subject) - 1 for kind, subject, _ in self.log if kind == "revert"}
         owner: dict[str, str | None] = dict(self.recorded)
         merges: dict[str, str] = {}
+        # By the order in which each was made, whatever the order of arrival: here these are one and the same.
         for index, (kind, subject, target) in enumerate(self.log):
             if index in undone:
                 continue
@@ -50,19 +53,20 @@ class Truth:
         return owner
 
 
-def test_200_mixed_corrections_leave_no_foreign_capture(folder: Folder, opened: Open, tmp_path: Path) -> None:
+def test_200_mixed_corrections_leave_no_foreign_capture(store: Store, opened: Open, tmp_path: Path) -> None:
     patients = [f"p-{n}" for n in range(6)]
     recorded = {}
     for patient in patients:
         for session in range(5):
-            folder.add(folder.record(patient, session))
+            store.add(store.record(patient, session))
             recorded[identifier("session", patient, session)] = patient
     clinic = opened()
     truth = Truth(recorded)
     random_ = random.Random(7)  # noqa: S311 - a test that repeats
     archive = FolderDestination(tmp_path / "archive")
     exporter = Exporter(clinic.catalogue, ("sr",))
-    refused = 0
+    refused = of_device = attempt = 0
+    device_merges: dict[int, int] = {}  # the correction's number here: the device's number of it
     while len(truth.log) < 200:
         kind = random_.choices(["reassign", "merge", "withdraw", "revert"], [8, 3, 0.4, 6])[0]
         subject, target = random_.choice(sorted(recorded)), random_.choice(patients)
@@ -70,15 +74,32 @@ def test_200_mixed_corrections_leave_no_foreign_capture(folder: Folder, opened: 
             subject = random_.choice(patients)
         if kind == "revert":
             subject, target = str(random_.randint(1, 1 + len(truth.log))), ""
-        try:
-            clinic.catalogue.correct("a", kind, "clinic-a", subject, target, "of the test")
-        except GatewayError:
-            refused += 1
-            continue
+        # Every other one is the device's; it knows how to undo merges of its own only.
+        by_device = random_.random() < 0.5 and (kind != "revert" or int(subject) in device_merges)
+        number = len(truth.log) + 1
+        if by_device:
+            attempt += 1
+            said = identifier("correction", device_merges[int(subject)]) if kind == "revert" else subject
+            store.event(f"box-{attempt}", correction(attempt, kind, said, target))
+            if clinic.catalogue.take_device_corrections() == 0:
+                # It would be tried again later; this one is over.
+                store.forget_event(f"box-{attempt}")
+                refused += 1
+                continue
+            of_device += 1
+            if kind == "merge":
+                device_merges[number] = attempt
+        else:
+            try:
+                clinic.catalogue.correct("a", kind, "clinic-a", subject, target, "of the test")
+            except GatewayError:
+                refused += 1
+                continue
         truth.log.append((kind, subject, target))
         if len(truth.log) % 100 == 0:
             exporter.export(archive)
     assert refused > 0
+    assert 60 < of_device < 140
     expected = truth.state()
     assert None in expected.values()
     client = clinic.client()
@@ -111,22 +132,22 @@ def test_200_mixed_corrections_leave_no_foreign_capture(folder: Folder, opened: 
     assert taken_back, "the corrections came in between the exports"
 
 
-def test_originals_are_kept_and_the_log_cannot_be_bent(folder: Folder, opened: Open) -> None:
-    record = folder.record("p-1", 1)
-    capture = folder.add(record)
+def test_originals_are_kept_and_the_log_cannot_be_bent(store: Store, opened: Open) -> None:
+    record = store.record("p-1", 1)
+    capture = store.add(record)
     clinic = opened()
     clinic.catalogue.correct("a", "reassign", "clinic-a", record["session_id"], "p-2", "wrong tag")
     entry = clinic.catalogue.entry(capture)
     assert entry is not None
     assert (entry.patient_ref, entry.record.patient_ref, entry.is_reassigned) == ("p-2", "p-1", True)
     assert "Assigned to this patient by a correction" in clinic.client().get(f"/capture/{capture}").text
-    with pytest.raises(Exception, match="append-only"):
+    with pytest.raises(Exception, match="append-only|permission denied"):
         clinic.catalogue.ledger.connection.execute("DELETE FROM correction")
 
 
-def test_a_withdrawn_session_is_gone_and_stays_so(folder: Folder, opened: Open) -> None:
-    record = folder.record("p-1", 1)
-    capture = folder.add(record)
+def test_a_withdrawn_session_is_gone_and_stays_so(store: Store, opened: Open) -> None:
+    record = store.record("p-1", 1)
+    capture = store.add(record)
     clinic = opened()
     client, boss = clinic.client(), clinic.client("boss")
     data = {"csrf": csrf(boss), "kind": "withdraw", "site": "clinic-a", "subject": record["session_id"], "reason": "consent"}
@@ -150,8 +171,8 @@ def test_a_withdrawn_session_is_gone_and_stays_so(folder: Folder, opened: Open) 
         ("delete", "p-1", "p-2", "expected one of"),
     ],
 )
-def test_corrections_that_make_no_sense(folder: Folder, opened: Open, kind: str, subject: str, target: str, words: str) -> None:
-    folder.add(folder.record("p-1", 1))
+def test_corrections_that_make_no_sense(store: Store, opened: Open, kind: str, subject: str, target: str, words: str) -> None:
+    store.add(store.record("p-1", 1))
     with pytest.raises(GatewayError, match=words):
         opened().catalogue.correct("a", kind, "clinic-a", subject, target, "r")
 
@@ -162,13 +183,44 @@ def test_merges_do_not_run_in_a_circle() -> None:
     assert Standing(log).merged("other-site", "a") == "a"
 
 
-def test_corrections_of_a_device_are_followed_once(folder: Folder, opened: Open) -> None:
-    record = folder.record("p-1", 1)
-    capture = folder.add(record)
-    content = {"schema": "thermograph.correction.v1", "kind": "reassign", "subject": record["session_id"], "target": "p-2",
-               "reason": "wrong tag"}  # fmt: skip
-    folder.event("box-1", content)
-    folder.event("box-2", {**content, "target": "../x"})
+def correction(number: int, kind: str, subject: str, target: str = "", **changes: object) -> dict[str, object]:
+    """A correction as the device's staff make one; held against the schema of the contract."""
+    content: dict[str, object] = {
+        "schema": "thermograph.correction.v1",
+        "correction_id": identifier("correction", number),
+        "outbox_id": identifier("outbox"),
+        "number": number,
+        "kind": kind,
+        "subject": subject,
+        "reason": "wrong tag",
+        "at": "2026-01-02T03:04:05Z",
+    }
+    if target:
+        content["target"] = target
+    if kind in ("reassign", "withdraw"):
+        content["recorded_ref"] = "p-1"
+    return {**content, **changes}
+
+
+def test_the_corrections_of_these_tests_are_those_of_the_contract() -> None:
+    schema = json.loads((Path(__file__).parents[2] / "Docs" / "schemas" / "correction-1.schema.json").read_text())
+    session = identifier("session", "p-1", 1)
+    for content in (
+        correction(1, "reassign", session, "p-2"),
+        correction(2, "withdraw", session),
+        correction(3, "merge", "p-1", "p-2"),
+        correction(4, "revert", identifier("correction", 3)),
+    ):
+        jsonschema.Draft202012Validator(schema).validate(content)
+
+
+def test_corrections_of_a_device_are_followed_once(store: Store, opened: Open) -> None:
+    record = store.record("p-1", 1)
+    capture = store.add(record)
+    said = correction(7, "reassign", record["session_id"], "p-2")
+    store.event("box-7", said)
+    store.event("box-8", said)  # sent again under another number of a message
+    store.event("box-9", {**correction(9, "merge", "p-9", "p-8"), "target": "../x"})
     clinic = opened()
     assert [clinic.catalogue.take_device_corrections() for _ in range(2)] == [1, 0]
     entry = clinic.catalogue.entry(capture)
@@ -176,12 +228,85 @@ def test_corrections_of_a_device_are_followed_once(folder: Folder, opened: Open)
     assert entry.patient_ref == "p-2"
     page = clinic.client("boss").get("/audit").text
     assert page.count("device correction refused") == 1
-    assert "event-box-2" in page
+    assert "event-box-9" in page
 
 
-def test_fhir_takes_back_what_was_wrong(folder: Folder, opened: Open, tmp_path: Path) -> None:
-    record = folder.record("p-1", 1)
-    folder.add(record)
+def test_the_greater_number_overrules_whatever_came_first(store: Store, opened: Open) -> None:
+    record = store.record("p-1", 1)
+    capture = store.add(record)
+    store.event("box-12", correction(12, "reassign", record["session_id"], "p-late"))
+    clinic = opened()
+    clinic.catalogue.take_device_corrections()
+    store.event("box-7", correction(7, "reassign", record["session_id"], "p-early"))
+    assert clinic.catalogue.take_device_corrections() == 1
+    entry = clinic.catalogue.entry(capture)
+    assert entry is not None
+    assert entry.patient_ref == "p-late"
+
+
+def test_a_device_undoes_only_its_own_merges(store: Store, opened: Open) -> None:
+    store.add(store.record("p-1", 1))
+    clinic = opened()
+    mine = clinic.catalogue.correct("a", "merge", "clinic-a", "p-1", "p-2", "same person")
+    store.event("box-1", correction(1, "merge", "p-3", "p-2"))
+    store.event("box-2", correction(2, "reassign", identifier("session", "p-1", 1), "p-4"))
+    store.event("box-3", correction(3, "revert", identifier("correction", 1)))
+    store.event("box-4", correction(4, "revert", identifier("correction", 2)))  # no merge
+    store.event("box-5", correction(5, "revert", identifier("correction", 99)))  # not there
+    store.event("box-6", correction(6, "revert", identifier("correction", 1), outbox_id=identifier("other")))
+    assert clinic.catalogue.take_device_corrections() == 3
+    standing = Standing(clinic.catalogue.corrections().values())
+    assert standing.merged("clinic-a", "p-3") == "p-3"
+    assert standing.merged("clinic-a", "p-1") == "p-2", f"correction {mine} was made here"
+
+
+def test_a_device_speaks_of_its_own_sessions_only() -> None:
+    origin = Origin("s", "unit-2", identifier("c"), identifier("o"), 1)
+    log = [Correction(1, "reassign", "s", "session", "p-2", origin), Correction(2, "withdraw", "s", "other", "", origin)]
+    standing = Standing(log)
+    assert standing.patient("s", "session", "p-1", "unit-1") == "p-1"
+    assert standing.patient("s", "session", "p-1", "unit-2") == "p-2"
+    assert not standing.is_withdrawn("s", "other", "unit-1")
+    assert standing.is_withdrawn("s", "other", "unit-2")
+    # What is made here is about the session, whoever took it; the later one counts.
+    standing = Standing([*log, Correction(3, "reassign", "s", "session", "p-3")])
+    assert {standing.patient("s", "session", "p-1", unit) for unit in ("unit-1", "unit-2")} == {"p-3"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": 0},
+        {"number": True},
+        {"number": 1 << 60},
+        {"correction_id": "x"},
+        {"outbox_id": 5},
+        {"kind": "delete"},
+        {"kind": "withdraw"},  # with a target
+        {"subject": "p-1"},
+        {"target": "<script>"},
+        {"target": "x" * 65},
+        {"reason": ""},
+        {"reason": "x" * 501},
+        {"reason": "two\nlines"},
+    ],
+    ids=str,
+)
+def test_corrections_of_a_broken_device_change_nothing(store: Store, opened: Open, changes: dict[str, object]) -> None:
+    record = store.record("p-1", 1)
+    capture = store.add(record)
+    store.event("box-1", {**correction(1, "reassign", record["session_id"], "p-2"), **changes})
+    clinic = opened()
+    assert clinic.catalogue.take_device_corrections() == 0
+    entry = clinic.catalogue.entry(capture)
+    assert entry is not None
+    assert entry.patient_ref == "p-1"
+    assert "device correction refused" in clinic.client("boss").get("/audit").text
+
+
+def test_fhir_takes_back_what_was_wrong(store: Store, opened: Open, tmp_path: Path) -> None:
+    record = store.record("p-1", 1)
+    store.add(record)
     clinic = opened()
     path = tmp_path / "bundles.ndjson"
     exporter = Exporter(clinic.catalogue)
@@ -199,12 +324,12 @@ def test_fhir_takes_back_what_was_wrong(folder: Folder, opened: Open, tmp_path: 
     assert exporter.export_fhir(FhirDestination(str(path)), True, "").states == {"sent": 1}
 
 
-def test_a_tags_new_pseudonym_keeps_its_history(folder: Folder, opened: Open) -> None:
-    folder.add(folder.record("old-name", 1))
-    folder.add(
-        folder.record("new-name", 2, schema="thermograph.capture.v2", patient_ref_version=2, former_patient_ref="old-name")
+def test_a_tags_new_pseudonym_keeps_its_history(store: Store, opened: Open) -> None:
+    store.add(store.record("old-name", 1))
+    store.add(
+        store.record("new-name", 2, schema="thermograph.capture.v2", patient_ref_version=2, former_patient_ref="old-name")
     )
-    folder.add(folder.record("third", 3, schema="thermograph.capture.v2", former_patient_ref="<script>"))
+    store.add(store.record("third", 3, schema="thermograph.capture.v2", former_patient_ref="<script>"))
     catalogue = opened().catalogue
     assert [e.record.patient_ref for e in catalogue.patient("clinic-a", "new-name")] == ["old-name", "new-name"]
     assert catalogue.patient("clinic-a", "old-name") == []

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image as Pillow
 
-from tests.conftest import open_catalogue
+from tests.conftest import Clinic
+from tests.folders import Store, change_png, with_change
 from thermograph_gateway.catalogue import Catalogue
 from thermograph_gateway.destinations import FolderDestination
 from thermograph_gateway.dicom import MARGIN_PIXELS, Identity, Instance
@@ -22,8 +25,8 @@ LOCAL_CODE = "Unrecognized defined term = <99TGRAPH>"
 
 
 @pytest.fixture
-def catalogue(received: Path, tmp_path: Path) -> Catalogue:
-    return open_catalogue(received, tmp_path / "state")
+def catalogue(received: Store, tmp_path: Path) -> Catalogue:
+    return received.open(tmp_path / "state")
 
 
 def instances(catalogue: Catalogue) -> list[Instance]:
@@ -56,13 +59,13 @@ def test_dciodvfy_finds_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
 
 
 def test_the_same_capture_gives_the_same_bytes(
-    catalogue: Catalogue, received: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalogue: Catalogue, received: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = instances(catalogue)
     # Another ledger, another day, another machine.
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     subprocess.run(["sleep", "1.1"], check=True)  # the shortest step that a DICOM time without fraction sees
-    again = instances(open_catalogue(received, tmp_path / "other"))
+    again = instances(received.open(tmp_path / "other"))
     assert [(i.uid, i.sha256) for i in first] == [(i.uid, i.sha256) for i in again]
     assert len({i.uid for i in first}) == len(first)
     assert all(i.uid.startswith("2.25.") and len(i.uid) <= 64 for i in first)
@@ -89,6 +92,24 @@ def test_view_has_margins_for_a_viewers_text(catalogue: Catalogue) -> None:
     for edge in (pixels[:60], pixels[-60:], pixels[:, :60], pixels[:, -60:]):
         assert not np.any(edge)
     assert np.any(pixels[60:-60, 60:-60])
+
+
+def test_a_difference_picture_is_exported_and_valid(store: Store, opened: Callable[[], Clinic], tmp_path: Path) -> None:
+    validator = shutil.which("dciodvfy")
+    assert validator, "install the Debian package dicom3tools"
+    record = store.record("patient-1", 2)
+    store.add(record, with_change(store, record))
+    catalogue = opened().catalogue
+    made = Exporter(catalogue).instances(Identity(catalogue.all()[0][1]))
+    assert [i.kind for i in made] == ["radiometric", "view", "change", "nearest", "structured-report", "report"]
+    image = parsed(made, "change")
+    assert image.SeriesDescription == "Change against earlier sessions, by the device"
+    expected = np.asarray(Pillow.open(io.BytesIO(change_png())))
+    assert np.array_equal(image.pixel_array[MARGIN_PIXELS:-MARGIN_PIXELS, MARGIN_PIXELS:-MARGIN_PIXELS], expected)
+    path = tmp_path / "change.dcm"
+    path.write_bytes(next(i.data for i in made if i.kind == "change"))
+    answer = subprocess.run([validator, "-new", str(path)], capture_output=True, text=True, check=False)
+    assert [line for line in (answer.stdout + answer.stderr).splitlines() if line.startswith(("Error", "Warning"))] == []
 
 
 def test_nearest_neighbour_shows_no_invented_colour(catalogue: Catalogue) -> None:

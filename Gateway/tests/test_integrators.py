@@ -19,7 +19,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.conftest import Clinic, csrf
-from tests.folders import FIXTURE, Folder, fixture_captures
+from tests.folders import FIXTURE, Store, fixture_captures
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "Docs" / "schemas"
@@ -118,14 +118,14 @@ def test_a_correction_says_what_is_corrected(kind: str, subject: str, others: di
     assert not validator.is_valid({**content, "number": 0})
 
 
-def test_the_gateways_own_messages_fit(folder: Folder, opened: Callable[[], Clinic]) -> None:
-    capture = folder.add(folder.record("p-1", 1))
+def test_the_gateways_own_messages_fit(store: Store, opened: Callable[[], Clinic]) -> None:
+    capture = store.add(store.record("p-1", 1))
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
     client.post(f"/capture/{capture}/answer", data={"csrf": csrf(client), "state": "answered"})
-    (path,) = folder.path.glob("*/*/results/*.json")
-    jsonschema.Draft202012Validator(schema("result-1")).validate(json.loads(path.read_text()))
+    (answer,) = store.answers()
+    jsonschema.Draft202012Validator(schema("result-1")).validate(json.loads(answer))
 
 
 def test_the_asyncapi_document_names_what_there_is() -> None:

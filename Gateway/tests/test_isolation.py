@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PASSWORD
+from tests.folders import Store
 
 # In the namespace: no route anywhere; log in, look at everything, export the report.
 _INSIDE = """
@@ -23,13 +24,13 @@ except OSError:
     pass
 names = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
 assert len(names) == 1, names
-from tests.conftest import open_catalogue
 from thermograph_gateway.accounts import Accounts
+from thermograph_gateway.cli import opened_catalogue, parser
 from thermograph_gateway.service import run, server_for
 from thermograph_gateway.web import create_app
 import time
-catalogue = open_catalogue(Path(sys.argv[1]), Path(sys.argv[2]))
-Accounts(catalogue.ledger, time.time).add("reader", "reader", sys.argv[3])
+catalogue = opened_catalogue(parser().parse_args(["verify", *sys.argv[2:]]))
+Accounts(catalogue.ledger, time.time).add("reader", "reader", sys.argv[1])
 server = server_for(create_app(catalogue), "127.0.0.1", 0, None, None)
 ready = threading.Event()
 threading.Thread(target=run, args=(server, ready), daemon=True).start()
@@ -40,7 +41,7 @@ def get(path, **form):
     data = urllib.parse.urlencode(form).encode() if form else None
     return opener.open(base + path, data, timeout=20).read().decode("latin-1")
 token = re.search('name="csrf" value="([^"]+)"', get("/login")).group(1)
-page = get("/login", csrf=token, name="reader", password=sys.argv[3])
+page = get("/login", csrf=token, name="reader", password=sys.argv[1])
 assert "4 captures, newest first" in page, page
 seen, waiting = set(), ["/"]
 while waiting:
@@ -58,14 +59,14 @@ print(len(seen), "addresses of the page, all on the host")
 """
 
 
-def test_the_page_needs_no_other_host(received: Path, tmp_path: Path) -> None:
+def test_the_page_needs_no_other_host(received: Store, tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     assert unshare
     allowed = subprocess.run([unshare, "--net", "--map-root-user", "true"], capture_output=True, check=False)
     if allowed.returncode != 0:
         pytest.skip("this machine gives no network namespace to a test")
     answer = subprocess.run(
-        [unshare, "--net", "--map-root-user", sys.executable, "-c", _INSIDE, str(received), str(tmp_path / "state"), PASSWORD],
+        [unshare, "--net", "--map-root-user", sys.executable, "-c", _INSIDE, PASSWORD, *received.arguments(tmp_path / "state")],
         capture_output=True,
         text=True,
         check=False,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PASSWORD, Clinic, csrf
-from tests.folders import Folder, master_png
+from tests.folders import Store, change_png, master_png, with_change
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.readings import kappa
 from thermograph_gateway.source import ReceiveFolder
@@ -19,12 +18,12 @@ from thermograph_gateway.source import ReceiveFolder
 Open = Callable[[], Clinic]
 
 
-def some_captures(folder: Folder) -> list[str]:
-    return [folder.add(folder.record("patient-1", day)) for day in range(3)]
+def some_captures(store: Store) -> list[str]:
+    return [store.add(store.record("patient-1", day)) for day in range(3)]
 
 
-def test_nobody_sees_anything_without_a_login(folder: Folder, opened: Open) -> None:
-    capture = some_captures(folder)[0]
+def test_nobody_sees_anything_without_a_login(store: Store, opened: Open) -> None:
+    capture = some_captures(store)[0]
     client = opened().app.test_client()
     of_capture = [f"/capture/{capture}", f"/picture/{capture}.png", f"/values/{capture}.json", f"/image/{capture}/view.png"]
     others = ["/", "/patient/clinic-a/patient-1", "/agreement", "/administration", "/audit", "/refused"]
@@ -60,8 +59,8 @@ def test_a_reader_cannot_administer(opened: Open) -> None:
     assert answer.status_code == 403
 
 
-def test_a_forged_form_is_refused(folder: Folder, opened: Open) -> None:
-    capture = some_captures(folder)[0]
+def test_a_forged_form_is_refused(store: Store, opened: Open) -> None:
+    capture = some_captures(store)[0]
     clinic = opened()
     client, other = clinic.client("reader-1"), clinic.client("reader-2")
     values = {"usable": "yes", "side": "none", "place": "none", "confidence": "3", "follow_up": "no"}
@@ -73,8 +72,8 @@ def test_a_forged_form_is_refused(folder: Folder, opened: Open) -> None:
     )
 
 
-def test_cookies_and_headers(folder: Folder, opened: Open) -> None:
-    some_captures(folder)
+def test_cookies_and_headers(store: Store, opened: Open) -> None:
+    some_captures(store)
     client = opened().client()
     cookie = client.get_cookie("thermograph_login")
     assert cookie is not None
@@ -103,10 +102,10 @@ def test_a_login_ends_when_idle_or_out_or_kept_out(opened: Open) -> None:
     assert boss.get("/").status_code == 302, "a token that was logged out is worth nothing"
 
 
-def test_the_models_result_is_kept_back_until_the_reading_is_locked(folder: Folder, opened: Open) -> None:
-    record = folder.record("patient-1", 1)
+def test_the_models_result_is_kept_back_until_the_reading_is_locked(store: Store, opened: Open) -> None:
+    record = store.record("patient-1", 1)
     record["verdict"].update(outcome="above-threshold", score=0.777, reasons=["because of the test"])
-    capture = folder.add(record)
+    capture = store.add(record)
     clinic = opened()
     client = clinic.client()
     everything = "".join(
@@ -129,8 +128,8 @@ def test_the_models_result_is_kept_back_until_the_reading_is_locked(folder: Fold
     assert "0.777" not in clinic.client("reader-2").get(f"/capture/{capture}").text
 
 
-def test_a_locked_reading_cannot_be_changed(folder: Folder, opened: Open) -> None:
-    capture = some_captures(folder)[0]
+def test_a_locked_reading_cannot_be_changed(store: Store, opened: Open) -> None:
+    capture = some_captures(store)[0]
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
@@ -145,16 +144,16 @@ def test_a_locked_reading_cannot_be_changed(folder: Folder, opened: Open) -> Non
     ):
         if "answer" in statement:
             connection.execute("INSERT INTO answer VALUES ('i', 'c', 'r', 'a', 'answered', 'n', 'p')")
-        with pytest.raises(Exception, match="append-only"):
+        with pytest.raises(Exception, match="append-only|permission denied"):
             connection.execute(statement)
 
 
-def test_words_that_are_never_said(folder: Folder, opened: Open) -> None:
+def test_words_that_are_never_said(store: Store, opened: Open) -> None:
     captures = []
     for day, outcome in enumerate(("below-threshold", "above-threshold", "uncertain", "not-assessable")):
-        record = folder.record("patient-1", day)
+        record = store.record("patient-1", day)
         record["verdict"].update(outcome=outcome, probability=0.4)
-        captures.append(folder.add(record))
+        captures.append(store.add(record))
     clinic = opened()
     client = clinic.client()
     for capture in captures:
@@ -165,21 +164,21 @@ def test_words_that_are_never_said(folder: Folder, opened: Open) -> None:
         assert "probability is not shown" in text, "no population in the record, no probability"
 
 
-def test_a_probability_is_shown_with_its_population(folder: Folder, opened: Open) -> None:
-    record = folder.record("patient-1", 1, schema="thermograph.capture.v2")
+def test_a_probability_is_shown_with_its_population(store: Store, opened: Open) -> None:
+    record = store.record("patient-1", 1, schema="thermograph.capture.v2")
     population = {"description": "120 women of one clinic", "prevalence": 0.05}
     record["verdict"].update(probability=0.41, probability_population=population)
-    capture = folder.add(record)
+    capture = store.add(record)
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
     assert "0.41 in this population: 120 women of one clinic (prevalence 5.0%)" in client.get(f"/capture/{capture}").text
 
 
-def test_comparison_reads_one_place_in_all_pictures_without_scripts(folder: Folder, opened: Open) -> None:
+def test_comparison_reads_one_place_in_all_pictures_without_scripts(store: Store, opened: Open) -> None:
     even, warm = {"master.png": master_png(33)}, {"master.png": master_png(35)}
-    first = folder.add(folder.record("patient-1", 1, images=master_only(folder)), even)
-    second = folder.add(folder.record("patient-1", 2, images=master_only(folder)), warm)
+    first = store.add(store.record("patient-1", 1, images=master_only(store)), even)
+    second = store.add(store.record("patient-1", 2, images=master_only(store)), warm)
     client = opened().client()
     # Right of the middle, as a press on the picture sends it.
     page = client.get(f"/compare?id={first}&id={second}&at.x=300&at.y=100").text
@@ -191,15 +190,15 @@ def test_comparison_reads_one_place_in_all_pictures_without_scripts(folder: Fold
     assert (values["columns"], values["centikelvin"][0], values["centikelvin"][31]) == (32, 30615, 30715)
 
 
-def master_only(folder: Folder) -> list[dict[str, object]]:
-    base = folder.bases[0][0]["images"]
+def master_only(store: Store) -> list[dict[str, object]]:
+    base = store.bases[0][0]["images"]
     return [dict(image) for image in base if image["kind"] == "master"]
 
 
-def test_geometries_other_than_32_by_24(folder: Folder, opened: Open) -> None:
+def test_geometries_other_than_32_by_24(store: Store, opened: Open) -> None:
     captures = [
-        folder.add(
-            folder.record("patient-1", day, schema="thermograph.capture.v2", images=master_only(folder)),
+        store.add(
+            store.record("patient-1", day, schema="thermograph.capture.v2", images=master_only(store)),
             {"master.png": master_png(33, rows=62, columns=80)},
         )
         for day in (1, 2)
@@ -211,16 +210,16 @@ def test_geometries_other_than_32_by_24(folder: Folder, opened: Open) -> None:
 
 
 @pytest.mark.parametrize(("typed", "shown"), [("28,5", "28.5"), ("28.5", "28.5"), (" 28 ", "28")])
-def test_number_formats_of_other_countries(folder: Folder, opened: Open, typed: str, shown: str) -> None:
-    first, second, _ = some_captures(folder)
+def test_number_formats_of_other_countries(store: Store, opened: Open, typed: str, shown: str) -> None:
+    first, second, _ = some_captures(store)
     client = opened().client()
     page = client.get("/compare", query_string={"id": [first, second], "low": typed, "high": "36,5"}).text
     assert f'name="low" value="{shown}"' in page
     assert 'name="high" value="36.5"' in page
 
 
-def test_a_window_that_makes_no_sense_is_told(folder: Folder, opened: Open) -> None:
-    first, second, _ = some_captures(folder)
+def test_a_window_that_makes_no_sense_is_told(store: Store, opened: Open) -> None:
+    first, second, _ = some_captures(store)
     client = opened().client()
     for low, high in (("37", "27"), ("nan", "37"), ("a", "b"), ("1e400", "3"), ("-500", "37")):
         page = client.get("/compare", query_string={"id": [first, second], "low": low, "high": high})
@@ -228,18 +227,18 @@ def test_a_window_that_makes_no_sense_is_told(folder: Folder, opened: Open) -> N
         assert "shown with 27 to 37" in page.text
 
 
-def test_only_the_same_view_of_one_patient_is_compared(folder: Folder, opened: Open) -> None:
-    first = folder.add(folder.record("patient-1", 1))
-    oblique = folder.add(folder.record("patient-1", 1, "left-oblique"))
-    other = folder.add(folder.record("patient-2", 1))
+def test_only_the_same_view_of_one_patient_is_compared(store: Store, opened: Open) -> None:
+    first = store.add(store.record("patient-1", 1))
+    oblique = store.add(store.record("patient-1", 1, "left-oblique"))
+    other = store.add(store.record("patient-2", 1))
     client = opened().client()
     for second in (oblique, other, first):
         assert client.get(f"/compare?id={first}&id={second}").status_code == 400
 
 
-def test_differing_conditions_are_told(folder: Folder, opened: Open) -> None:
-    first = folder.add(folder.record("patient-1", 1))
-    changed = folder.record("patient-1", 2)
+def test_differing_conditions_are_told(store: Store, opened: Open) -> None:
+    first = store.add(store.record("patient-1", 1))
+    changed = store.record("patient-1", 2)
     changed["acquisition"].update(lens="110x75", distance_cm=80, emissivity=0.95)
     changed["versions"].update(firmware="0.2.0", configuration_sha256="f" * 64, model_sha256="e" * 64)
     changed["captured_at"]["synchronised"] = False
@@ -248,7 +247,7 @@ def test_differing_conditions_are_told(folder: Folder, opened: Open) -> None:
             gate["value"] += 3
         if gate["code"] == "motion":
             gate["passed"] = False
-    second = folder.add(changed)
+    second = store.add(changed)
     page = opened().client().get(f"/compare?id={first}&id={second}").text
     for word in ("lens", "distance (cm)", "emissivity", "firmware", "configuration", "model"):
         assert f"{word} differs" in page
@@ -259,18 +258,40 @@ def test_differing_conditions_are_told(folder: Folder, opened: Open) -> None:
     assert "No difference picture" in page
 
 
-def test_alike_conditions_give_no_warning(folder: Folder, opened: Open) -> None:
-    first, second, _ = some_captures(folder)
+def test_a_difference_picture_is_the_devices_own(store: Store, opened: Open) -> None:
+    first = store.add(store.record("patient-1", 1))
+    changed = store.record("patient-1", 2)
+    second = store.add(changed, with_change(store, changed))
+    clinic = opened()
+    client = clinic.client()
+    page = client.get(f"/compare?id={first}&id={second}").text
+    assert page.count("/change.png") == 1
+    assert f"/image/{second}/change.png" in page
+    assert "No difference picture" not in page
+    words = "Change against earlier sessions, by the device: beyond variation; 4 sessions; from 0.8 degC on it can be told"
+    assert words not in page, "a conclusion is kept back until the reading is locked; the picture is a measurement"
+    clinic.read(client, second)
+    assert words in client.get(f"/compare?id={first}&id={second}").text
+    picture = client.get(f"/image/{second}/change.png")
+    assert picture.data == change_png()
+    assert client.get(f"/image/{first}/change.png").status_code == 422
+    assert f"/image/{second}/change.png" in client.get(f"/capture/{second}").text
+    store.replace_image(second, "change.png", change_png(b"x"))
+    assert client.get(f"/image/{second}/change.png").status_code == 422
+
+
+def test_alike_conditions_give_no_warning(store: Store, opened: Open) -> None:
+    first, second, _ = some_captures(store)
     page = opened().client().get(f"/compare?id={first}&id={second}").text
     assert "Before you compare" not in page
 
 
-def test_sides_follow_the_record(folder: Folder, opened: Open) -> None:
+def test_sides_follow_the_record(store: Store, opened: Open) -> None:
     def sides(mirrored: bool | None) -> list[str]:
-        record = folder.record("patient-1", 10 if mirrored is None else int(mirrored), schema="thermograph.capture.v2")
+        record = store.record("patient-1", 10 if mirrored is None else int(mirrored), schema="thermograph.capture.v2")
         if mirrored is not None:
             record["geometry"] = {"mirrored": mirrored}
-        captures.append(folder.add(record))
+        captures.append(store.add(record))
         return captures
 
     captures: list[str] = []
@@ -290,16 +311,16 @@ def test_sides_follow_the_record(folder: Folder, opened: Open) -> None:
     assert shown(captures[2]) == [left, right]
 
 
-def test_plots_are_the_records_numbers(folder: Folder, opened: Open) -> None:
+def test_plots_are_the_records_numbers(store: Store, opened: Open) -> None:
     for day, value in enumerate((0.144, -1.28)):
-        record = folder.record("patient-1", day)
+        record = store.record("patient-1", day)
         record["verdict"]["left_right_difference"] = {
             "celsius": value,
             "standard_error_celsius": 0.05,
             "largest_local_celsius": 1,
         }
-        folder.add(
-            record, {"master.png": master_png(30 + day), **{k: v for k, v in folder.bases[0][1].items() if k != "master.png"}}
+        store.add(
+            record, {"master.png": master_png(30 + day), **{k: v for k, v in store.bases[0][1].items() if k != "master.png"}}
         )
     client = opened().client()
     page = client.get("/patient/clinic-a/patient-1").text
@@ -311,33 +332,32 @@ def test_plots_are_the_records_numbers(folder: Folder, opened: Open) -> None:
     assert "healthy sides there are up to 3 degC" in client.get(capture[1]).text
 
 
-def test_an_answer_lies_in_the_folder_and_its_note_stays(folder: Folder, opened: Open) -> None:
-    capture = some_captures(folder)[0]
+def test_an_answer_lies_ready_and_its_note_stays(store: Store, opened: Open) -> None:
+    capture = some_captures(store)[0]
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
     data = {"csrf": csrf(client), "state": "repeat-requested", "note": "words for the file"}
     assert client.post(f"/capture/{capture}/answer", data=data).status_code == 302
-    files = list(folder.path.glob("*/*/results/*.json"))
-    assert len(files) == 1
-    content = json.loads(files[0].read_text())
+    (laid,) = store.answers()
+    content = json.loads(laid)
     assert content["state"] == "repeat-requested"
     assert content["capture_id"] == capture
     assert content["reviewer"] == "reader-1"
-    assert "words" not in files[0].read_text()
+    assert b"words" not in laid
     assert "words for the file" in client.get(f"/capture/{capture}").text
     assert client.post(f"/capture/{capture}/answer", data={**data, "state": "cured"}).status_code == 422
 
 
-def test_every_look_at_a_patient_is_audited(folder: Folder, opened: Open) -> None:
-    first, second, _ = some_captures(folder)
+def test_every_look_at_a_patient_is_audited(store: Store, opened: Open) -> None:
+    first, second, _ = some_captures(store)
     clinic = opened()
     client = clinic.client()
     client.get(f"/capture/{first}")
     client.get("/patient/clinic-a/patient-1")
     client.get(f"/compare?id={first}&id={second}")
     rows = clinic.catalogue.ledger.connection.execute(
-        "SELECT user, action, patient_ref, capture_id FROM audit WHERE patient_ref <> '' ORDER BY id"
+        "SELECT \"user\", action, patient_ref, capture_id FROM audit WHERE patient_ref <> '' ORDER BY id"
     ).fetchall()
     assert [(r["action"], r["capture_id"]) for r in rows if r["action"] != "patient"] == [
         ("capture", first), ("compare", first), ("compare", second)]  # fmt: skip
@@ -357,8 +377,8 @@ def test_kappa_of_two_readers() -> None:
     assert kappa([]) == (0.0, None)
 
 
-def test_agreement_page(folder: Folder, opened: Open) -> None:
-    captures = some_captures(folder)
+def test_agreement_page(store: Store, opened: Open) -> None:
+    captures = some_captures(store)
     clinic = opened()
     first, second = clinic.client("reader-1"), clinic.client("reader-2")
     for index, capture in enumerate(captures):
@@ -377,34 +397,9 @@ def test_users_and_passwords(opened: Open) -> None:
     assert accounts.post("/administration/user", data={**add, "password": PASSWORD}).status_code == 302
     assert accounts.post("/administration/user", data={**add, "password": PASSWORD}).status_code == 422
     assert accounts.post("/administration/user", data={**add, "what": "disable", "name": "boss"}).status_code == 422
-    stored = clinic.catalogue.ledger.connection.execute("SELECT password FROM user").fetchall()
+    stored = clinic.catalogue.ledger.connection.execute('SELECT password FROM "user"').fetchall()
     assert all(row["password"].startswith("scrypt$32768$8$1$") for row in stored)
     assert len({row["password"] for row in stored}) == len(stored)
-
-
-def test_500_captures_of_20_patients_answer_in_time(folder: Folder, opened: Open) -> None:
-    captures: dict[str, list[str]] = {}
-    for index in range(500):
-        patient = f"patient-{index % 20}"
-        captures.setdefault(patient, []).append(folder.add(folder.record(patient, index // 20)))
-    client = opened().client()
-
-    def milliseconds(path: str) -> float:
-        client.get(path)
-        times = []
-        for _ in range(5):
-            began = time.perf_counter()
-            assert client.get(path).status_code == 200
-            times.append((time.perf_counter() - began) * 1000)
-        return sorted(times)[2]
-
-    worklist = milliseconds("/")
-    four = captures["patient-3"][:4]
-    compare = milliseconds("/compare?" + "&".join(f"id={c}" for c in four))
-    compare += sum(milliseconds(f"/picture/{c}.png") for c in four)
-    print(f"worklist {worklist:.0f} ms, comparison of four with its pictures {compare:.0f} ms")
-    assert worklist <= 200
-    assert compare <= 300
 
 
 def test_reader_without_a_receive_folder_is_told(tmp_path: Path) -> None:

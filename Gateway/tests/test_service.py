@@ -1,4 +1,4 @@
-"""The server as it stands in a clinic: TLS of its own, many readers at once, a folder that goes away."""
+"""The server as it stands in a clinic: TLS of its own, many readers at once, a store that goes away."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 import requests
 from flask import Flask
 
-from tests.conftest import PASSWORD, Clinic, open_catalogue
-from tests.folders import Folder
+from tests.conftest import PASSWORD, Clinic
+from tests.folders import FarSide, Store
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.service import run, server_for
 from thermograph_gateway.web import create_app
@@ -45,8 +45,8 @@ def log_in(address: str, user: str = "reader-1", verify: str | bool = True) -> r
     return session
 
 
-def test_tls_of_its_own(folder: Folder, opened: Open, tmp_path: Path) -> None:
-    folder.add(folder.record("p-1", 1))
+def test_tls_of_its_own(store: Store, opened: Open, tmp_path: Path) -> None:
+    store.add(store.record("p-1", 1))
     clinic = opened()
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
@@ -67,10 +67,10 @@ def test_tls_of_its_own(folder: Folder, opened: Open, tmp_path: Path) -> None:
         server_for(clinic.app, "127.0.0.1", 0, certificate, None)
 
 
-def test_many_readers_at_once_while_captures_come(folder: Folder, opened: Open) -> None:
-    captures = [folder.add(folder.record("p-1", day)) for day in range(4)]
+def test_many_readers_at_once_while_captures_come(store: Store, opened: Open) -> None:
+    captures = [store.add(store.record("p-1", day)) for day in range(4)]
     clinic = opened()
-    app = create_app(clinic.catalogue)  # with the real clock: it looks into the folder again
+    app = create_app(clinic.catalogue)  # with the real clock: it looks into the store again
     with served(app) as address:
         paths = ["/", "/patient/clinic-a/p-1", f"/compare?id={captures[0]}&id={captures[1]}", f"/picture/{captures[2]}.png"]
 
@@ -81,15 +81,15 @@ def test_many_readers_at_once_while_captures_come(folder: Folder, opened: Open) 
         with ThreadPoolExecutor(8) as pool:
             tasks = [pool.submit(look, number) for number in range(8)]
             for day in range(10, 30):
-                folder.add(folder.record("p-1", day))
-                folder.flush()
+                store.add(store.record("p-1", day))
+                store.flush()
             assert {status for task in tasks for status in task.result()} == {200}
     clinic.catalogue.refresh()
     assert len(clinic.catalogue.patient("clinic-a", "p-1")) == 24
 
 
-def test_broken_requests_leave_the_page_up(folder: Folder, opened: Open) -> None:
-    folder.add(folder.record("p-1", 1))
+def test_broken_requests_leave_the_page_up(store: Store, opened: Open) -> None:
+    store.add(store.record("p-1", 1))
     with served(opened().app) as address:
         port = int(address.rsplit(":", 1)[1])
         long, odd = b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000, b"GET /%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -107,20 +107,24 @@ def test_broken_requests_leave_the_page_up(folder: Folder, opened: Open) -> None
         assert session.get(f"{address}/", timeout=10).status_code == 200
 
 
-def test_a_folder_that_goes_away_is_told_and_comes_back(folder: Folder, tmp_path: Path, opened: Open) -> None:
-    capture = folder.add(folder.record("p-1", 1))
+def test_a_store_that_goes_away_is_told_and_comes_back(store: Store, opened: Open) -> None:
+    capture = store.add(store.record("p-1", 1))
     clinic = opened()
     client = clinic.client()
-    folder.path.rename(tmp_path / "unplugged")
-    page = client.get(f"/capture/{capture}")
-    assert page.status_code == 200
-    assert "missing in the folder" in page.text
-    (tmp_path / "unplugged").rename(folder.path)
+    store.take_away()
+    try:
+        page = client.get(f"/capture/{capture}")
+        assert (page.status_code, store.gone_words in page.text) == (store.gone_status, True)
+    finally:
+        store.bring_back()
     assert client.get(f"/picture/{capture}.png").status_code == 200
 
 
-def test_the_ledger_of_another_version_is_refused(received: Path, tmp_path: Path) -> None:
-    catalogue = open_catalogue(received, tmp_path / "state")
-    catalogue.ledger.connection.execute("PRAGMA user_version = 9")
+def test_the_ledger_of_another_version_is_refused(received: Store, tmp_path: Path) -> None:
+    catalogue = received.open(tmp_path / "state")
+    if isinstance(received, FarSide):
+        received.run("INSERT INTO gateway.version (number) VALUES (9)")
+    else:
+        catalogue.ledger.connection.execute("PRAGMA user_version = 9")
     with pytest.raises(GatewayError, match="version 9"):
-        open_catalogue(received, tmp_path / "state")
+        received.open(tmp_path / "state")

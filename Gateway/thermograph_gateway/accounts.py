@@ -7,12 +7,11 @@ import hashlib
 import hmac
 import re
 import secrets
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import GatewayError
-from .ledger import Ledger, now_text
+from .errors import GatewayError, StoreConflict
+from .ledger import Ledger, Row, now_text
 
 ROLES = ("reader", "administrator")
 PASSWORD_CHARACTERS = range(12, 257)
@@ -66,10 +65,10 @@ class Accounts:
         self._check_password(password)
         try:
             self._ledger.connection.execute(
-                "INSERT INTO user (name, role, password, created_at) VALUES (?, ?, ?, ?)",
+                'INSERT INTO "user" (name, role, password, created_at) VALUES (?, ?, ?, ?)',
                 (name, role, hash_password(password), now_text()),
             )
-        except sqlite3.IntegrityError as error:
+        except StoreConflict as error:
             raise GatewayError(f"user {name} exists already") from error
 
     @staticmethod
@@ -82,21 +81,21 @@ class Accounts:
         self._check_password(password)
         with self._ledger.transaction() as connection:
             changed = connection.execute(
-                "UPDATE user SET password = ? WHERE name = ?", (hash_password(password), name)
+                'UPDATE "user" SET password = ? WHERE name = ?', (hash_password(password), name)
             ).rowcount
             if changed == 0:
                 raise GatewayError(f"there is no user {name[:40]}")
-            connection.execute("DELETE FROM login WHERE user = ?", (name,))
+            connection.execute('DELETE FROM login WHERE "user" = ?', (name,))
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Lets a user in or keeps them out; their logins end."""
         with self._ledger.transaction() as connection:
-            if connection.execute("UPDATE user SET enabled = ? WHERE name = ?", (enabled, name)).rowcount == 0:
+            if connection.execute('UPDATE "user" SET enabled = ? WHERE name = ?', (int(enabled), name)).rowcount == 0:
                 raise GatewayError(f"there is no user {name[:40]}")
-            connection.execute("DELETE FROM login WHERE user = ?", (name,))
+            connection.execute('DELETE FROM login WHERE "user" = ?', (name,))
 
-    def users(self) -> list[sqlite3.Row]:
-        return self._ledger.connection.execute("SELECT name, role, enabled, created_at FROM user ORDER BY name").fetchall()
+    def users(self) -> list[Row]:
+        return self._ledger.connection.execute('SELECT name, role, enabled, created_at FROM "user" ORDER BY name').fetchall()
 
     def locked_seconds(self, name: str, address: str) -> int:
         """For how long no password is tried for this name or from this address; 0 when one may be."""
@@ -113,7 +112,7 @@ class Accounts:
         """The token of a new login; None when name or password are wrong, or the lock holds."""
         if self.locked_seconds(name, address) > 0 or len(password) >= PASSWORD_CHARACTERS.stop:
             return None
-        row = self._ledger.connection.execute("SELECT password FROM user WHERE name = ? AND enabled = 1", (name,)).fetchone()
+        row = self._ledger.connection.execute('SELECT password FROM "user" WHERE name = ? AND enabled = 1', (name,)).fetchone()
         # An unknown name takes as long as a known one.
         matches = _matches(password, row["password"] if row else _NOBODY)
         now = self._clock()
@@ -136,7 +135,7 @@ class Accounts:
         """Who a token stands for; None when it has ended."""
         now = self._clock()
         row = self._ledger.connection.execute(
-            "SELECT l.user, l.csrf, l.seen, u.role FROM login l JOIN user u ON u.name = l.user"
+            'SELECT l."user", l.csrf, l.seen, u.role FROM login l JOIN "user" u ON u.name = l."user"'
             " WHERE l.token_sha256 = ? AND l.started > ? AND l.seen > ? AND u.enabled = 1",
             (_digest(token), now - LOGIN_SECONDS, now - IDLE_SECONDS),
         ).fetchone()

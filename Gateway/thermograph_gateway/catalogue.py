@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .corrections import Correction, Standing, check
-from .errors import GatewayError, ImageRefused, RecordRefused
+from .corrections import Correction, Origin, Standing, check, read_device_correction
+from .errors import GatewayError, ImageRefused, RecordRefused, StoreUnavailable
 from .images import Master, read_master
-from .ledger import Ledger, now_text
+from .ledger import Connection, Ledger, Row, now_text
 from .record import Image, Record, parse_record
-from .source import CaptureSource
+from .source import CaptureSource, Place, StoredCapture
 
 BATCH = 500
 PAGE_ROWS = 100
@@ -50,12 +50,28 @@ class Filter:
     page: int = 0
 
 
+_GONE = RecordRefused("the database has this capture no more")
+
+
+def _read(stored: StoredCapture) -> Record:
+    """The record of a stored capture, which speaks of no other place than its own. Raises RecordRefused."""
+    if stored.refusal:
+        raise RecordRefused(stored.refusal)
+    record = parse_record(stored.record)
+    if record.capture_id != stored.capture_id:
+        raise RecordRefused("the index names another capture than the record")
+    if stored.place is not None and Place(record.site, record.device, record.capture_id) != stored.place:
+        raise RecordRefused("the record speaks of another site or device than its place in the store")
+    return record
+
+
 class Catalogue:
     """Reads the source into the ledger, applies corrections, answers questions."""
 
     def __init__(self, source: CaptureSource, ledger: Ledger) -> None:
         self.source = source
         self.ledger = ledger
+        self._told: set[str] = set()
 
     def refresh(self, progress: Callable[[int], None] | None = None) -> int:
         """Takes in what the source has new; how many captures that were."""
@@ -63,7 +79,8 @@ class Catalogue:
         while True:
             # The number is read again each time: another thread may have taken some in meanwhile.
             last = self.ledger.connection.execute(
-                "SELECT max((SELECT coalesce(max(number), 0) FROM capture), (SELECT coalesce(max(number), 0) FROM refused))"
+                "SELECT coalesce(max(number), 0) FROM (SELECT max(number) AS number FROM capture"
+                " UNION ALL SELECT max(number) FROM refused) AS taken"
             ).fetchone()[0]
             batch = self.source.captures_after(last, BATCH)
             if not batch:
@@ -73,16 +90,11 @@ class Catalogue:
                 renamed = []
                 for stored in batch:
                     try:
-                        record = parse_record(stored.record)
-                        if record.capture_id != stored.capture_id:
-                            raise RecordRefused("the index names another capture than the record")
+                        record = _read(stored)
+                        self._add(connection, stored, record, standing)
                     except RecordRefused as refusal:
-                        connection.execute(
-                            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?)",
-                            (stored.number, stored.capture_id, str(refusal)),
-                        )
+                        self._refuse(connection, stored, str(refusal))
                         continue
-                    self._add(connection, stored.number, stored.received_at, record, stored.record, standing)
                     if record.former_ref is not None:
                         renamed.append(record)
             for record in renamed:
@@ -94,7 +106,7 @@ class Catalogue:
     def _follow_new_pseudonym(self, record: Record) -> None:
         """A tag got a new pseudonym: what came under the old one belongs to the same patient. Can be undone like any merge."""
         former = record.former_ref or ""
-        log = self._corrections(self.ledger.connection)
+        log = self.corrections()
         standing = Standing(log.values())
         if standing.merged(record.site, former) == standing.merged(record.site, record.patient_ref):
             return
@@ -103,36 +115,64 @@ class Catalogue:
             reason = "the record names the tag's former pseudonym"
             self.correct(f"device {record.device}", "merge", record.site, former, record.patient_ref, reason, origin)
 
-    def _add(
-        self, connection: sqlite3.Connection, number: int, received_at: str, record: Record, raw: bytes, standing: Standing
-    ) -> None:
-        connection.execute(
-            "INSERT OR IGNORE INTO capture VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                record.capture_id,
-                number,
-                record.site,
-                record.device,
-                record.session_id,
-                record.patient_ref,
-                standing.patient(record.site, record.session_id, record.patient_ref),
-                standing.is_withdrawn(record.site, record.session_id),
-                record.view,
-                record.utc_nanoseconds,
-                record.synchronised,
-                record.outcome,
-                " ".join(gate.code for gate in record.failed_gates),
-                received_at,
-                raw,
-                self.source.record_fault(record) or "",
-            ),
-        )
+    def _add(self, connection: Connection, stored: StoredCapture, record: Record, standing: Standing) -> None:
+        """Raises RecordRefused when the capture's id is another device's already."""
+        fault = stored.fault if stored.fault is not None else self.source.record_fault(record) or ""
+        values: dict[str, object] = {
+            "capture_id": record.capture_id,
+            "site": record.site,
+            "device": record.device,
+            "session_id": record.session_id,
+            "recorded_ref": record.patient_ref,
+            "patient_ref": standing.patient(record.site, record.session_id, record.patient_ref, record.device),
+            "withdrawn": int(standing.is_withdrawn(record.site, record.session_id, record.device)),
+            "view": record.view,
+            "utc_nanoseconds": record.utc_nanoseconds,
+            "synchronised": int(record.synchronised),
+            "outcome": record.outcome,
+            "failed_gates": " ".join(gate.code for gate in record.failed_gates),
+            "received_at": stored.received_at,
+            "fault": fault,
+        }
+        if self.ledger.keeps_records:
+            values |= {"number": stored.number, "record": stored.record}
+        names = ", ".join(values)
+        added = connection.execute(
+            f"INSERT INTO capture ({names}) VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING",
+            tuple(values.values()),
+        ).rowcount
+        if added == 0:
+            owner = connection.execute("SELECT site, device FROM capture WHERE capture_id = ?", (record.capture_id,)).fetchone()
+            if owner is not None and (owner["site"], owner["device"]) != (record.site, record.device):
+                raise RecordRefused(f"device {owner['site']}/{owner['device']} has a capture of this id already")
+
+    def _refuse(self, connection: Connection, stored: StoredCapture, reason: str) -> None:
+        if stored.place is None:
+            connection.execute(
+                "INSERT INTO refused (number, capture_id, reason) VALUES (?, ?, ?)"
+                " ON CONFLICT (number) DO UPDATE SET capture_id = excluded.capture_id, reason = excluded.reason",
+                (stored.number, stored.capture_id, reason),
+            )
+        else:
+            connection.execute(
+                "INSERT INTO refused (source_key, capture_id, reason) VALUES (?, ?, ?) ON CONFLICT (source_key) DO NOTHING",
+                ("/".join(stored.place), stored.capture_id, reason),
+            )
 
     # Corrections
 
-    def _corrections(self, connection: sqlite3.Connection) -> dict[int, Correction]:
-        rows = connection.execute("SELECT id, kind, site, subject, target FROM correction")
-        return {row["id"]: Correction(*row) for row in rows}
+    def corrections(self) -> dict[int, Correction]:
+        """All corrections by their numbers."""
+        return self._corrections(self.ledger.connection)
+
+    def _corrections(self, connection: Connection) -> dict[int, Correction]:
+        rows = connection.execute("SELECT id, kind, site, subject, target, origin FROM correction")
+        return {
+            row["id"]: Correction(
+                row["id"], row["kind"], row["site"], row["subject"], row["target"], Origin.reading(row["origin"])
+            )
+            for row in rows
+        }
 
     def correct(
         self, actor: str, kind: str, site: str, subject: str, target: str, reason: str, origin: str | None = None
@@ -146,55 +186,70 @@ class Catalogue:
                 ).fetchone()
                 if known is None and origin is None:
                     raise GatewayError(f"site {site} has no session {subject}")
-            cursor = connection.execute(
+            number = connection.execute(
                 "INSERT INTO correction (at, actor, origin, kind, site, subject, target, reason)"
-                " VALUES (?, ?, coalesce(?, 'here-' || hex(randomblob(16))), ?, ?, ?, ?, ?)",
-                (now_text(), actor, origin, kind, site, subject, target, reason),
-            )
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (now_text(), actor, origin or f"here-{uuid.uuid4().hex}", kind, site, subject, target, reason),
+            ).fetchone()[0]
             self._apply(connection, site)
-        return int(cursor.lastrowid or 0)
+        return int(number)
 
-    def _apply(self, connection: sqlite3.Connection, site: str) -> None:
+    def _apply(self, connection: Connection, site: str) -> None:
         standing = Standing(self._corrections(connection).values())
         rows = connection.execute(
-            "SELECT capture_id, session_id, recorded_ref, patient_ref, withdrawn FROM capture WHERE site = ?", (site,)
+            "SELECT capture_id, device, session_id, recorded_ref, patient_ref, withdrawn FROM capture WHERE site = ?", (site,)
         ).fetchall()
         for row in rows:
-            ref = standing.patient(site, row["session_id"], row["recorded_ref"])
-            withdrawn = standing.is_withdrawn(site, row["session_id"])
+            ref = standing.patient(site, row["session_id"], row["recorded_ref"], row["device"])
+            withdrawn = standing.is_withdrawn(site, row["session_id"], row["device"])
             if ref != row["patient_ref"] or withdrawn != bool(row["withdrawn"]):
                 connection.execute(
                     "UPDATE capture SET patient_ref = ?, withdrawn = ? WHERE capture_id = ?",
-                    (ref, withdrawn, row["capture_id"]),
+                    (ref, int(withdrawn), row["capture_id"]),
                 )
 
     def take_device_corrections(self) -> int:
-        """Corrections that a device's staff made (`thermograph.correction.v1` on `up/event`), each once."""
+        """Corrections that a device's staff made, each once; how many. One that cannot be followed yet is tried again."""
         taken = 0
-        for message in self.source.messages():
-            content = message.content
-            if message.kind != "event" or content.get("schema") != DEVICE_CORRECTION:
-                continue
-            origin = f"{message.site}/{message.device}/{message.name}"
-            if self.ledger.connection.execute("SELECT 1 FROM correction WHERE origin = ?", (origin,)).fetchone():
-                continue
-            kind, subject, target = (str(content.get(name, "")) for name in ("kind", "subject", "target"))
-            reason = str(content.get("reason", ""))
-            if kind == "revert":  # a device names what it undoes by its own event
-                row = self.ledger.connection.execute(
-                    "SELECT id FROM correction WHERE origin = ?", (f"{message.site}/{message.device}/{subject}",)
-                ).fetchone()
-                subject = str(row["id"]) if row else subject
+        messages = list(self.source.events((DEVICE_CORRECTION,)))
+        if not messages:
+            return 0
+        known = {
+            correction.origin[:3]: correction for correction in self.corrections().values() if correction.origin is not None
+        }
+        for message in messages:
+            place = f"{message.site}/{message.device}/{message.name}"
             try:
-                self.correct(f"device {message.device}", kind, message.site, subject, target, reason, origin)
+                said = read_device_correction(message.site, message.device, message.content)
+                if said.origin[:3] in known:
+                    continue
+                subject = said.subject
+                if said.kind == "revert":  # a device names what it undoes by its own id
+                    undone = known.get((message.site, message.device, subject))
+                    if undone is None or undone.kind != "merge" or undone.origin is None:
+                        raise GatewayError("it undoes a merge that is not here")
+                    if undone.origin.outbox_id != said.origin.outbox_id:
+                        raise GatewayError("it undoes a merge of another outbox")
+                    subject = str(undone.id)
+                number = self.correct(
+                    f"device {message.device}", said.kind, message.site, subject, said.target, said.reason, said.origin.text
+                )
+                known[said.origin[:3]] = Correction(number, said.kind, message.site, subject, said.target, said.origin)
                 taken += 1
+            except StoreUnavailable:
+                raise
             except GatewayError as error:
-                self._tell_once(f"correction {origin}", message.site, f"{origin}: {error}")
+                self._tell_once(f"correction {place}", message.site, f"{place}: {error}")
         return taken
 
     def _tell_once(self, subject: str, site: str, detail: str) -> None:
         """A device's correction that cannot be followed is tried again, but stands in the audit once."""
-        fresh = self.ledger.connection.execute("INSERT OR IGNORE INTO noticed VALUES (?)", (subject,)).rowcount
+        if subject in self._told:
+            return
+        self._told.add(subject)
+        fresh = self.ledger.connection.execute(
+            "INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", (subject,)
+        ).rowcount
         if fresh:
             self.ledger.audit("gateway", "device correction refused", site, detail=detail[:500])
 
@@ -205,12 +260,28 @@ class Catalogue:
         row = self.ledger.connection.execute("SELECT * FROM capture WHERE capture_id = ?", (capture_id,)).fetchone()
         if row is None or (row["withdrawn"] and not withdrawn):
             return None
-        return self._entry(row)
+        return next((entry for _, entry in self._entries([row])), None)
 
-    @staticmethod
-    def _entry(row: sqlite3.Row) -> Entry:
-        record = parse_record(bytes(row["record"]))
-        return Entry(record, row["patient_ref"], bool(row["withdrawn"]), row["received_at"], row["fault"])
+    def _entries(self, rows: Iterable[Row]) -> list[tuple[Row, Entry]]:
+        """Rows of the cache with their records. What the source does not give any more goes to the refused ones."""
+        rows = list(rows)
+        places = [Place(row["site"], row["device"], row["capture_id"]) for row in rows]
+        records = {} if self.ledger.keeps_records else self.source.records(places)
+        found: list[tuple[Row, Entry]] = []
+        for row, place in zip(rows, places, strict=True):
+            known = None if self.ledger.keeps_records else place
+            try:
+                raw = bytes(row["record"]) if self.ledger.keeps_records else records.get(place, _GONE)
+                if isinstance(raw, RecordRefused):
+                    raise raw
+                record = _read(StoredCapture(row["number"], place.capture_id, row["received_at"], raw, known))
+            except RecordRefused as refusal:
+                with self.ledger.transaction() as connection:
+                    connection.execute("DELETE FROM capture WHERE capture_id = ?", (place.capture_id,))
+                    self._refuse(connection, StoredCapture(row["number"], place.capture_id, "", b"", known), str(refusal))
+                continue
+            found.append((row, Entry(record, row["patient_ref"], bool(row["withdrawn"]), row["received_at"], row["fault"])))
+        return found
 
     def patient(self, site: str, ref: str, view: str = "") -> list[Entry]:
         """All captures that belong to a patient now, oldest first."""
@@ -218,17 +289,22 @@ class Catalogue:
             "SELECT * FROM capture WHERE site = ? AND patient_ref = ? AND withdrawn = 0 AND (? = '' OR view = ?)"
             " ORDER BY utc_nanoseconds, capture_id LIMIT 2000",
             (site, ref, view, view),
-        )
-        return [self._entry(row) for row in rows]
+        ).fetchall()
+        return [entry for _, entry in self._entries(rows)]
 
     def all(self, after: int = 0, limit: int = 200) -> list[tuple[int, Entry]]:
         """Everything that is not withdrawn, in batches by the source's number."""
-        rows = self.ledger.connection.execute(
-            "SELECT * FROM capture WHERE number > ? AND withdrawn = 0 ORDER BY number LIMIT ?", (after, limit)
-        )
-        return [(row["number"], self._entry(row)) for row in rows]
+        while True:
+            rows = self.ledger.connection.execute(
+                "SELECT * FROM capture WHERE number > ? AND withdrawn = 0 ORDER BY number LIMIT ?", (after, limit)
+            ).fetchall()
+            found = [(row["number"], entry) for row, entry in self._entries(rows)]
+            if found or not rows:
+                return found
+            # A whole batch that the source does not give any more is not the end.
+            after = rows[-1]["number"]
 
-    def worklist(self, wanted: Filter, reader: str) -> tuple[list[sqlite3.Row], int]:
+    def worklist(self, wanted: Filter, reader: str) -> tuple[list[Row], int]:
         """A page of captures, newest first, and how many there are.
 
         An outcome is told, and can be asked for, only where `reader` has locked a reading.
@@ -238,7 +314,8 @@ class Catalogue:
             WHERE c.withdrawn = 0 AND (:site = '' OR c.site = :site) AND (:view = '' OR c.view = :view)
             AND (:outcome = '' OR (c.outcome = :outcome AND r.id IS NOT NULL))
             AND (NOT :failed OR c.failed_gates <> '') AND (NOT :unread OR r.id IS NULL)
-            AND (:search = '' OR instr(c.patient_ref, :search) > 0)"""
+            AND (:search = '' OR c.patient_ref LIKE :pattern ESCAPE '!')"""
+        search = wanted.search.strip().lower()
         values = {
             "reader": reader,
             "site": wanted.site,
@@ -246,7 +323,8 @@ class Catalogue:
             "outcome": wanted.outcome,
             "failed": wanted.failed_gates,
             "unread": wanted.unread,
-            "search": wanted.search.strip().lower(),
+            "search": search,
+            "pattern": "%" + "".join(f"!{c}" if c in "!%_" else c for c in search) + "%",
             "rows": PAGE_ROWS,
             "offset": PAGE_ROWS * wanted.page,
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import sqlite3
 import sys
 import threading
 import time
@@ -17,18 +16,22 @@ from . import INTENDED_USE, __version__, dataset
 from .accounts import ROLES, Accounts
 from .catalogue import Catalogue, Entry
 from .corrections import KINDS
+from .database import Database
+from .database_source import DatabaseSource
 from .destinations import ArchiveDestination, FhirDestination, FolderDestination
 from .dicom import Identity
-from .errors import GatewayError, ImageRefused
+from .errors import GatewayError, ImageDropped, ImageRefused
 from .export import KINDS as EXPORT_KINDS
 from .export import Exporter, Outcome
 from .images import Window, false_colours, png, scale_picture
-from .ledger import Ledger
+from .ledger import DatabaseLedger, FileLedger, Ledger
 from .notify import Notifier, read_settings
 from .record import VIEWS
 from .report import report
+from .sealing import MasterKeys
 from .service import run, server_for
-from .source import ReceiveFolder, read_bounded, write_durably
+from .source import CaptureSource, ReceiveFolder, read_bounded, write_durably
+from .statement import ResultKey
 from .web import create_app, report_page
 
 _EXAMPLES = """examples:
@@ -37,6 +40,8 @@ _EXAMPLES = """examples:
   thermograph-gateway export --folder /srv/received --archive http://127.0.0.1:8042/dicom-web
   thermograph-gateway report --folder /srv/received --site clinic-a --patient REF --view frontal --output reports
   thermograph-gateway verify --folder /srv/received
+  thermograph-gateway migrate --database 'service=thermograph' --role thermograph_gateway
+  thermograph-gateway serve --database 'service=thermograph_gateway' --master-key-file /etc/thermograph-receiver/master.key
 """
 NOTIFY_SECONDS = 30.0
 
@@ -44,18 +49,32 @@ NOTIFY_SECONDS = 30.0
 def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
         prog="thermograph-gateway",
-        description=f"Shows, exports and reports captures that `thermograph receive` stored; {INTENDED_USE}.",
+        description="Shows, exports and reports captures: of the folder of `thermograph receive` or the far side's database; "
+        f"{INTENDED_USE}.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main.add_argument("--version", action="version", version=__version__)
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    state = argparse.ArgumentParser(add_help=False)
+    base = argparse.ArgumentParser(add_help=False)
+    base.add_argument("--database", help="the far side's PostgreSQL: a URI or connection string of libpq, without a password")
+    base.add_argument(
+        "--allow-plaintext", action="store_true", help="allow a connection without TLS to another machine's database"
+    )
+    state = argparse.ArgumentParser(add_help=False, parents=[base])
     state.add_argument(
-        "--state", type=Path, default=Path("/var/lib/thermograph-gateway"), help="the gateway's own database (mode 0700)"
+        "--state",
+        type=Path,
+        default=Path("/var/lib/thermograph-gateway"),
+        help="beside a folder: the gateway's own database (mode 0700); beside a database it lies in that",
     )
     folder = argparse.ArgumentParser(add_help=False, parents=[state])
-    folder.add_argument("--folder", type=Path, required=True, help="what `thermograph receive --output` fills")
+    folder.add_argument("--folder", type=Path, help="what `thermograph receive --output` fills; this or --database")
+    folder.add_argument("--master-key-file", type=Path, help="with --database: the worker's master key, a file of mode 0600")
+    folder.add_argument(
+        "--older-master-key-file", type=Path, action="append", default=[], help="a master key that still wraps data keys"
+    )
+    folder.add_argument("--result-key", type=Path, help="with --database: PEM of the key that signs answers to devices")
 
     def command(name: str, words: str, parents: list[argparse.ArgumentParser], example: str) -> argparse.ArgumentParser:
         return commands.add_parser(
@@ -124,6 +143,12 @@ def parser() -> argparse.ArgumentParser:
     correct.add_argument("--site", required=True)
     correct.add_argument("--reason", required=True)
 
+    migrate = command(
+        "migrate", "makes the gateway's own schema in the database, as its owner", [base],
+        "migrate --database 'service=thermograph' --role thermograph_gateway",
+    )  # fmt: skip
+    migrate.add_argument("--role", default="thermograph_gateway", help="the role with which the gateway connects later")
+
     user = command("user", "who may log in", [state], "user add dr.silva --role reader")
     user.add_argument("action", choices=["add", "password", "disable", "enable", "list"])
     user.add_argument("name", nargs="?", default="")
@@ -137,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
-        "dataset": _dataset, "correct": _correct, "user": _user,
+        "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -160,15 +185,30 @@ def _progress(what: str) -> Callable[[int], None]:
     return show
 
 
-def _catalogue(options: argparse.Namespace) -> Catalogue:
-    catalogue = Catalogue(ReceiveFolder(options.folder), Ledger(options.state))
+def _opened(options: argparse.Namespace) -> tuple[CaptureSource, Ledger]:
+    """The folder with the file beside it, or the database with the schema in it."""
+    if (options.folder is None) == (options.database is None):
+        raise GatewayError("where are the captures? give --folder or --database, one of both")
+    if options.folder is not None:
+        return ReceiveFolder(options.folder), FileLedger(options.state)
+    if options.master_key_file is None:
+        raise GatewayError("--master-key-file is missing: the database's contents are sealed under the worker's master key")
+    masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
+    key = ResultKey.from_file(options.result_key) if options.result_key is not None else None
+    database = Database(options.database, masters, options.allow_plaintext)
+    return DatabaseSource(database, key), DatabaseLedger(database)
+
+
+def opened_catalogue(options: argparse.Namespace) -> Catalogue:
+    """What a command works on, with what came since the last time."""
+    catalogue = Catalogue(*_opened(options))
     catalogue.refresh(_progress("captures read"))
     catalogue.take_device_corrections()
     return catalogue
 
 
 def _serve(options: argparse.Namespace) -> int:
-    catalogue = _catalogue(options)
+    catalogue = opened_catalogue(options)
     app = create_app(catalogue, secure=options.certificate is not None or options.behind_tls)
     server = server_for(app, options.host, options.port, options.certificate, options.key)
     stopping = threading.Event()
@@ -196,14 +236,14 @@ def _notify(catalogue: Catalogue, notifier: Notifier, stopping: threading.Event)
             catalogue.refresh()
             notifier.gather()
             notifier.send()
-        except (GatewayError, sqlite3.Error) as error:
+        except GatewayError as error:
             print(f"notifications: {error}", file=sys.stderr)
 
 
 def _export(options: argparse.Namespace) -> int:
     if not (options.archive or options.to or options.fhir):
         raise GatewayError("export where to? give --archive URL, --to FOLDER or --fhir URL-or-FILE")
-    catalogue = _catalogue(options)
+    catalogue = opened_catalogue(options)
     exporter = Exporter(catalogue, tuple(options.only or EXPORT_KINDS))
     outcomes: list[tuple[str, Outcome]] = []
     if options.archive:
@@ -233,7 +273,7 @@ def _sessions(catalogue: Catalogue, site: str, ref: str, view: str) -> dict[str,
 
 
 def _report(options: argparse.Namespace) -> int:
-    catalogue = _catalogue(options)
+    catalogue = opened_catalogue(options)
     sessions = _sessions(catalogue, options.site, options.patient, options.view or "")
     if not sessions:
         raise GatewayError(f"site {options.site} has no session of patient {options.patient} with such a view")
@@ -273,7 +313,7 @@ def _html(catalogue: Catalogue, output: Path, key: str, entries: list[Entry], hi
 
 
 def _verify(options: argparse.Namespace) -> int:
-    catalogue = _catalogue(options)
+    catalogue = opened_catalogue(options)
     faults: list[str] = []
     count, after = 0, 0
     show = _progress("captures verified")
@@ -299,6 +339,8 @@ def _faults(catalogue: Catalogue, exporter: Exporter, entry: Entry) -> list[str]
     for image in entry.record.images:
         try:
             catalogue.source.image(entry.record, image)
+        except ImageDropped:
+            continue
         except ImageRefused as refusal:
             found.append(str(refusal))
     try:
@@ -323,13 +365,13 @@ def _faults(catalogue: Catalogue, exporter: Exporter, entry: Entry) -> list[str]
 
 
 def _dataset(options: argparse.Namespace) -> int:
-    counts = dataset.export(_catalogue(options), options.output, progress=_progress("captures"))
+    counts = dataset.export(opened_catalogue(options), options.output, progress=_progress("captures"))
     print(", ".join(f"{count} {name}" for name, count in counts.items()))
     return 0
 
 
 def _correct(options: argparse.Namespace) -> int:
-    catalogue = _catalogue(options)
+    catalogue = opened_catalogue(options)
     number = catalogue.correct(
         f"command line, {getpass.getuser()}", options.kind, options.site, options.subject, options.to, options.reason
     )
@@ -338,8 +380,20 @@ def _correct(options: argparse.Namespace) -> int:
     return 0
 
 
+def _migrate(options: argparse.Namespace) -> int:
+    if options.database is None:
+        raise GatewayError("--database is missing: whose schema is to be made?")
+    made = Database(options.database, None, options.allow_plaintext).migrate(options.role)
+    print(f"{'made the schema gateway' if made else 'the schema gateway is there'}; role {options.role} has its rights")
+    return 0
+
+
 def _user(options: argparse.Namespace) -> int:
-    ledger = Ledger(options.state)
+    ledger = (
+        DatabaseLedger(Database(options.database, None, options.allow_plaintext))
+        if options.database
+        else FileLedger(options.state)
+    )
     accounts = Accounts(ledger, time.time)
     if options.action == "list":
         for row in accounts.users():

@@ -29,12 +29,13 @@ MARGIN_PIXELS = 60
 ENLARGEMENT = 10
 _NAMESPACE = uuid.UUID("6f0f0cf2-7a1d-4b7c-9f52-1f8a1d5b7e11")
 IMPLEMENTATION = UID(f"2.25.{uuid.uuid5(_NAMESPACE, 'implementation 1').int}")
-_SERIES = {"radiometric": 1, "view": 2, "nearest": 3, "report": 4, "structured-report": 5, "rejection": 6}
+_SERIES = {"radiometric": 1, "view": 2, "nearest": 3, "report": 4, "structured-report": 5, "rejection": 6, "change": 7}
 _DESCRIPTIONS = {
     "radiometric": "Radiometric master",
     "view": "False colours, as the device drew them",
     "nearest": "False colours, nearest neighbour",
     "report": "Report",
+    "change": "Change against earlier sessions, by the device",
     "structured-report": "Model result, research use",
 }
 
@@ -172,9 +173,18 @@ def radiometric(identity: Identity, master: Master) -> Instance:
 
 def view(identity: Identity, colours: npt.NDArray[np.uint8]) -> Instance:
     """The device's own picture with margins, so that a viewer's text covers neither its scale nor its capture id."""
+    return _colour(identity, "view", _framed(colours), burned_in=True)
+
+
+def change(identity: Identity, colours: npt.NDArray[np.uint8]) -> Instance:
+    """The device's difference picture against the patient's earlier sessions, with the same margins."""
+    return _colour(identity, "change", _framed(colours), burned_in=True)
+
+
+def _framed(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     framed = np.zeros((colours.shape[0] + 2 * MARGIN_PIXELS, colours.shape[1] + 2 * MARGIN_PIXELS, 3), dtype=np.uint8)
     framed[MARGIN_PIXELS:-MARGIN_PIXELS, MARGIN_PIXELS:-MARGIN_PIXELS] = colours
-    return _colour(identity, "view", framed, burned_in=True)
+    return framed
 
 
 def nearest(identity: Identity, master: Master, window: Window | None = None) -> Instance:

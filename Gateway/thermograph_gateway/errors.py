@@ -11,3 +11,15 @@ class RecordRefused(GatewayError):
 
 class ImageRefused(GatewayError):
     """An image that is not shown, with the reason."""
+
+
+class ImageDropped(ImageRefused):
+    """An image that the far side kept for a while only; nothing is wrong with it."""
+
+
+class StoreUnavailable(GatewayError):
+    """The gateway's database does not answer; trying again may help."""
+
+
+class StoreConflict(GatewayError):
+    """A row that must be unique is there already, or may not be changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,8 +10,8 @@ from dataclasses import dataclass, field
 from . import fhir
 from .catalogue import Catalogue, Entry
 from .destinations import Destination, FhirDestination
-from .dicom import Identity, Instance, encapsulated_report, nearest, radiometric, view
-from .errors import GatewayError, ImageRefused
+from .dicom import Identity, Instance, change, encapsulated_report, nearest, radiometric, view
+from .errors import GatewayError, ImageDropped, ImageRefused
 from .images import read_colours
 from .ledger import now_text
 from .report import report
@@ -18,6 +19,10 @@ from .structured import reference, rejection, structured_report
 
 KINDS = ("image", "nearest", "report", "sr")
 BATCH_CAPTURES = 8
+_EXPORTED = (
+    "INSERT INTO exported (destination, identifier, kind, capture_id, patient_ref, generation, class_uid, sha256, state, at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 
 
 @dataclass
@@ -54,9 +59,13 @@ class Exporter:
             raise ImageRefused(entry.fault)
         master = catalogue.master(entry.record)
         found = [radiometric(identity, master)]
-        if "image" in self._kinds and entry.record.image("view") is not None:
-            image, data = catalogue.picture(entry.record, "view")
-            found.append(view(identity, read_colours(data, image.name)))
+        if "image" in self._kinds:
+            for kind, made in (("view", view), ("change", change)):
+                # A view that was not sent, or is not kept any more: the master and the nearest neighbour series say the same.
+                with contextlib.suppress(ImageDropped):
+                    if entry.record.image(kind) is not None:
+                        image, data = catalogue.picture(entry.record, kind)
+                        found.append(made(identity, read_colours(data, image.name)))
         if "nearest" in self._kinds:
             found.append(nearest(identity, master))
         if "sr" in self._kinds:
@@ -126,7 +135,7 @@ class Exporter:
         with self._catalogue.ledger.transaction() as connection:
             for identity, instance in ((identity, instance) for identity, instances in batch for instance in instances):
                 connection.execute(
-                    "INSERT OR IGNORE INTO exported VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    _EXPORTED,
                     (
                         destination,
                         instance.uid,
@@ -153,7 +162,7 @@ class Exporter:
         rows = connection.execute(
             "SELECT e.capture_id, e.patient_ref, e.generation, e.class_uid, e.identifier, e.kind FROM exported e"
             " JOIN capture c ON c.capture_id = e.capture_id WHERE e.destination = ? AND e.kind <> 'rejection'"
-            " AND (c.withdrawn OR c.patient_ref <> e.patient_ref) AND NOT EXISTS (SELECT 1 FROM exported r"
+            " AND (c.withdrawn = 1 OR c.patient_ref <> e.patient_ref) AND NOT EXISTS (SELECT 1 FROM exported r"
             " WHERE r.destination = e.destination AND r.capture_id = e.capture_id AND r.kind = 'rejection'"
             " AND r.generation = e.generation) ORDER BY e.capture_id, e.generation",
             (destination,),
@@ -200,7 +209,7 @@ class Exporter:
 
     def _note_fhir(self, destination: str, entry: Entry, ref: str, generation: int, kind: str) -> None:
         self._catalogue.ledger.connection.execute(
-            "INSERT OR IGNORE INTO exported VALUES (?, ?, ?, ?, ?, ?, '', ?, 'sent', ?)",
-            (destination, f"{kind} {entry.capture_id} {ref} {generation}", kind, entry.capture_id, ref, generation,
-             entry.record.sha256, now_text()),
+            _EXPORTED,
+            (destination, f"{kind} {entry.capture_id} {ref} {generation}", kind, entry.capture_id, ref, generation, "",
+             entry.record.sha256, "sent", now_text()),
         )  # fmt: skip

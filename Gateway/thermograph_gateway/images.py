@@ -89,7 +89,11 @@ def read_master(data: bytes, name: str = "master.png") -> Master:
 
 def read_colours(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """A PNG as RGB, shape [rows, columns, 3]. Raises ImageRefused."""
-    return np.asarray(_open(data, name).convert("RGB"), dtype=np.uint8)
+    picture = _open(data, name)
+    if picture.mode not in ("RGB", "RGBA", "P", "L", "1"):
+        # Sixteen bits cut to eight would show other values than there are.
+        raise ImageRefused(f"{name}: mode {picture.mode}; expected a picture of 8 bits")
+    return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 
 def _table() -> npt.NDArray[np.float64]:

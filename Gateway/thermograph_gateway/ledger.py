@@ -1,23 +1,29 @@
-"""The gateway's own database (`gateway.sqlite`): who may look, who looked, what was read, answered, corrected, exported.
+"""What the gateway remembers itself: who may look, who looked, what was read, answered, corrected, exported.
 
-Captures stay where they are; the tables `capture` and `refused` are a cache of them and can be made again.
+Beside a receive folder that is `gateway.sqlite`, beside the far side's PostgreSQL the schema `gateway` in it; the tables are
+the same and so are the statements. Captures stay where they are: the tables `capture` and `refused` are a cache of them and can
+be made again. In PostgreSQL, where contents are sealed, the cache holds no record and notes are sealed too.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Protocol
 
-from .errors import GatewayError
+from .database import APPEND_ONLY, Database
+from .errors import GatewayError, StoreConflict, StoreUnavailable
+from .sealing import NotAuthentic
 
 VERSION = 1
 _APPLICATION = 0x54474759
-_APPEND_ONLY = ("audit", "reading", "answer", "correction")
 
 _SCHEMA = """
 CREATE TABLE capture (
@@ -29,16 +35,16 @@ CREATE INDEX capture_time ON capture (utc_nanoseconds DESC);
 CREATE INDEX capture_patient ON capture (site, patient_ref, utc_nanoseconds);
 CREATE INDEX capture_session ON capture (session_id);
 CREATE TABLE refused (number INTEGER PRIMARY KEY, capture_id TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE TABLE user (
+CREATE TABLE "user" (
   name TEXT PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('reader', 'administrator')), password TEXT NOT NULL,
   enabled INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL);
 CREATE TABLE login (
-  token_sha256 TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES user (name), csrf TEXT NOT NULL,
+  token_sha256 TEXT PRIMARY KEY, "user" TEXT NOT NULL REFERENCES "user" (name), csrf TEXT NOT NULL,
   started REAL NOT NULL, seen REAL NOT NULL);
 CREATE TABLE failure (subject TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX failure_subject ON failure (subject, at);
 CREATE TABLE audit (
-  id INTEGER PRIMARY KEY, at TEXT NOT NULL, user TEXT NOT NULL, action TEXT NOT NULL, site TEXT NOT NULL,
+  id INTEGER PRIMARY KEY, at TEXT NOT NULL, "user" TEXT NOT NULL, action TEXT NOT NULL, site TEXT NOT NULL,
   patient_ref TEXT NOT NULL, capture_id TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE TABLE reading (
   id INTEGER PRIMARY KEY, capture_id TEXT NOT NULL, reader TEXT NOT NULL, at TEXT NOT NULL,
@@ -69,14 +75,101 @@ CREATE TABLE notification (
 CREATE TABLE noticed (subject TEXT PRIMARY KEY);
 """
 
+Values = Sequence[Any] | Mapping[str, Any]
+
+
+class Row(Protocol):
+    """A row: values by position and by name."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Cursor(Protocol):
+    """What a statement returned."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """Runs statements of both kinds of database: values are bound as `?` or `:name`, a statement alone is a transaction."""
+
+    def execute(self, statement: str, values: Values = ..., /) -> Cursor: ...
+
+    def executemany(self, statement: str, values: Sequence[Sequence[Any]], /) -> None: ...
+
+
+class Ledger(ABC):
+    """The gateway's memory. Safe to use from several threads."""
+
+    # Whether records lie in the cache; where they do not, the source is asked for them again.
+    keeps_records: bool
+
+    @property
+    @abstractmethod
+    def connection(self) -> Connection:
+        """This thread's connection, in autocommit: a statement alone is a transaction."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """All or nothing, on the disk when it ends; one at a time. Transactions do not nest."""
+
+    @abstractmethod
+    def conceal(self, site: str, place: str, text: str) -> str:
+        """A note as it is stored. `place` tells it from all others."""
+
+    @abstractmethod
+    def reveal(self, site: str, place: str, stored: str) -> str:
+        """The note again."""
+
+    def audit(
+        self, user: str, action: str, site: str = "", patient_ref: str = "", capture_id: str = "", detail: str = ""
+    ) -> None:
+        """One row: who did or looked at what."""
+        self.connection.execute(
+            'INSERT INTO audit (at, "user", action, site, patient_ref, capture_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?)',
+            (now_text(), user, action, site, patient_ref, capture_id, detail),
+        )
+
 
 def now_text() -> str:
     """UTC to the millisecond, RFC 3339."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Ledger:
+class _SQLite:
+    """A connection of SQLite that tells faults as the other one does."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, values: Values = (), /) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.IntegrityError as error:
+            raise StoreConflict(f"gateway.sqlite: {error}") from error
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"gateway.sqlite: {error}") from error
+
+    def executemany(self, statement: str, values: Sequence[Sequence[Any]], /) -> None:
+        try:
+            self._connection.executemany(statement, values)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"gateway.sqlite: {error}") from error
+
+
+class FileLedger(Ledger):
     """`gateway.sqlite` in a folder of mode 0700; one connection a thread."""
+
+    keeps_records = True
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -97,11 +190,12 @@ class Ledger:
             elif application != _APPLICATION or version != VERSION:
                 raise GatewayError(f"{self.path}: version {version}; this gateway has version {VERSION}")
 
-    def _make(self, connection: sqlite3.Connection) -> None:
+    @staticmethod
+    def _make(connection: _SQLite) -> None:
         for statement in _SCHEMA.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
-        for table in _APPEND_ONLY:
+        for table in APPEND_ONLY:
             for verb in ("UPDATE", "DELETE"):
                 connection.execute(
                     f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
@@ -111,20 +205,19 @@ class Ledger:
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
     @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection, in autocommit: a statement alone is a transaction."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
+    def connection(self) -> _SQLite:
+        found: _SQLite | None = getattr(self._local, "connection", None)
+        if found is None:
             connection = sqlite3.connect(self.path, timeout=10, isolation_level=None)
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-        return connection
+            found = _SQLite(connection)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                found.execute(f"PRAGMA {pragma}")
+            self._local.connection = found
+        return found
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[_SQLite]:
         """All or nothing, on the disk when it ends."""
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")
@@ -135,11 +228,46 @@ class Ledger:
             raise
         connection.execute("COMMIT")
 
-    def audit(
-        self, user: str, action: str, site: str = "", patient_ref: str = "", capture_id: str = "", detail: str = ""
-    ) -> None:
-        """One row: who did or looked at what."""
-        self.connection.execute(
-            "INSERT INTO audit (at, user, action, site, patient_ref, capture_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (now_text(), user, action, site, patient_ref, capture_id, detail),
-        )
+    def conceal(self, site: str, place: str, text: str) -> str:
+        """As it is: the folder beside which this file lies is not sealed either."""
+        return text
+
+    def reveal(self, site: str, place: str, stored: str) -> str:
+        return stored
+
+
+class DatabaseLedger(Ledger):
+    """The schema `gateway` of the far side's PostgreSQL."""
+
+    keeps_records = False
+
+    def __init__(self, database: Database) -> None:
+        database.check()
+        self._database = database
+
+    @property
+    def connection(self) -> Database:
+        return self._database
+
+    @contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """All or nothing, on the disk when it ends; one gateway at a time."""
+        with self._database.transaction():
+            yield self._database
+
+    def conceal(self, site: str, place: str, text: str) -> str:
+        """Sealed under the site's newest key; nothing stays nothing."""
+        if not text:
+            return ""
+        key = self._database.keys.current(site)
+        return f"{key.id}:{base64.b64encode(key.seal(text.encode(), f'thermograph gateway|{site}|{place}')).decode()}"
+
+    def reveal(self, site: str, place: str, stored: str) -> str:
+        if not stored:
+            return ""
+        key_id, _, sealed = stored.partition(":")
+        try:
+            key = self._database.keys.key(site, int(key_id))
+            return key.open(base64.b64decode(sealed, validate=True), f"thermograph gateway|{site}|{place}").decode()
+        except (NotAuthentic, ValueError):
+            return "[this note does not open: it was changed in the database]"

@@ -118,9 +118,9 @@ class Notifier:
         known = {row["subject"] for row in self._ledger.connection.execute("SELECT subject FROM noticed")}
         alerts: Counter[tuple[str, str, str, str]] = Counter()
         subjects = [row["capture_id"] for row in captures]
-        for message in self._catalogue.source.messages():
+        for message in self._catalogue.source.alerts():
             subject = f"{message.site}/{message.device}/{message.name}"
-            if message.kind == "alert" and subject not in known:
+            if subject not in known:
                 # Code and severity are from a fixed list; the detail is free text and stays here.
                 code, severity = (_word(message.content.get(name)) for name in ("code", "severity"))
                 alerts[(message.site, message.device, code, severity)] += 1
@@ -129,7 +129,9 @@ class Notifier:
             return False
         body = self._body([row["site"] for row in captures], alerts)
         with self._ledger.transaction() as connection:
-            connection.executemany("INSERT OR IGNORE INTO noticed VALUES (?)", [(subject,) for subject in subjects])
+            connection.executemany(
+                "INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", [(subject,) for subject in subjects]
+            )
             connection.executemany(
                 "INSERT INTO notification (channel, body, made, due, state) VALUES (?, ?, ?, ?, 'waiting')",
                 [(channel, body, now, now) for channel in self._settings.channels],

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .catalogue import Catalogue, Entry
-from .errors import GatewayError
-from .ledger import now_text
+from .errors import GatewayError, StoreConflict
+from .ledger import Row, now_text
 from .record import number
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -48,28 +47,43 @@ def lock(catalogue: Catalogue, entry: Entry, reader: str, choices: Mapping[str, 
                 choices["place"],
                 int(choices["confidence"]),
                 choices["follow_up"],
-                note,
+                catalogue.ledger.conceal(entry.record.site, f"reading|{entry.capture_id}|{reader}", note),
             ),
         )
-    except sqlite3.IntegrityError as error:
+    except StoreConflict as error:
         raise GatewayError("you have read this capture already; a reading is locked") from error
 
 
-def reading_of(catalogue: Catalogue, capture_id: str, reader: str) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = catalogue.ledger.connection.execute(
+def reading_of(catalogue: Catalogue, capture_id: str, reader: str) -> Row | None:
+    row: Row | None = catalogue.ledger.connection.execute(
         "SELECT * FROM reading WHERE capture_id = ? AND reader = ?", (capture_id, reader)
     ).fetchone()
     return row
 
 
-def answers_of(catalogue: Catalogue, capture_id: str) -> list[sqlite3.Row]:
-    return catalogue.ledger.connection.execute(
-        "SELECT * FROM answer WHERE capture_id = ? ORDER BY at", (capture_id,)
-    ).fetchall()
+def read_of_patient(catalogue: Catalogue, site: str, ref: str, reader: str) -> set[str]:
+    """Which captures of a patient `reader` has read."""
+    rows = catalogue.ledger.connection.execute(
+        "SELECT r.capture_id FROM reading r JOIN capture c ON c.capture_id = r.capture_id"
+        " WHERE c.site = ? AND c.patient_ref = ? AND r.reader = ?",
+        (site, ref, reader),
+    )
+    return {row["capture_id"] for row in rows}
+
+
+def reading_note(catalogue: Catalogue, entry: Entry, reading: Row) -> str:
+    """The note of a reading, which is stored as the ledger stores notes."""
+    return catalogue.ledger.reveal(entry.record.site, f"reading|{entry.capture_id}|{reading['reader']}", reading["note"])
+
+
+def answers_of(catalogue: Catalogue, entry: Entry) -> list[tuple[Row, str]]:
+    """Answers to a capture with their notes, oldest first."""
+    rows = catalogue.ledger.connection.execute("SELECT * FROM answer WHERE capture_id = ? ORDER BY at, id", (entry.capture_id,))
+    return [(row, catalogue.ledger.reveal(entry.record.site, f"answer|{row['id']}", row["note"])) for row in rows.fetchall()]
 
 
 def answer(catalogue: Catalogue, entry: Entry, reviewer: str, state: str, note: str) -> str:
-    """Lays an answer into the folder for the device, and keeps the note here only. Says where. Raises GatewayError."""
+    """Lays an answer ready for its way to the device, and keeps the note here only. Says where. Raises GatewayError."""
     if state not in STATES:
         raise GatewayError(f"answer '{state[:32]}'; expected one of {', '.join(STATES)}")
     if len(note) > NOTE_CHARACTERS_MAXIMUM:
@@ -90,10 +104,12 @@ def answer(catalogue: Catalogue, entry: Entry, reviewer: str, state: str, note: 
     }
     raw = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     with catalogue.ledger.transaction() as connection:
-        # The file first: a row without it would tell of an answer that never leaves.
+        # The file first: a row without it would tell of an answer that never leaves. In PostgreSQL both are one transaction.
         place = catalogue.source.put_answer(entry.record.site, entry.record.device, identifier, raw)
+        concealed = catalogue.ledger.conceal(entry.record.site, f"answer|{identifier}", note)
         connection.execute(
-            "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", (identifier, entry.capture_id, reviewer, at, state, note, place)
+            "INSERT INTO answer (id, capture_id, reviewer, at, state, note, place) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (identifier, entry.capture_id, reviewer, at, state, concealed, place),
         )
     return place
 

@@ -25,9 +25,11 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _PLACE = re.compile(r"[a-z0-9-]{1,36}")
 _REFERENCE = re.compile(r"[a-z0-9-]{1,64}")
 _IMAGE = re.compile(r"[a-z0-9-]{1,32}\.png")
+# JSON can write half a character of UTF-16, which no database and no page takes.
+_HALF = re.compile("[\ud800-\udfff]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Year 1 to 9999 in nanoseconds: what a calendar date can say.
-_NANOSECONDS = range(-62_135_596_800_000_000_000, 253_402_300_800_000_000_000)
+# Years 1677 to 2262: what 64 bits can say, in a database as in the record.
+_NANOSECONDS = range(-(1 << 63), 1 << 63)
 
 Json = Mapping[str, Any]
 
@@ -311,8 +313,11 @@ def _no_constant(text: str) -> Any:
 def _check_size(value: Any, depth: int) -> None:
     if depth > DEPTH_MAXIMUM:
         raise RecordRefused(f"nested deeper than {DEPTH_MAXIMUM}")
-    if isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAXIMUM:
-        raise RecordRefused(f"a text of {len(value)} characters; expected at most {TEXT_CHARACTERS_MAXIMUM}")
+    if isinstance(value, str):
+        if len(value) > TEXT_CHARACTERS_MAXIMUM:
+            raise RecordRefused(f"a text of {len(value)} characters; expected at most {TEXT_CHARACTERS_MAXIMUM}")
+        if _HALF.search(value):
+            raise RecordRefused("a text holds half a character (a lone surrogate)")
     if isinstance(value, dict):
         for key, item in value.items():
             _check_size(key, depth + 1)

@@ -1,10 +1,11 @@
 """Where captures come from: one interface, and the folder that `thermograph receive` fills.
 
-The PostgreSQL store of the far side will be a second implementation; it does not exist yet.
+The far side's PostgreSQL is the other implementation (`database_source`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -12,10 +13,10 @@ import sqlite3
 import stat
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .errors import GatewayError, ImageRefused, RecordRefused
 from .images import IMAGE_BYTES_MAXIMUM
@@ -24,8 +25,18 @@ from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
 _APPLICATION = 0x54474358
 _PLACE = re.compile(r"[a-z0-9-]{1,36}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MESSAGE = re.compile(r"(alert|event|reply)-[A-Za-z0-9._-]{1,100}\.json")
+_MESSAGE = re.compile(r"(alert|event)-[A-Za-z0-9._-]{1,100}\.json")
 MESSAGE_BYTES_MAXIMUM = 64 * 1024
+# So many messages are kept in memory, so that a look for new ones does not read all again.
+MESSAGES_KEPT_MAXIMUM = 20_000
+
+
+class Place(NamedTuple):
+    """Where a capture lies in a store: under the names of its topic."""
+
+    site: str
+    device: str
+    capture_id: str
 
 
 @dataclass(frozen=True)
@@ -36,11 +47,17 @@ class StoredCapture:
     capture_id: str
     received_at: str
     record: bytes
+    # Only of stores that keep names beside the record.
+    place: Place | None = None
+    # Why the store itself cannot give the record.
+    refusal: str = ""
+    # Why the record is not what was confirmed; None when `record_fault` is to be asked.
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
 class DeviceMessage:
-    """An alert, event or reply of a device."""
+    """An alert or event of a device. `name` tells it from all others of the device."""
 
     site: str
     device: str
@@ -61,8 +78,18 @@ class CaptureSource(Protocol):
     def record_fault(self, record: Record) -> str | None:
         """Why the record is not what the receiver confirmed; None when it is."""
 
-    def messages(self) -> Iterator[DeviceMessage]:
-        """What devices said beside captures; damaged messages are left out and counted by the caller."""
+    def records(self, places: Sequence[Place]) -> dict[Place, bytes | RecordRefused]:
+        """Records again, for a ledger that keeps none; what is not there any more is left out."""
+
+    def alerts(self) -> Iterator[DeviceMessage]:
+        """What devices raised; of the content at least `code` and `severity`. Damaged ones are left out."""
+
+    def events(self, schemas: Sequence[str]) -> Iterator[DeviceMessage]:
+        """What devices told under one of these schemas. Damaged ones are left out."""
+
+    @property
+    def answer_fault(self) -> str | None:
+        """Why no answer can be laid ready here; None when one can."""
 
     def put_answer(self, site: str, device: str, answer_id: str, content: bytes) -> str:
         """Lays an answer ready for its way to the device, durably; says where."""
@@ -75,6 +102,7 @@ class ReceiveFolder:
         self._folder = folder.resolve()
         self._index = self._folder / "captures.sqlite"
         self._local = threading.local()
+        self._read: dict[Path, DeviceMessage | None] = {}
         if not self._index.is_file():
             raise GatewayError(
                 f"{self._index} is missing: expected the folder that `thermograph receive --output` fills; "
@@ -137,26 +165,59 @@ class ReceiveFolder:
                 return None if same else "the record is not the one that the receiver confirmed (SHA-256 differs)"
         return "receipt.json names no record"
 
-    def messages(self) -> Iterator[DeviceMessage]:
-        for path in sorted(self._folder.glob("*/*/messages/*.json")):
-            match = _MESSAGE.fullmatch(path.name)
-            site, device = path.parts[-4], path.parts[-3]
-            if match is None or not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device)):
-                continue
-            try:
+    def records(self, places: Sequence[Place]) -> dict[Place, bytes | RecordRefused]:
+        found: dict[Place, bytes | RecordRefused] = {}
+        for place in places:
+            with contextlib.suppress(OSError):
+                found[place] = read_bounded(
+                    self._folder / place.site / place.device / place.capture_id / "record.json", RECORD_BYTES_MAXIMUM
+                )
+        return found
+
+    def alerts(self) -> Iterator[DeviceMessage]:
+        return self._messages("alert")
+
+    def events(self, schemas: Sequence[str]) -> Iterator[DeviceMessage]:
+        return (message for message in self._messages("event") if message.content.get("schema") in schemas)
+
+    def _message(self, path: Path, kind: str) -> DeviceMessage | None:
+        """What lies in a file; read once, because a receiver never writes one anew."""
+        if path in self._read:
+            return self._read[path]
+        site, device = path.parts[-4], path.parts[-3]
+        found = None
+        if _MESSAGE.fullmatch(path.name) and _PLACE.fullmatch(site) and _PLACE.fullmatch(device):
+            with contextlib.suppress(OSError, RecordRefused):
                 content = parse_json(read_bounded(path, MESSAGE_BYTES_MAXIMUM))
-            except (OSError, RecordRefused):
-                continue
-            yield DeviceMessage(site, device, path.stem, match.group(1), content)
+                found = DeviceMessage(site, device, path.stem, kind, content)
+        if len(self._read) >= MESSAGES_KEPT_MAXIMUM:
+            self._read.clear()
+        self._read[path] = found
+        return found
+
+    def _messages(self, kind: str) -> Iterator[DeviceMessage]:
+        for path in sorted(self._folder.glob(f"*/*/messages/{kind}-*.json")):
+            message = self._message(path, kind)
+            if message is not None:
+                yield message
+
+    @property
+    def answer_fault(self) -> str | None:
+        return None
 
     def put_answer(self, site: str, device: str, answer_id: str, content: bytes) -> str:
-        if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device) and _IDENTIFIER.fullmatch(answer_id)):
-            raise GatewayError("an answer needs a site, a device and an identifier")
+        check_answer(site, device, answer_id)
         folder = self._folder / site / device / "results"
         folder.mkdir(exist_ok=True)
         path = folder / f"{answer_id}.json"
         write_durably(path, content)
         return str(path.relative_to(self._folder))
+
+
+def check_answer(site: str, device: str, answer_id: str) -> None:
+    """Raises GatewayError when these name no place for an answer."""
+    if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device) and _IDENTIFIER.fullmatch(answer_id)):
+        raise GatewayError("an answer needs a site, a device and an identifier")
 
 
 def read_bounded(path: Path, bytes_maximum: int) -> bytes:

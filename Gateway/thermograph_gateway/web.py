@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -21,10 +20,21 @@ from .accounts import ROLES, Accounts, Login
 from .catalogue import PAGE_ROWS, Catalogue, Entry, Filter
 from .conditions import VIEW_WORDS, date_words, sides, warnings
 from .corrections import KINDS
-from .errors import GatewayError, ImageRefused
+from .errors import GatewayError, ImageRefused, StoreUnavailable
 from .images import Window, false_colours, png, scale_picture
 from .plots import Point, svg
-from .readings import CHOICES, STATES, agreements, answer, answers_of, lock, reading_of, typed_number
+from .readings import (
+    CHOICES,
+    STATES,
+    agreements,
+    answer,
+    answers_of,
+    lock,
+    read_of_patient,
+    reading_note,
+    reading_of,
+    typed_number,
+)
 from .record import OUTCOMES, VIEWS
 from .report import report, trend
 from .wording import verdict_words
@@ -55,16 +65,23 @@ class Pages:
         self.secure = secure
         self._fresh = 0.0
         self._refreshing = threading.Lock()
+        # Why what is new could not be taken in the last time.
+        self.refresh_fault = ""
 
     def refresh(self) -> None:
-        """Takes in what is new, at most every two seconds and by one request at a time."""
+        """Takes in what is new, at most every two seconds and by one request at a time. A fault leaves the rest to be read."""
         if self._clock() - self._fresh < REFRESH_SECONDS or not self._refreshing.acquire(blocking=False):
             return
         try:
             self.catalogue.refresh()
             self.catalogue.take_device_corrections()
-            self._fresh = self._clock()
+            self.refresh_fault = ""
+        except StoreUnavailable:
+            raise
+        except GatewayError as error:
+            self.refresh_fault = str(error)
         finally:
+            self._fresh = self._clock()
             self._refreshing.release()
 
     def audit(self, action: str, entry: Entry | None = None, detail: str = "") -> None:
@@ -152,9 +169,9 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
     def own_fault(error: GatewayError) -> tuple[str, int]:
         return render_template("fault.html", title="Not done", text=str(error)), 422
 
-    @app.errorhandler(sqlite3.Error)
-    def database_fault(error: sqlite3.Error) -> tuple[str, int]:
-        app.logger.error("database: %s", error)
+    @app.errorhandler(StoreUnavailable)
+    def database_fault(error: StoreUnavailable) -> tuple[str, int]:
+        app.logger.error("%s", error)
         return render_template("fault.html", title="Not done", text="The database does not answer; try again."), 503
 
     _login_routes(app, pages)
@@ -228,7 +245,8 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
         others = {name: value for name, value in query.items() if name != "page"}
         pages.audit("worklist", detail=json.dumps(others)[:500])
         return render_template(
-            "worklist.html", rows=rows, total=total, wanted=wanted, sites=catalogue.sites(), refused=refused,
+            "worklist.html", fault=pages.refresh_fault,
+            rows=rows, total=total, wanted=wanted, sites=catalogue.sites(), refused=refused,
             pages=-(-total // PAGE_ROWS), others=others,
         )  # fmt: skip
 
@@ -257,8 +275,8 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
                 title = f"Left minus right, {VIEW_WORDS[view]}, degC over time, {len(points)} captures"
                 plots.append((title, svg(points, title), points))
             plots += _change_plots(history, VIEW_WORDS[view])
-        has_read = {entry.capture_id: pages.has_read(entry) for entry in entries}
-        complete = {key for key, mine in sessions.items() if all(has_read[entry.capture_id] for entry in mine)}
+        has_read = read_of_patient(catalogue, site, ref, who().user)
+        complete = {key for key, mine in sessions.items() if all(entry.capture_id in has_read for entry in mine)}
         return render_template(
             "patient.html", site=site, ref=ref, sessions=list(sessions.items())[::-1], plots=plots, has_read=has_read,
             complete=complete,
@@ -362,6 +380,7 @@ def _compare(pages: Pages, entries: list[Entry]) -> Answer:
     return render_template(
         "compare.html", entries=entries, faults=faults, window=window, smooth=smooth, message=message, place=place,
         values=values, warnings=warnings(entries), left_right=left_right, differences=differences, shapes=shapes,
+        has_read=read_of_patient(pages.catalogue, entries[0].record.site, entries[0].patient_ref, who().user),
         pixels=PICTURE_PIXELS,
     )  # fmt: skip
 
@@ -395,7 +414,9 @@ def _capture(pages: Pages, entry: Entry, message: str, status: int) -> Answer:
             fault = str(refusal)
     text = render_template(
         "capture.html", entry=entry, record=record, fault=fault, shape=shape, reading=reading, message=message,
-        verdict=verdict_words(record) if reading else [], answers=answers_of(pages.catalogue, entry.capture_id),
+        verdict=verdict_words(record) if reading else [], answers=answers_of(pages.catalogue, entry),
+        note_of_reading=reading_note(pages.catalogue, entry, reading) if reading else "",
+        answer_fault=pages.catalogue.source.answer_fault,
         warnings=warnings([entry]), pixels=PICTURE_PIXELS, window=Window(),
         shown=[i for i in record.images if i.kind in ("view", "change") or (reading and i.kind in _BLINDED_KINDS)],
     )  # fmt: skip

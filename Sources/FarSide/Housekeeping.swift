@@ -7,11 +7,15 @@ struct Housekeeping {
   private static let downlinkMilliseconds: Int64 = 3000
   private static let fleetMilliseconds: Int64 = 30_000
   private static let viewsMilliseconds: Int64 = 3_600_000
+  /// While there is more to drop: 16 views of some 20 ms each in two seconds, so that captures are stored beside it.
+  private static let moreViewsMilliseconds: Int64 = 2000
 
   private let keepViewsDays: Int?
   private var nextDownlinks: Int64 = 0
   private var nextFleet: Int64 = 0
   private var nextViews: Int64 = 0
+  /// Since it was told last.
+  private var views = DatabaseStore.DroppedViews()
 
   init(keepViewsDays: Int?) {
     self.keepViewsDays = keepViewsDays
@@ -32,9 +36,9 @@ struct Housekeeping {
         metrics.counts.withLock { $0.fleet = figures }
       }
       if let keepViewsDays, now >= nextViews {
-        nextViews = now + Self.viewsMilliseconds
-        let count = try store.dropViews(olderThanDays: keepViewsDays)
-        if count > 0 { note("\(count) views older than \(keepViewsDays) days dropped; their masters stay") }
+        let done = try store.dropViews(olderThanDays: keepViewsDays)
+        nextViews = now + (done.isUnfinished ? Self.moreViewsMilliseconds : Self.viewsMilliseconds)
+        tell(done, days: keepViewsDays, note)
       }
       metrics.counts.withLock { $0.isDatabaseUp = true }
     } catch {
@@ -44,6 +48,17 @@ struct Housekeeping {
         counts.databaseFailures += 1
       }
     }
+  }
+
+  private mutating func tell(_ done: DatabaseStore.DroppedViews, days: Int, _ note: (String) -> Void) {
+    views.dropped += done.dropped
+    views.stay += done.stay
+    guard !done.isUnfinished else { return }
+    if views.dropped > 0 { note("\(views.dropped) views older than \(days) days dropped; their masters stay") }
+    if views.stay > 0 {
+      note("\(views.stay) views older than \(days) days stay: their masters give other bytes with this version")
+    }
+    views = DatabaseStore.DroppedViews()
   }
 
   /// New ones go to every broker, because nobody knows where a device is: only that one has a subscriber.

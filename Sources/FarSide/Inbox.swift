@@ -59,8 +59,8 @@ final class Inbox: Sendable {
 
   private func takeNow(_ count: Int, _ bytes: Int, _ touch: () -> Void) -> [Item]? {
     state.withLock { state in
-      touch()
       guard !state.items.isEmpty else { return nil }
+      touch()
       var taken = 0
       var size = 0
       while taken < min(count, state.items.count),

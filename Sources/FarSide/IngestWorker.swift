@@ -72,13 +72,17 @@ package final class IngestWorker: Sendable {
     private let value = Atomic<Int64>(monotonicMilliseconds())
     private let isResting = Atomic<Bool>(false)
 
+    /// The thread works.
     func touch() {
       value.store(monotonicMilliseconds(), ordering: .relaxed)
       isResting.store(false, ordering: .releasing)
     }
 
-    /// The thread found its inbox empty.
-    func rest() { isResting.store(true, ordering: .releasing) }
+    /// The thread found its inbox empty: it is alive, and idle until it takes something.
+    func rest() {
+      value.store(monotonicMilliseconds(), ordering: .relaxed)
+      isResting.store(true, ordering: .releasing)
+    }
 
     var age: Int64 { monotonicMilliseconds() - value.load(ordering: .relaxed) }
     var isIdle: Bool { isResting.load(ordering: .acquiring) }

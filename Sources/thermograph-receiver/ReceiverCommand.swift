@@ -17,5 +17,5 @@ struct ReceiverCommand: AsyncParsableCommand {
       Research use only. Nothing here diagnoses.
       """,
     version: "thermograph-receiver 0.1.0",
-    subcommands: [RunCommand.self, FleetCommand.self], defaultSubcommand: RunCommand.self)
+    subcommands: [RunCommand.self, FleetCommand.self, ContentCommand.self], defaultSubcommand: RunCommand.self)
 }

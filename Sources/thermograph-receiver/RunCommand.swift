@@ -49,11 +49,7 @@ struct RunCommand: AsyncParsableCommand {
   @Option(name: .long, help: "A broker, HOST:PORT; repeat it for each. Without a port 1883, with TLS 8883.")
   var broker: [String] = []
 
-  @Option(name: .long, help: "File with the master key, or a credential in $CREDENTIALS_DIRECTORY.")
-  var masterKeyFile: String?
-
-  @Option(name: .long, help: "File with a master key that still wraps data keys; may be repeated.")
-  var olderMasterKeyFile: [String] = []
+  @OptionGroup var masterKeys: MasterKeyOptions
 
   @Option(name: .long, help: "Group of workers that share the messages; MQTT 5.")
   var share = "ingest"
@@ -113,7 +109,7 @@ struct RunCommand: AsyncParsableCommand {
     _ = try database.target()
     guard !isTool else { return }
     guard !broker.isEmpty else { throw ValidationError("--broker is missing: where do captures come from?") }
-    guard masterKeyFile != nil else {
+    guard masterKeys.masterKeyFile != nil else {
       throw ValidationError("--master-key-file is missing: contents are stored sealed")
     }
     guard renewAfter >= 5 else { throw ValidationError("--renew-after \(renewAfter): expected 5 or more") }
@@ -152,25 +148,13 @@ struct RunCommand: AsyncParsableCommand {
     }
     let digests = OpenSSLDigests()
     if rewrapKeys {
-      let count = try KeyRotation.rewrap(target, masters: try masters(), digests: digests)
+      let count = try KeyRotation.rewrap(target, masters: try masterKeys.masters(), digests: digests)
       print("\(count) keys wrapped anew")
     }
     if rotateKeys {
-      let count = try KeyRotation.rotate(target, masters: try masters(), digests: digests)
+      let count = try KeyRotation.rotate(target, masters: try masterKeys.masters(), digests: digests)
       print("a new key for \(count) sites")
     }
-  }
-
-  private func masters() throws -> KeyRing {
-    guard let masterKeyFile else { throw ValidationError("--master-key-file is missing") }
-    return KeyRing(current: try Self.key(masterKeyFile), older: try olderMasterKeyFile.map { try Self.key($0) })
-  }
-
-  /// systemd shows a credential to its service through an access list, which looks like a readable group.
-  private static func key(_ path: String) throws(KeyFileError) -> SealingKey {
-    let credentials = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) + "/" }
-    let isCredential = credentials.map { path.hasPrefix($0) } ?? false
-    return try KeyFile.load(path: path, digests: OpenSSLDigests(), requirePrivate: !isCredential)
   }
 
   /// What signs receipts; nil for receipts of version 1, which devices take that ask for no signature.
@@ -222,7 +206,7 @@ struct RunCommand: AsyncParsableCommand {
     var generator = SystemRandomNumberGenerator()
     let name = name ?? "receiver-" + String(UInt32.random(in: 0...UInt32.max, using: &generator), radix: 16)
     var configuration = WorkerConfiguration(
-      brokers: try lines(name: name), database: try database.target(), masters: try masters(), name: name)
+      brokers: try lines(name: name), database: try database.target(), masters: try masterKeys.masters(), name: name)
     configuration.renewSeconds = renewAfter
     configuration.keepViewsDays = keepViews
     configuration.metricsPort = metricsPort

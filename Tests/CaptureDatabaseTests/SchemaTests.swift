@@ -19,11 +19,11 @@ struct SchemaTests {
       for _ in 0..<3 { group.addTask { try DatabaseSchema.migrate(target) } }
       return try await group.reduce(into: []) { $0 += $1 }
     }
-    #expect(steps == ["1: captures", "2: messages and devices", "3: downlink"])
+    #expect(steps == ["1: captures", "2: messages and devices", "3: downlink", "4: views that stay"])
     try DatabaseSchema.check(target)
-    _ = try database.query("DELETE FROM schema_step WHERE number = 3")
+    _ = try database.query("DELETE FROM schema_step WHERE number = 4")
     #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
-    _ = try database.query("INSERT INTO schema_step VALUES (3, 'downlink'), (4, 'from the future')")
+    _ = try database.query("INSERT INTO schema_step VALUES (4, 'views that stay'), (5, 'from the future')")
     let newer = #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
     #expect(newer?.description.contains("install the newer program") == true)
     #expect(throws: DatabaseError.self) { try DatabaseSchema.migrate(target) }

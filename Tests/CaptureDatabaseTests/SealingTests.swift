@@ -106,23 +106,4 @@ struct SealingTests {
     let error = #expect(throws: ReceiverError.self) { try receiver.take(Array(parts[0].dropFirst())) }
     #expect(error?.description.contains("the authentication tag does not match") == true)
   }
-
-  @Test func viewsGoAndMastersStay() throws {
-    let bench = try DatabaseBench()
-    let receiver = try bench.receiver()
-    let captures = try [
-      bench.capture(1), bench.capture(2), bench.capture(3, images: ["view.png": 100]),
-    ]
-    _ = try receiver.take(captures.flatMap(\.messages))
-    _ = try bench.database.query(
-      "UPDATE image SET received_at = now() - interval '31 days' WHERE capture_id <> '\(captures[1].id)'")
-    #expect(try bench.store().dropViews(olderThanDays: 30) == 1)
-    #expect(
-      try bench.database.query("SELECT capture_id, name FROM image WHERE sealed IS NULL") == [
-        ["\(captures[0].id)", "view.png"]
-      ])
-    // Sent again it is recognised, and does not come back.
-    #expect(try receiver.take(captures[0].messages).entries == captures[0].entries)
-    #expect(try bench.database.number("SELECT count(*) FROM image WHERE sealed IS NULL") == 1)
-  }
 }

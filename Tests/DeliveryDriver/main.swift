@@ -12,6 +12,7 @@
 
 import CloudLink
 import Device
+import DriverSupport
 import Forwarding
 import Glibc
 import LinuxIO
@@ -19,11 +20,6 @@ import Logging
 import Provenance
 import Storage
 import UnixSignals
-
-func say(_ line: String) {
-  let bytes = Array((line + "\n").utf8)
-  _ = write(STDOUT_FILENO, bytes, bytes.count)
-}
 
 /// The service's own words on standard output.
 struct SayingLogHandler: LogHandler {
@@ -41,19 +37,6 @@ struct SayingLogHandler: LogHandler {
   }
 }
 
-struct Options {
-  var values: [String: String] = [:]
-
-  init(_ arguments: ArraySlice<String>) {
-    for argument in arguments {
-      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-      if parts.count == 2 { values[parts[0]] = parts[1] }
-    }
-  }
-
-  func number(_ name: String, _ standard: Int) -> Int { values[name].flatMap { Int($0) } ?? standard }
-}
-
 func capture(_ index: Int, images sizes: [Int], topics: TopicSchema, time: SystemClock) -> NewCapture? {
   let digits = String(index)
   guard
@@ -64,10 +47,7 @@ func capture(_ index: Int, images sizes: [Int], topics: TopicSchema, time: Syste
     withUnsafeBytes(of: index &* 16 &+ number) { bytes.replaceSubrange(0..<8, with: $0) }
     return CaptureImage(name: "image\(number).png", contentType: "image/png", bytes: bytes)
   }
-  let list = images.map { image in
-    #"{"name":"\#(image.name)","bytes":\#(image.bytes.count),"#
-      + #""sha256":"\#(Hexadecimal.text(of: OpenSSLDigests().sha256(image.bytes)))"}"#
-  }.joined(separator: ",")
+  let list = imageList(images.map { ($0.name, $0.bytes) })
   return NewCapture(captureID: id, created: time.now(), images: images) { number in
     Array(
       (#"{"schema":"thermograph.capture.v1","capture_id":"\#(id)","outbox_id":"\#(number.outboxID)","#

@@ -1,5 +1,6 @@
 import Forwarding
 import Foundation
+import ImageFiles
 import Inference
 import Provenance
 import Screening
@@ -79,5 +80,46 @@ import Thermography
     #expect(text.contains("not a diagnosis"))
     // No other image carries a label, and no map is made unasked.
     #expect(images.files.dropLast().allSatisfy { $0.reference.label == nil })
+  }
+
+  /// Whoever has master and record needs no view: it is made again byte for byte, whatever the pixels are.
+  @Test(arguments: CaptureView.allCases)
+  func theViewIsMadeAgainFromTheMaster(view: CaptureView) throws {
+    var generator = SeededGenerator(seed: 17)
+    let odd: [Float] = [.nan, .infinity, -300, 500, 0]
+    for geometry in [SensorGeometry.mlx90640, SensorGeometry(columns: 160, rows: 120)].compactMap({ $0 }) {
+      for round in 0..<5 {
+        // No whole centikelvin among them, values beyond every window, pixels without one.
+        var celsius = (0..<geometry.pixelCount).map { _ in Float.random(in: 25...39, using: &generator) }
+        for _ in 0..<round * 20 {
+          celsius[Int.random(in: 0..<celsius.count, using: &generator)] =
+            odd[Int.random(in: 0..<odd.count, using: &generator)]
+        }
+        var thermogram = Thermogram(geometry: geometry, celsius: celsius, ambientCelsius: 25)
+        for _ in 0..<round { thermogram.states[Int.random(in: 0..<celsius.count, using: &generator)] = .interpolated }
+        let id = RandomIdentifier(using: &generator)
+        let taken = Timestamp(
+          utcNanoseconds: 1_796_022_347_244_801_475, bootID: "b", monotonicNanoseconds: 5, synchronised: true)
+        let images = try CaptureImages(
+          of: thermogram, captureID: id, capturedAt: taken, view: view, manifest: "{}", digests: OpenSSLDigests())
+        // The record's second is all that a file's tIME keeps.
+        let second = Timestamp(
+          utcNanoseconds: 1_796_022_347_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: false)
+        let again = try ViewImage.file(
+          fromMaster: images.files[0].bytes, captureID: id, rightSide: view.rightSide, capturedAt: second)
+        #expect(again == images.files[1].bytes)
+      }
+    }
+  }
+
+  @Test func noViewIsMadeOfWhatIsNoMaster() throws {
+    let id = try #require(RandomIdentifier("00000000-0000-4000-8000-000000000001"))
+    let now = Timestamp(utcNanoseconds: 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
+    for bytes in [[], [1, 2, 3], [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]] as [[UInt8]] {
+      let error = #expect(throws: ViewImageError.self) {
+        try ViewImage.file(fromMaster: bytes, captureID: id, rightSide: nil, capturedAt: now)
+      }
+      #expect(error?.description.contains("no view can be made: the master is no readable 16-bit grey PNG") == true)
+    }
   }
 }

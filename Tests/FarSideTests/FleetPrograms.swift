@@ -6,9 +6,12 @@ import TestSupport
 final class FleetProgram: Sendable {
   private let process = Mutex<Process?>(nil)
   private let output: String
+  /// It must not go while the program, or its output, is still of use.
+  private let folder: ScratchFolder
 
   /// - Parameter name: a path, or the name of a program beside the test bundle.
   init(_ name: String, _ arguments: [String], in folder: ScratchFolder) throws {
+    self.folder = folder
     output = folder.file("output-\(UUID().uuidString.prefix(8))")
     try Data().write(to: URL(filePath: output))
     let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
@@ -49,11 +52,22 @@ final class FleetProgram: Sendable {
     return running.terminationStatus
   }
 
+  /// Its end; the status, or the signal that ended it.
+  func wait() -> Int32 {
+    guard let running = process.withLock({ $0 }) else { return 0 }
+    running.waitUntilExit()
+    return running.terminationStatus
+  }
+
   func says(_ words: String, withinSeconds limit: Double = 60) async throws {
-    try await eventually("'\(words)' is said; it said:\n\(text)", withinSeconds: limit) {
-      if self.text.contains(words) { return true }
-      guard self.isRunning else { throw TestFault(description: "it ended:\n\(self.text)") }
-      return false
+    do {
+      try await eventually("'\(words)' is said", withinSeconds: limit) {
+        if self.text.contains(words) { return true }
+        guard self.isRunning else { throw TestFault(description: "it ended") }
+        return false
+      }
+    } catch {
+      throw TestFault(description: "\(error); it said:\n\(text)")
     }
   }
 }

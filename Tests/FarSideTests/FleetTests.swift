@@ -28,16 +28,13 @@ struct FleetTests {
     ProcessInfo.processInfo.environment["THERMOGRAPH_FLEET_\(name)"].flatMap { Int($0) } ?? standard
   }
 
-  /// Not yet part of `make test`: once, in an optimised build beside other tests, 21 of 100 devices had delivered nothing
-  /// within the 90 s; why is not known.
-  @Test(
-    .enabled(
-      if: ProcessInfo.processInfo.environment["THERMOGRAPH_FLEET_DEVICES"] != nil,
-      "make test-fleet runs it, with THERMOGRAPH_FLEET_DEVICES"))
-  func aBrokerAndAWorkerAreKilledAndNothingIsLost() async throws {
+  /// 0 lost, none twice, none without a receipt, whoever dies. `make test-fleet` runs it with 1,000 devices and three real
+  /// ones, and judges the times too, which only a quiet machine can keep.
+  @Test func aBrokerAndAWorkerAreKilledAndNothingIsLost() async throws {
     let devices = Self.number("DEVICES", 100)
     let captures = Self.number("CAPTURES", 5)
     let spread = Self.number("SPREAD", 10)
+    let limit = Self.number("LIMIT", 45)
     let folder = try ScratchFolder(inMemory: true)
     let database = try PostgresServer.start().makeDatabase()
     var generator = SystemRandomNumberGenerator()
@@ -62,60 +59,78 @@ struct FleetTests {
       "FleetLoad",
       [
         folder.path, "127.0.0.1:\(front.port)", brokers.map { "127.0.0.1:\($0.port)" }.joined(separator: ","),
-        "\(devices)", "\(captures)", "spread=\(spread)", "limit=\(Self.number("LIMIT", 90))", "receipt=5",
+        "\(devices)", "\(captures)", "spread=\(spread)", "limit=\(limit)", "receipt=5",
         "trace=\(folder.file("trace"))",
       ], in: folder)
     try await load.says("stored", withinSeconds: 300)
+    let real = try (0..<Self.number("REAL", 0)).map { try SimulatedDevice("real-\($0)", port: front.port) }
+    for (number, device) in real.enumerated() { try device.start(captures: captures, seed: number + 1) }
     // In the middle of it: half of the devices are connected.
     try await Task.sleep(for: .milliseconds(500 * spread))
+    let killed = FleetTrace.monotonicMilliseconds()
     brokers[1].kill()
     try await Task.sleep(for: .milliseconds(150 * spread))
     workers[0].end(SIGKILL)
     try await Task.sleep(for: .milliseconds(150 * spread))
     try await brokers[1].start()
-    try await load.says("\"receipted\"", withinSeconds: Double(Self.number("LIMIT", 90)) + 30)
+    try await load.says("\"receipted\"", withinSeconds: Double(limit) + 30)
     let line = try #require(load.text.split(separator: "\n").last { $0.hasPrefix("{") })
     let result = try JSONDecoder().decode(Result.self, from: Data(line.utf8))
-    #expect(result.receipted == devices * captures && result.wrong == 0 && result.refused == 0 && result.waiting == 0)
+    let isComplete =
+      result.receipted == devices * captures && result.wrong == 0 && result.refused == 0 && result.waiting == 0
+    // On a failure everybody says how it stands.
+    #expect(
+      isComplete,
+      """
+      \(load.text)
+      -- HAProxy, \(front.program.isRunning ? "running" : "ended"):\n\(front.program.text)
+      -- worker-1, \(workers[1].isRunning ? "running" : "ended"):\n\(workers[1].text)
+      -- brokers:\n\(brokers.map(\.log).joined(separator: "\n--\n"))
+      """)
     let rows = try database.query(
-      "SELECT count(*), count(complete_at), count(DISTINCT (device, outbox_id, sequence)) FROM capture")
+      """
+      SELECT count(*), count(complete_at), count(DISTINCT (device, outbox_id, sequence)) FROM capture
+      WHERE site = 'load'
+      """)
     #expect(rows == [[String]](repeating: [String](repeating: "\(devices * captures)", count: 3), count: 1))
-    #expect(try database.number("SELECT count(*) FROM image") == 4 * devices * captures)
-    let outside = try Self.outsideTheKill(folder.file("trace"), killed: 0.5 * Double(spread))
+    #expect(try database.number("SELECT count(*) FROM image WHERE site = 'load'") == 4 * devices * captures)
+    for device in real { try await Self.judge(device, captures, database) }
+    let trace = try FleetTrace(folder.file("trace"))
+    let moment = trace.seconds(at: killed)
+    let latency = trace.latency(outside: moment)
+    let back = trace.back(on: 1, killed: moment)
     print(
-      "FAULT MATRIX: \(devices) devices x \(captures) captures, a broker and a worker killed: "
-        + "\(result.captures - result.receipted) lost, p50 \(result.p50) s, p95 \(result.p95) s, max \(result.max) s; "
-        + "p95 outside the kill \(outside.p95) s; 95 % back after \(outside.back) s")
+      "FAULT MATRIX: \(devices) devices and \(real.count) real ones x \(captures) captures, a broker and a worker killed: "
+        + "\(result.captures - result.receipted) without receipt, PUBLISH to receipt p50 \(result.p50) s, p95 \(result.p95) s, "
+        + "max \(result.max) s; outside the kill p95 \(latency) s; \(back.seen) of \(back.count) devices of the killed broker "
+        + "seen again, 95 % after \(back.seconds) s")
     // Measured where nothing else runs: `make test-fleet` sets it.
     if let limit = ProcessInfo.processInfo.environment["THERMOGRAPH_FLEET_P95"].flatMap({ Double($0) }) {
-      #expect(outside.p95 <= limit)
-      #expect(outside.back <= 10)
+      #expect(latency <= limit)
+      #expect(back.count > 0 && back.seconds <= 10)
     }
     // The worker that is left stops in order.
     #expect(workers[1].end(SIGTERM) == 0)
     #expect(workers[1].text.hasSuffix("stopped\n"))
-    withExtendedLifetime(front.program) {}
+    // An optimised build releases an array after its last use, and a broker that is released is killed: without this line
+    // both brokers died when the second was started again, and every device that came later had nobody to deliver to.
+    withExtendedLifetime((brokers, front.program, real)) {}
   }
 
-  /// p95 of what was published more than a second before the kill or ten seconds after it, and when 95 % of those who
-  /// came back after it were back.
-  private static func outsideTheKill(_ path: String, killed: Double) throws -> (p95: Double, back: Double) {
-    var latencies: [Double] = []
-    var births: [Double] = []
-    var known: Set<Substring> = []
-    for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n") {
-      let words = line.split(separator: " ")
-      guard words.count >= 3, let at = Double(words[1]) else { continue }
-      if words[0] == "receipt", let latency = Double(words[2]), at < killed - 1 || at > killed + 10 {
-        latencies.append(latency)
-      }
-      guard words[0] == "birth" else { continue }
-      // A device that connects for the first time does not come back.
-      if at <= killed { known.insert(words[2]) } else if known.remove(words[2]) != nil { births.append(at - killed) }
+  /// Every capture that a real device announced as saved is stored once, and the device has its receipt.
+  private static func judge(_ device: SimulatedDevice, _ captures: Int, _ database: TestDatabase) async throws {
+    try await device.waits(for: "\(captures) captures are saved", withinSeconds: 120) {
+      device.saved >= captures
     }
-    func quantile(_ values: [Double]) -> Double {
-      values.isEmpty ? 0 : values.sorted()[Int(0.95 * Double(values.count - 1))]
+    let question =
+      "SELECT count(*), count(complete_at), count(DISTINCT (outbox_id, sequence)) FROM capture WHERE device = '\(device.name)'"
+    try await device.waits(for: "all of it is stored") {
+      try database.query(question) == [[String](repeating: "\(captures)", count: 3)]
     }
-    return (quantile(latencies), quantile(births))
+    try await device.waits(for: "it has every receipt") {
+      try device.waiting() == 0
+    }
+    #expect(device.stop() == 0)
+    #expect(device.saved == captures)
   }
 }

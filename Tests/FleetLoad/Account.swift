@@ -16,7 +16,7 @@ final class Account: Sendable {
     var refused = 0
     var births: [String: Int64] = [:]
     var birthCount = 0
-    var lastBirths: [(device: String, at: Int64)] = []
+    var allBirths: [(device: String, broker: Int, at: Int64)] = []
   }
 
   private let state = Mutex(State())
@@ -40,7 +40,8 @@ final class Account: Sendable {
 
   func stored(_ capture: RandomIdentifier, sha256: String) { state.withLock { $0.records[capture] = sha256 } }
 
-  func saw(_ message: IncomingMessage) {
+  /// - Parameter broker: its place in the list of brokers.
+  func saw(_ message: IncomingMessage, at broker: Int) {
     let now = Self.milliseconds()
     if message.topic.hasSuffix("/dn/receipt") { return saw(receipt: message.payload, at: now) }
     guard let topic = UplinkTopic(message.topic) else { return }
@@ -56,7 +57,7 @@ final class Account: Sendable {
       state.withLock { state in
         state.births[topic.schema.device.text] = now
         state.birthCount += 1
-        state.lastBirths.append((topic.schema.device.text, now))
+        state.allBirths.append((topic.schema.device.text, broker, now))
       }
     default: break
     }
@@ -82,13 +83,16 @@ final class Account: Sendable {
   func report(devices: Int, captures: Int, waiting: Int) -> String {
     let state = state.withLock { $0 }
     var latencies: [Int64] = []
-    var lines = ""
+    // On the clock of all processes of this machine, so that a test knows what was before its own deeds.
+    var lines = "began \(state.began)\n"
     for (id, at) in state.receipted {
       guard let published = state.published[id] else { continue }
       latencies.append(max(0, at - published))
       lines += "receipt \(Double(published - state.began) / 1000) \(Double(at - published) / 1000)\n"
     }
-    for (device, at) in state.lastBirths { lines += "birth \(Double(at - state.began) / 1000) \(device)\n" }
+    for (device, broker, at) in state.allBirths {
+      lines += "birth \(Double(at - state.began) / 1000) \(device) \(broker)\n"
+    }
     if let trace, let file = fopen(trace, "w") {
       fputs(lines, file)
       fclose(file)

@@ -1,5 +1,6 @@
 import CloudLink
 import Device
+import DriverSupport
 import Forwarding
 import Glibc
 import Logging
@@ -9,6 +10,7 @@ import Synchronization
 
 /// One device: its outbox with sealed captures, and its delivery.
 final class LoadDevice: Sendable {
+  let name: String
   private let outbox: Outbox
   private let service: DeliveryService
   private let task = Mutex<Task<Void, any Error>?>(nil)
@@ -17,7 +19,7 @@ final class LoadDevice: Sendable {
     _ number: Int, folder: String, target: BrokerAddress, key: SealingKey, options: Options, captures: Int,
     account: Account, time: some TimeSource
   ) async throws {
-    let name = "\(options.values["prefix"] ?? "load")-\(number)"
+    name = "\(options.values["prefix"] ?? "load")-\(number)"
     let path = "\(folder)/\(name)"
     mkdir(path, 0o700)
     outbox = try Outbox(
@@ -62,6 +64,14 @@ final class LoadDevice: Sendable {
     task.withLock { $0 = started }
   }
 
+  /// How the line stands, for a person.
+  func standing() async -> String {
+    let figures = await service.figures()
+    let last = figures.lastFailure.map { "\($0)" } ?? "none"
+    return
+      "\(figures.state), \(figures.inFlight) in flight, \(figures.counters.connections) connections, last failure: \(last)"
+  }
+
   /// Records and images that this device would still send.
   func waiting() async throws -> Int {
     let accounts = try await outbox.accounts()
@@ -88,10 +98,7 @@ final class LoadDevice: Sendable {
       }
       return CaptureImage(name: name, contentType: "image/png", bytes: bytes)
     }
-    let list = images.map { image in
-      #"{"name":"\#(image.name)","bytes":\#(image.bytes.count),"#
-        + #""sha256":"\#(Hexadecimal.text(of: OpenSSLDigests().sha256(image.bytes)))"}"#
-    }.joined(separator: ",")
+    let list = imageList(images.map { ($0.name, $0.bytes) })
     let digest = Digest()
     let now = time.now()
     let pad = String(repeating: "x", count: 4300)

@@ -9,7 +9,7 @@ final class Observer: Sendable {
   private let subscriptions = Mutex(0)
   private let settings: LinkSettings
 
-  init(_ place: String, account: Account, time: some TimeSource) throws {
+  init(_ place: String, at broker: Int, account: Account, time: some TimeSource) throws {
     guard let address = BrokerAddress(place) else { throw LinkFailure(kind: .nameResolution, detail: place) }
     var generator = SystemRandomNumberGenerator()
     var settings = LinkSettings(
@@ -20,14 +20,14 @@ final class Observer: Sendable {
     settings.takesRetained = false
     settings.incomingPacketBytesMaximum = 4 << 20
     self.settings = settings
-    let started = try MQTTClient(time: time) { [weak self] event in self?.hear(event, account) }
+    let started = try MQTTClient(time: time) { [weak self] event in self?.hear(event, at: broker, account) }
     client.withLock { $0 = started }
     started.connect(settings)
   }
 
-  private func hear(_ event: LinkEvent, _ account: Account) {
+  private func hear(_ event: LinkEvent, at broker: Int, _ account: Account) {
     switch event {
-    case .received(let message): account.saw(message)
+    case .received(let message): account.saw(message, at: broker)
     case .subscribed: subscriptions.withLock { $0 += 1 }
     case .connectionFailed, .disconnected:
       subscriptions.withLock { $0 = 0 }

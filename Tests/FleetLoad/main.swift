@@ -8,14 +8,18 @@
 //
 //     stored          everything is sealed; the clock starts with the next line on standard input, or at once
 //     births N        how many devices were online
+//     stuck NAME ...  a device that still waits: how its line stands, and why it ended last
 //     {"devices":...} the account, one line of JSON
 //
 // spread=S devices start over so many seconds   limit=S   receipt=S asks for a receipt again after   view=BYTES
-// prefix=NAME of devices   trace=FILE a line for each receipt: seconds since the start, seconds from PUBLISH
+// prefix=NAME of devices
+// trace=FILE: `began` milliseconds of the monotonic clock, `receipt` seconds since then and seconds from PUBLISH, `birth`
+// seconds since then, device, place of the broker
 // idle=S stay connected for so long afterwards   signed keys are the receiver's matter: receipts are checked by SHA-256
 
 import CloudLink
 import Device
+import DriverSupport
 import Forwarding
 import Glibc
 import LinuxIO
@@ -23,23 +27,11 @@ import Logging
 import Provenance
 import Storage
 
-func say(_ line: String) {
-  let bytes = Array((line + "\n").utf8)
-  _ = write(STDOUT_FILENO, bytes, bytes.count)
-}
-
-struct Options {
-  var values: [String: String] = [:]
-
-  init(_ arguments: ArraySlice<String>) {
-    for argument in arguments {
-      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-      if parts.count == 2 { values[parts[0]] = parts[1] }
-    }
-  }
-
-  func number(_ name: String, _ standard: Int) -> Int { values[name].flatMap { Int($0) } ?? standard }
-}
+/// A device takes six descriptors: outbox, its log, its index, commits, wake-up, connection.
+var descriptors = rlimit()
+getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors)
+descriptors.rlim_cur = descriptors.rlim_max
+setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors)
 
 let arguments = CommandLine.arguments
 guard arguments.count >= 6, let target = BrokerAddress(arguments[2]), let devices = Int(arguments[4]),
@@ -65,7 +57,9 @@ for number in 0..<devices {
 say("stored")
 if options.values["wait"] == "yes" { _ = readLine() }
 account.start()
-let observers = try arguments[3].split(separator: ",").map { try Observer(String($0), account: account, time: time) }
+let observers = try arguments[3].split(separator: ",").enumerated().map {
+  try Observer(String($0.element), at: $0.offset, account: account, time: time)
+}
 for observer in observers { try await observer.ready() }
 let spread = options.number("spread", 10)
 for (number, device) in fleet.enumerated() {
@@ -85,6 +79,12 @@ for _ in 0..<100 {
   try await Task.sleep(for: .milliseconds(200))
 }
 say("births \(account.births)")
+var stuck = 0
+for device in fleet where stuck < 20 {
+  guard try await device.waiting() > 0 else { continue }
+  stuck += 1
+  say("stuck \(device.name): \(await device.standing())")
+}
 say(account.report(devices: devices, captures: captures, waiting: waiting))
 let idle = options.number("idle", 0)
 if idle > 0 { try await Task.sleep(for: .seconds(idle)) }

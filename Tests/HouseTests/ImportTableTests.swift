@@ -33,7 +33,8 @@ private let importTable: [String: Set<String>] = [
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
   "Receiving": ["Provenance", "Trust", "Forwarding", "LocalFiles", "FoundationEssentials"],
   "CaptureDatabase": [
-    "Provenance", "Forwarding", "LocalFiles", "Storage", "Receiving", "CPostgreSQL", "FoundationEssentials", "Glibc",
+    "Provenance", "Screening", "Forwarding", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
+    "FoundationEssentials", "Glibc",
   ],
   "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],

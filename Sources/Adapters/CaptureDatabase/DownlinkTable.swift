@@ -78,21 +78,4 @@ extension DatabaseStore {
       return DownlinkEnvelope(id: id, site: site, device: device, topic: topic, envelope: envelope)
     }
   }
-
-  /// Forgets the pixels of views that are older than `days`: the master holds the same content. Only of complete captures
-  /// that have a master; the row stays, so that a view sent again is recognised. Returns how many.
-  package func dropViews(olderThanDays days: Int) throws(DatabaseError) -> Int {
-    try withConnection { open throws(DatabaseError) in
-      try open.connection.run(
-        """
-        UPDATE image v SET sealed = NULL WHERE v.name = 'view.png' AND v.sealed IS NOT NULL
-          AND v.received_at < now() - $1 * interval '1 day'
-          AND EXISTS (SELECT 1 FROM capture c WHERE c.site = v.site AND c.device = v.device
-            AND c.capture_id = v.capture_id AND c.complete_at IS NOT NULL)
-          AND EXISTS (SELECT 1 FROM image m WHERE m.site = v.site AND m.device = v.device
-            AND m.capture_id = v.capture_id AND m.name = 'master.png' AND m.sealed IS NOT NULL)
-        """, [.integer(Int64(days))], "drop old views"
-      ).touched
-    }
-  }
 }

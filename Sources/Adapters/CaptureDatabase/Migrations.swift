@@ -10,6 +10,7 @@ extension Migration {
     Migration(number: 1, name: "captures", script: captures),
     Migration(number: 2, name: "messages and devices", script: messages),
     Migration(number: 3, name: "downlink", script: downlink),
+    Migration(number: 4, name: "views that stay", script: views),
   ]
 
   /// `sealed` is always `nonce | ciphertext | tag` (AES-256-GCM) under the site's data key `key_id`; `sha256` is that of
@@ -90,5 +91,11 @@ extension Migration {
       made_at timestamptz NOT NULL DEFAULT now(), not_after timestamptz NOT NULL, publishes bigint NOT NULL DEFAULT 0,
       published_at timestamptz, answered_at timestamptz);
     CREATE INDEX downlink_open ON downlink (site, device, made_at) WHERE state IN ('waiting', 'published');
+    """
+
+  /// `stays` marks a view that this program does not make again byte for byte: a device of another version drew it.
+  private static let views = """
+    ALTER TABLE image ADD COLUMN stays boolean NOT NULL DEFAULT false;
+    CREATE INDEX image_view_age ON image (received_at) WHERE name = 'view.png' AND sealed IS NOT NULL AND NOT stays;
     """
 }

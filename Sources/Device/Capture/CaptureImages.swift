@@ -27,7 +27,6 @@ struct CaptureImages {
     manifest: String,
     occlusion: OcclusionMap? = nil, change: ChangeFindings? = nil, digests: some MessageDigests
   ) throws(PNGError) {
-    let view = ThermogramView(captureID: captureID.description, rightSide: view?.rightSide).render(thermogram)
     let columns = thermogram.geometry.columns
     let rows = thermogram.geometry.rows
     var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
@@ -36,8 +35,9 @@ struct CaptureImages {
         MasterImage.picture(of: thermogram, manifest: manifest, modified: capturedAt)
       ),
       (
-        "view.png", .view,
-        PNGImage(width: view.width, height: view.height, samples: .rgb8(view.bytes), modified: capturedAt)
+        ViewImage.name, .view,
+        ViewImage.picture(
+          of: thermogram, captureID: captureID, rightSide: view?.rightSide, capturedAt: capturedAt)
       ),
       (
         "mask.png", .mask,
@@ -115,14 +115,4 @@ extension OcclusionMap {
 extension PNGImage.Calibration {
   /// Samples in millikelvin of difference: 0 is none, one step is 0.001 degC.
   static let millikelvinDifference = Self(purpose: "standard error", unit: "K", offset: "0", span: "65.535")
-}
-
-extension CaptureView {
-  /// What is at the right of the image: the camera faces the patient and mirrors nothing. From the side there is neither.
-  var rightSide: String? {
-    switch self {
-    case .frontal, .leftOblique, .rightOblique: "patient's left"
-    case .leftLateral, .rightLateral: nil
-    }
-  }
 }

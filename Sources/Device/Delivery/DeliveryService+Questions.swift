@@ -23,7 +23,7 @@ extension DeliveryService {
   private var broker: String { "\(link.host):\(link.port)" }
 
   /// How the line stands.
-  func figures() -> LinkFigures {
+  package func figures() -> LinkFigures {
     let now = time.now()
     let standing = machine.standing(now: now.monotonicNanoseconds)
     return LinkFigures(

@@ -1,0 +1,253 @@
+"""The far side's PostgreSQL as a source: what the worker stored sealed, opened here and kept nowhere in the clear."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from .database import Database
+from .errors import GatewayError, ImageDropped, ImageRefused, RecordRefused, StoreUnavailable
+from .images import IMAGE_BYTES_MAXIMUM
+from .ledger import Row
+from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
+from .sealing import OVERHEAD_BYTES, NotAuthentic
+from .source import MESSAGE_BYTES_MAXIMUM, MESSAGES_KEPT_MAXIMUM, DeviceMessage, Place, StoredCapture, check_answer
+from .statement import ResultKey
+
+# Rows of one transaction of a worker become visible together, at most this long after the time that they carry.
+OVERLAP = "interval '1 hour'"
+ANSWER_DAYS = 365
+_CHANGED = "does not open: it was changed in the database, or belongs to another capture"
+
+
+class DatabaseSource:
+    """The worker's tables. Nothing of them is changed; an answer is a row of `downlink`."""
+
+    def __init__(self, database: Database, result_key: ResultKey | None = None) -> None:
+        database.check()
+        self._database = database
+        self._result_key = result_key
+        self._complete_until: datetime | None = None
+        self._events: dict[tuple[str, str, str, bytes], DeviceMessage | None] = {}
+
+    # Captures
+
+    def captures_after(self, number: int, limit: int) -> list[StoredCapture]:
+        """What is complete and not in the gateway's cache yet; the worker's rows have no numbers.
+
+        A site whose key is not to be had keeps no other from being read: it is told when everything else was given.
+        """
+        broken: dict[str, GatewayError] = {}
+        while True:
+            rows = self._new_rows(list(broken), limit)
+            found: list[StoredCapture] = []
+            for row in rows:
+                if row["site"] in broken:
+                    continue
+                try:
+                    found.append(self._stored(row))
+                except StoreUnavailable:
+                    raise
+                except GatewayError as error:
+                    broken[row["site"]] = error
+            if found:
+                return found
+            if not rows:
+                if broken:
+                    raise next(iter(broken.values()))
+                # From here on only what became complete since is looked at, not the whole table every time.
+                newest = self._database.execute(
+                    "SELECT max(complete_at) FROM public.capture WHERE complete_at IS NOT NULL"
+                ).fetchone()
+                self._complete_until = newest[0] if newest else None
+                return []
+
+    def _new_rows(self, without_sites: list[str], limit: int) -> list[Row]:
+        return list(
+            self._database.execute(
+                f"""SELECT c.site, c.device, c.capture_id::text AS capture_id, c.received_at, c.sha256, c.key_id,
+                  CASE WHEN length(c.sealed) <= :most THEN c.sealed END AS sealed, length(c.sealed) AS size
+                FROM public.capture c
+                WHERE c.complete_at IS NOT NULL AND NOT c.site = ANY (:without::text[])
+                  AND (:since::timestamptz IS NULL OR c.complete_at > :since::timestamptz - {OVERLAP})
+                  AND NOT EXISTS (SELECT 1 FROM capture g
+                    WHERE g.capture_id = c.capture_id::text AND g.site = c.site AND g.device = c.device)
+                  AND NOT EXISTS (SELECT 1 FROM refused r
+                    WHERE r.source_key = c.site || '/' || c.device || '/' || c.capture_id::text)
+                ORDER BY c.complete_at, c.site, c.device, c.capture_id LIMIT :rows""",
+                {
+                    "most": RECORD_BYTES_MAXIMUM + OVERHEAD_BYTES,
+                    "since": self._complete_until,
+                    "rows": limit,
+                    "without": without_sites,
+                },
+            )
+        )
+
+    def _stored(self, row: Row) -> StoredCapture:
+        place = Place(row["site"], row["device"], row["capture_id"])
+        content, refusal = b"", ""
+        try:
+            content = self._record(place, row)
+        except RecordRefused as error:
+            refusal = str(error)
+        fault = "" if hashlib.sha256(content).digest() == bytes(row["sha256"]) else _OTHER_RECORD
+        return StoredCapture(0, place.capture_id, _time_text(row["received_at"]), content, place, refusal, fault)
+
+    def _record(self, place: Place, row: Row) -> bytes:
+        """The record in a row. Raises RecordRefused, or GatewayError when the key is not to be had."""
+        if row["sealed"] is None:
+            raise RecordRefused(f"{row['size'] - OVERHEAD_BYTES} bytes; expected at most {RECORD_BYTES_MAXIMUM}")
+        key = self._database.keys.key(place.site, row["key_id"])
+        try:
+            return key.open(bytes(row["sealed"]), _associated(place, "record.json"))
+        except NotAuthentic:
+            raise RecordRefused(f"the record {_CHANGED}") from None
+
+    def records(self, places: Sequence[Place]) -> dict[Place, bytes | RecordRefused]:
+        """The records of captures that were taken in before; absent when the database has them no more."""
+        if not places:
+            return {}
+        rows = self._database.execute(
+            """SELECT c.site, c.device, c.capture_id::text AS capture_id, c.key_id, c.sealed, length(c.sealed) AS size
+            FROM public.capture c
+            JOIN unnest(:sites::text[], :devices::text[], :captures::uuid[]) AS k (site, device, capture_id)
+              ON c.site = k.site AND c.device = k.device AND c.capture_id = k.capture_id""",
+            {
+                "sites": [place.site for place in places],
+                "devices": [place.device for place in places],
+                "captures": [place.capture_id for place in places],
+            },
+        )
+        found: dict[Place, bytes | RecordRefused] = {}
+        for row in rows:
+            place = Place(row["site"], row["device"], row["capture_id"])
+            try:
+                found[place] = self._record(place, row)
+            except RecordRefused as refusal:
+                found[place] = refusal
+        return found
+
+    def image(self, record: Record, image: Image) -> bytes:
+        if image.bytes > IMAGE_BYTES_MAXIMUM:
+            raise ImageRefused(f"{image.name}: {image.bytes} bytes; expected at most {IMAGE_BYTES_MAXIMUM}")
+        place = Place(record.site, record.device, record.capture_id)
+        # A content under the same name that the record does not name may lie beside it; it is not asked for.
+        row = self._database.execute(
+            "SELECT key_id, CASE WHEN length(sealed) <= ? THEN sealed END AS sealed, sealed IS NULL AS is_dropped"
+            " FROM public.image"
+            " WHERE site = ? AND device = ? AND capture_id = ?::uuid AND name = ? AND sha256 = ?",
+            (IMAGE_BYTES_MAXIMUM + OVERHEAD_BYTES, *place, image.name, bytes.fromhex(image.sha256)),
+        ).fetchone()
+        if row is None:
+            raise ImageRefused(
+                f"{image.name}: missing in the database, or is not the image that the record names (SHA-256 differs)"
+            )
+        if row["is_dropped"]:
+            raise ImageDropped(
+                f"{image.name}: the far side keeps such images for a while only; the master holds the same content"
+            )
+        key = self._database.keys.key(place.site, row["key_id"])
+        try:
+            data = key.open(bytes(row["sealed"] or b""), _associated(place, image.name))
+        except NotAuthentic:
+            raise ImageRefused(f"{image.name}: {_CHANGED}") from None
+        if len(data) != image.bytes or hashlib.sha256(data).hexdigest() != image.sha256:
+            raise ImageRefused(f"{image.name}: is not the image that the record names (SHA-256 differs)")
+        return data
+
+    def record_fault(self, record: Record) -> str | None:
+        row = self._database.execute(
+            "SELECT sha256, complete_at IS NOT NULL FROM public.capture WHERE site = ? AND device = ? AND capture_id = ?::uuid",
+            (record.site, record.device, record.capture_id),
+        ).fetchone()
+        if row is None or not row[1]:
+            return "the database does not have this capture complete"
+        return None if bytes(row[0]).hex() == record.sha256 else _OTHER_RECORD
+
+    # Messages and answers
+
+    def alerts(self) -> Iterator[DeviceMessage]:
+        """By what the worker noted of them in the clear: none is opened."""
+        for row in self._messages("alert", None):
+            content = {"code": row["code"], "severity": row["severity"]}
+            yield DeviceMessage(row["site"], row["device"], f"alert-{row['identity']}", "alert", content)
+
+    def events(self, schemas: Sequence[str]) -> Iterator[DeviceMessage]:
+        rows = self._messages("event", list(schemas))
+        places = [(row["site"], row["device"], row["identity"], bytes(row["sha256"])) for row in rows]
+        self._open_events([place for place in places if place not in self._events])
+        for place in places:
+            message = self._events.get(place)
+            if message is not None:
+                yield message
+
+    def _open_events(self, places: list[tuple[str, str, str, bytes]]) -> None:
+        """Opens what was not opened before: a row of a message never changes."""
+        if len(self._events) + len(places) > MESSAGES_KEPT_MAXIMUM:
+            self._events.clear()
+        for start in range(0, len(places), 500):
+            some = places[start : start + 500]
+            sites, devices, identities, hashes = (list(column) for column in zip(*some, strict=True))
+            for row in self._database.execute(
+                """SELECT m.site, m.device, m.identity, m.sha256, m.key_id,
+                  CASE WHEN length(m.sealed) <= :most THEN m.sealed END AS sealed
+                FROM public.message m
+                JOIN unnest(:sites::text[], :devices::text[], :identities::text[], :hashes::bytea[])
+                  AS k (site, device, identity, sha256)
+                  ON m.site = k.site AND m.device = k.device AND m.identity = k.identity AND m.sha256 = k.sha256
+                WHERE m.kind = 'event'""",
+                {"most": _MESSAGE_MOST, "sites": sites, "devices": devices, "identities": identities, "hashes": hashes},
+            ):
+                place = (row["site"], row["device"], row["identity"], bytes(row["sha256"]))
+                self._events[place] = self._opened_event(row)
+
+    def _opened_event(self, row: Row) -> DeviceMessage | None:
+        key = self._database.keys.key(row["site"], row["key_id"])
+        associated = f"thermograph|{row['site']}|{row['device']}|event|{row['identity']}"
+        try:
+            content = parse_json(key.open(bytes(row["sealed"] or b""), associated), MESSAGE_BYTES_MAXIMUM)
+        except (NotAuthentic, RecordRefused):
+            return None
+        return DeviceMessage(row["site"], row["device"], f"event-{row['identity']}", "event", content)
+
+    def _messages(self, kind: str, schemas: list[str] | None) -> list[Row]:
+        # Of two contents under one number the first counts, as in a receive folder.
+        return list(
+            self._database.execute(
+                """SELECT DISTINCT ON (site, device, identity) site, device, identity, code, severity, received_at, sha256
+                FROM public.message WHERE kind = :kind AND (:schemas::text[] IS NULL OR schema = ANY (:schemas::text[]))
+                ORDER BY site, device, identity, received_at, sha256""",
+                {"kind": kind, "schemas": schemas},
+            )
+        )
+
+    @property
+    def answer_fault(self) -> str | None:
+        if self._result_key is None:
+            return "Answers to devices are signed, and this gateway was started without --result-key."
+        return None
+
+    def put_answer(self, site: str, device: str, answer_id: str, content: bytes) -> str:
+        check_answer(site, device, answer_id)
+        if self._result_key is None:
+            raise GatewayError(self.answer_fault or "")
+        self._database.execute(
+            "INSERT INTO public.downlink (id, site, device, topic, envelope, not_after)"
+            f" VALUES (?, ?, ?, 'result', ?, now() + interval '{ANSWER_DAYS} days')",
+            (answer_id, site, device, self._result_key.envelope(content)),
+        )
+        return f"downlink {answer_id}"
+
+
+_OTHER_RECORD = "the record is not the one that the worker confirmed (SHA-256 differs)"
+_MESSAGE_MOST = MESSAGE_BYTES_MAXIMUM + OVERHEAD_BYTES
+
+
+def _associated(place: Place, name: str) -> str:
+    return f"thermograph|{place.site}|{place.device}|{place.capture_id}|{name}"
+
+
+def _time_text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
