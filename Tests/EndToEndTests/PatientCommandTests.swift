@@ -110,6 +110,7 @@ import Testing
     #expect(erased.status == 0, "\(erased.errors)")
     _ = try workspace.configure(port: 1883, captures: 0, more: ["broker": "", "outbox": "key_file = \"\(new)\""])
     let listed = try await run("patient", "list", "--json")
-    #expect(listed.status == 0 && (try lines(listed.output).first?["sessions"] as? Int) == 1, "\(listed.errors)")
+    let kept = try lines(listed.output)
+    #expect(listed.status == 0 && kept.first?["sessions"] as? Int == 1, "\(listed.errors)")
   }
 }

@@ -80,7 +80,7 @@ import Testing
     let name = try #require(try files().first)
     let bytes = [UInt8](try Data(contentsOf: URL(filePath: directory + "/" + name)))
     #expect(try files().count == 1 && !name.contains("ward"))
-    for text in ["ward", "frontal", "samples", "{"] { #expect(!bytes.contains(Array(text.utf8)), "\(text)") }
+    for text in ["ward", "frontal", "samples", "patient"] { #expect(!bytes.contains(Array(text.utf8)), "\(text)") }
     let mode = try FileManager.default.attributesOfItem(atPath: directory + "/" + name)[.posixPermissions] as? Int
     #expect(mode == 0o600)
     // Nor can a file be taken for somebody else's.

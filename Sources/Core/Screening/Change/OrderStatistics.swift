@@ -49,7 +49,7 @@ struct OrderStatistics {
     while shift >= 0 {
       for index in histogram.indices { histogram[index] = 0 }
       for index in 0..<count where keys[index] & mask == prefix {
-        histogram[Int(keys[index] >> UInt64(shift)) & (histogram.count - 1)] += 1
+        histogram[Int(keys[index] >> UInt64(shift) & UInt64(histogram.count - 1))] += 1
       }
       var digit = 0
       while digit < histogram.count - 1, left >= histogram[digit] {
