@@ -10,8 +10,9 @@ import pytest
 import requests
 
 from tests.conftest import Clinic
-from tests.folders import Store
+from tests.folders import FarSide, Store
 from tests.orthanc import free_port, orthanc
+from tests.test_work import Work
 from thermograph_gateway.destinations import ArchiveDestination
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.export import BATCH_CAPTURES, Exporter
@@ -62,9 +63,15 @@ def test_an_export_asks_the_archive_twice_a_batch(
         return ask(method, url, **options)
 
     monkeypatch.setattr(destination, "_ask", counted)
+    work = Work(catalogue.source, monkeypatch)
     outcome = Exporter(catalogue, ("image",)).export(destination)
     assert outcome.captures == 20
     assert outcome.problems == []
+    # A master and a view each; of the ledger a few questions a batch, and where records are asked for again two more in all.
+    assert work.counts["images"] == 2 * 20
+    assert work.counts["records"] == 20
+    of_images = 2 * 20 if isinstance(store, FarSide) else 0
+    assert work.counts["statements"] - of_images <= 12 + 6 * -(-20 // BATCH_CAPTURES)
     batches = -(-20 // BATCH_CAPTURES)
     assert (asked.count("GET"), asked.count("POST")) == (batches, batches)
     asked.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import logging
@@ -482,6 +483,24 @@ def test_the_server_may_be_started_anew_under_the_page(store: FarSide, opened: O
     store.take_away()
     store.bring_back()
     assert client.get(f"/capture/{capture}").status_code == 200, "asked again at once over a new connection"
+
+
+def test_a_connection_lost_within_a_transaction_leaves_nothing_of_it(store: FarSide) -> None:
+    database = store.database()
+
+    def half_done() -> None:
+        with database.transaction():
+            database.execute("INSERT INTO noticed (subject) VALUES ('first half')")
+            store.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (ROLE,))
+            for half in ("lost", "second half"):
+                with contextlib.suppress(StoreUnavailable):
+                    database.execute("INSERT INTO noticed (subject) VALUES (?)", (half,))
+
+    with pytest.raises(StoreUnavailable):
+        half_done()
+    assert store.run("SELECT subject FROM gateway.noticed") == []
+    database.execute("INSERT INTO noticed (subject) VALUES ('afterwards')")
+    assert store.run("SELECT subject FROM gateway.noticed") == [("afterwards",)]
 
 
 def test_a_commit_that_no_standby_confirmed_is_told(store: FarSide) -> None:

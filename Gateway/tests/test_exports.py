@@ -346,7 +346,7 @@ def test_commands_over_real_captures(received: Store, tmp_path: Path, capsys: py
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("serve", "export", "report", "verify", "dataset", "correct", "user"):
+    for command in ("serve", "export", "report", "verify", "dataset", "correct", "user", "migrate"):
         with pytest.raises(SystemExit) as end:
             main([command, "--help"])
         assert end.value.code == 0

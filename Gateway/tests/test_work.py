@@ -15,6 +15,7 @@ from thermograph_gateway.catalogue import PAGE_ROWS
 from thermograph_gateway.database import Database
 from thermograph_gateway.ledger import _SQLite
 from thermograph_gateway.sealing import Key
+from thermograph_gateway.source import CaptureSource
 
 Open = Callable[[], Clinic]
 
@@ -22,13 +23,13 @@ Open = Callable[[], Clinic]
 class Work:
     """Counts statements, records that are read, and images with their bytes."""
 
-    def __init__(self, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, source: CaptureSource, monkeypatch: pytest.MonkeyPatch) -> None:
         self.counts: Counter[str] = Counter()
         for owner in (Database, _SQLite):
             self._count(monkeypatch, owner, "execute", "statements")
         self._count(monkeypatch, catalogue_module, "parse_record", "records")
         self._count(monkeypatch, Key, "open", "openings")
-        self._count(monkeypatch, clinic.catalogue.source, "image", "images", lambda data: ("bytes", len(data)))
+        self._count(monkeypatch, source, "image", "images", lambda data: ("bytes", len(data)))
 
     def _count(
         self,
@@ -71,7 +72,7 @@ def test_a_page_does_not_grow_with_the_store(
 ) -> None:
     made, captures = clinic
     client = made.client()
-    work = Work(made, monkeypatch)
+    work = Work(made.catalogue.source, monkeypatch)
 
     def get(path: str) -> None:
         assert client.get(path).status_code == 200
@@ -108,7 +109,7 @@ def test_a_page_does_not_grow_with_the_store(
 def test_taking_in_asks_a_bounded_number_of_questions(store: Store, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     store.add(store.record("p", 1))
     made = opened()
-    work = Work(made, monkeypatch)
+    work = Work(made.catalogue.source, monkeypatch)
     quiet = work.of(made.catalogue.refresh)
     for day in range(100):
         store.add(store.record("p", day))

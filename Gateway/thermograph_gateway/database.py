@@ -101,6 +101,7 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS gateway_capture_complete ON public.capture (complete_at) WHERE complete_at IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS gateway_message_kind ON public.message (kind, schema, received_at)",
 )
+_LOST = "database: the connection was lost within a transaction; look whether it was done, then do it again"
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -136,7 +137,7 @@ class Database:
             raise GatewayError(
                 "--database cannot be read; expected e.g. postgresql://thermograph_gateway@db.example/thermograph"
             ) from None
-        if options.get("password"):
+        if options.get("password") or options.get("sslpassword"):
             raise GatewayError(
                 "--database holds a password, which every user of this machine can see; put it into a file of mode 0600 and "
                 "name that with passfile=PATH, or use a service file (service=NAME)"
@@ -152,6 +153,9 @@ class Database:
         connection: psycopg.Connection[Row] | None = getattr(self._local, "connection", None)
         if connection is not None and not connection.closed:
             return connection
+        if getattr(self._local, "depth", 0) > 0:
+            # What is left of a transaction must not be done without what came before it.
+            raise StoreUnavailable(_LOST)
         try:
             connection = psycopg.connect(self._conninfo, autocommit=True, row_factory=_rows)
         except psycopg.Error as error:
@@ -229,6 +233,9 @@ class Database:
             raise _in_words(error) from None
         finally:
             self._local.depth = 0
+        if connection.closed:
+            # The library ends the transaction of a lost connection without a word.
+            raise StoreUnavailable(_LOST)
         warning = self._local.warning
         if warning:
             # The server could not wait for its standby: after a failover the rows may be gone.

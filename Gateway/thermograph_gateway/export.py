@@ -46,11 +46,15 @@ class Exporter:
 
     def identity(self, entry: Entry, destination: str) -> Identity:
         """A capture under the UIDs that are good at `destination`: new ones after each rejection there."""
-        rejected = self._catalogue.ledger.connection.execute(
-            "SELECT count(*) FROM exported WHERE destination = ? AND capture_id = ? AND kind = 'rejection'",
-            (destination, entry.capture_id),
-        ).fetchone()[0]
-        return Identity(entry, rejected)
+        return Identity(entry, self._rejections(destination).get(entry.capture_id, 0))
+
+    def _rejections(self, destination: str) -> dict[str, int]:
+        """How often what was said of a capture was taken back there; captures without a rejection are left out."""
+        rows = self._catalogue.ledger.connection.execute(
+            "SELECT capture_id, count(*) FROM exported WHERE destination = ? AND kind = 'rejection' GROUP BY capture_id",
+            (destination,),
+        )
+        return {row[0]: int(row[1]) for row in rows}
 
     def instances(self, identity: Identity) -> list[Instance]:
         """The DICOM files of a capture. Raises ImageRefused when its master is not good."""
@@ -82,17 +86,17 @@ class Exporter:
         outcome = Outcome()
         self._take_back(destination, outcome)
         batch: list[tuple[Identity, list[Instance]]] = []
+        rejections = self._rejections(destination.name)
         # While the archive takes one batch, the next is made: at most two are in memory.
         with ThreadPoolExecutor(max_workers=1) as sender:
             under_way: Future[None] | None = None
             for entry in self._entries():
-                identity = self.identity(entry, destination.name)
+                identity = Identity(entry, rejections.get(entry.capture_id, 0))
                 try:
                     instances = self.instances(identity)
                 except ImageRefused as refusal:
                     outcome.problems.append(f"capture {entry.capture_id}: not exported: {refusal}")
                     continue
-                self._refuse_other_bytes(destination.name, instances)
                 batch.append((identity, instances))
                 if len(batch) == BATCH_CAPTURES:
                     if under_way is not None:
@@ -113,6 +117,7 @@ class Exporter:
     ) -> None:
         if not batch:
             return
+        self._refuse_other_bytes(destination.name, [instance for _, instances in batch for instance in instances])
         states = destination.store([instance for _, instances in batch for instance in instances])
         self._note(destination.name, batch, states)
         for state in states.values():
@@ -122,33 +127,38 @@ class Exporter:
             progress(outcome.captures)
 
     def _refuse_other_bytes(self, destination: str, instances: list[Instance]) -> None:
+        marks = ", ".join("?" * len(instances))
+        rows = self._catalogue.ledger.connection.execute(
+            f"SELECT identifier, sha256 FROM exported WHERE destination = ? AND identifier IN ({marks})",
+            (destination, *(instance.uid for instance in instances)),
+        )
+        known = {row["identifier"]: row["sha256"] for row in rows}
         for instance in instances:
-            row = self._catalogue.ledger.connection.execute(
-                "SELECT sha256 FROM exported WHERE destination = ? AND identifier = ?", (destination, instance.uid)
-            ).fetchone()
-            if row is not None and row["sha256"] != instance.sha256:
+            if known.get(instance.uid, instance.sha256) != instance.sha256:
                 raise GatewayError(
                     f"{instance.kind} {instance.uid} was exported with other bytes: this is a fault of the gateway"
                 )
 
     def _note(self, destination: str, batch: list[tuple[Identity, list[Instance]]], states: dict[str, str]) -> None:
+        at = now_text()
+        rows = [
+            (
+                destination,
+                instance.uid,
+                instance.kind,
+                identity.entry.capture_id,
+                identity.entry.patient_ref,
+                identity.generation,
+                instance.class_uid,
+                instance.sha256,
+                states[instance.uid],
+                at,
+            )
+            for identity, instances in batch
+            for instance in instances
+        ]
         with self._catalogue.ledger.transaction() as connection:
-            for identity, instance in ((identity, instance) for identity, instances in batch for instance in instances):
-                connection.execute(
-                    _EXPORTED,
-                    (
-                        destination,
-                        instance.uid,
-                        instance.kind,
-                        identity.entry.capture_id,
-                        identity.entry.patient_ref,
-                        identity.generation,
-                        instance.class_uid,
-                        instance.sha256,
-                        states[instance.uid],
-                        now_text(),
-                    ),
-                )
+            connection.executemany(_EXPORTED, rows)
 
     def _entries(self) -> Iterator[Entry]:
         last = 0
@@ -192,6 +202,7 @@ class Exporter:
             destination.store(fhir.corrected(entry, identity.entry.patient_ref))
             self._note_fhir(destination.name, entry, identity.entry.patient_ref, identity.generation, "rejection")
             outcome.count("entered-in-error")
+        rejections = self._rejections(destination.name)
         for entry in self._entries():
             try:
                 if entry.fault:
@@ -201,8 +212,7 @@ class Exporter:
             except ImageRefused as refusal:
                 outcome.problems.append(f"capture {entry.capture_id}: not exported: {refusal}")
                 continue
-            generation = self.identity(entry, destination.name).generation
-            self._note_fhir(destination.name, entry, entry.patient_ref, generation, "bundle")
+            self._note_fhir(destination.name, entry, entry.patient_ref, rejections.get(entry.capture_id, 0), "bundle")
             outcome.captures += 1
             outcome.count("sent")
         return outcome

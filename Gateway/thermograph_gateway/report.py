@@ -120,7 +120,7 @@ def report(catalogue: Catalogue, session: Sequence[Entry], history: Sequence[Ent
     if page.left_out:
         canvas.drawString(_EDGE, _EDGE + 7 * mm, f"{page.left_out} lines found no room on this page: see the reader's page.")
     canvas.drawString(_EDGE, _EDGE + 3 * mm, f"Record SHA-256 {first.record.sha256}   {first.record.schema}")
-    canvas.drawString(_EDGE, _EDGE, "Temperatures are of the skin's surface. " + INTENDED_USE + ".")
+    canvas.drawString(_EDGE, _EDGE, f"Temperatures are of the skin's surface. {INTENDED_USE.capitalize()}.")
     canvas.showPage()
     canvas.save()
     return stream.getvalue()

@@ -4,6 +4,7 @@ import ConfigurationFiles
 import Device
 import Glibc
 import LocalFiles
+import Provenance
 
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -44,14 +45,14 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     if schema {
-      print(SettingsSchema.json.formatted())
+      print(try CanonicalJSON.indentedText(of: SettingsSchema.json))
       return
     }
     let credentials = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
     let reading = ConfigurationFolder(mainFile: config, credentialsDirectory: credentials).read()
     let fileFaults = try fileFaults(reading, credentials)
     if json {
-      print(reading.json(effective: effective, files: fileFaults).compact)
+      print(try CanonicalJSON.text(of: reading.json(effective: effective, files: fileFaults)))
     } else {
       for notice in reading.notices { printToStandardError("note: \(notice)") }
       let isTerminal = isatty(STDERR_FILENO) == 1

@@ -67,7 +67,8 @@ struct RunCommand: AsyncParsableCommand {
         ? Simulation(settings: settings, readerPath: settings.paths.runtimeDirectory + "/reader", logger: logger) : nil
       try await DeviceRuntime(
         live: live, configurationText: reading.canonicalText,
-        credentialsDirectory: environment("CREDENTIALS_DIRECTORY"), notifier: notifier, logger: logger
+        credentialsDirectory: environment("CREDENTIALS_DIRECTORY"), notifier: notifier, logger: logger,
+        level: level
       ).run(simulation: simulation)
     } catch {
       tell(notifier, "\(error)")

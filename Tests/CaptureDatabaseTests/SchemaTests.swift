@@ -106,6 +106,9 @@ struct SchemaTests {
     let reply = Array(#"{"id":"c-1","state":"done"}"#.utf8)
     _ = try bench.receiver().take(IncomingMessage(topic: foreign.up("reply"), payload: reply))
     #expect(try store.openDownlinks(of: [bench.topics]).count == 1)
+    let busy = Array(#"{"id":"c-1","state":"busy"}"#.utf8)
+    _ = try bench.receiver().take(IncomingMessage(topic: bench.topics.up("reply"), payload: busy))
+    #expect(try store.openDownlinks(of: [bench.topics]).count == 1)
     _ = try bench.receiver().take(IncomingMessage(topic: bench.topics.up("reply"), payload: reply))
     #expect(try store.openDownlinks(of: [bench.topics]).isEmpty)
     #expect(

@@ -1,5 +1,6 @@
 import Configuration
 import ConfigurationFiles
+import Provenance
 
 /// libFuzzer's entry: any bytes as a configuration file are either usable, or every fault has a place within the file and
 /// one line of text. What is usable reads back as the same settings. Anything else (a trap, a hang, too much memory) is a
@@ -18,7 +19,7 @@ public func fuzzConfiguration(_ start: UnsafePointer<UInt8>, _ count: Int) -> CI
       precondition(fault.place.column.map { $0 >= 1 } ?? true, "a fault before its line")
     }
   }
-  _ = reading.json(effective: true).formatted()
+  _ = try? CanonicalJSON.text(of: reading.json(effective: true))
   if reading.isUsable {
     folder.overlay = [file: Array(reading.effectiveListing().utf8)]
     let again = folder.read()

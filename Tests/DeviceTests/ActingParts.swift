@@ -52,6 +52,7 @@ struct ActingParts {
     add("change.enabled", baselines != nil)
     add("change.patientsMaximum", baselines?.patientsMaximum ?? settings.change.patientsMaximum)
     add("delivery", settings.broker.delivery)
+    add("commands.keysPath", runtime.commandKeysPath ?? "none")
     let receipts = runtime.receiptRules()
     add("receipts.rules", receipts.rules)
     add("receipts.trouble", receipts.trouble as Any)

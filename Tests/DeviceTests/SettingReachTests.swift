@@ -104,6 +104,8 @@ import Testing
     "broker.retry_maximum_seconds": ["delivery.backoff.maximumMilliseconds"],
     "delivery.receiver_keys_file": ["receipts.rules.requiresSignature", "receipts.trouble"],
     "delivery.require_signed_receipts": ["receipts.rules.requiresSignature"],
+    "remote.commands": ["commands.keysPath"],
+    "remote.command_keys_file": ["commands.keysPath"],
     "lines.chip": ["wiring.button.chip"],
     "lines.led": ["wiring.light"],
     "lines.led_red": ["wiring.red"],
@@ -148,6 +150,7 @@ import Testing
     case "broker.application_protocol": ["broker": ["ca_file = \"/ca\""]]
     case "broker.password_file": ["broker": ["user_name = \"u\""]]
     case "broker.topics": ["broker": ["protocol_version = \"3.1.1\""]]
+    case "remote.commands": ["remote": ["command_keys_file = \"/k\""]]
     case "broker.retry_minimum_seconds": ["broker": ["retry_maximum_seconds = 3600"]]
     case "lines.chip", "lines.button_active_low": ["lines": ["button = \"GPIO17\""]]
     case "lines.led_active_low": ["lines": ["led = \"GPIO18\""]]

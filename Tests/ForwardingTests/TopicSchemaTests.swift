@@ -12,7 +12,10 @@ import Testing
     #expect(schema.up("capture") == "tg/v1/clinic-7/unit-3/up/capture")
     #expect(schema.status == "tg/v1/clinic-7/unit-3/up/status")
     #expect(schema.receipts == "tg/v1/clinic-7/unit-3/dn/receipt")
-    #expect(schema.downlinks == ["tg/v1/clinic-7/unit-3/dn/receipt"])
+    #expect(schema.downlinks(takesCommands: false) == ["tg/v1/clinic-7/unit-3/dn/receipt"])
+    #expect(
+      schema.downlinks(takesCommands: true)
+        == ["tg/v1/clinic-7/unit-3/dn/receipt", "tg/v1/clinic-7/unit-3/dn/command"])
     let id = try #require(RandomIdentifier("9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11"))
     let suffix = try TopicSchema.imageSuffix(captureID: id, name: "master.png")
     #expect(schema.up(suffix) == "tg/v1/clinic-7/unit-3/up/image/9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11_master_png")

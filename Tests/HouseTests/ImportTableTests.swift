@@ -12,6 +12,7 @@ private let importTable: [String: Set<String>] = [
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Panel", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "FoundationEssentials"],
+  "Remote": ["Provenance", "Trust", "Forwarding", "FoundationEssentials"],
   // The top of Core: the settings hold the very types that act.
   "Configuration": [
     "Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding", "FoundationEssentials",
@@ -25,7 +26,7 @@ private let importTable: [String: Set<String>] = [
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "Storage": [
-    "Provenance", "Trust", "Forwarding", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL",
+    "Provenance", "Trust", "Forwarding", "Remote", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL",
     "FoundationEssentials", "Glibc",
     "Synchronization",
   ],
@@ -46,7 +47,7 @@ private let importTable: [String: Set<String>] = [
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Panel", "Inference", "Screening", "Forwarding", "Configuration",
-  "Trust",
+  "Trust", "Remote",
 ]
 
 /// What only the far side's worker has: a device that named it would need libpq.

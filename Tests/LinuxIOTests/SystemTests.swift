@@ -34,6 +34,25 @@ struct SystemTests {
     #expect(socket.receive().hasPrefix("RELOADING=1\nMONOTONIC_USEC="))
   }
 
+  /// A service manager that reads nothing: its queue fills up, and then nobody waits for it for ever.
+  @Test func aStuckServiceManagerHoldsNobodyUp() throws {
+    let folder = try ScratchFolder()
+    let address = folder.file("notify")
+    let socket = try NotifySocket(address: address)
+    let notifier = try #require(ServiceNotifier(environment: ["NOTIFY_SOCKET": address], processID: 42))
+    var refused = 0
+    // The kernel's limit is some ten datagrams; a machine may have another.
+    for _ in 0..<2000 where refused < 2 {
+      do { try notifier.notify(nil, status: "fine") } catch {
+        refused += 1
+        #expect(error.errorNumber == EAGAIN)
+      }
+    }
+    #expect(refused == 2)
+    #expect(socket.receive() == "STATUS=fine")
+    try notifier.notify(.stopping)
+  }
+
   @Test func withoutSystemdThereIsNobodyToNotify() throws {
     #expect(ServiceNotifier(environment: [:], processID: 42) == nil)
     #expect(ServiceNotifier(environment: ["NOTIFY_SOCKET": ""], processID: 42) == nil)

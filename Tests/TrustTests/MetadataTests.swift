@@ -91,7 +91,7 @@ import Testing
 
   @Test func whatHasExpiredFreezesNothing() throws {
     let repository = try Repository()
-    let late = try #require(ExpiryTime.seconds(of: "2030-01-01T00:00:00Z"))
+    let late = try #require(UTCTime.seconds(of: "2030-01-01T00:00:00Z"))
     #expect(MemoryStore(repository).fault(nowSeconds: late - 1) == nil)
     #expect(MemoryStore(repository).fault(nowSeconds: late) == .expired(role: "root"))
     for role in ["timestamp", "snapshot", "targets"] {
@@ -197,10 +197,10 @@ import Testing
         continue
       }
     }
-    #expect(ExpiryTime.seconds(of: "1970-01-01T00:00:00Z") == 0)
-    #expect(ExpiryTime.seconds(of: "2000-02-29T12:34:56Z") == 951_827_696)
-    #expect(ExpiryTime.seconds(of: "9999-12-31T23:59:59Z") == 253_402_300_799)
-    #expect(ExpiryTime.seconds(of: "2100-02-29T00:00:00Z") == nil)
+    #expect(UTCTime.seconds(of: "1970-01-01T00:00:00Z") == 0)
+    #expect(UTCTime.seconds(of: "2000-02-29T12:34:56Z") == 951_827_696)
+    #expect(UTCTime.seconds(of: "9999-12-31T23:59:59Z") == 253_402_300_799)
+    #expect(UTCTime.seconds(of: "2100-02-29T00:00:00Z") == nil)
   }
 
   @Test func contentIsWhatItsSuperiorSigned() throws {

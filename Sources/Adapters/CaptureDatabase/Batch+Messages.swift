@@ -12,6 +12,7 @@ extension Batch {
     var code: String?
     var severity: String?
     var id: String?
+    var state: String?
   }
 
   func insertMessages(_ siteKeys: [String: SealingKey]) throws(DatabaseError) {
@@ -44,7 +45,10 @@ extension Batch {
         .texts(rows.map { Self.word($0.heading.schema) }), .texts(rows.map { Self.word($0.heading.code) }),
         .texts(rows.map { Self.word($0.heading.severity) }), .integers(keyIDs), .manyBytes(sealed),
       ], "store messages")
-    let replies = rows.filter { $0.kind == Delivery.MessageKind.reply.rawValue && $0.heading.id != nil }
+    // A device that is busy did nothing, and the same message comes again.
+    let replies = rows.filter {
+      $0.kind == Delivery.MessageKind.reply.rawValue && $0.heading.id != nil && $0.heading.state != "busy"
+    }
     if !replies.isEmpty { try noteAnswers(replies.map { ($0.device, Self.word($0.heading.id) ?? "") }) }
   }
 

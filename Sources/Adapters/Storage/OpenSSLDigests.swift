@@ -21,6 +21,8 @@ package struct OpenSSLDigests: MetadataDigests {
   package func scrypt(_ secret: [UInt8], salt: [UInt8], cost: Int, byteCount: Int) -> [UInt8] {
     precondition(cost.nonzeroBitCount == 1 && (2...65_536).contains(cost), "N is a power of two, 2...65,536")
     precondition((1...64).contains(byteCount))
+    // glibc keeps a large block for the next of its size; there is none for minutes.
+    defer { HeapMemory.giveBackUnused() }
     return [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
       let result = tg_scrypt(
         secret, secret.count, salt, salt.count, Int32(cost.trailingZeroBitCount), buffer.baseAddress, byteCount)

@@ -111,6 +111,20 @@ extension Outbox {
     }
   }
 
+  /// Makes what is there of these captures wait again, whatever became of it; returns how many messages.
+  package func resend(_ captures: [RandomIdentifier]) throws(OutboxError) -> Int {
+    try withTransaction { database throws(OutboxError) in
+      var count = 0
+      for capture in captures {
+        for item in try database.find(captureID: capture) where item.state != .pending {
+          try database.retry(item.item.id)
+          count += 1
+        }
+      }
+      return count
+    }
+  }
+
   /// Opens the payloads behind `id`, at most `limit`; sets aside what is damaged and repairs the index.
   package func verify(after id: Int64 = 0, limit: Int = 256) throws(OutboxError) -> VerificationReport {
     try withTransaction { database throws(OutboxError) in try database.verify(after: id, limit: limit) }

@@ -270,7 +270,12 @@ package actor Outbox {
     watermarks = outcome.watermarks
     for notice in outcome.notices { noticeContinuation.yield(notice) }
     for answer in outcome.answers { answer() }
-    if let now = self.database?.nextMessage, now > before { storedContinuation.yield(now - 1) }
+    tellStored(since: before)
+  }
+
+  /// Tells whoever delivers that there is something new, if there is.
+  func tellStored(since before: Int64) {
+    if let now = database?.nextMessage, now > before { storedContinuation.yield(now - 1) }
   }
 
   /// What a group's transaction leaves to be told after the commit.

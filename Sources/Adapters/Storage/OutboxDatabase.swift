@@ -147,6 +147,7 @@ final class OutboxDatabase {
       hadCounter = try hasCounter()
       if role == .device {
         for addition in configuration.additions { try add(addition) }
+        try connection.execute(OutboxSchema.ledger)
       }
       countsCommits = try hasCounter()
       marksHandOver = try isThere(OutboxSchema.handedOver)

@@ -51,6 +51,12 @@ enum OutboxSchema {
   /// How a message has left the device, as bits: 1 acknowledged by the broker, 2 exported to a folder. NULL: not yet.
   static let handedOver = Addition(table: "message", column: "handed_over", definition: "INTEGER")
 
+  /// The commands that were begun; of a later layout too. A row is sealed as a whole, so nothing else has a column.
+  static let ledger = """
+    CREATE TABLE IF NOT EXISTS command (id BLOB PRIMARY KEY, key_id INTEGER NOT NULL, sealed BLOB NOT NULL)
+    WITHOUT ROWID
+    """
+
   struct Migration: Sendable {
     let name: String
     let sql: String

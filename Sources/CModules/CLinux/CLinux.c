@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/stat.h>
 #include <sys/timex.h>
 #include <sys/un.h>
@@ -112,6 +113,14 @@ int clinux_send_unix_datagram(const char *address, const void *message, size_t s
 
   int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return -1;
+  // Whoever holds the other end may be stuck and its queue full: then this fails with EAGAIN and holds nobody up.
+  const struct timeval patience = {.tv_usec = 100 * 1000};
+  if (setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0) {
+    int failure = errno;
+    close(descriptor);
+    errno = failure;
+    return -1;
+  }
   ssize_t sent = sendto(descriptor, message, size, MSG_NOSIGNAL, (const struct sockaddr *)&target, target_size);
   int failure = errno;
   close(descriptor);

@@ -20,21 +20,21 @@ extension ConfigurationReading {
   /// - Parameters:
   ///   - effective: Adds the values and their origins.
   ///   - files: what is wrong with the files that the settings name; nil where nobody looked.
-  package func json(effective: Bool, files fileFaults: [ConfigurationFault]? = nil) -> JSONText {
-    var members: [(String, JSONText)] = [
-      ("usable", .boolean(isUsable)),
-      ("files", .array(files.map { .string($0) })),
-      ("faults", .array(faults.map(\.json))),
-      ("notices", .array(notices.map(\.json))),
+  package func json(effective: Bool, files fileFaults: [ConfigurationFault]? = nil) -> JSONTree {
+    var members: [String: JSONTree] = [
+      "usable": .boolean(isUsable), "files": .strings(files), "faults": .array(faults.map(\.json)),
+      "notices": .array(notices.map(\.json)),
     ]
-    if let fileFaults { members.append(("file_faults", .array(fileFaults.map(\.json)))) }
+    members["file_faults"] = fileFaults.map { .array($0.map(\.json)) }
     if effective {
-      let values = SettingKey.all.compactMap { key -> (String, JSONText)? in
-        guard let value = key.effectiveJSON(settings) else { return nil }
-        let origin = origins[key.path].map { JSONText.string("\($0)") }
-        return (key.path, .object([("value", value)] + (origin.map { [("origin", $0)] } ?? [])))
+      var values: [String: JSONTree] = [:]
+      for key in SettingKey.all {
+        guard let value = key.effectiveJSON(settings) else { continue }
+        var setting = ["value": value]
+        setting["origin"] = origins[key.path].map { .string("\($0)") }
+        values[key.path] = .object(setting)
       }
-      members.append(("settings", .object(values)))
+      members["settings"] = .object(values)
     }
     return .object(members)
   }
@@ -56,13 +56,12 @@ extension SettingOrigin: CustomStringConvertible {
 }
 
 extension ConfigurationFault {
-  package var json: JSONText {
-    var members: [(String, JSONText)] = [("file", .string(place.file))]
-    if let line = place.line { members.append(("line", .integer(line))) }
-    if let column = place.column { members.append(("column", .integer(column))) }
-    members.append(("what", .string(what)))
-    if let expected { members.append(("expected", .string(expected))) }
-    if let suggestion { members.append(("suggestion", .string(suggestion))) }
+  package var json: JSONTree {
+    var members: [String: JSONTree] = ["file": .string(place.file), "what": .string(what)]
+    members["line"] = place.line.map { .integer($0) }
+    members["column"] = place.column.map { .integer($0) }
+    members["expected"] = expected.map { .string($0) }
+    members["suggestion"] = suggestion.map { .string($0) }
     return .object(members)
   }
 }

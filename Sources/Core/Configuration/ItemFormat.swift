@@ -2,7 +2,8 @@
 struct ItemField<Element: Sendable & Equatable>: Sendable {
   let shape: ValueShape.ItemShape
   let assign: @Sendable (LocatedValue, inout Element) throws(Mismatch) -> Void
-  let render: @Sendable (Element) -> String
+  let json: @Sendable (Element) -> JSONTree
+  let toml: @Sendable (Element) -> String
 
   static func field<Value>(
     _ name: String, _ property: any WritableKeyPath<Element, Value> & Sendable, _ format: ValueFormat<Value>
@@ -18,7 +19,7 @@ struct ItemField<Element: Sendable & Equatable>: Sendable {
             suggestion: error.suggestion)
         }
       },
-      render: { format.render($0[keyPath: property]) })
+      json: { format.json($0[keyPath: property]) }, toml: { format.render($0[keyPath: property]) })
   }
 }
 
@@ -60,17 +61,19 @@ extension ValueFormat {
         }
         return elements
       },
-      render: { elements in
+      json: { elements in
+        .array(
+          elements.map { element in
+            .object(Dictionary(fields.map { ($0.shape.name, $0.json(element)) }) { _, last in last })
+          })
+      },
+      toml: { elements in
         let tables = elements.map { element in
-          "{ " + fields.map { "\($0.shape.name) = \($0.render(element))" }.joined(separator: ", ") + " }"
+          "{ " + fields.map { "\($0.shape.name) = \($0.toml(element))" }.joined(separator: ", ") + " }"
         }
         let inline = "[" + tables.joined(separator: ", ") + "]"
         return inline.utf8.count <= inlineByteCount
           ? inline : "[\n" + tables.map { "  \($0),\n" }.joined() + "]"
-      },
-      json: { elements in
-        .array(
-          elements.map { element in .object(fields.map { ($0.shape.name, .literal($0.render(element))) }) })
       })
   }
 }

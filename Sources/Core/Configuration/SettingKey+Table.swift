@@ -9,7 +9,7 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + deliveryKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
+    + brokerKeys + deliveryKeys + remoteKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
@@ -211,6 +211,13 @@ extension SettingKey {
     key(
       t + "require_signed_receipts", \.receipts.requireSignatures, .flag,
       "a receipt without a receiver's signature frees nothing; unset: as soon as there are keys")
+  }
+
+  private static let remoteKeys = table("remote") { t in
+    key(t + "commands", \.remote.commands, .flag, "take signed commands of the far side; none without their keys")
+    key(
+      t + "command_keys_file", \.remote.commandKeysFile, .text(.absolutePath),
+      "PEM public keys of those who may command this device, one behind another; unset: nobody may")
   }
 
   private static let lineKeys = table("lines") { t in

@@ -19,7 +19,7 @@ package struct SettingKey: Sendable {
   /// The effective value as TOML; `nil` when the key has neither a value nor a default.
   package let effectiveText: @Sendable (Settings) -> String?
   /// The same as JSON.
-  let effectiveJSON: @Sendable (Settings) -> JSONText?
+  let effectiveJSON: @Sendable (Settings) -> JSONTree?
 
   package var table: String { path.contains(".") ? String(path.prefix { $0 != "." }) : "" }
   package var name: String { path.contains(".") ? String(path.drop { $0 != "." }.dropFirst()) : path }
@@ -44,7 +44,7 @@ extension SettingKey {
       assign: { (value, settings) throws(Mismatch) in settings[keyPath: property] = try format.parse(value) },
       copy: { $1[keyPath: property] = $0[keyPath: property] },
       effectiveText: { format.render($0[keyPath: property]) },
-      effectiveJSON: { format.jsonText($0[keyPath: property]) })
+      effectiveJSON: { format.json($0[keyPath: property]) })
   }
 
   /// A key that may stay unset.
@@ -57,7 +57,7 @@ extension SettingKey {
       assign: { (value, settings) throws(Mismatch) in settings[keyPath: property] = try format.parse(value) },
       copy: { $1[keyPath: property] = $0[keyPath: property] },
       effectiveText: { $0[keyPath: property].map(format.render) },
-      effectiveJSON: { $0[keyPath: property].map(format.jsonText) })
+      effectiveJSON: { $0[keyPath: property].map(format.json) })
   }
 
   init(
@@ -65,7 +65,7 @@ extension SettingKey {
     assign: @escaping @Sendable (LocatedValue, inout Settings) throws(Mismatch) -> Void,
     copy: @escaping @Sendable (Settings, inout Settings) -> Void,
     effectiveText: @escaping @Sendable (Settings) -> String?,
-    effectiveJSON: @escaping @Sendable (Settings) -> JSONText?
+    effectiveJSON: @escaping @Sendable (Settings) -> JSONTree?
   ) {
     self.path = path
     self.shape = shape

@@ -28,6 +28,7 @@ package struct Settings: Sendable, Equatable {
   package var outbox = Outbox()
   package var broker = Broker()
   package var receipts = Receipts()
+  package var remote = Remote()
   package var pins = Pins()
   package var panel = PanelTable.standard
   /// At most 64; the first that applies decides.

@@ -18,7 +18,7 @@ extension ValueFormat {
         }
         return made
       },
-      render: { tomlString(text($0)) })
+      json: { .string(text($0)) })
   }
 }
 
@@ -42,7 +42,7 @@ extension ValueFormat<SyncWindow> {
         }
         return try format.parse(value)
       },
-      render: format.render)
+      json: format.json)
   }
 }
 
@@ -58,6 +58,6 @@ extension ValueFormat<Int> {
     let seconds = integer(range)
     return Self(
       shape: seconds.shape, parse: { (value) throws(Mismatch) in try seconds.parse(value) * 1000 },
-      render: { seconds.render($0 / 1000) })
+      json: { seconds.json($0 / 1000) })
   }
 }

@@ -58,12 +58,12 @@ struct Mismatch: Error {
 struct ValueFormat<Value: Sendable & Equatable>: Sendable {
   let shape: ValueShape
   let parse: @Sendable (LocatedValue) throws(Mismatch) -> Value
-  /// As TOML.
-  let render: @Sendable (Value) -> String
-  /// As JSON; nil: what `render` makes is JSON already.
-  var json: (@Sendable (Value) -> JSONText)?
+  /// As JSON.
+  let json: @Sendable (Value) -> JSONTree
+  /// As TOML; nil: the JSON written as TOML.
+  var toml: (@Sendable (Value) -> String)?
 
-  func jsonText(_ value: Value) -> JSONText { json?(value) ?? .literal(render(value)) }
+  func render(_ value: Value) -> String { toml?(value) ?? json(value).toml }
 }
 
 extension ValueFormat {
@@ -83,7 +83,7 @@ extension ValueFormat where Value: BinaryInteger {
         else { throw mismatch(value, shape) }
         return number
       },
-      render: { "\($0)" })
+      json: { .integer(Int($0)) })
   }
 }
 
@@ -99,7 +99,7 @@ extension ValueFormat {
         }
         return found
       },
-      render: { "\(number($0))" })
+      json: { .integer(number($0)) })
   }
 }
 
@@ -120,7 +120,7 @@ extension ValueFormat<Double> {
         guard let number, range.contains(number) else { throw mismatch(value, shape) }
         return number
       },
-      render: { "\($0)" })
+      json: { .number($0) })
   }
 }
 
@@ -132,7 +132,7 @@ extension ValueFormat<Bool> {
         guard case .boolean(let flag) = value.content else { throw mismatch(value, .boolean) }
         return flag
       },
-      render: { "\($0)" })
+      json: { .boolean($0) })
   }
 }
 
@@ -145,7 +145,7 @@ extension ValueFormat<String> {
         guard case .string(let text) = value.content, form.accepts(text) else { throw mismatch(value, shape) }
         return text
       },
-      render: { tomlString($0) })
+      json: { .string($0) })
   }
 }
 
@@ -162,7 +162,7 @@ extension ValueFormat where Value: CaseIterable {
         }
         return choice
       },
-      render: { tomlString(name($0)) })
+      json: { .string(name($0)) })
   }
 }
 
@@ -189,7 +189,7 @@ extension ValueFormat {
         }
         return found
       },
-      render: { "[" + $0.map { tomlString(name($0)) }.joined(separator: ", ") + "]" })
+      json: { .strings($0.map(name)) })
   }
 }
 
@@ -205,7 +205,7 @@ extension ValueFormat<SecretReference> {
         }
         return reference
       },
-      render: { tomlString($0.configurationText) })
+      json: { .string($0.configurationText) })
   }
 }
 
@@ -223,17 +223,32 @@ extension ValueFormat<PinReference> {
           throw mismatch(value, .pin)
         }
       },
-      render: { pin in
+      json: { pin in
         switch pin {
-        case .name(let name): tomlString(name)
-        case .offset(let offset): "\(offset)"
+        case .name(let name): .string(name)
+        case .offset(let offset): .integer(offset)
         }
       })
   }
 }
 
+extension JSONTree {
+  /// The value in TOML's words; an object is an inline table.
+  fileprivate var toml: String {
+    switch self {
+    case .string(let text): tomlString(text)
+    case .integer(let number): "\(number)"
+    case .number(let number): "\(number)"
+    case .boolean(let flag): "\(flag)"
+    case .array(let items): "[" + items.map(\.toml).joined(separator: ", ") + "]"
+    case .object(let members):
+      "{ " + members.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value.toml)" }.joined(separator: ", ") + " }"
+    }
+  }
+}
+
 /// A basic string of TOML.
-func tomlString(_ text: String) -> String {
+private func tomlString(_ text: String) -> String {
   var out = "\""
   for scalar in text.unicodeScalars {
     switch scalar {

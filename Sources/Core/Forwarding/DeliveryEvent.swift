@@ -29,6 +29,8 @@ package enum DeliveryEvent: Sendable, Equatable {
   case vanished(PublishToken)
   /// A network interface came up: try at once.
   case networkCameUp
+  /// Images wait for so long, as the far side asked; 0 ends it.
+  case holdImages(seconds: Int)
   /// The sync window opened or closed; it is open until the first word.
   case syncWindow(isOpen: Bool)
   /// The time asked for by `DeliveryAction.wake` has come.

@@ -4,6 +4,7 @@ extension DeliveryMachine {
     for index in lanes.indices where lanes[index].heldUntilNanoseconds.map({ $0 <= now }) ?? false {
       lanes[index].heldUntilNanoseconds = nil
     }
+    if let until = imagesHeldUntilNanoseconds, until <= now { imagesHeldUntilNanoseconds = nil }
     var orders: [PublishOrder] = []
     var others: [DeliveryAction] = []
     fillWindow(limits, now: now, &orders, &others)
@@ -37,6 +38,7 @@ extension DeliveryMachine {
     for deliveryClass in DeliveryClass.allCases where deliveryClass == .alert || !alertsOnly {
       let index = deliveryClass.rawValue
       if lanes[index].heldUntilNanoseconds != nil { continue }
+      if deliveryClass == .image, imagesHeldUntilNanoseconds != nil { continue }
       // After a refusal one message asks whether it is over; more at a time could be refused in part and lose their order.
       if lanes[index].refusals > 0, progress.values.contains(where: { $0.item.deliveryClass == deliveryClass }) {
         continue

@@ -99,6 +99,8 @@ package struct DeliveryMachine: Sendable {
   /// Whether the sync window is open.
   var isWindowOpen = true
   var budget: ByteBudget?
+  /// No image before this time, because the far side asked so.
+  var imagesHeldUntilNanoseconds: UInt64?
   private var downlinks = DownlinkWatch()
   /// Why we end the connection, where that says more than the end itself.
   private var ending: LinkFailure?
@@ -182,6 +184,8 @@ package struct DeliveryMachine: Sendable {
       if let flight = flights[token] { forget(flight.id) }
     case .networkCameUp:
       if case .waiting = phase { connect(&actions) }
+    case .holdImages(let seconds):
+      imagesHeldUntilNanoseconds = seconds > 0 ? now + UInt64(min(seconds, 86_400)) * 1_000_000_000 : nil
     case .syncWindow(let isOpen):
       isWindowOpen = isOpen
       if isOpen, phase == .resting { connect(&actions) }
@@ -327,6 +331,7 @@ package struct DeliveryMachine: Sendable {
       if waits && !rateLimiter.allows(now: now) { candidates.append(rateLimiter.nextNanoseconds(now: now)) }
       if let next = budget?.nextNanoseconds(now: now), next > now { candidates.append(next) }
       candidates += lanes.compactMap(\.heldUntilNanoseconds)
+      if let imagesHeldUntilNanoseconds { candidates.append(imagesHeldUntilNanoseconds) }
     default: break
     }
     return candidates.min()

@@ -2,6 +2,8 @@
 package struct DownlinkReader: Sendable {
   package enum Meaning: Sendable, Equatable {
     case receipt(Receipt)
+    /// A message on `dn/command`, not believed yet.
+    case command(IncomingMessage)
     /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
     /// a receipt.
     case refused(String?, isReceipt: Bool)
@@ -12,11 +14,13 @@ package struct DownlinkReader: Sendable {
   }
 
   private let topics: TopicSchema
+  private let takesCommands: Bool
   package let receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
 
-  package init(_ topics: TopicSchema, receipts: ReceiptReader) {
+  package init(_ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false) {
     self.topics = topics
+    self.takesCommands = takesCommands
     self.receipts = receipts
   }
 
@@ -24,6 +28,7 @@ package struct DownlinkReader: Sendable {
   /// of the present.
   package mutating func read(_ message: IncomingMessage) -> Meaning {
     guard !message.retain else { return refuse(.retained, "a retained message on \(message.topic)") }
+    if takesCommands, message.topic == topics.commands { return .command(message) }
     guard message.topic == topics.receipts else {
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }

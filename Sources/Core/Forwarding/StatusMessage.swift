@@ -74,14 +74,16 @@ package struct StatusMessage: Sendable, Equatable {
   /// The number of the oldest capture that the broker has and no receiver has confirmed; nil when there is none. A
   /// receiver that has it, or later ones, says so again.
   package var oldestWithoutReceipt: Int64?
+  /// Of this start of the device: a command that names it is of the present, whatever the clock says. nil when no
+  /// command is taken.
+  package var challenge: String?
   /// RFC 3339; nil in a will.
   package var at: String?
 
   package init(
     state: State, site: String, device: String, connectCounter: Int, firmware: String, models: [Model],
     configurationSHA256: String, outboxID: RandomIdentifier, accounts: OutboxAccounts?, line: Line?,
-    oldestWithoutReceipt: Int64? = nil,
-    at: Timestamp?
+    oldestWithoutReceipt: Int64? = nil, challenge: String? = nil, at: Timestamp?
   ) {
     self.state = state
     self.site = site
@@ -93,6 +95,7 @@ package struct StatusMessage: Sendable, Equatable {
     self.outboxID = outboxID
     self.line = line
     self.oldestWithoutReceipt = oldestWithoutReceipt
+    self.challenge = challenge
     self.at = at?.rfc3339
     backlog = [:]
     if let accounts {
@@ -115,7 +118,7 @@ package struct StatusMessage: Sendable, Equatable {
 
 extension StatusMessage: Codable {
   private enum CodingKeys: String, CodingKey {
-    case schema, state, site, device, firmware, models, backlog, line, at
+    case schema, state, site, device, firmware, models, backlog, line, challenge, at
     case connectCounter = "connect_counter"
     case configurationSHA256 = "configuration_sha256"
     case outboxID = "outbox_id"
@@ -140,6 +143,7 @@ extension StatusMessage: Codable {
     backlog = try container.decode([String: Backlog].self, forKey: .backlog)
     line = try container.decodeIfPresent(Line.self, forKey: .line)
     oldestWithoutReceipt = try container.decodeIfPresent(Int64.self, forKey: .oldestWithoutReceipt)
+    challenge = try container.decodeIfPresent(String.self, forKey: .challenge)
     at = try container.decodeIfPresent(String.self, forKey: .at)
   }
 
@@ -157,6 +161,7 @@ extension StatusMessage: Codable {
     try container.encode(backlog, forKey: .backlog)
     try container.encodeIfPresent(line, forKey: .line)
     try container.encodeIfPresent(oldestWithoutReceipt, forKey: .oldestWithoutReceipt)
+    try container.encodeIfPresent(challenge, forKey: .challenge)
     try container.encodeIfPresent(at, forKey: .at)
   }
 }

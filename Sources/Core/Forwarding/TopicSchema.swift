@@ -58,7 +58,7 @@ package struct TopicSchema: Sendable, Hashable {
   package var receipts: String { "\(root)/dn/receipt" }
   package var commands: String { "\(root)/dn/command" }
   /// What a device subscribes to: the topics that it acts on, and no more.
-  package var downlinks: [String] { [receipts] }
+  package func downlinks(takesCommands: Bool) -> [String] { takesCommands ? [receipts, commands] : [receipts] }
 
   /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}_master_png`.
   package func up(_ suffix: String) -> String { "\(root)/up/\(suffix)" }

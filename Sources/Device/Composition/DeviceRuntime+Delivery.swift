@@ -41,7 +41,8 @@ extension DeviceRuntime {
 
   /// nil when no broker is configured.
   func deliveryService(
-    _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor
+    _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
+    intake: CommandIntake? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -50,7 +51,8 @@ extension DeviceRuntime {
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, receipts: receiptRules().rules, clockFloorSeconds: { clockFloor.seconds })
+      logger: logger, receipts: receiptRules().rules, clockFloorSeconds: { clockFloor.seconds },
+      intake: intake)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.

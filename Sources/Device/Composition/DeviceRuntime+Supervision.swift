@@ -41,12 +41,7 @@ extension DeviceRuntime {
       path: settings.paths.runtimeDirectory + "/" + ControlService.socketName,
       port: ControlPort(
         report: { await reporter.report() },
-        diagnose: {
-          await ServiceDoctor(
-            reporter: reporter, camera: parts.common.cameraRequests, delivery: parts.delivery,
-            receiptMilliseconds: $1 ?? ServiceDoctor.receiptMilliseconds
-          ).findings($0)
-        },
+        diagnose: { await doctor(parts, receiptMilliseconds: $1).findings($0) },
         reload: { [live, notifier, logger] () throws(ControlRefusal) in
           var report = try Self.reload(live, notifier: notifier, logger: logger)
           let problems = parts.board.fileProblems
@@ -61,6 +56,12 @@ extension DeviceRuntime {
         logger: logger, notifier: notifier, stopBegins: { deadline.begin() },
         status: { await reporter.report().summary }),
     ]
+  }
+
+  func doctor(_ parts: Supervised, receiptMilliseconds: Int?) -> ServiceDoctor {
+    ServiceDoctor(
+      reporter: DeviceReporter(parts: parts, live: live), camera: parts.common.cameraRequests, delivery: parts.delivery,
+      receiptMilliseconds: receiptMilliseconds ?? ServiceDoctor.receiptMilliseconds)
   }
 
   private func watchdog(_ parts: Supervised) -> WatchdogService {

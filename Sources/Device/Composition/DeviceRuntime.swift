@@ -25,6 +25,8 @@ package struct DeviceRuntime {
   let secrets: SecretFiles
   let notifier: ServiceNotifier?
   let logger: Logger
+  /// The level that `logger` writes from; a command may change it for a while.
+  let level: LogLevel
 
   /// - Parameters:
   ///   - live: the settings, checked, and the files they come from.
@@ -33,8 +35,9 @@ package struct DeviceRuntime {
   ///   - notifier: nil when systemd did not start this process.
   package init(
     live: LiveSettings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
-    logger: Logger
+    logger: Logger, level: LogLevel = LogLevel(.warning)
   ) {
+    self.level = level
     self.notifier = notifier
     self.live = live
     settings = live.settings
@@ -86,7 +89,9 @@ package struct DeviceRuntime {
     }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
-    let delivery = try deliveryService(outbox, identity: identity, time: common.time, clockFloor: clockFloor)
+    let intake = commandKeys().map { CommandIntake(keys: $0, logger: logger) }
+    let delivery = try deliveryService(
+      outbox, identity: identity, time: common.time, clockFloor: clockFloor, intake: intake)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor)
@@ -95,10 +100,13 @@ package struct DeviceRuntime {
     ]
     if let panel { services.append(PanelService(panel: panel, events: common.events)) }
     if let simulation { services.append(simulation) }
-    services += supervision(
-      .init(
-        common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-        delivery: delivery, identity: identity))
+    let supervised = Supervised(
+      common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
+      delivery: delivery, identity: identity)
+    if let delivery, let intake {
+      services.append(try commandService(intake, supervised, delivery: delivery, clockFloor: clockFloor))
+    }
+    services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()
     logger.notice("stopped")
   }

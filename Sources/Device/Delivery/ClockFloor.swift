@@ -55,6 +55,24 @@ package final class ClockFloor: Sendable {
   /// Seconds since 1970 before which no certificate is judged, whoever vouches for the clock.
   package var seconds: Int64 { max(Self.releaseSeconds, state.withLock { $0.trustedSeconds }) }
 
+  /// Whether a time is proven: a source vouches for it, and it does not run further ahead than the trusted time may.
+  func believes(_ now: Timestamp) -> Bool {
+    let seconds = now.utcNanoseconds / 1_000_000_000
+    guard now.synchronised, Self.plausibleSeconds.contains(seconds), seconds >= self.seconds else { return false }
+    return state.withLock { seconds <= Self.most(&$0, now) }
+  }
+
+  /// The latest time that is believed of a source now.
+  private static func most(_ state: inout State, _ now: Timestamp) -> Int64 {
+    let anchor = state.anchor ?? (max(Self.releaseSeconds, state.trustedSeconds), now.monotonicNanoseconds)
+    state.anchor = anchor
+    let elapsed =
+      now.monotonicNanoseconds >= anchor.monotonicNanoseconds
+      ? Int64((now.monotonicNanoseconds - anchor.monotonicNanoseconds) / 1_000_000_000) : 0
+    let (most, overflows) = anchor.trustedSeconds.addingReportingOverflow(elapsed + Self.leapSeconds)
+    return overflows ? .max : most
+  }
+
   /// Remembers a time that a time source vouches for, never one before what is known; a technician may lower it
   /// (`thermograph clock trust`). Throws when the file cannot be written.
   func note(_ now: Timestamp) throws(FileError) {
@@ -62,13 +80,7 @@ package final class ClockFloor: Sendable {
     guard now.synchronised, seconds >= Self.releaseSeconds else { return }
     guard Self.plausibleSeconds.contains(seconds) else { return }
     let news: Int64? = state.withLock { state in
-      let anchor = state.anchor ?? (max(Self.releaseSeconds, state.trustedSeconds), now.monotonicNanoseconds)
-      state.anchor = anchor
-      let elapsed =
-        now.monotonicNanoseconds >= anchor.monotonicNanoseconds
-        ? Int64((now.monotonicNanoseconds - anchor.monotonicNanoseconds) / 1_000_000_000) : 0
-      let (most, overflows) = anchor.trustedSeconds.addingReportingOverflow(elapsed + Self.leapSeconds)
-      let believed = min(seconds, overflows ? seconds : most)
+      let believed = min(seconds, Self.most(&state, now))
       guard believed - state.trustedSeconds >= Self.stepSeconds else { return nil }
       state.trustedSeconds = believed
       return believed

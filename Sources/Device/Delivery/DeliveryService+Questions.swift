@@ -92,7 +92,9 @@ extension DeliveryService {
       logger.notice("disconnected", metadata: ["reason": "\(failure)"])
     case .subscribed(let filter, let reason) where reason >= 0x80:
       logger.error(
-        "the broker refuses a subscription; receipts cannot arrive, check its ACL",
+        filter == topics.commands
+          ? "the broker refuses a subscription; commands cannot arrive, check its ACL"
+          : "the broker refuses a subscription; receipts cannot arrive, check its ACL",
         metadata: ["filter": "\(filter)", "reason": "\(reason)"])
     case .secured, .subscribed, .oversize, .received, .published, .moving: break
     }

@@ -20,6 +20,7 @@ package actor DeliveryService: Service {
   let time: any TimeSource
   let logger: Logger
   let client: MQTTClient
+  private let intake: CommandIntake?
   private let clockFloorSeconds: (@Sendable () -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
@@ -40,7 +41,8 @@ package actor DeliveryService: Service {
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
-    receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil
+    receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
+    intake: CommandIntake? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -48,6 +50,7 @@ package actor DeliveryService: Service {
     self.generator = generator
     self.logger = logger
     self.clockFloorSeconds = clockFloorSeconds
+    self.intake = intake
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
@@ -56,7 +59,9 @@ package actor DeliveryService: Service {
     link.takesRetained = false
     self.link = link
     downlinks = DownlinkReader(
-      topics, receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()))
+      topics,
+      receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
+      takesCommands: intake != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -136,6 +141,8 @@ package actor DeliveryService: Service {
     case .published(let token, let outcome) where token == probe?.token:
       probe?.settled(outcome, at: time.now().monotonicNanoseconds)
     case .received(let message): return read(message)
+    // Without commands the device does all its work; it said so in the log.
+    case .subscribed(let filter, let reason) where reason >= 0x80 && filter == topics.commands: return nil
     default: break
     }
     return event
@@ -146,6 +153,9 @@ package actor DeliveryService: Service {
     case .receipt(let receipt):
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
+    case .command(let message):
+      intake?.take(message)
+      return nil
     case .refused(let reason, let isReceipt):
       if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
       return isReceipt ? .receiptRefused : nil
@@ -218,6 +228,19 @@ package actor DeliveryService: Service {
     }
   }
 
+  /// Publishes the birth message again while connected.
+  ///
+  /// - Parameter challenge: of this start; nil leaves it as it is.
+  func announceAgain(challenge: String?) async {
+    if let challenge { status.challenge = challenge }
+    if machine.isConnected { await announce(.online) }
+  }
+
+  /// Images wait for so long.
+  nonisolated func holdImages(seconds: Int) {
+    send(.holdImages(seconds: seconds))
+  }
+
   private func announce(_ state: StatusMessage.State) async {
     do {
       let message = try status.message(
@@ -232,7 +255,7 @@ package actor DeliveryService: Service {
   /// The will carries the number of the connection that it belongs to: the next.
   private func linkWithWill() -> LinkSettings {
     var settings = link
-    settings.subscriptions = machine.isListening ? topics.downlinks : []
+    settings.subscriptions = machine.isListening ? topics.downlinks(takesCommands: intake != nil) : []
     if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds() }
     do {
       settings.will = try status.will(connectCounter: machine.counters.connections + 1)

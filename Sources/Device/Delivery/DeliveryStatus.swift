@@ -33,6 +33,8 @@ struct DeliveryStatus: Sendable {
   let logger: Logger
   /// What the newest handshake agreed on, e.g. `TLSv1.3`; `none` for plain MQTT or before the first connection.
   var protection = "none"
+  /// Of this start, for commands; nil when none is taken.
+  var challenge: String?
 
   /// - Parameter connectCounter: of the connection that the broker is to speak of.
   func will(connectCounter: Int) throws -> OutgoingMessage {
@@ -70,7 +72,7 @@ struct DeliveryStatus: Sendable {
       state: state, site: topics.site.text, device: topics.device.text, connectCounter: connectCounter,
       firmware: identity.firmware, models: identity.models, configurationSHA256: identity.configurationSHA256,
       outboxID: outboxID, accounts: accounts, line: line,
-      oldestWithoutReceipt: oldestWithoutReceipt, at: now)
+      oldestWithoutReceipt: oldestWithoutReceipt, challenge: state == .online ? challenge : nil, at: now)
     return OutgoingMessage(
       topic: topics.status, payload: try status.encoded(), contentType: "application/json",
       qualityOfService: .atLeastOnce, retain: true)

@@ -1,0 +1,85 @@
+import Provenance
+import Trust
+
+/// What a device does when it is told to, and nothing beyond: no shell, no path, no key, no gate.
+package enum CommandAction: Sendable, Equatable {
+  /// Publishes the birth message again.
+  case status
+  /// Looks at parts of the device; empty: all. The names are the doctor's to know.
+  case doctor(parts: [String])
+  /// These captures wait for delivery again.
+  case resend([RandomIdentifier])
+  /// Images are not sent for so long; records and alerts are. 0 ends a pause.
+  case holdImages(seconds: Int)
+  /// The log's level, for so long.
+  case logLevel(String, minutes: Int)
+  /// An orderly end while nobody is before the device; the system starts it again.
+  case restart
+
+  package static let names = ["status", "doctor", "resend", "hold-images", "log-level", "restart"]
+  /// Names that are reserved and not done yet; a device says so.
+  package static let laterNames = [
+    "capture-request", "identify", "update-install", "update-rollback", "audit-prove",
+  ]
+
+  private static let mostParts = 32
+  /// A command holds some 290 ids: its envelope has at most 16 KiB.
+  package static let mostCaptures = 1000
+  package static let holdSeconds: ClosedRange<Int64> = 0...86_400
+  package static let logMinutes: ClosedRange<Int64> = 1...60
+  private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
+
+  /// Whether it changes something. What changes nothing is done without a proof of its time.
+  package var hasEffect: Bool {
+    switch self {
+    case .status, .doctor: false
+    case .resend, .holdImages, .logLevel, .restart: true
+    }
+  }
+
+  /// - Throws: `ShapeFault` that names the argument, what it is and what it should be.
+  init(_ name: ExactText, _ arguments: JSONObject) throws(ShapeFault) {
+    func only(_ known: Set<ExactText>) throws(ShapeFault) {
+      // An argument that we do not know might be the one that matters.
+      if let other = arguments.members(beyond: known).first {
+        throw ShapeFault("\(name) takes no argument '\(other.name.string.prefix(40))'")
+      }
+    }
+    switch name.string {
+    case "status":
+      try only([])
+      self = .status
+    case "doctor":
+      try only(["parts"])
+      self = .doctor(
+        parts: arguments["parts"] == nil
+          ? [] : try arguments.texts("parts", maximum: Self.mostParts).map { String($0.string.prefix(64)) })
+    case "resend":
+      try only(["capture_ids"])
+      var ids: [RandomIdentifier] = []
+      for text in try arguments.texts("capture_ids", maximum: Self.mostCaptures) {
+        guard let id = RandomIdentifier(text.string) else {
+          throw ShapeFault("'capture_ids' holds something that is no UUID of 36 characters")
+        }
+        if !ids.contains(id) { ids.append(id) }
+      }
+      guard !ids.isEmpty else { throw ShapeFault("'capture_ids' is empty; expected 1...\(Self.mostCaptures)") }
+      self = .resend(ids)
+    case "hold-images":
+      try only(["seconds"])
+      self = .holdImages(seconds: Int(try arguments.integer("seconds", in: Self.holdSeconds)))
+    case "log-level":
+      try only(["level", "minutes"])
+      let level = try arguments.text("level").string
+      guard Self.logLevels.contains(level) else {
+        throw ShapeFault("'level' is none; expected \(Self.logLevels.joined(separator: ", "))")
+      }
+      self = .logLevel(level, minutes: Int(try arguments.integer("minutes", in: Self.logMinutes)))
+    case "restart":
+      try only([])
+      self = .restart
+    case let name where Self.laterNames.contains(name): throw ShapeFault("\(name) is not done by this version")
+    default: throw ShapeFault("there is no such command; expected one of \(Self.names.joined(separator: ", "))")
+    }
+  }
+}

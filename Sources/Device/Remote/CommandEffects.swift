@@ -1,0 +1,88 @@
+import Forwarding
+import Logging
+import Provenance
+import Remote
+import Storage
+import Synchronization
+
+/// What commands do to the running device.
+package struct CommandEffects: Sendable {
+  struct Outcome: Sendable, Equatable {
+    var state: CommandReply.State
+    var reason: String?
+    var details: [String] = []
+
+    static func done(_ details: [String] = []) -> Self { Self(state: .done, details: details) }
+    static func refused(_ reason: String) -> Self { Self(state: .refused, reason: reason) }
+    static func failed(_ reason: String) -> Self { Self(state: .failed, reason: reason) }
+  }
+
+  /// Publishes the birth message with this challenge.
+  var announce: @Sendable (_ challenge: String?) async -> Void
+  var diagnose: @Sendable (_ parts: [DoctorPart]) async -> [DoctorFinding]
+  /// Makes captures wait for delivery again; returns how many messages.
+  var resend: @Sendable (_ captures: [RandomIdentifier]) async throws -> Int
+  var holdImages: @Sendable (_ seconds: Int) -> Void
+  var logLevel: TimedLogLevel
+  /// Nobody is before the device.
+  var isIdle: @Sendable () -> Bool
+
+  func perform(_ action: CommandAction) async -> Outcome {
+    switch action {
+    case .status:
+      await announce(nil)
+      return .done()
+    case .doctor(let names):
+      let known = DoctorPart.allCases.filter { ServiceDoctor.heldParts.contains($0) && $0 != .tag }
+      let parts = names.isEmpty ? known : known.filter { names.contains($0.rawValue) }
+      guard names.isEmpty || parts.count == Set(names).count else {
+        return .refused("a part that cannot be asked for; expected of \(known.map(\.rawValue).joined(separator: ", "))")
+      }
+      return .done(await diagnose(parts).map(\.text))
+    case .resend(let captures):
+      do {
+        let count = try await resend(captures)
+        return .done(["\(count) messages wait again"])
+      } catch { return .failed("\(error)") }
+    case .holdImages(let seconds):
+      holdImages(seconds)
+      return .done()
+    case .logLevel(let name, let minutes):
+      guard let level = Logger.Level(rawValue: name) else { return .refused("no such level") }
+      logLevel.set(level, minutes: minutes)
+      return .done()
+    case .restart:
+      return isIdle() ? .done() : .refused("a session is open")
+    }
+  }
+}
+
+/// The log's level for a while, then as it was.
+package final class TimedLogLevel: Sendable {
+  private let level: LogLevel
+  private let configured: @Sendable () -> Logger.Level
+  private let sleep: @Sendable (Duration) async throws -> Void
+  private let reverting = Mutex<Task<Void, Never>?>(nil)
+
+  /// - Parameter configured: the level to go back to.
+  package init(
+    _ level: LogLevel, configured: @escaping @Sendable () -> Logger.Level,
+    sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+  ) {
+    self.level = level
+    self.configured = configured
+    self.sleep = sleep
+  }
+
+  func set(_ wanted: Logger.Level, minutes: Int) {
+    level.value = wanted
+    let task = Task { [level, configured, sleep] in
+      do { try await sleep(.seconds(60 * minutes)) } catch { return }
+      level.value = configured()
+    }
+    reverting.withLock { former in
+      former?.cancel()
+      former = task
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import Cryptography
+import Provenance
+import Remote
+import Storage
+import TestSupport
+import Testing
+import Trust
+
+/// Somebody who may write to `dn/command` and has no key of ours, or uses one for what it is not for.
+@Suite struct CommandReaderTests {
+  private let id: RandomIdentifier
+  private let sender: CommandSender
+
+  init() throws {
+    id = try #require(RandomIdentifier("0d9f9a1e-1111-4a4a-8b8b-000000000001"))
+    sender = try CommandSender()
+  }
+
+  private func reading(_ bytes: [UInt8], isRetained: Bool = false) -> CommandReader.Reading {
+    var reader = sender.reader
+    return reader.read(bytes, isRetained: isRetained, now: 0)
+  }
+
+  private func refusal(_ statement: String) throws -> String? {
+    guard case .refused(let refusal, _) = reading(try sender.envelope(statement)) else { return nil }
+    return "\(refusal)"
+  }
+
+  @Test func aSignedCommandIsRead() throws {
+    let statement = sender.statement("hold-images", #"{"seconds":60}"#, id: id, challenge: "c")
+    guard case .command(let command, let digest) = reading(try sender.envelope(statement)) else {
+      Issue.record("not read")
+      return
+    }
+    #expect(command.id == id && command.name == "hold-images" && command.challenge == "c")
+    #expect(command.action == .success(.holdImages(seconds: 60)))
+    #expect(command.issuedSeconds == 1_772_357_400 && command.expiresSeconds - command.issuedSeconds == 86_400)
+    #expect(digest == OpenSSLDigests().sha256(Array(statement.utf8)))
+  }
+
+  @Test func aStrangersSignatureIsNone() throws {
+    let statement = sender.statement("restart", id: id)
+    let stranger = try CommandSender()
+    for bytes in [
+      try stranger.envelope(statement), Array(statement.utf8), [], Array("{}".utf8),
+      try sender.envelope(statement, type: "application/vnd.thermograph.result.v1+json"),
+      Array(String(decoding: try sender.envelope(statement), as: UTF8.self).replacing("sig", with: "gis").utf8),
+    ] {
+      guard case .refused(.untrusted, false) = reading(bytes) else {
+        Issue.record("believed: \(String(decoding: bytes.prefix(80), as: UTF8.self))")
+        continue
+      }
+    }
+  }
+
+  /// Every bit of a right envelope's text, turned.
+  @Test func noBitMayDiffer() throws {
+    let bytes = try sender.envelope(sender.statement("status", id: id))
+    guard case .command(let right, _) = reading(bytes) else {
+      Issue.record("not read")
+      return
+    }
+    var reader = sender.reader
+    for index in bytes.indices {
+      for bit in 0..<8 {
+        var bent = bytes
+        bent[index] ^= 1 << bit
+        // Each attempt at its own time, beyond any pause.
+        let reading = reader.read(bent, isRetained: false, now: UInt64(index * 8 + bit) * 1_000_000_000_000)
+        // A hint of whose signature it is may be bent: it decides nothing.
+        if case .command(let command, _) = reading { #expect(command == right) }
+      }
+    }
+  }
+
+  @Test func retainedAndMisdirectedAreRefused() throws {
+    let right = try sender.envelope(sender.statement("status", id: id))
+    #expect(reading(right, isRetained: true) == .refused(.retained, isPause: false))
+    for statement in [
+      sender.statement("status", id: id, device: "d2"), sender.statement("status", id: id, site: "s2"),
+      sender.statement("status", id: id, device: "D1"), sender.statement("status", id: id, device: ""),
+    ] { #expect(reading(try sender.envelope(statement)) == .refused(.misdirected, isPause: false)) }
+  }
+
+  @Test(arguments: [
+    (#""id""#, #""id":"0d9f9a1e-1111-4a4a-8b8b-000000000002","id""#),  // the same key twice
+    (#""schema":"thermograph.command.v1""#, #""schema":"thermograph.command.v2""#),
+    (#""2026-03-02T09:30:00Z""#, "1e2"), (#""2026-03-02T09:30:00Z""#, #""2026-03-02""#),
+    (#""2026-03-02T09:30:00Z""#, #""2026-02-30T09:30:00Z""#), (#""id":"0d9f"#, #""id":"0d9"#),
+    (#""arguments":{}"#, #""arguments":[]"#), (#""name":"status""#, #""name":7"#),
+    (
+      #""arguments":{}"#,
+      #""arguments":{"a":\#(String(repeating: "[", count: 40) + String(repeating: "]", count: 40))}"#
+    ),
+  ])
+  func aBentStatementIsRefusedByName(_ from: String, _ to: String) throws {
+    let statement = sender.statement("status", id: id).replacing(from, with: to)
+    switch reading(try sender.envelope(statement)) {
+    case .refused(.malformed, _): break
+    case .command(let command, _):
+      // What can be answered is answered.
+      guard case .failure = command.action else {
+        Issue.record("taken: \(statement)")
+        return
+      }
+    default: Issue.record("taken: \(statement)")
+    }
+  }
+
+  @Test(arguments: [
+    ("status", #"{"x":1}"#), ("doctor", #"{"parts":"camera"}"#), ("doctor", #"{"parts":[1]}"#),
+    ("resend", "{}"), ("resend", #"{"capture_ids":[]}"#), ("resend", #"{"capture_ids":["../../etc"]}"#),
+    ("hold-images", #"{"seconds":86401}"#), ("hold-images", #"{"seconds":-1}"#), ("hold-images", #"{"seconds":1.0}"#),
+    ("log-level", #"{"level":"debug","minutes":61}"#), ("log-level", #"{"level":"loud","minutes":1}"#),
+    ("restart", #"{"now":true}"#), ("shell", #"{"line":"id"}"#), ("Status", "{}"), ("st\u{200B}atus", "{}"),
+    ("update-install", "{}"),
+  ])
+  func argumentsAreBounded(_ name: String, _ arguments: String) throws {
+    guard
+      case .command(let command, _) = reading(
+        try sender.envelope(sender.statement(name, arguments, id: id)))
+    else {
+      // Numbers with a fraction make no JSON of ours.
+      #expect(arguments.contains("1.0"))
+      return
+    }
+    guard case .failure(let fault) = command.action else {
+      Issue.record("\(name) \(arguments) is taken")
+      return
+    }
+    #expect(!fault.description.isEmpty)
+    #expect(CommandAction.names.contains(command.name) || command.name == "unknown")
+  }
+
+  @Test func twentyWrongSignaturesMakeAPause() throws {
+    var reader = sender.reader
+    let stranger = try CommandSender()
+    let wrong = try stranger.envelope(sender.statement("status", id: id))
+    let right = try sender.envelope(sender.statement("status", id: id))
+    for count in 1...CommandReader.mostUntrusted {
+      guard case .refused(_, let isPause) = reader.read(wrong, isRetained: false, now: 5) else {
+        Issue.record("not refused")
+        return
+      }
+      #expect(isPause == (count == CommandReader.mostUntrusted))
+    }
+    #expect(reader.read(right, isRetained: false, now: 5 + CommandReader.pauseNanoseconds - 1) == .ignored)
+    guard case .command = reader.read(right, isRetained: false, now: 5 + CommandReader.pauseNanoseconds) else {
+      Issue.record("still paused")
+      return
+    }
+  }
+
+  @Test func thousandsOfSignaturesCostNothing() throws {
+    let envelope = String(decoding: try sender.envelope(sender.statement("status", id: id)), as: UTF8.self)
+    let many = envelope.replacing("[{", with: "[" + String(repeating: #"{"sig":"AAAA"},"#, count: 100_000) + "{")
+    guard case .refused(.untrusted(.malformed), _) = reading(Array(many.utf8)) else {
+      Issue.record("read")
+      return
+    }
+  }
+}

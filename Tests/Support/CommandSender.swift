@@ -1,0 +1,41 @@
+import Cryptography
+import Provenance
+import Remote
+import Storage
+import Trust
+
+/// Who sends commands in tests, with a key that is made for the test.
+package struct CommandSender: Sendable {
+  package let site: String
+  package let device: String
+  private let signer: SigningKey
+  package let keys: TrustedKeys
+
+  package init(site: String = "s1", device: String = "d1") throws {
+    self.site = site
+    self.device = device
+    signer = try SigningKey(pem: try SigningKey.make(), digests: OpenSSLDigests())
+    keys = try TrustedKeys([signer.publicKey], digests: OpenSSLDigests())
+  }
+
+  package var publicKey: String { signer.publicKey.pem }
+
+  package var reader: CommandReader {
+    CommandReader(keys, site: site, device: device, verifier: OpenSSLVerifier(), digests: OpenSSLDigests())
+  }
+
+  /// A statement's JSON, for tests to bend.
+  package func statement(
+    _ name: String, _ arguments: String = "{}", id: RandomIdentifier, issued: String = "2026-03-01T09:30:00Z",
+    expires: String = "2026-03-02T09:30:00Z", challenge: String? = nil, device: String? = nil, site: String? = nil
+  ) -> String {
+    let bound = challenge.map { #""for_boot":"\#($0)","# } ?? ""
+    return #"{"schema":"thermograph.command.v1","id":"\#(id)","site":"\#(site ?? self.site)","#
+      + #""device":"\#(device ?? self.device)","issued":"\#(issued)","expires":"\#(expires)",\#(bound)"#
+      + #""name":"\#(name)","arguments":\#(arguments)}"#
+  }
+
+  package func envelope(_ statement: String, type: ExactText = Command.payloadType) throws -> [UInt8] {
+    try Envelope(Array(statement.utf8), type: type, signedBy: [signer]).encoded()
+  }
+}
