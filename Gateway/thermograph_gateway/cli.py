@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask, g
@@ -29,6 +31,7 @@ from .notify import Notifier, read_settings
 from .record import VIEWS
 from .report import report
 from .sealing import MasterKeys
+from .send import COMMANDS, arguments, reply, send
 from .service import run, server_for
 from .source import CaptureSource, ReceiveFolder, read_bounded, write_durably
 from .statement import ResultKey
@@ -143,6 +146,21 @@ def parser() -> argparse.ArgumentParser:
     correct.add_argument("--site", required=True)
     correct.add_argument("--reason", required=True)
 
+    sending = command(
+        "send", "signs a command, gives it to the worker, and shows the device's reply", [base],
+        "send doctor parts=camera,frame --site clinic-a --device unit-1 --key commander.key --database 'service=thermograph' "
+        "--master-key-file master.key",
+    )  # fmt: skip
+    sending.add_argument("name", choices=COMMANDS)
+    sending.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="lists with commas; Docs/remote.md")
+    sending.add_argument("--site", required=True)
+    sending.add_argument("--device", required=True)
+    sending.add_argument("--key", type=Path, required=True, help="PEM of a key that the device knows, mode 0600")
+    sending.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
+    sending.add_argument("--older-master-key-file", type=Path, action="append", default=[])
+    sending.add_argument("--hours", type=int, default=24, help="until when it may be done, 1 to 168")
+    sending.add_argument("--wait", type=int, default=60, help="seconds to wait for the reply; 0: do not wait")
+
     migrate = command(
         "migrate", "makes the gateway's own schema in the database, as its owner", [base],
         "migrate --database 'service=thermograph' --role thermograph_gateway",
@@ -162,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
-        "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate,
+        "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -263,6 +281,27 @@ def _export(options: argparse.Namespace) -> int:
             print(f"  {problem}", file=sys.stderr)
         problems += len(outcome.problems)
     return 1 if problems else 0
+
+
+def _send(options: argparse.Namespace) -> int:
+    if options.database is None:
+        raise GatewayError("--database is missing: the worker takes commands from there")
+    masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
+    database = Database(options.database, masters, options.allow_plaintext)
+    key = ResultKey.from_file(options.key)
+    given = arguments(options.arguments)
+    sent = send(database, key, options.site, options.device, options.name, given, options.hours, datetime.now(UTC))
+    print(f"{sent.id} waits for the worker", file=sys.stderr)
+    if not sent.names_start:
+        print("the device's newest birth names no start: it takes no commands, or needs a newer program", file=sys.stderr)
+    if options.wait <= 0:
+        return 0
+    answer = reply(database, sent, options.wait)
+    if answer is None:
+        print("no reply yet; the command stays until its end, and its reply will be in the database", file=sys.stderr)
+        return 1
+    print(json.dumps(answer, indent=2, sort_keys=True))
+    return 0 if answer.get("state") == "done" else 1
 
 
 def _sessions(catalogue: Catalogue, site: str, ref: str, view: str) -> dict[str, list[Entry]]:

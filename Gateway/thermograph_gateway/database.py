@@ -95,7 +95,7 @@ _RIGHTS = {
     "audit": "SELECT, INSERT", "reading": "SELECT, INSERT", "answer": "SELECT, INSERT", "correction": "SELECT, INSERT",
     "version": "SELECT",
 }  # fmt: skip
-_READ = ("schema_step", "site_key", "capture", "image", "message")
+_READ = ("schema_step", "site_key", "capture", "image", "message", "device")
 # The worker looks for none of these; without them each look at what is new would read whole tables.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS gateway_capture_complete ON public.capture (complete_at) WHERE complete_at IS NOT NULL",

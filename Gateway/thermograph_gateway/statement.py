@@ -1,4 +1,4 @@
-"""An answer as a signed statement: a DSSE envelope (github.com/secure-systems-lab/dsse, version 1) by the site's result key."""
+"""Answers and commands as signed statements: DSSE envelopes (github.com/secure-systems-lab/dsse, version 1)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .errors import GatewayError
 from .source import read_bounded
 
 RESULT_TYPE = "application/vnd.thermograph.result.v1+json"
+COMMAND_TYPE = "application/vnd.thermograph.command.v1+json"
 _KEY_BYTES_MAXIMUM = 4096
 # What a device takes of a statement (Sources/Core/Trust/Envelope.swift).
 PAYLOAD_BYTES_MAXIMUM = 12 * 1024
@@ -29,7 +30,7 @@ def encoding(payload: bytes, payload_type: str) -> bytes:
 
 
 class ResultKey:
-    """The key that signs answers. It shows its id and nothing else."""
+    """A key that signs answers, or commands. It shows its id and nothing else."""
 
     def __init__(self, pem: bytes) -> None:
         try:
@@ -52,26 +53,24 @@ class ResultKey:
                 raise GatewayError(f"{path} is open to others: chmod 600 {path}")
             return cls(read_bounded(path, _KEY_BYTES_MAXIMUM))
         except OSError as error:
-            raise GatewayError(
-                f"{path} cannot be read ({error.strerror or error}); expected the key that signs answers"
-            ) from error
+            raise GatewayError(f"{path} cannot be read ({error.strerror or error}); expected a private key in PEM") from error
         except GatewayError as error:
             raise GatewayError(f"{path}: {error}") from None
 
     def __repr__(self) -> str:
         return f"ResultKey(id {self.id})"
 
-    def envelope(self, payload: bytes) -> bytes:
+    def envelope(self, payload: bytes, payload_type: str = RESULT_TYPE) -> bytes:
         """`payload` with one signature, as JSON. Raises GatewayError."""
         if len(payload) > PAYLOAD_BYTES_MAXIMUM:
-            raise GatewayError(f"an answer of {len(payload)} bytes; expected at most {PAYLOAD_BYTES_MAXIMUM}")
-        message = encoding(payload, RESULT_TYPE)
+            raise GatewayError(f"a statement of {len(payload)} bytes; expected at most {PAYLOAD_BYTES_MAXIMUM}")
+        message = encoding(payload, payload_type)
         if isinstance(self._key, Ed25519PrivateKey):
             signature = self._key.sign(message)
         else:
             signature = self._key.sign(message, ECDSA(SHA256()))
         value = {
-            "payloadType": RESULT_TYPE,
+            "payloadType": payload_type,
             "payload": base64.b64encode(payload).decode(),
             "signatures": [{"keyid": self.id, "sig": base64.b64encode(signature).decode()}],
         }
