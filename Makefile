@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help deb-receiver test-change demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help clinic-day lean-link test-change deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -18,6 +18,14 @@ demo: ## one guided capture, simulated, all the way to a broker and a receiver
 build: ## the release binary, Swift runtime linked in: .build/release/thermograph
 	@Scripts/install-packages build
 	$(SWIFT) build -c release --static-swift-stdlib --product thermograph
+
+clinic-day: ## a day without a line, played and recorded into Docs/clinic-day.md: full card, stick, wrong tag
+	@Scripts/install-packages build demo
+	@Scripts/clinic-day
+
+lean-link: ## captures without the view over 9,600 bit/s with 10 % loss, measured; CAPTURES=, RATE=, LOSS=, LIMIT= (root)
+	@Scripts/install-packages build demo delivery
+	@Scripts/lean-link
 
 demo-clinic: ## simulated devices all the way to a doctor: broker, worker, PostgreSQL, archive, the reader's page, a screenshot
 	@Scripts/install-packages build receiver demo gateway gateway-test

@@ -69,6 +69,7 @@ def test_schemas_are_schemas_that_refuse_something(path: Path) -> None:
         ("HealthMessage", "HealthMessage", "health-1"),
         ("GapRecord", "GapRecord", "gap-1"),
         ("SessionMessage", "SessionMessage", "session-1"),
+        ("CorrectionMessage", "CorrectionMessage", "correction-1"),
         ("ProbeMessage", "ProbeMessage", "probe-1"),
         ("Receipt", "Receipt", "receipt-2"),
         ("../Remote/CommandReply", "CommandReply", "reply-1"),

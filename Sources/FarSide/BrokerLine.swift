@@ -34,9 +34,11 @@ final class BrokerLine: Sendable {
     var nextDownlink: UInt64 = 1 << 63
   }
 
-  /// Shorter than a device's: a worker that is away costs every device a second delivery.
+  /// Far shorter than a device's: what devices publish at a broker before a worker listens there is lost, and they send it
+  /// again only after their wait for a receipt, ten minutes. HAProxy sends nobody to a broker that was not up for longer
+  /// than this.
   private static let backoff = ReconnectBackoff.Configuration(
-    minimumMilliseconds: 200, maximumMilliseconds: 15_000, lossSpreadMilliseconds: 1000, refusedFloorMilliseconds: 1000)
+    minimumMilliseconds: 200, maximumMilliseconds: 1000, lossSpreadMilliseconds: 1000, refusedFloorMilliseconds: 1000)
   private static let downlinksMaximum = 1024
   private static let downlinksInFlight = 4
 

@@ -12,7 +12,7 @@ extension OutboxCommand {
       abstract: "Writes records and images to a folder or stick, sealed for a recipient.",
       discussion: """
         For the clinic that has no line: one folder a capture, named by its id, with record.json and the images; other \
-        messages under messages/. Nothing leaves the outbox before a receipt is imported. Links in the folder are refused.
+        messages, corrections among them, under messages/, and a file device-... that says whose they are. Nothing leaves the outbox before a receipt is imported. Links in the folder are refused.
 
         Every file is a CMS message that only the holder of the recipient's key can open:
 
@@ -49,7 +49,13 @@ extension OutboxCommand {
       // Before anything is read: a folder that is a link, or not there.
       let target = try OpenFolder(withoutLinks: folder)
       let seal = try recipientSeal()
-      let outbox = try options.open()
+      let (outbox, settings) = try options.openWithSettings()
+      let suffix = seal == nil ? "" : RecipientSeal.suffix
+      let origin = try ExportOrigin(
+        site: settings.device.site, device: settings.device.id, outboxID: outbox.outboxID
+      ).encoded()
+      try target.replace(
+        ExportOrigin.fileName(outbox.outboxID) + suffix, with: try seal?.seal(origin) ?? origin, mode: 0o600)
       var written = 0
       var damaged = 0
       var exported: [Int64] = []
@@ -65,15 +71,16 @@ extension OutboxCommand {
           return
         }
         let item = stored.item
-        let name = item.name ?? "\(item.id)-\(item.deliveryClass.name).json"
+        let name =
+          item.captureID == nil
+          ? ExportOrigin.messageName(item, in: outbox.outboxID) : item.name ?? OutboxItem.recordName
         guard OpenFolder.isName(name) else {
           printToStandardError("message \(item.id): its name is no name of a file; see thermograph outbox verify")
           damaged += 1
           return
         }
-        let place = try target.makeFolder(item.captureID.map { "\($0)" } ?? "messages", mode: 0o700)
-        try place.replace(
-          name + (seal == nil ? "" : RecipientSeal.suffix), with: try seal?.seal(payload) ?? payload, mode: 0o600)
+        let place = try target.makeFolder(item.captureID.map { "\($0)" } ?? ExportOrigin.messagesName, mode: 0o700)
+        try place.replace(name + suffix, with: try seal?.seal(payload) ?? payload, mode: 0o600)
         written += 1
         // Only now is it on the stick's disk. From here on a receipt for it counts.
         exported.append(item.id)

@@ -1,11 +1,15 @@
 import ArgumentParser
 import Cryptography
+import Forwarding
 import Receiving
 
 extension ReceiveCommand {
   /// Takes what lies on a stick into the folder, and lays the receipts on the stick.
-  static func takeStick(_ stick: String, into receiver: Receiver, signer: SigningKey?, json: Bool) throws {
-    let outcome = try StickReception(receiver, signer: signer).take(stick)
+  static func takeStick(
+    _ stick: String, into receiver: Receiver, signer: SigningKey?, json: Bool,
+    corrections: @escaping (_ site: String, _ device: String) throws -> CorrectionLog
+  ) throws {
+    let outcome = try StickReception(receiver, signer: signer, corrections: corrections).take(stick)
     for note in outcome.notes { printToStandardError(note) }
     if json {
       for capture in outcome.completed { print(try ReceivedCaptureLine(capture).text()) }

@@ -2,8 +2,11 @@ import ArgumentParser
 import CloudLink
 import Forwarding
 import Glibc
+import ImageFiles
 import LinuxIO
+import Provenance
 import Receiving
+import Screening
 import Storage
 import UnixSignals
 
@@ -14,7 +17,7 @@ struct ReceiveCommand: AsyncParsableCommand {
     discussion: """
       The reference receiver. It checks every image against the SHA-256 in its record, puts divided images together, \
       stores each capture once however often it comes, keeps a log of every arrival (arrivals.jsonl) and an index of \
-      the complete captures (captures.sqlite: tables capture and image), and sends a receipt only when the record and all its images are on the disk. It may be killed and started again at any time.
+      the complete captures (captures.sqlite: tables capture, image, correction and standing), and sends a receipt only when the record and all its images are on the disk. It may be killed and started again at any time.
 
         thermograph receive --broker localhost:1883 --output ./received
         thermograph receive --broker mqtt.clinic.example:8883 --ca ca.pem --certificate r.pem --key r.key \
@@ -120,7 +123,12 @@ struct ReceiveCommand: AsyncParsableCommand {
     do {
       let clock = try SystemClock()
       let receiver = try Self.receiver(folder: output, name: name, clock: clock)
-      if let stick { return try Self.takeStick(stick, into: receiver, signer: try signer(), json: json) }
+      if let stick {
+        let index = try CaptureIndex(path: output + Self.indexName)
+        return try Self.takeStick(stick, into: receiver, signer: try signer(), json: json) { site, device in
+          try index.corrections(site: site, device: device)
+        }
+      }
       let settings = try settings(name: name)
       let link = try ReceivingLink(
         settings: settings, receiver: receiver, signer: try signer(), time: clock, until: until,
@@ -185,13 +193,15 @@ struct ReceiveCommand: AsyncParsableCommand {
     return "$share/\(try level(share, "--share"))/\(filter)"
   }
 
+  private static let indexName = "/captures.sqlite"
+
   /// A receiver with its index, which is filled from the folder when it is new.
   private static func receiver(folder: String, name: String, clock: SystemClock) throws -> sending Receiver {
     // The receiver makes the folder, so the index is opened at its first use.
     var opened: CaptureIndex?
     func index() throws(OutboxError) -> CaptureIndex {
       if let opened { return opened }
-      let index = try CaptureIndex(path: folder + "/captures.sqlite")
+      let index = try CaptureIndex(path: folder + indexName)
       opened = index
       return index
     }
@@ -204,6 +214,15 @@ struct ReceiveCommand: AsyncParsableCommand {
           images: images.map { image, entry in
             CaptureIndex.Image(name: image.0, byteCount: image.1, sha256: entry.sha256)
           }, folder: "\(capture.site)/\(capture.device)/\(capture.captureID)", receivedAt: clock.now()))
+    } registerCorrection: { site, device, correction in
+      try index().add(correction, site: site, device: device)
+    } draw: { record, name, master in
+      guard name == ViewImage.name else { throw CommandFailure("this program draws \(ViewImage.name) alone") }
+      let captured = Timestamp(
+        utcNanoseconds: record.capturedNanoseconds ?? 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
+      return try ViewImage.file(
+        fromMaster: master, captureID: record.captureID,
+        rightSide: record.view.flatMap { CaptureView(rawValue: $0) }?.rightSide, capturedAt: captured)
     }
     if try index().needsFilling {
       let count = try store.registerAll()

@@ -7,7 +7,7 @@ import Storage
 struct SessionCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "session",
-    abstract: "Shows the guided sessions that the outbox still holds something of.",
+    abstract: "Shows the guided sessions that the outbox still holds something of, and puts a wrong tag right.",
     discussion: """
       May be used while the device runs. Delivered captures stay in the outbox for outbox.retention_days. Patients appear \
       by their pseudonym or roster id.
@@ -15,14 +15,17 @@ struct SessionCommand: ParsableCommand {
         thermograph session list
         thermograph session list --patient ward-7-0042 --json
         thermograph session show 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11
+        thermograph session reassign 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11 --to ward-7-0043 --reason "wrong tag"
+        thermograph session withdraw 9f0c1c9e-5f0e-4b52-8a0e-0c4b1a4f9a11 --reason "consent withdrawn"
       """,
-    subcommands: [List.self, Show.self])
+    subcommands: [List.self, Show.self, Reassign.self, Withdraw.self])
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Lists sessions, oldest first.",
       discussion: """
-        With --json one object a line. A session that is delivered stays on the list for outbox.retention_days.
+        With --json one object a line. A session that is delivered stays on the list for outbox.retention_days. A session \
+        that was corrected stands under the patient to whom it belongs now, and says under whose tag it was started.
 
           thermograph session list
           thermograph session list --patient ward-7-0042 --json
@@ -64,6 +67,7 @@ struct SessionCommand: ParsableCommand {
       }
       guard !options.json else { return try printJSON(entry) }
       print(entry.line)
+      for correction in entry.corrections ?? [] { print("  " + correction.line) }
       if let signedBy = entry.signedBy { print("  signed by \(signedBy)") }
       for answer in entry.answers ?? [] { print("  \(answer.code): \(answer.yes ? "yes" : "no")") }
       for capture in entry.captures { print("  " + capture.line) }
@@ -85,9 +89,13 @@ extension OutboxTool {
         let payload = Data(try payload(of: stored))
         if isRecord {
           history.add(try decoder.decode(CaptureRecord.self, from: payload))
-        } else if try decoder.decode(SchemaName.self, from: payload).schema == SessionMessage.schema {
+        } else {
+          switch try decoder.decode(SchemaName.self, from: payload).schema {
+          case SessionMessage.schema: history.add(try decoder.decode(SessionMessage.self, from: payload))
+          case CorrectionMessage.schema: history.add(try CorrectionMessage(decoding: Array(payload)))
           // Other events, gap records among them, have schemas of their own.
-          history.add(try decoder.decode(SessionMessage.self, from: payload))
+          default: break
+          }
         }
       } catch {
         // The message's own number is no part of the reason.
@@ -117,7 +125,16 @@ extension SessionHistory.Entry {
       case nil: "still open, or delivered and its details no longer stored"
       }
     let views = captures.map(\.view.rawValue).joined(separator: ",")
-    return "\(at)  \(sessionID)  \(patientRef)  \(end)  \(views.isEmpty ? "no captures" : views)"
+    let corrected =
+      (recordedRef.map { "  (started under the tag of \($0))" } ?? "") + (isWithdrawn == true ? "  (withdrawn)" : "")
+    return "\(at)  \(sessionID)  \(patientRef)\(corrected)  \(end)  \(views.isEmpty ? "no captures" : views)"
+  }
+}
+
+extension CorrectionMessage {
+  fileprivate var line: String {
+    let what = target.map { "given to \($0)" } ?? "withdrawn"
+    return "\(at)  \(what)\(signedBy.map { " by \($0)" } ?? ""): \(reason)"
   }
 }
 
@@ -125,8 +142,10 @@ extension SessionHistory.Capture {
   fileprivate var line: String {
     let gates =
       failedGates.isEmpty ? "all gates passed" : "failed: " + failedGates.map(\.rawValue).joined(separator: ", ")
+    let unlike =
+      isUnlikeEarlier == true ? "  UNLIKE this person's earlier pictures: was it the right tag?" : ""
     return "\(at)  \(captureID) #\(sequence)  \(view.rawValue), attempt \(attempt)  \(gates)  "
-      + (outcome?.rawValue ?? "outcome withheld (demonstration model)")
+      + (outcome?.rawValue ?? "outcome withheld (demonstration model)") + unlike
   }
 }
 

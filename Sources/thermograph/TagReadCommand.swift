@@ -77,7 +77,7 @@ struct TagReadCommand: AsyncParsableCommand {
       case .presentation(.removed):
         printToStandardError("removed")
       case .presentation(.ambiguous):
-        printToStandardError("more than one tag in the field: hold one to the reader, and away the others")
+        printToStandardError("more than one tag at the reader: hold only one to it")
       case .presentation(.refused(let refusal)):
         printToStandardError("refused: \(refusal)")
       }

@@ -96,7 +96,7 @@ import Testing
     let failure = try await probe.failure(of: authority.settings(broker.port, try authority.issue("unit-1")))
     #expect(failure.kind == .tls)
     let date = Date(timeIntervalSinceNow: -1 * 86_400).formatted(.iso8601.year().month().day())
-    #expect(failure.detail.contains("the broker's certificate ended on \(date)"))
+    #expect(failure.detail.contains("the broker's certificate expired on \(date)"))
     await probe.client.stop()
   }
 

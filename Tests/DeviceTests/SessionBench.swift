@@ -102,6 +102,7 @@ final class SessionBench {
   init(
     _ change: (inout SessionRules) -> Void = { _ in }, roster: Roster? = nil, alerts: [AlertRule] = [],
     store other: (any CaptureStore)? = nil, journal: String? = nil, synchronised: Bool = true,
+    needsTechnician: @escaping @Sendable () -> Bool = { false },
     past: @escaping @Sendable (PatientReference, PatientReference?) async -> PatientPast = { _, _ in PatientPast() },
     change tracking: ChangeTracking? = nil
   ) throws {
@@ -126,7 +127,7 @@ final class SessionBench {
           constants: .init(
             site: "s", device: "d", lens: "55x35", distanceCentimetres: 50, framesAveraged: 16, firmware: "0",
             configurationSHA256: String(repeating: "0", count: 64)), digests: OpenSSLDigests()),
-        show: { panel.add($0) }, past: past, change: tracking),
+        show: { panel.add($0) }, needsTechnician: needsTechnician, past: past, change: tracking),
       assessor: Assessor(network: nil), events: events, time: UptimeClock(synchronised: synchronised),
       generator: SystemRandomNumberGenerator(), logger: logger)
     let session = self.session
@@ -196,9 +197,11 @@ final class SessionBench {
     PatientReference(tag: try reading(last).uid, siteKey: siteKey, version: .hmac, digests: OpenSSLDigests()).text
   }
 
-  static func thermogram(_ id: RandomIdentifier) -> CapturedThermogram {
+  static func thermogram(
+    _ id: RandomIdentifier, celsius: [Float] = [Float](repeating: 30, count: 768)
+  ) -> CapturedThermogram {
     CapturedThermogram(
-      captureID: id, thermogram: Thermogram(celsius: [Float](repeating: 30, count: 768), ambientCelsius: 25),
+      captureID: id, thermogram: Thermogram(celsius: celsius, ambientCelsius: 25),
       cameraSerial: "000000000000", ambientDriftCelsiusPerMinute: nil, began: UptimeClock().now(),
       ended: UptimeClock().now())
   }

@@ -1,9 +1,11 @@
+import DeviceSimulation
 import Forwarding
 import Foundation
 import Identification
 import Provenance
 import Screening
 import Storage
+import Synchronization
 import Testing
 
 @testable import Device
@@ -49,6 +51,65 @@ import Testing
     let records = bench.memory.now.records
     #expect(records.map(\.formerPatientRef) == [isNews ? former : nil, nil])
     #expect(try records.allSatisfy { try $0.patientRef == SessionBench.reference(1) && $0.patientRefVersion == 2 })
+  }
+
+  /// Something is wrong that keeps no picture from being taken: the idle light says that a technician is needed, the next
+  /// patient is captured all the same, and what does keep pictures from being taken is shown before it.
+  @Test func theDegradedLightAsksForATechnicianAndTurnsNobodyAway() async throws {
+    let isBroken = Mutex(true)
+    let bench = try SessionBench(needsTechnician: { isBroken.withLock { $0 } })
+    try await bench.wait("the light asks for a technician") { bench.panel.signals.last == .degraded }
+    try bench.present(1)
+    let id = try await bench.captureAsked()
+    bench.events.send(.thermogram(SessionBench.thermogram(id)))
+    try await bench.wait("the capture is stored, and the light is as before") {
+      bench.memory.now.records.count == 1 && bench.panel.signals.last == .degraded
+    }
+    bench.events.send(.cameraLost(reason: "unplugged"))
+    try await bench.wait("no capture is possible") { bench.panel.signals.last == .unable }
+    bench.events.send(.cameraReturned)
+    try await bench.wait("a technician again") { bench.panel.signals.last == .degraded }
+    isBroken.withLock { $0 = false }
+    bench.events.send(.timePassed)
+    try await bench.wait("all is well") { bench.panel.signals.last == .ready }
+    // A reader that went away needs a technician too.
+    bench.events.send(.readerLost(reason: "unplugged"))
+    try await bench.wait("no reader") { bench.panel.signals.last == .degraded }
+    bench.events.send(.readerReturned)
+    try await bench.wait("the reader is back") { bench.panel.signals.last == .ready }
+  }
+
+  /// Where the person's earlier pictures say otherwise, it is asked whose tag it was; with pictures like them it is not.
+  @Test(arguments: [0.0, 2.0]) func aPictureUnlikeTheEarlierOnesRaisesAnAlert(shift: Double) async throws {
+    let torso = TorsoScene().celsius(atMicroseconds: 0).map { Float($0) }
+    let own = try #require(SubjectMeasurements(geometry: .mlx90640, celsius: torso)).regions
+    try #require(own.count == 6)
+    var generator = SystemRandomNumberGenerator()
+    let earlier = (1...4).map { number in
+      EarlierCapture(
+        sessionID: RandomIdentifier(using: &generator), view: .frontal, sequence: Int64(number),
+        regions: own.enumerated().map { index, region in
+          var region = region
+          region.relativeCelsius += index.isMultiple(of: 2) ? shift : -shift
+          return region
+        })
+    }
+    let bench = try SessionBench(
+      alerts: [AlertRule(.unlikeEarlier, severity: .warning, holdOffSeconds: 0)],
+      past: { _, _ in PatientPast(captures: earlier) })
+    try bench.present(1)
+    let id = try await bench.captureAsked()
+    bench.events.send(.thermogram(SessionBench.thermogram(id, celsius: torso)))
+    try await bench.wait("the session is over") { !bench.memory.now.events.isEmpty }
+    try await bench.stop()
+    let alerts = bench.memory.now.alerts
+    #expect(alerts.map(\.code) == (shift == 0 ? [] : ["unlike-earlier"]))
+    if let alert = alerts.first {
+      #expect(
+        alert.detail == "capture \(id): unlike this person's earlier pictures (4 sessions): was it the right tag?")
+      #expect(!"\(alert)".contains(try SessionBench.reference(1)), "an alert names no patient")
+    }
+    #expect(bench.memory.now.records.first?.verdict.changeSinceBaseline?.sessions == 4)
   }
 
   @Test func theOutboxTakesRecordImagesAndEvent() async throws {

@@ -40,7 +40,7 @@ import Testing
         line      connected  broker:8883  TLSv1.3  for 1 min
         models    screening-fold
         clock     2026-11-21T10:00:00Z  kernel
-        moved     camera 0.1 s ago
+        active    camera 0.1 s ago
         config    /etc/thermograph/thermograph.toml  abababababab
 
         """)

@@ -37,6 +37,33 @@ import Testing
     #expect(result.status == 64 && result.errors.contains(expected), "\(result.errors)")
   }
 
+  /// The recorded day in the documentation was typed: every command and option in it is one of this program.
+  @Test func theRecordedDayHasCommandsThatThereAre() async throws {
+    let workspace = try Workspace()
+    let page = try String(contentsOfFile: Workspace.repository + "/Docs/clinic-day.md", encoding: .utf8)
+    let record = try #require(page.components(separatedBy: "<!-- recorded by make clinic-day -->").last)
+    var helps: [String: String] = [:]
+    let lines = record.split(separator: "\n").filter { $0.hasPrefix("$ thermograph ") }
+    for line in lines {
+      let words = line.split(separator: " ").dropFirst(2).map(String.init)
+      // A command is one word or two; what follows may be a session, a folder or a receipt.
+      let isGroup = ["session", "outbox", "patient", "roster"].contains(words[0])
+      let command = Array(words.prefix(isGroup ? 2 : 1))
+      let key = command.joined(separator: " ")
+      if helps[key] == nil {
+        let help = try await Program.run(command + ["--help"], in: workspace.folder)
+        #expect(help.status == 0, "\(key): \(help.errors)")
+        helps[key] = help.output
+      }
+      for option in words where option.hasPrefix("--") {
+        #expect(helps[key]?.contains(option) == true, "\(line): no \(option)")
+      }
+    }
+    #expect(lines.count >= 10)
+    #expect(
+      Set(helps.keys).isSuperset(of: ["capture", "status", "outbox export", "outbox import", "session reassign"]))
+  }
+
   @Test func aDumpIntoAFolderThatIsNotThereSaysSoBeforeTheSensorIsAsked() async throws {
     let workspace = try Workspace()
     let result = try await Program.run(

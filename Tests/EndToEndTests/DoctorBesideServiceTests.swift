@@ -184,7 +184,7 @@ import Testing
     let (status, findings) = try await bench.doctor()
     #expect(status == 1)
     findings.expectFailure(
-      of: "tls", saying: "test-device.pem ended on 20", remedy: "thermograph enroll --request",
+      of: "tls", saying: "test-device.pem expired on 20", remedy: "thermograph enroll --request",
       consequences: ["receipt"])
     try await stop(device)
   }
@@ -196,7 +196,7 @@ import Testing
     let device = try await bench.startService()
     let (_, findings) = try await bench.doctor()
     findings.expectFailure(
-      of: "tls", saying: "the broker's certificate ended on 20", remedy: "openssl s_client -connect 127.0.0.1:",
+      of: "tls", saying: "the broker's certificate expired on 20", remedy: "openssl s_client -connect 127.0.0.1:",
       consequences: ["receipt"])
     try await stop(device)
   }

@@ -120,7 +120,7 @@ import Testing
     #expect(try examine(folder, authority: nil).faults(device: "device-1", nowSeconds: now).isEmpty)
     let fit = try examine(folder)
     #expect(fit.faults(device: "device-2", nowSeconds: now).map { $0.contains("'device-1'") } == [true])
-    #expect(fit.faults(device: "device-1", nowSeconds: now + 86_400 * 40) == ["it has ended"])
+    #expect(fit.faults(device: "device-1", nowSeconds: now + 86_400 * 40) == ["it has expired"])
     #expect(fit.faults(device: "device-1", nowSeconds: now - 86_400 * 40) == ["it is not valid yet"])
     // A wrong clock is not the certificate's fault.
     #expect(fit.faults(device: "device-1", nowSeconds: nil).isEmpty)

@@ -72,7 +72,8 @@ final class FleetProgram: Sendable {
   }
 }
 
-/// HAProxy before the brokers: devices know one address.
+/// HAProxy before the brokers: devices know one address. As in `Fleet/haproxy.cfg`, a broker that came up is left to the
+/// workers at first.
 enum Front {
   static let executable = "/usr/sbin/haproxy"
 
@@ -80,7 +81,7 @@ enum Front {
   {
     let port = try FreePort.take()
     let servers = brokers.enumerated().map {
-      "  server m\($0.offset) 127.0.0.1:\($0.element) check inter 300 fall 1 rise 1 on-marked-down shutdown-sessions"
+      "  server m\($0.offset) 127.0.0.1:\($0.element) check inter 300 fall 1 rise 10 on-marked-down shutdown-sessions"
     }
     let text = """
       global

@@ -42,6 +42,8 @@ final class Account: Sendable {
 
   /// - Parameter broker: its place in the list of brokers.
   func saw(_ message: IncomingMessage, at broker: Int) {
+    // Other devices may be on the same brokers.
+    guard message.topic.hasPrefix("tg/v1/load/") else { return }
     let now = Self.milliseconds()
     if message.topic.hasSuffix("/dn/receipt") { return saw(receipt: message.payload, at: now) }
     guard let topic = UplinkTopic(message.topic) else { return }
@@ -80,7 +82,9 @@ final class Account: Sendable {
   }
 
   /// One line of JSON, and the trace.
-  func report(devices: Int, captures: Int, waiting: Int) -> String {
+  ///
+  /// - Parameter freed: captures for which the devices have a receipt; `seen` are those of which an observer heard it too.
+  func report(devices: Int, captures: Int, freed: Int, waiting: Int) -> String {
     let state = state.withLock { $0 }
     var latencies: [Int64] = []
     // On the clock of all processes of this machine, so that a test knows what was before its own deeds.
@@ -105,7 +109,8 @@ final class Account: Sendable {
     let first = state.published.values.min() ?? state.began
     let last = state.receipted.values.max() ?? state.began
     let busy = max(0.001, Double(last - first) / 1000)
-    return #"{"devices":\#(devices),"captures":\#(devices * captures),"receipted":\#(state.receipted.count),"#
+    return
+      #"{"devices":\#(devices),"captures":\#(devices * captures),"receipted":\#(freed),"seen":\#(state.receipted.count),"#
       + #""wrong":\#(state.wrong),"refused":\#(state.refused),"waiting":\#(waiting),"births":\#(state.birthCount),"#
       + #""p50":\#(quantile(0.5)),"p95":\#(quantile(0.95)),"max":\#(quantile(1)),"seconds":\#(seconds),"#
       + #""per_second":\#(Double(state.receipted.count) / busy)}"#

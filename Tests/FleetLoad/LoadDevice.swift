@@ -72,10 +72,11 @@ final class LoadDevice: Sendable {
       "\(figures.state), \(figures.inFlight) in flight, \(figures.counters.connections) connections, last failure: \(last)"
   }
 
-  /// Records and images that this device would still send.
-  func waiting() async throws -> Int {
+  /// Records, and records with images, for which this device has no receipt.
+  func waiting() async throws -> (records: Int, all: Int) {
     let accounts = try await outbox.accounts()
-    return accounts.backlog(.capture).rows + accounts.backlog(.image).rows
+    let records = accounts.backlog(.capture).rows
+    return (records, records + accounts.backlog(.image).rows)
   }
 
   /// What the record will be is known only when it has its number.

@@ -106,6 +106,11 @@ import Testing
       record.change = .init(
         state: .beyondVariation, sessions: 3, minimumDetectableCelsius: 1.1, falseAlarmRate: 0.05,
         places: [.init(column: 3.5, row: 4, pixels: 9, celsius: 1.6)])
+      record.renderings = [
+        .init(
+          name: "view.png", kind: .view, mediaType: "image/png", bytes: 43_000,
+          sha256: String(repeating: "9", count: 64))
+      ]
       record.verdict.probabilityPopulation = .init(description: "synthetic torsos", prevalence: 0.5)
       record.images += [
         .init(

@@ -7,7 +7,10 @@ import Testing
   private static let replaced = [
     ("nobody vouches", "the clock is not synchronised"), ("to be had", "available"),
     ("no longer here", "no longer stored"), ("What was taken is saved", "what is saved, by number"),
-    ("are the most.", "It should be at most ..."),
+    ("are the most.", "It should be at most ..."), ("heeded", "what to do with it"),
+    ("and away the others", "hold only one"), ("the line rests", "sending is paused"),
+    ("asks no more", "asks for no receipt"),
+    ("keep on with", "keep holding"), ("certificate has ended", "expired"), ("stand between", "in between"),
   ]
 
   @Test func whatAPersonReadsHasNoPrivateIdioms() throws {

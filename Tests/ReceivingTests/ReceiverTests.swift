@@ -317,8 +317,9 @@ final class ReceiverBench {
     try Receiver(folder: root.path, name: "archive", digests: OpenSSLDigests(), time: ManualClock())
   }
 
-  func capture(_ sequence: Int64, images: [String: Int]) -> TestCapture {
-    TestCapture(topics: topics, outboxID: outboxID, sequence: sequence, images: images, using: &generator)
+  /// - Parameter more: further members of the record, each with a comma behind it.
+  func capture(_ sequence: Int64, images: [String: Int], more: String = "") -> TestCapture {
+    TestCapture(topics: topics, outboxID: outboxID, sequence: sequence, images: images, more: more, using: &generator)
   }
 
   func folder(_ capture: TestCapture) -> String { root.path + "/clinic/unit-1/\(capture.id)" }
@@ -343,7 +344,7 @@ struct TestCapture {
   private let topics: TopicSchema
 
   init(
-    topics: TopicSchema, outboxID: RandomIdentifier, sequence: Int64, images: [String: Int],
+    topics: TopicSchema, outboxID: RandomIdentifier, sequence: Int64, images: [String: Int], more: String = "",
     using generator: inout some RandomNumberGenerator
   ) {
     self.topics = topics
@@ -359,7 +360,7 @@ struct TestCapture {
     }
     let text =
       #"{"schema":"thermograph.capture.v1","capture_id":"\#(id)","outbox_id":"\#(outboxID)","sequence":\#(sequence),"#
-      + #""site":"\#(topics.site)","device":"\#(topics.device)","images":[\#(list.joined(separator: ","))]}"#
+      + #""site":"\#(topics.site)","device":"\#(topics.device)",\#(more)"images":[\#(list.joined(separator: ","))]}"#
     record = Array(text.utf8)
   }
 

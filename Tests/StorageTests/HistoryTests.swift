@@ -24,28 +24,35 @@ import Testing
     let id = RandomIdentifier(using: &generator)
     let session = RandomIdentifier(using: &generator)
     let now = clock.now()
-    let digest = String(repeating: "a", count: 64)
-    let verdict = Verdict(
-      outcome: .notAssessable, rawOutput: [], score: nil, probability: nil, thresholds: .init(lower: 0, upper: 1),
-      leftRightDifference: nil, viewScores: [:], modelID: "", modelSHA256: "", demonstration: false, reasons: ["none"])
     return try await outbox.enqueue(
       NewCapture(
         captureID: id, created: now,
         images: [CaptureImage(name: "master.png", contentType: "image/png", bytes: [1, 2, 3])],
         record: { number in
-          let record = CaptureRecord(
-            captureID: id, outboxID: number.outboxID, sequence: number.sequence, sessionID: session, site: "s",
-            device: "d", capturedAt: .init(now), redatedAt: nil, patientRef: patientRef, tagKind: .patient, view: view,
-            attempt: 1,
-            acquisition: .init(
-              camera: "c", cameraSerial: "0", lens: "l", distanceCentimetres: 50, emissivity: 1,
-              reflectedTemperatureCelsius: 20, refreshRateHz: 8, framesAveraged: 1, sensorTemperatureCelsius: 20,
-              supplyVolts: 3.3, settling: false, interpolatedPixels: 0),
-            gates: [], verdict: verdict, images: [],
-            durations: .init(acquisitionMilliseconds: 1, edgeMilliseconds: 1),
-            versions: .init(firmware: "0", configurationSHA256: digest, modelSHA256: digest))
-          return try CanonicalJSON.bytes(of: record)
+          try CanonicalJSON.bytes(
+            of: Self.record(id, number, session: session, patient: patientRef, at: now, view: view))
         }))
+  }
+
+  static func record(
+    _ id: RandomIdentifier, _ number: CaptureNumber, session: RandomIdentifier, patient: String, at now: Timestamp,
+    view: CaptureView = .frontal
+  ) -> CaptureRecord {
+    let digest = String(repeating: "a", count: 64)
+    let verdict = Verdict(
+      outcome: .notAssessable, rawOutput: [], score: nil, probability: nil, thresholds: .init(lower: 0, upper: 1),
+      leftRightDifference: nil, viewScores: [:], modelID: "", modelSHA256: "", demonstration: false, reasons: ["none"])
+    return CaptureRecord(
+      captureID: id, outboxID: number.outboxID, sequence: number.sequence, sessionID: session, site: "s",
+      device: "d", capturedAt: .init(now), redatedAt: nil, patientRef: patient, tagKind: .patient, view: view,
+      attempt: 1,
+      acquisition: .init(
+        camera: "c", cameraSerial: "0", lens: "l", distanceCentimetres: 50, emissivity: 1,
+        reflectedTemperatureCelsius: 20, refreshRateHz: 8, framesAveraged: 1, sensorTemperatureCelsius: 20,
+        supplyVolts: 3.3, settling: false, interpolatedPixels: 0),
+      gates: [], verdict: verdict, images: [],
+      durations: .init(acquisitionMilliseconds: 1, edgeMilliseconds: 1),
+      versions: .init(firmware: "0", configurationSHA256: digest, modelSHA256: digest))
   }
 
   @Test func onlyThePatientsOwnRecordsComeNewestFirst() async throws {

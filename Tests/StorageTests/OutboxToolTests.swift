@@ -57,6 +57,37 @@ import Testing
     await again.close()
   }
 
+  /// The stick came back with a receipt: the device that refuses for want of room sees the room at once, without a commit.
+  @Test func roomThatAToolFreesIsSeenAtOnce() async throws {
+    let scratch = try ScratchFolder(inMemory: true)
+    var configuration = try configuration(scratch)
+    configuration.quota.rowsPerClass = 100
+    configuration.retentionSeconds = 3600
+    let outbox = try Outbox(configuration, time: clock)
+    var captures: [NewCapture] = []
+    while try await outbox.captureRefusalReason() == nil {
+      captures.append(makeCapture(UInt64(captures.count), at: clock.now()))
+      _ = try await outbox.enqueue(captures[captures.count - 1])
+      try #require(captures.count < 101)
+    }
+    let tool = try OutboxTool(configuration, time: clock)
+    let stored = try tool.list(after: 0, limit: 1000)
+    try tool.noteExported(stored.map(\.item.id))
+    let entries = stored.compactMap { stored in
+      stored.item.captureID.map {
+        Receipt.Entry(
+          captureID: $0, name: stored.item.name ?? "", sha256: Hexadecimal.text(of: stored.item.sha256))
+      }
+    }
+    _ = try tool.apply(Receipt(receiver: "clinic", entries: entries))
+    let commits = await outbox.commits
+    #expect(try await outbox.captureRefusalReason() == nil)
+    #expect(try await outbox.accounts().backlog(.image).rows == 0)
+    #expect(try await outbox.figures().accounts.backlog(.capture).rows == 0)
+    #expect(await outbox.commits == commits)
+    await outbox.close()
+  }
+
   @Test func everythingThatWaitsForSomebodyIsMadeToWaitAgain() async throws {
     let scratch = try ScratchFolder(inMemory: true)
     let outbox = try Outbox(configuration(scratch), time: clock)

@@ -45,7 +45,7 @@ final class TLSContext {
     let detail: String
     if link_tls_error_is_expired(code) {
       let date = CivilDate(daysSinceEpoch: link_tls_refused_not_after(tls) / 86_400)
-      detail = "the broker's certificate ended on \(date.iso8601); it must be renewed (or this clock is wrong)"
+      detail = "the broker's certificate expired on \(date.iso8601); it must be renewed (or this clock is wrong)"
     } else if link_tls_error_is_not_yet_valid(code) {
       detail = "the broker's certificate is not valid yet; is this clock right?"
     } else if link_tls_error_is_wrong_name(code) {

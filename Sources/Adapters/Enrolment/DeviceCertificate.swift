@@ -103,7 +103,7 @@ package struct DeviceCertificate: Sendable, Equatable {
       faults.append("its common name is '\(commonName)'; expected the device's id '\(device)'")
     }
     if let nowSeconds, nowSeconds < notBeforeSeconds { faults.append("it is not valid yet") }
-    if let nowSeconds, nowSeconds > notAfterSeconds { faults.append("it has ended") }
+    if let nowSeconds, nowSeconds > notAfterSeconds { faults.append("it has expired") }
     if let chainFault { faults.append("no chain leads to the authority: \(chainFault) (its issuer: \(issuer))") }
     return faults
   }

@@ -3,10 +3,11 @@ import LocalFiles
 import Provenance
 
 /// One capture's files: `{site}/{device}/{capture_id}/` with `record.json`, the images and, once everything is there
-/// and checked, `receipt.json`.
+/// and checked, `receipt.json`. `rendered.json` names pictures that were not sent and were drawn here.
 struct CaptureFolder {
   static let receiptName = "receipt.json"
-  static let ownNames: Set<String> = [OutboxItem.recordName, receiptName]
+  static let renderedName = "rendered.json"
+  static let ownNames: Set<String> = [OutboxItem.recordName, receiptName, renderedName]
   /// The largest image in bytes: what `TopicSchema.maximumParts` parts of 96 KiB hold.
   static let imageBytesMaximum = TopicSchema.maximumParts * 96 * 1024
 

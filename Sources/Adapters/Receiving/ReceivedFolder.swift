@@ -12,27 +12,40 @@ import Provenance
 /// captures.sqlite                                  index of what is complete (`register`), made again when missing
 /// {site}/{device}/{capture_id}/record.json         the record
 /// {site}/{device}/{capture_id}/master.png ...      its images, checked against the record's SHA-256
+/// {site}/{device}/{capture_id}/rendered.json       says which pictures were not sent and were drawn here
 /// {site}/{device}/{capture_id}/receipt.json        there when everything is there and on the disk
 /// {site}/{device}/by-sequence/{outbox_id}-{n}      link to the capture; the unique key (device, outbox_id, sequence)
 /// {site}/{device}/messages/alert-....json          alerts, events, replies, once each
 /// {site}/{device}/status.json, health.json         the newest
 /// ```
 package final class ReceivedFolder: CaptureStore {
-  private let root: String
-  private let name: String
-  private let digests: any MessageDigests
+  let root: String
+  let name: String
+  let digests: any MessageDigests
   private let log: ArrivalLog
   private let register: (Receiver.CompletedCapture) throws -> Void
+  /// Draws a picture that a device left out, from the capture's master.
+  package typealias Drawing = (_ record: RecordEnvelope, _ name: String, _ master: [UInt8]) throws -> [UInt8]
+
+  let draw: Drawing?
+  let registerCorrection: (_ site: String, _ device: String, CorrectionMessage) throws -> String?
 
   /// - Parameters:
   ///   - folder: made when missing.
   ///   - name: the receiver's name in the receipts that lie beside the captures.
   ///   - register: enters a complete capture in an index, on the disk when it returns, before the receipt is made. It
   ///     may be called again for the same capture. When it throws there is no receipt and the device sends again.
+  ///   - registerCorrection: the same for a correction; answers why it is not followed, or nil.
+  ///   - draw: nil leaves pictures that were not sent to whoever reads the folder.
   package init(
     _ folder: String, name: String, digests: any MessageDigests,
-    register: @escaping (Receiver.CompletedCapture) throws -> Void = { _ in }
+    register: @escaping (Receiver.CompletedCapture) throws -> Void = { _ in },
+    registerCorrection: @escaping (_ site: String, _ device: String, CorrectionMessage) throws -> String? = { _, _, _ in
+      nil
+    }, draw: Drawing? = nil
   ) throws(ReceiverError) {
+    self.draw = draw
+    self.registerCorrection = registerCorrection
     root = folder
     self.name = name
     self.digests = digests
@@ -66,7 +79,9 @@ package final class ReceivedFolder: CaptureStore {
       case .latest(let kind):
         try overwrite("\(kind.rawValue).json", message, topics)
         if kind == .status { outcome.vouched += try answers(toBirth: message.payload, topics) }
-      case .message(let kind): try keep(kind, delivery, topics, &arrival)
+      case .message(let kind):
+        try keep(kind, delivery, topics, &arrival)
+        if kind == .event { try follow(delivery.message.payload, topics, &outcome) }
       case .rejected(let rejection): throw rejection
       }
     } catch let rejection as Rejection {
@@ -88,14 +103,15 @@ package final class ReceivedFolder: CaptureStore {
 
   // MARK: Captures
 
-  /// Registers again every capture of the folder for which there is a receipt: for an index that was lost or is new.
-  /// Returns how many.
+  /// Registers again every capture of the folder for which there is a receipt, and every correction: for an index that was
+  /// lost or is new. Returns how many captures.
   package func registerAll() throws(ReceiverError) -> Int {
     var count = 0
     do {
       for site in try Self.folders(in: root) {
         for device in try Self.folders(in: "\(root)/\(site)") {
           let topics = TopicSchema(site: try TopicIdentifier(site), device: try TopicIdentifier(device))
+          try registerCorrections(site, device)
           for name in try Self.folders(in: "\(root)/\(site)/\(device)") {
             guard let captureID = RandomIdentifier(name) else { continue }
             let folder = CaptureFolder(root: root, topics: topics, captureID: captureID)
@@ -257,6 +273,7 @@ package final class ReceivedFolder: CaptureStore {
       }
       entries.append(Receipt.Entry(captureID: record.captureID, name: image.name, sha256: digest))
     }
+    try drawWhatWasNotSent(folder, record, &outcome)
     // First the names of the files, then the receipt that vouches for them, then its own name.
     try Folder.synchronise(folder.path)
     let completed = Receiver.CompletedCapture(

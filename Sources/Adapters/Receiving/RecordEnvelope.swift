@@ -8,6 +8,7 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
   static let bytesMaximum = 1 << 20
   /// Images of one capture.
   static let imagesMaximum = 64
+  static let renderingsMaximum = 4
 
   package struct Image: Decodable, Equatable, Sendable {
     package var name: String
@@ -22,6 +23,8 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
   package var site: String
   package var device: String
   package var images: [Image]
+  /// Pictures that the device does not send because the master gives them again; nil where it sends all.
+  package var renderings: [Image]?
   private var patientRefText: LooseText?
   private var sessionIDText: LooseText?
   private var viewText: LooseText?
@@ -31,7 +34,7 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
     case schema
     case captureID = "capture_id"
     case outboxID = "outbox_id"
-    case sequence, site, device, images
+    case sequence, site, device, images, renderings
     case patientRefText = "patient_ref"
     case sessionIDText = "session_id"
     case viewText = "view"
@@ -67,7 +70,11 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
     guard envelope.images.count <= Self.imagesMaximum else {
       throw Rejection("\(envelope.images.count) images; expected at most \(Self.imagesMaximum)")
     }
-    for image in envelope.images {
+    let promised = envelope.images + (envelope.renderings ?? [])
+    guard (envelope.renderings ?? []).count <= Self.renderingsMaximum else {
+      throw Rejection("\(envelope.renderings?.count ?? 0) renderings; expected at most \(Self.renderingsMaximum)")
+    }
+    for image in promised {
       guard Self.isImageName(image.name) else {
         throw Rejection("'\(image.name.prefix(64))' cannot name an image")
       }
@@ -75,7 +82,7 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
         throw Rejection("\(image.name): sha256 is not 64 hexadecimal digits")
       }
     }
-    guard Set(envelope.images.map(\.name)).count == envelope.images.count else {
+    guard Set(promised.map(\.name)).count == promised.count else {
       throw Rejection("two images have the same name")
     }
     self = envelope

@@ -4,11 +4,11 @@ import LocalFiles
 import Provenance
 
 /// What was found on a stick, for a person: `captures.csv` for a spreadsheet and `captures.html` for a browser, beside the
-/// receipts. It names patients by what the records name them by.
+/// receipts. It names patients by their references, as corrections have them.
 struct StickList {
   static let csvName = "captures.csv"
   static let htmlName = "captures.html"
-  private static let columns = ["captured", "site", "device", "patient", "view", "capture", "state"]
+  private static let columns = ["captured", "site", "device", "patient", "corrected", "view", "capture", "state"]
 
   /// The members of a record that the list shows; each is bounded by the record's own limit.
   private struct Shown: Decodable {
@@ -16,17 +16,37 @@ struct StickList {
     var site: String
     var device: String
     var patientRef: String
+    var sessionID: RandomIdentifier
     var view: String
     var capturedAt: Moment
 
     private enum CodingKeys: String, CodingKey {
       case site, device, view
       case patientRef = "patient_ref"
+      case sessionID = "session_id"
       case capturedAt = "captured_at"
     }
   }
 
-  private var rows: [[String]] = []
+  private struct Row {
+    var captureID: RandomIdentifier
+    var shown: Shown?
+    var isStored: Bool
+
+    /// By what holds now: what was corrected says so beside it.
+    func cells(_ log: CorrectionLog?) -> [String] {
+      let state = isStored ? "stored" : "not taken"
+      guard let shown else { return ["", "", "", "", "", "", "\(captureID)", state] }
+      let patient = log?.patient(of: shown.sessionID, recorded: shown.patientRef) ?? shown.patientRef
+      var corrected = patient == shown.patientRef ? "" : "started under the tag of \(shown.patientRef)"
+      if log?.isWithdrawn(shown.sessionID) == true { corrected = "withdrawn" }
+      return [
+        shown.capturedAt.utc, shown.site, shown.device, patient, corrected, shown.view, "\(captureID)", state,
+      ]
+    }
+  }
+
+  private var rows: [Row] = []
 
   /// - Parameters:
   ///   - record: as it lies on the stick; nil when it could not be read.
@@ -37,16 +57,21 @@ struct StickList {
       // What is no record has a row all the same: its state is what a person looks for.
       do { shown = try JSONDecoder().decode(Shown.self, from: Data(record)) } catch { shown = nil }
     }
-    rows.append([
-      shown?.capturedAt.utc ?? "", shown?.site ?? "", shown?.device ?? "", shown?.patientRef ?? "", shown?.view ?? "",
-      "\(captureID)", isStored ? "stored" : "not taken",
-    ])
+    rows.append(Row(captureID: captureID, shown: shown, isStored: isStored))
   }
 
+  /// - Parameter corrections: what holds for the captures of a device.
   /// - Returns: the names of the files.
-  func write(on stick: borrowing OpenFolder) throws(FileError) -> [String] {
+  func write(
+    on stick: borrowing OpenFolder, corrections: (_ site: String, _ device: String) throws -> CorrectionLog
+  ) throws -> [String] {
     guard !rows.isEmpty else { return [] }
-    let sorted = rows.sorted { ($0[0], $0[5]) < ($1[0], $1[5]) }
+    var logs: [String: CorrectionLog] = [:]
+    for case let shown? in rows.map(\.shown) where logs["\(shown.site)/\(shown.device)"] == nil {
+      logs["\(shown.site)/\(shown.device)"] = try corrections(shown.site, shown.device)
+    }
+    let sorted = rows.map { row in row.cells(row.shown.flatMap { logs["\($0.site)/\($0.device)"] }) }
+      .sorted { ($0[0], $0[6]) < ($1[0], $1[6]) }
     try stick.replace(Self.csvName, with: Array(Self.csv(sorted).utf8), mode: 0o644)
     try stick.replace(Self.htmlName, with: Array(Self.html(sorted).utf8), mode: 0o644)
     return [Self.csvName, Self.htmlName]

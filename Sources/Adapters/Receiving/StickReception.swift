@@ -11,6 +11,8 @@ package struct StickReception {
   /// Folders of captures on one stick.
   static let maximumCaptures = 100_000
   package static let receiptsName = "receipts"
+  /// Alerts, events and replies on one stick.
+  static let maximumMessages = 100_000
 
   package struct Outcome: Sendable, Equatable {
     /// Captures that became complete now.
@@ -31,10 +33,16 @@ package struct StickReception {
 
   private let receiver: Receiver
   private let signer: (any SignatureSigner)?
+  private let corrections: (_ site: String, _ device: String) throws -> CorrectionLog
 
-  package init(_ receiver: Receiver, signer: (any SignatureSigner)?) {
+  /// - Parameter corrections: what holds for the captures of a device, for the list.
+  package init(
+    _ receiver: Receiver, signer: (any SignatureSigner)?,
+    corrections: @escaping (_ site: String, _ device: String) throws -> CorrectionLog = { _, _ in CorrectionLog() }
+  ) {
     self.receiver = receiver
     self.signer = signer
+    self.corrections = corrections
   }
 
   /// - Throws: `FileError` of the stick, `ReceiverError` of the receiver's folder; what lies on the stick stays as it is.
@@ -45,6 +53,7 @@ package struct StickReception {
     queue.connectionBegan(maximumPacketBytes: nil)
     var counts: [String: Int] = [:]
     var list = StickList()
+    try takeMessages(stick, &outcome)
     for name in try stick.names(maximumNames: Self.maximumCaptures) {
       guard let captureID = RandomIdentifier(name) else { continue }
       var record: [UInt8]?
@@ -67,7 +76,7 @@ package struct StickReception {
         queue.settled(token)
       }
     }
-    outcome.lists = try list.write(on: stick)
+    outcome.lists = try list.write(on: stick, corrections: corrections)
     return outcome
   }
 
@@ -99,6 +108,49 @@ package struct StickReception {
       note(try receiver.take(IncomingMessage(topic: topics.up(suffix), payload: bytes)))
     }
     return receipts
+  }
+
+  /// Alerts, events and replies, whatever becomes of the captures. They have no receipt.
+  private func takeMessages(_ stick: borrowing OpenFolder, _ outcome: inout Outcome) throws {
+    guard let folder = try stick.folder(ExportOrigin.messagesName) else { return }
+    var devices: [RandomIdentifier: TopicSchema?] = [:]
+    for name in try folder.names(maximumNames: Self.maximumMessages).sorted() {
+      // Health on a stick is old: only the newest says something, and the line brings it.
+      guard let message = ExportOrigin.message(named: name), ["alert", "event", "reply"].contains(message.topicSuffix)
+      else { continue }
+      if devices[message.outboxID] == nil {
+        devices[message.outboxID] = .some(try device(of: message.outboxID, on: stick, &outcome))
+      }
+      guard case let topics?? = devices[message.outboxID] else { continue }
+      do {
+        guard let payload = try folder.readIfThere(name, maximumBytes: Receipt.maximumBytes) else { continue }
+        let id = UserProperty(MessageComposer.Name.id, "\(message.outboxID):\(message.number)")
+        let reaction = try receiver.take(
+          IncomingMessage(topic: topics.up(message.topicSuffix), payload: payload, userProperties: [id]))
+        outcome.notes += reaction.notes
+      } catch let error as FileError {
+        outcome.notes.append("\(ExportOrigin.messagesName)/\(name): not taken: \(error)")
+      }
+    }
+  }
+
+  /// Whose outbox it is; nil, and told, when the stick does not say.
+  private func device(
+    of outboxID: RandomIdentifier, on stick: borrowing OpenFolder, _ outcome: inout Outcome
+  ) throws(FileError) -> TopicSchema? {
+    let name = ExportOrigin.fileName(outboxID)
+    guard let bytes = try stick.readIfThere(name, maximumBytes: ExportOrigin.bytesMaximum) else {
+      outcome.notes.append("messages of outbox \(outboxID) not taken: there is no \(name), which says whose they are")
+      return nil
+    }
+    do {
+      let origin = try ExportOrigin(decoding: bytes)
+      guard origin.outboxID == outboxID else { throw Rejection("it is another outbox's") }
+      return TopicSchema(site: try TopicIdentifier(origin.site), device: try TopicIdentifier(origin.device))
+    } catch {
+      outcome.notes.append("messages of outbox \(outboxID) not taken: \(name) does not say whose they are: \(error)")
+      return nil
+    }
   }
 
   private static func topics(of record: [UInt8]) throws(Rejection) -> TopicSchema {

@@ -57,7 +57,10 @@ extension Outbox {
   package nonisolated var quota: OutboxQuota { configuration.quota }
 
   package func accounts() throws(OutboxError) -> OutboxAccounts {
-    try withDatabase { database in database.accounts }
+    try withDatabase { database throws(OutboxError) in
+      try database.reloadIfChangedElsewhere()
+      return database.accounts
+    }
   }
 
   /// Undelivered messages that wait for a key that is not loaded. Reads the whole index.
@@ -86,7 +89,8 @@ extension Outbox {
   package func figures() throws(OutboxError) -> OutboxFigures {
     let quotaBytes = configuration.quota.totalBytes
     return try withDatabase { database throws(OutboxError) in
-      OutboxFigures(
+      try database.reloadIfChangedElsewhere()
+      return OutboxFigures(
         accounts: database.accounts, counters: database.counters, sync: database.sync, oldest: try database.oldest(),
         quotaBytes: quotaBytes)
     }

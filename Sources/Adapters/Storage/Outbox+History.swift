@@ -22,20 +22,25 @@ extension Outbox {
   ///
   /// The pseudonym lies in no column: the records are opened and searched, newest first.
   ///
+  /// Corrections are followed: what was given to this patient, or to a reference that was merged with theirs, is there;
+  /// what was given away or withdrawn is not. The records themselves say what they said.
+  ///
   /// - Parameters:
   ///   - references: as they stand in the records: the present one, and the one before.
   ///   - limit: records that are enough.
   package nonisolated func history(
     ofPatient references: [String], limit: Int = 256
   ) async throws(OutboxError) -> PatientHistory {
+    let wanted = PatientHistory.Wanted(references, by: try await corrections())
     var history = PatientHistory()
+    history.unreadable = wanted.log.unreadable
     var before = Int64.max
     while history.scanned < Self.historyScanLimit, history.records.count < limit {
       let page = try await records(before: before, limit: Self.historyPage)
       guard let last = page.last?.id else { break }
       before = last
       for (_, payload) in page where history.records.count < limit {
-        history.take(payload, of: references)
+        history.take(payload, wanted)
       }
     }
     return history
@@ -56,17 +61,39 @@ extension Outbox {
 }
 
 extension PatientHistory {
-  fileprivate mutating func take(_ payload: [UInt8]?, of references: [String]) {
+  /// Whose records are looked for.
+  fileprivate struct Wanted: Sendable {
+    let log: CorrectionLog
+    /// Every reference that means this person.
+    let references: Set<String>
+    /// What the JSON of a record that may be theirs contains.
+    let signs: [String]
+
+    init(_ references: [String], by log: CorrectionLog) {
+      self.log = log
+      self.references = log.references(with: references)
+      signs =
+        self.references.map { "\"patient_ref\":\"\($0)\"" }
+        + log.sessions(givenTo: self.references).map { "\"session_id\":\"\($0)\"" }
+    }
+
+    func contains(_ record: CaptureRecord) -> Bool {
+      !log.isWithdrawn(record.sessionID)
+        && references.contains(log.patient(of: record.sessionID, recorded: record.patientRef))
+    }
+  }
+
+  fileprivate mutating func take(_ payload: [UInt8]?, _ wanted: Wanted) {
     scanned += 1
     guard let payload else {
       unreadable += 1
       return
     }
     // The house's JSON has no white space, so most records need not be decoded.
-    guard references.contains(where: { payload.contains("\"patient_ref\":\"\($0)\"".utf8) }) else { return }
+    guard wanted.signs.contains(where: { payload.contains($0.utf8) }) else { return }
     do {
       let record = try CaptureRecord(json: payload)
-      if references.contains(record.patientRef) { records.append(record) }
+      if wanted.contains(record) { records.append(record) }
     } catch {
       unreadable += 1
     }
@@ -74,7 +101,7 @@ extension PatientHistory {
 }
 
 extension [UInt8] {
-  fileprivate func contains(_ pattern: String.UTF8View) -> Bool {
+  func contains(_ pattern: String.UTF8View) -> Bool {
     let wanted = Array(pattern)
     guard let first = wanted.first, count >= wanted.count else { return false }
     return withUnsafeBufferPointer { bytes in

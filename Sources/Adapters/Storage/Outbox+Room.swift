@@ -9,6 +9,8 @@ extension Outbox {
     if isOutOfSpace { return "the file system was found full; it needs room for what the outbox holds back" }
     let quota = self.quota
     return try withDatabase { database throws(OutboxError) in
+      // A tool may have freed room: who stands at the reader must not wait for the next commit.
+      try database.reloadIfChangedElsewhere()
       if let reason = quota.captureRefusalReason(in: database.accounts, captures: captures) { return reason }
       let available = try database.availableBytes()
       let needed = OutboxQuota.roomBytes(captures: captures)

@@ -58,7 +58,7 @@ package actor Outbox {
 
   let configuration: OutboxConfiguration
   private let time: any TimeSource
-  private let generator: any RandomNumberGenerator & Sendable
+  private var generator: any RandomNumberGenerator & Sendable
   private var database: OutboxDatabase?
   private var ballast: Ballast
   private(set) var isOutOfSpace = false
@@ -277,6 +277,8 @@ package actor Outbox {
   func tellStored(since before: Int64) {
     if let now = database?.nextMessage, now > before { storedContinuation.yield(now - 1) }
   }
+
+  func newIdentifier() -> RandomIdentifier { RandomIdentifier(using: &generator) }
 
   /// What a group's transaction leaves to be told after the commit.
   private struct Outcome {

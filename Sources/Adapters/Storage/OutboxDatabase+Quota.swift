@@ -9,7 +9,7 @@ extension OutboxDatabase {
   /// Makes sure that there is room for a capture, or refuses it. Only inside `transaction`; nothing of the capture is
   /// written yet.
   ///
-  /// What gives way, in this order: delivered messages kept for their retention time, health, and, where the
+  /// What gives way, in this order: delivered messages kept for their retention time (not corrections), health, and, where the
   /// configuration says so, the oldest images.
   func admit(_ capture: NewCapture, recordBytes: Int) throws(OutboxError) {
     let payloads = [recordBytes] + capture.images.map(\.bytes.count)
@@ -93,7 +93,7 @@ extension OutboxDatabase {
     var steps: [(condition: String, costsGapRecord: Bool)] = []
     if deliveryClass == nil {
       steps = [
-        ("state = \(DeliveryState.delivered.rawValue)", false),
+        ("state = \(DeliveryState.delivered.rawValue) AND NOT \(Self.isCorrection)", false),
         ("class = \(DeliveryClass.health.rawValue) AND state = 0", true),
       ]
     }

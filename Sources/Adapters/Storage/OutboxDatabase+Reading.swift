@@ -113,6 +113,32 @@ extension OutboxDatabase {
     return items
   }
 
+  /// Records, and the events that may tell of a session's end, in falling order of their ids, from below `id` on.
+  func sessionMessages(before id: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
+    var items: [StoredItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE id < ? AND class IN (?, ?) ORDER BY id DESC LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, id)
+        try statement.bind(2, DeliveryClass.capture.rawValue)
+        try statement.bind(3, DeliveryClass.event.rawValue)
+        try statement.bind(4, limit)
+      }, row: { row throws(OutboxError) in items.append(try self.stored(row)) })
+    return items
+  }
+
+  /// Corrections in order of arrival, whatever became of them, from behind `id` on.
+  func correctionItems(after id: Int64, limit: Int) throws(OutboxError) -> [StoredItem] {
+    var items: [StoredItem] = []
+    try query(
+      "SELECT \(Self.columns) FROM message WHERE id > ? AND \(Self.isCorrection) ORDER BY id LIMIT ?",
+      { statement throws(SQLiteError) in
+        try statement.bind(1, id)
+        try statement.bind(2, limit)
+      }, row: { row throws(OutboxError) in items.append(try self.stored(row)) })
+    return items
+  }
+
   func find(_ id: Int64) throws(OutboxError) -> StoredItem {
     var found: StoredItem?
     try query(

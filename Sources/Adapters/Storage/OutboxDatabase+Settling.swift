@@ -3,14 +3,15 @@ import Provenance
 
 extension OutboxDatabase {
   /// The messages reached their goal: they are removed, or, when they belong to a capture or tell of a session, kept for
-  /// the retention time: a capture whose session's end is forgotten would look unfinished.
+  /// the retention time: a capture whose session's end is forgotten would look unfinished. Corrections are kept for good.
   /// Unknown ids are passed over, because an acknowledgement may meet a message that a receipt has freed. Only inside
   /// `transaction`.
   func deliver(_ ids: [Int64]) throws(OutboxError) {
     for id in ids {
       guard let before = try place(of: id), before.state != .delivered else { continue }
       counters[before.deliveryClass].delivered += 1
-      if configuration.retentionSeconds > 0, before.belongsToCapture || before.deliveryClass == .event {
+      let isForLater = configuration.retentionSeconds > 0 && (before.belongsToCapture || before.deliveryClass == .event)
+      if isForLater || before.isCorrection {
         try move(id, from: before, to: .delivered, reason: nil)
       } else {
         try remove(id, counted: before)
@@ -207,7 +208,7 @@ extension OutboxDatabase {
     var ids: [Int64] = []
     try query(
       """
-      SELECT id FROM message WHERE state = 2 AND CASE
+      SELECT id FROM message WHERE state = 2 AND NOT \(Self.isCorrection) AND CASE
         WHEN settled_boot IS ?1 AND settled_monotonic <= ?6 THEN settled_monotonic <= ?2
         ELSE ?3 AND created_utc <= ?4 END ORDER BY id LIMIT ?5
       """,
@@ -262,19 +263,21 @@ extension OutboxDatabase {
     accounts.remove(place.bytes, from: place.deliveryClass, place.state)
   }
 
-  private typealias Place = (deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int, belongsToCapture: Bool)
+  private typealias Place = (
+    deliveryClass: DeliveryClass, state: DeliveryState, bytes: Int, belongsToCapture: Bool, isCorrection: Bool
+  )
 
   private func place(of id: Int64) throws(OutboxError) -> Place? {
     var found: Place?
     try query(
-      "SELECT class, state, stored, capture_id IS NOT NULL FROM message WHERE id = ?",
+      "SELECT class, state, stored, capture_id IS NOT NULL, \(Self.isCorrection) FROM message WHERE id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, id) }
     ) { row throws(OutboxError) in
       guard let deliveryClass = DeliveryClass(rawValue: Int(clamping: row.integer(0))),
         let state = DeliveryState(rawValue: Int(clamping: row.integer(1))),
         (0...Int64(Self.largestStored)).contains(row.integer(2))
       else { throw .unsound(ids: [id]) }
-      found = (deliveryClass, state, Int(row.integer(2)), row.integer(3) != 0)
+      found = (deliveryClass, state, Int(row.integer(2)), row.integer(3) != 0, row.integer(4) != 0)
     }
     return found
   }

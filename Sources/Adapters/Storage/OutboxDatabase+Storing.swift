@@ -54,7 +54,8 @@ extension OutboxDatabase {
     if message.deliveryClass == .health { try removeWaitingHealth() }
     try admit(message)
     return try insert(
-      message.deliveryClass, topic: message.topicSuffix, contentType: message.contentType, capture: nil, name: nil,
+      message.deliveryClass, topic: message.topicSuffix, contentType: message.contentType, capture: nil,
+      name: message.name,
       payload: message.payload, created: message.created)
   }
 

@@ -398,7 +398,7 @@ final class OutboxDatabase {
   }
 
   /// Another process (a tool) may have written since; its changes must not be overwritten by stale counters.
-  private func reloadIfChangedElsewhere() throws(OutboxError) {
+  func reloadIfChangedElsewhere() throws(OutboxError) {
     var version: Int64 = 0
     try query("PRAGMA data_version", { _ in }, row: { version = $0.integer(0) })
     if version != dataVersion { try reload() }

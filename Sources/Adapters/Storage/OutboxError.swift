@@ -29,6 +29,8 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
   /// Rows of the index do not say what their sealed envelopes say, or nothing that can be. Inside the running device
   /// nobody else sees this: the rows are made again first.
   case unsound(ids: [Int64])
+  /// A correction that says nothing, or contradicts what holds.
+  case correction(CorrectionRefusal)
   case closed
   case file(FileError)
 
@@ -54,6 +56,7 @@ package enum OutboxError: Error, Sendable, CustomStringConvertible {
     case .unsound(let ids):
       "outbox: the index is damaged at message \(ids.map { "\($0)" }.joined(separator: ", ")); "
         + "run `thermograph outbox verify`, which makes it again from the sealed envelopes"
+    case .correction(let refusal): "\(refusal)"
     case .closed: "outbox: is closed"
     case .file(let error): "outbox \(error)"
     }

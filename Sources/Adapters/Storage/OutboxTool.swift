@@ -5,7 +5,7 @@ import Provenance
 /// The outbox as a command-line tool sees it: it may run beside the device, which holds the same database open. It
 /// never makes, repairs or ends a database; that is the device's.
 package final class OutboxTool {
-  private let database: OutboxDatabase
+  let database: OutboxDatabase
 
   /// - Throws: `.database` when there is no database, `.foreign` or `.newerSchema` when it is not ours to read.
   package init(_ configuration: OutboxConfiguration, time: any TimeSource) throws(OutboxError) {

@@ -211,6 +211,9 @@ extension SettingKey {
     key(
       t + "require_signed_receipts", \.receipts.requireSignatures, .flag,
       "a receipt without a receiver's signature frees nothing; unset: as soon as there are keys")
+    key(
+      t + "send_view", \.pictures.sendView, .flag,
+      "the false-colour picture too; false, for a thin line: the receiver draws it again from the master")
   }
 
   private static let remoteKeys = table("remote") { t in

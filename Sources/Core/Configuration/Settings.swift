@@ -28,6 +28,7 @@ package struct Settings: Sendable, Equatable {
   package var outbox = Outbox()
   package var broker = Broker()
   package var receipts = Receipts()
+  package var pictures = Pictures()
   package var remote = Remote()
   package var pins = Pins()
   package var panel = PanelTable.standard
@@ -190,6 +191,14 @@ extension Settings {
     package var usesTLS: Bool { caFile != nil }
 
     package var effectivePort: Int { port ?? (usesTLS ? 8883 : 1883) }
+  }
+
+  /// What of a capture goes over the line.
+  package struct Pictures: Sendable, Equatable {
+    /// The false-colour view too. Without it the record promises its SHA-256, and the receiver draws it from the master.
+    package var sendView = true
+
+    package init() {}
   }
 
   package struct Health: Sendable, Equatable {

@@ -14,6 +14,8 @@ package enum AlertOccasion: Sendable, Hashable {
   case unknownTag
   /// A capture was dated by a clock that nobody has set.
   case clockUnsynchronised
+  /// A capture is unlike the person's earlier ones: the tag may be another's.
+  case unlikeEarlier
 }
 
 /// One row of the table of alerts: which occasion, how urgent, and for how long it is not told again.
@@ -29,13 +31,14 @@ package struct AlertRule: Sendable, Hashable {
     case outboxFilling(percent: Int)
     case unknownTag
     case clockUnsynchronised
+    case unlikeEarlier
 
     /// Everything that a table can name.
     package static let allCases: [Trigger] =
       [.outcome(nil)] + Verdict.Outcome.allCases.map { .outcome($0) }
       + [.gate(nil)] + QualityGate.Code.allCases.map { .gate($0) }
       + [.cameraLost, .readerLost] + QuotaWatermarks.levels.map { .outboxFilling(percent: $0) }
-      + [.unknownTag, .clockUnsynchronised]
+      + [.unknownTag, .clockUnsynchronised, .unlikeEarlier]
 
     /// As configurations write it.
     package var rawValue: String {
@@ -49,6 +52,7 @@ package struct AlertRule: Sendable, Hashable {
       case .outboxFilling(let percent): "outbox-\(percent)"
       case .unknownTag: "unknown-tag"
       case .clockUnsynchronised: "clock-unsynchronised"
+      case .unlikeEarlier: "unlike-earlier"
       }
     }
 
@@ -66,6 +70,7 @@ package struct AlertRule: Sendable, Hashable {
     AlertRule(.outboxFilling(percent: 80), severity: .warning, holdOffSeconds: 3600),
     AlertRule(.unknownTag, severity: .warning, holdOffSeconds: 3600),
     AlertRule(.clockUnsynchronised, severity: .warning, holdOffSeconds: 86_400),
+    AlertRule(.unlikeEarlier, severity: .warning, holdOffSeconds: 0),
     AlertRule(.gate(.deadPixels), severity: .warning, holdOffSeconds: 86_400),
     AlertRule(.gate(.checkerboard), severity: .warning, holdOffSeconds: 86_400),
   ]
@@ -87,7 +92,7 @@ package struct AlertRule: Sendable, Hashable {
     case (.gate(let wanted), .gateFailed(let code)): wanted == nil || wanted == code
     case (.outboxFilling(let level), .outboxFilling(let percent)): percent >= level
     case (.cameraLost, .cameraLost), (.readerLost, .readerLost), (.unknownTag, .unknownTag),
-      (.clockUnsynchronised, .clockUnsynchronised):
+      (.clockUnsynchronised, .clockUnsynchronised), (.unlikeEarlier, .unlikeEarlier):
       true
     default: false
     }
@@ -105,6 +110,7 @@ extension AlertOccasion {
     case .outboxFilling: "outbox-filling"
     case .unknownTag: "unknown-tag"
     case .clockUnsynchronised: "clock-unsynchronised"
+    case .unlikeEarlier: "unlike-earlier"
     }
   }
 }

@@ -54,8 +54,13 @@ package struct NewMessage: Sendable, Equatable {
   package var contentType: String
   package var payload: [UInt8]
   package var created: Timestamp
+  /// `OutboxItem.name`.
+  package let name: String?
 
-  private init(_ deliveryClass: DeliveryClass, _ suffix: String, _ payload: [UInt8], _ created: Timestamp) {
+  private init(
+    _ deliveryClass: DeliveryClass, _ suffix: String, _ payload: [UInt8], _ created: Timestamp, name: String? = nil
+  ) {
+    self.name = name
     self.deliveryClass = deliveryClass
     topicSuffix = suffix
     contentType = "application/json"
@@ -65,6 +70,10 @@ package struct NewMessage: Sendable, Equatable {
 
   package static func alert(_ json: [UInt8], created: Timestamp) -> Self { Self(.alert, "alert", json, created) }
   package static func event(_ json: [UInt8], created: Timestamp) -> Self { Self(.event, "event", json, created) }
+  /// An event that the outbox keeps for good: what was stored before is read by it.
+  package static func correction(_ json: [UInt8], created: Timestamp) -> Self {
+    Self(.event, "event", json, created, name: CorrectionMessage.name)
+  }
   package static func reply(_ json: [UInt8], created: Timestamp) -> Self { Self(.event, "reply", json, created) }
   /// A newer health message replaces the ones that still wait.
   package static func health(_ json: [UInt8], created: Timestamp) -> Self { Self(.health, "health", json, created) }

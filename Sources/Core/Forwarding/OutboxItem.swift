@@ -19,7 +19,7 @@ package struct OutboxItem: Sendable, Equatable, Identifiable {
   package let captureID: RandomIdentifier?
   /// The capture's gapless number within the outbox: records and images.
   package let sequence: Int64?
-  /// `recordName`, or the image's name; nil for other classes.
+  /// `recordName`, the image's name, or `CorrectionMessage.name`; nil for everything else.
   package let name: String?
   /// Length of the payload in the clear.
   package let byteCount: Int

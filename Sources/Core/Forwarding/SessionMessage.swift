@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Provenance
 import Screening
 
@@ -56,6 +57,11 @@ package struct SessionMessage: Sendable, Hashable, Codable {
     kind = technician == nil ? .maintenanceClosed : .maintenanceOpened
     self.at = at.rfc3339
     self.technician = technician
+  }
+
+  /// Reads an event as it was sealed. Throws what `JSONDecoder` throws.
+  package init(json: [UInt8]) throws {
+    self = try JSONDecoder().decode(SessionMessage.self, from: Data(json))
   }
 
   /// The JSON on the wire.

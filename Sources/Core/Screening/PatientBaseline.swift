@@ -44,6 +44,20 @@ package struct ChangeSinceBaseline: Sendable, Hashable, Codable {
   package var sessions: Int
   package var regions: [Region]
   package var note: String
+
+  /// Regions that must be compared for a word on the whole picture, and their mean change in degC.
+  static let unlikeRegions = 4
+  static let unlikeCelsius = 0.5
+
+  /// The whole picture is unlike this person's earlier ones: two thirds of at least `unlikeRegions` regions are unusual, and
+  /// they changed by `unlikeCelsius` in the mean. It rests on the means of six coarse regions alone, recognises nobody, and
+  /// two people may well be alike: a reason to look whose tag it was, and nothing more. How rare a false word is was worked
+  /// out with drawn numbers (`UnlikeEarlierTests`), not with people.
+  package var isUnlikeEarlier: Bool {
+    let unusual = regions.count(where: \.isUnusual)
+    guard regions.count >= Self.unlikeRegions, unusual * 3 >= regions.count * 2 else { return false }
+    return regions.reduce(0) { $0 + abs($1.changeCelsius) } >= Self.unlikeCelsius * Double(regions.count)
+  }
 }
 
 /// A patient's own earlier captures of one view, one for each session: for each region what the change is held against.

@@ -14,6 +14,8 @@ struct CaptureImages {
   static let mediaType = "image/png"
 
   var files: [File]
+  /// Pictures that are left out because the master gives their very bytes again.
+  var renderings: [CaptureRecord.ImageReference] = []
 
   /// - Parameters:
   ///   - thermogram: what was measured.
@@ -22,10 +24,11 @@ struct CaptureImages {
   ///   - manifest: JSON for the master's iTXt chunk: what a reader needs who has only this file.
   ///   - occlusion: for the doctor, where the technician asked for it.
   ///   - change: against the patient's earlier sessions, where there are enough.
+  ///   - sendsView: false leaves the view out.
   init(
     of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, view: CaptureView? = nil,
     manifest: String,
-    occlusion: OcclusionMap? = nil, change: ChangeFindings? = nil, digests: some MessageDigests
+    occlusion: OcclusionMap? = nil, change: ChangeFindings? = nil, digests: some MessageDigests, sendsView: Bool = true
   ) throws(PNGError) {
     let columns = thermogram.geometry.columns
     let rows = thermogram.geometry.rows
@@ -57,12 +60,14 @@ struct CaptureImages {
     var files: [File] = []
     for (name, kind, image) in images {
       let bytes = try image.encoded()
-      files.append(
-        File(
-          reference: .init(
-            name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
-            sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: Self.label(of: kind)),
-          bytes: bytes))
+      let reference = CaptureRecord.ImageReference(
+        name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
+        sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: Self.label(of: kind))
+      if kind == .view, !sendsView {
+        renderings.append(reference)
+      } else {
+        files.append(File(reference: reference, bytes: bytes))
+      }
     }
     self.files = files
   }

@@ -16,6 +16,8 @@ struct CaptureRecorder: Sendable {
     var framesAveraged: Int
     var firmware: String
     var configurationSHA256: String
+    /// The view is kept and sent; else the record promises it, and who wants it draws it.
+    var sendsView = true
   }
 
   var constants: Constants
@@ -36,7 +38,7 @@ struct CaptureRecorder: Sendable {
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
       view: attribution.view, manifest: manifest.json(), occlusion: occlusion, change: change?.findings,
-      digests: digests)
+      digests: digests, sendsView: constants.sendsView)
     let thermogram = captured.thermogram
     var record = CaptureRecord(
       captureID: attribution.captureID, outboxID: outboxID, sequence: 0, sessionID: attribution.sessionID,
@@ -61,6 +63,7 @@ struct CaptureRecorder: Sendable {
     record.patientRefVersion = attribution.patientVersion?.rawValue
     record.formerPatientRef = attribution.formerPatient?.text
     record.change = change?.record
+    record.renderings = images.renderings.isEmpty ? nil : images.renderings
     return NewCapture(
       captureID: attribution.captureID, created: captured.ended,
       images: images.files.map {

@@ -241,6 +241,11 @@ extension SessionService {
     for gate in assessment.gates where !gate.passed {
       await alert(.gateFailed(gate.code), "capture \(captureID): \(gate.sentence)")
     }
+    if let change = verdict.changeSinceBaseline, change.isUnlikeEarlier {
+      let sentence = "unlike this person's earlier pictures (\(change.sessions) sessions): was it the right tag?"
+      logger.warning("another person?", metadata: ["capture": "\(captureID)", "reason": "\(sentence)"])
+      await alert(.unlikeEarlier, "capture \(captureID): \(sentence)")
+    }
     if !capture.captured.ended.synchronised {
       await alert(.clockUnsynchronised, "capture \(captureID) was dated by a clock that is not set")
     }

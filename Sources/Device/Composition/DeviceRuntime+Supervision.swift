@@ -48,6 +48,12 @@ extension DeviceRuntime {
           report.problems = problems.isEmpty ? nil : problems
           return report
         },
+        correct: { request in
+          if let session = request.session, session == parts.session.snapshot.sessionID {
+            throw ControlRefusal("session \(session) is still open: end or cancel it first, then correct it")
+          }
+          return try await parts.outbox.correct(request)
+        },
         capture: { patient, progress in try await parts.session.capture(patient, progress: progress) }),
       logger: logger)
     return [

@@ -51,6 +51,9 @@ package struct SafeModeRuntime {
         }
         throw ControlRefusal("the configuration is usable now: systemctl restart thermograph")
       },
+      correct: { _ in
+        throw ControlRefusal("safe mode: nothing can be corrected; thermograph check names the mistakes")
+      },
       capture: { _, _ in throw ControlRefusal("safe mode: no capture; thermograph check names the mistakes") })
     let services: [any Service] = [
       ControlService(path: mode.paths.runtimeDirectory + "/" + ControlService.socketName, port: port, logger: logger),

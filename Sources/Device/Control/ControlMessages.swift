@@ -1,3 +1,4 @@
+import Forwarding
 import FoundationEssentials
 import Provenance
 
@@ -8,6 +9,7 @@ package struct ControlRequest: Sendable, Equatable, Codable {
     case doctor
     case capture
     case reload
+    case correct
   }
 
   package var request: Kind
@@ -17,8 +19,14 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   package var receiptMilliseconds: Int?
   /// `capture`: the patient's pseudonym or the id that the roster gives.
   package var patient: String?
+  /// `correct`: what is to be put right.
+  package var correction: CorrectionRequest?
 
-  package init(_ request: Kind, parts: [String]? = nil, receiptMilliseconds: Int? = nil, patient: String? = nil) {
+  package init(
+    _ request: Kind, parts: [String]? = nil, receiptMilliseconds: Int? = nil, patient: String? = nil,
+    correction: CorrectionRequest? = nil
+  ) {
+    self.correction = correction
     self.request = request
     self.parts = parts
     self.receiptMilliseconds = receiptMilliseconds
@@ -26,7 +34,7 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case request, parts, patient
+    case request, parts, patient, correction
     case receiptMilliseconds = "receipt_milliseconds"
   }
 
@@ -63,6 +71,8 @@ package struct ControlReply: Sendable, Codable {
   package var status: DeviceReport?
   package var findings: [DoctorFinding]?
   package var changes: ReloadReport?
+  /// A correction that was made and holds.
+  package var correction: CorrectionMessage?
   /// A capture under way, a line at each change; the last one says `isOver`.
   package var capture: CaptureProgress?
 

@@ -1,3 +1,4 @@
+import Forwarding
 import LinuxIO
 import LocalFiles
 import Logging
@@ -10,6 +11,8 @@ struct ControlPort: Sendable {
   /// What the service itself knows of these parts; it holds the devices, so that a tool cannot look.
   var diagnose: @Sendable (_ parts: [DoctorPart], _ receiptMilliseconds: Int?) async -> [DoctorFinding]
   var reload: @Sendable () throws(ControlRefusal) -> ReloadReport
+  /// Puts right whose a session is.
+  var correct: @Sendable (CorrectionRequest) async throws -> CorrectionMessage
   /// Begins a session and calls back at each change until it is over.
   var capture: @Sendable (_ patient: String, _ progress: @Sendable (CaptureProgress) -> Bool) async throws -> Void
 }
@@ -77,6 +80,14 @@ struct ControlService: Service {
       }
       reply.findings = await port.diagnose(parts, request.receiptMilliseconds)
     case .reload: reply.changes = try port.reload()
+    case .correct:
+      guard let correction = request.correction else {
+        throw ControlRefusal("correct: what? \"correction\" is missing")
+      }
+      let made = try await port.correct(correction)
+      logger.notice(
+        "corrected", metadata: ["kind": "\(made.kind.rawValue)", "correction": "\(made.correctionID)"])
+      reply.correction = made
     case .capture:
       guard let patient = request.patient, !patient.isEmpty else {
         throw ControlRefusal("capture: whom? \"patient\" is the pseudonym or the roster's id")

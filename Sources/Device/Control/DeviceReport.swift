@@ -225,7 +225,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
       complaints.append("\(outbox.quarantined) messages are set aside: thermograph outbox list")
     }
     if let days = line.certificateDays, days <= 30 {
-      complaints.append(days < 0 ? "the certificate has ended" : "the certificate ends in \(days) days")
+      complaints.append(days < 0 ? "the certificate has expired" : "the certificate expires in \(days) days")
     }
     if line.acceptsUnsignedReceipts == true {
       complaints.append("receipts are taken without a receiver's signature: delivery.receiver_keys_file")

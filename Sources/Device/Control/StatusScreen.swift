@@ -22,7 +22,7 @@ package enum StatusScreen {
       row("models", report.models.isEmpty ? "none" : report.models.map(\.id).joined(separator: ", "))
       row("clock", "\(report.clock.now)  \(report.clock.source == "none" ? "not synchronised" : report.clock.source)")
       row(
-        "moved",
+        "active",
         report.beats.map { "\($0.part) \(rounded($0.secondsAgo)) s" }.joined(separator: ", ") + " ago")
     }
     row("config", report.configuration.path + "  " + report.configuration.sha256.prefix(12))

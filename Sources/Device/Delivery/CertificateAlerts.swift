@@ -15,8 +15,8 @@ struct CertificateAlerts {
     guard let days = watch.check(validity, at: now) else { return nil }
     let detail =
       days == 0
-      ? "this device's certificate has ended; nothing is delivered until it is replaced"
-      : "this device's certificate ends in \(validity.daysLeft(at: now)) days; replace the file, no restart is needed"
+      ? "this device's certificate has expired; nothing is delivered until it is replaced"
+      : "this device's certificate expires in \(validity.daysLeft(at: now)) days; replace the file, no restart is needed"
     return AlertMessage(
       code: "certificate-expiring", severity: days <= 1 ? .critical : .warning, detail: detail, at: now)
   }

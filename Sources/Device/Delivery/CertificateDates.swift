@@ -29,11 +29,11 @@ struct CertificateDates {
       if validity.notBeforeSeconds > now.utcNanoseconds / 1_000_000_000 {
         faults.append(
           (
-            .fail, "\(path) begins only on \(Self.date(validity.notBeforeSeconds))",
+            .fail, "\(path) is valid only from \(Self.date(validity.notBeforeSeconds))",
             "set the clock; it says \(now.rfc3339)"
           ))
       } else if days < 0 {
-        faults.append((.fail, "\(path) ended on \(Self.date(validity.notAfterSeconds))", remedy))
+        faults.append((.fail, "\(path) expired on \(Self.date(validity.notAfterSeconds))", remedy))
       } else if days <= Self.warningDays {
         faults.append((.warn, "\(path) ends in \(days) days", remedy))
       }

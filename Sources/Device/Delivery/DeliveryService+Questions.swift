@@ -49,7 +49,7 @@ extension DeliveryService {
   /// The standing connection and the certificates' dates.
   func protectionFinding() -> DoctorFinding {
     if isResting, !machine.isConnected {
-      return .skip(.tls, "the line rests: the sync window is closed, or the day's allowance is used up")
+      return .skip(.tls, "sending is paused: the sync window is closed, or the day's allowance is used up")
     }
     return LinkExamination(link: link, now: time.now()).finding(
       machine.isConnected ? .success(status.protection) : .failure(notConnected))
@@ -61,7 +61,7 @@ extension DeliveryService {
   {
     guard machine.isConnected else {
       return isResting
-        ? .skip(.receipt, "the line rests")
+        ? .skip(.receipt, "sending is paused")
         : LinkExamination(link: link, now: time.now()).failed(.receipt, notConnected)
     }
     guard probe == nil else { return .skip(.receipt, "another round trip is under way; try again") }

@@ -103,7 +103,8 @@ struct LinkProbeResult: Sendable {
           + "\(receiptMilliseconds) ms")
     }
     if !needsReceipt {
-      return .pass(.receipt, "\(broker) took a message in \(acknowledgedMilliseconds) ms; broker.confirm asks no more")
+      return .pass(
+        .receipt, "\(broker) took a message in \(acknowledgedMilliseconds) ms; broker.confirm asks for no receipt")
     }
     return .warn(
       .receipt, "\(broker) took a message in \(acknowledgedMilliseconds) ms, but no receipt came",

@@ -16,10 +16,11 @@ extension Doctor {
       return .fail(
         .keys, faults.joined(separator: "; "),
         remedy:
-          "put back what is named, from the copy, with mode 0600; only on a new device: thermograph outbox key make")
+          "restore the named files from your copy, with mode 0600; only on a new device: thermograph outbox key make")
     }
     let sources = [settings.patients.siteKeyFile, settings.outbox.keyFile].map { $0.isFile ? "file" : "credential" }
-    return .pass(.keys, "site key (\(sources[0])) and outbox key (\(sources[1])) are whole and closed to others")
+    return .pass(
+      .keys, "site key (\(sources[0])) and outbox key (\(sources[1])) are whole, and nobody else can read them")
   }
 
   func modelFinding() -> DoctorFinding {

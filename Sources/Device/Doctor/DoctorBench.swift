@@ -83,11 +83,15 @@ final class DoctorBench {
         remedy: "have the sensor examined or replaced")
     case .liveFirstSeen:
       return camera.defects.isDegraded
-        ? .warn(.eeprom, "plausible, \(pixels), no backup yet", remedy: "an image of this sensor needs its mask heeded")
+        ? .warn(
+          .eeprom, "plausible, \(pixels), no backup yet",
+          remedy: "mask.png of each capture says which pixels were not measured")
         : .pass(.eeprom, "plausible, \(pixels); the service keeps a backup at its first start")
     default:
       return camera.defects.isDegraded
-        ? .warn(.eeprom, "same as its backup, \(pixels)", remedy: "an image of this sensor needs its mask heeded")
+        ? .warn(
+          .eeprom, "same as its backup, \(pixels)",
+          remedy: "mask.png of each capture says which pixels were not measured")
         : .pass(.eeprom, "same as its backup, \(pixels)")
     }
   }
@@ -182,11 +186,12 @@ final class DoctorBench {
       if try await Self.onThread({ try probe.hears(kind, baud: baud) }) {
         return .pass(.tag, "a tag was read: \(kind.rawValue) at \(baud) baud")
       }
-      doctor.prompt("nothing at \(baud) baud; trying every protocol and speed, keep on with the tag")
+      doctor.prompt("nothing at \(baud) baud; trying every protocol and speed, keep holding the tag to the reader")
       guard let found = try await Self.onThread({ try probe.run() }) else {
         return .warn(
           .tag, "nothing was understood at any speed",
-          remedy: "was a tag held to the reader? are TX and RX crossed over? is the login console off the line?")
+          remedy:
+            "was a tag held to the reader? are TX and RX crossed over? is the login console switched off on that port?")
       }
       return .fail(
         .tag, "the reader speaks \(found.kind.rawValue) at \(found.baud) baud, not \(kind.rawValue) at \(baud)",

@@ -23,7 +23,7 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
     switch self {
     case .configuration: "every mistake and note in the configuration files"
     case .devices: "kernel devices, their modes and groups, kernel drivers and consoles in the way"
-    case .keys: "key files and credentials: there, whole, closed to others"
+    case .keys: "key files and credentials: there, whole, readable by nobody else"
     case .bus: "the I2C bus and its speed"
     case .camera: "the sensor answers, and which one it is"
     case .eeprom: "the sensor's calibration: plausible, backed up, defective pixels"

@@ -9,7 +9,7 @@ extension LinkFailure {
     case .nameResolution:
       return "check the spelling of broker.host and the name server: resolvectl query \(host)"
     case .unreachable, .timeout, .closedByPeer:
-      return "is the broker running, and does a firewall stand between? try: nc -vz \(host) \(port)"
+      return "is the broker running, and is there a firewall in between? try: nc -vz \(host) \(port)"
     case .tls:
       let trust = authority.map { " -CAfile \($0)" } ?? ""
       return "look at the broker's certificate and this clock: openssl s_client -connect \(host):\(port)\(trust)"

@@ -27,7 +27,7 @@ package struct Enroller {
     let reading = folder.read()
     settings = reading.settings
     guard !settings.device.id.isEmpty, !settings.device.site.isEmpty else {
-      throw EnrolmentError("\(folder.mainFile): device.id and device.site must be given first; see thermograph check")
+      throw EnrolmentError("\(folder.mainFile): device.id and device.site must be set first; see thermograph check")
     }
   }
 
@@ -111,7 +111,7 @@ package struct Enroller {
     }
     let certificate = try DeviceCertificate(pem: pem, keyPath: files.key, authority: signer)
     let now = time.now()
-    if !now.synchronised { notes.append("the clock is not synchronised: the dates were not judged") }
+    if !now.synchronised { notes.append("the clock is not synchronised: the dates were not checked") }
     let faults = certificate.faults(
       device: settings.device.id, nowSeconds: now.synchronised ? now.utcNanoseconds / 1_000_000_000 : nil)
     guard faults.isEmpty else {

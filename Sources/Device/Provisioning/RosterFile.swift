@@ -46,7 +46,8 @@ package struct RosterFile {
     for row in new {
       if let same = rows.first(where: { $0.fingerprint == row.fingerprint }) {
         guard same.entry == row.entry else {
-          throw RosterFileError("line \(row.line): the tag is in the roster already, on line \(same.line), otherwise")
+          throw RosterFileError(
+            "line \(row.line): the roster has this tag on line \(same.line) already, with another entry")
         }
         change.unchanged += 1
         continue
