@@ -100,7 +100,8 @@ extension OutboxCommand.Key {
       let key = try KeyFile.load(path: file, digests: OpenSSLDigests())
       let count = try options.open().count(keyID: key.id)
       let patients = try await options.withBaselines { try await $0.count(keyID: key.id) }
-      let those = patients == 0 ? "\(count) messages" : "\(count) messages and \(patients) patients' earlier sessions"
+      let whose = patients == 1 ? "one patient" : "\(patients) patients"
+      let those = patients == 0 ? "\(count) messages" : "\(count) messages and the earlier sessions of \(whose)"
       guard count + patients == 0 || withMessages else {
         throw OutboxCommandError(
           "\(file): \(those) lie under this key; run `thermograph outbox key reseal` first, "
