@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help clinic-day lean-link deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help clinic-day lean-link test-change deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
 
 ## Try it
 
@@ -133,6 +133,16 @@ test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT
 	  THERMOGRAPH_INDEX_FLIPS=$(FAULT_FLIPS) \
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
 	  --filter '$(FAULT_ROWS)'
+
+CHANGE_PEOPLE ?= 100
+CHANGE_CASES ?= 10000
+
+test-change: ## the comparison over time: CHANGE_PEOPLE=100 of each of two generators over years, CHANGE_CASES=10000 of anything
+	@Scripts/install-packages build test
+	$(MAKE) -C Models/training change-sessions PEOPLE=$(CHANGE_PEOPLE) FOLDER=$(CURDIR)/out/change
+	THERMOGRAPH_CHANGE_PEOPLE=$(CHANGE_PEOPLE) THERMOGRAPH_CHANGE_CASES=$(CHANGE_CASES) \
+	  THERMOGRAPH_CHANGE_SESSIONS=$(CURDIR)/out/change/sessions.npy \
+	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --filter 'Change(Years|Hostile|Golden)Tests'
 
 FLEET_PARTS ?= A2 A6 A7
 FLEET_LARGE ?= 1000

@@ -177,7 +177,9 @@ let testTargets: [Target] = [
   tests(of: "Identification", uses: ["Identification", "Provenance", "CAllocationCount"]),
   tests(of: "Inference", uses: ["Inference", "CInferenceKernels", "Provenance", "CAllocationCount"]),
   tests(of: "Panel", uses: ["Panel"]),
-  tests(of: "Screening", uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance"]),
+  tests(
+    of: "Screening",
+    uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance", "CAllocationCount"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),

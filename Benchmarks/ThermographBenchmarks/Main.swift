@@ -1,7 +1,10 @@
 @main
 struct ThermographBenchmarks {
   static func main() throws {
-    for suite in [try CameraBenchmarks.suite(), try VerdictBenchmarks.suite(), ReaderBenchmarks.suite()] {
+    for suite in [
+      try CameraBenchmarks.suite(), try VerdictBenchmarks.suite(), try VerdictBenchmarks.changeSuite(),
+      ReaderBenchmarks.suite(),
+    ] {
       suite.report()
     }
   }

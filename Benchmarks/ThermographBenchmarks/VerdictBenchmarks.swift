@@ -56,6 +56,37 @@ enum VerdictBenchmarks {
       ])
   }
 
+  /// The comparison with earlier sessions, after the verdict and beside the session: the golden cases of its definition.
+  static func changeSuite() throws -> BenchmarkSuite {
+    let array = try NumPyArray(file: bytes("Models/training/change/golden/frames.npy"))
+    func frame(_ number: Int, session: Int) throws -> ChangeFrame {
+      let start = (number * 10 + session) * 768
+      let celsius = array.bytes.withUnsafeBytes { bytes in
+        (0..<768).map { bytes.loadUnaligned(fromByteOffset: 4 * (start + $0), as: Float.self) }
+      }
+      guard let frame = ChangeFrame(Thermogram(celsius: celsius, ambientCelsius: 30), camera: "a") else {
+        throw BenchmarkError(description: "golden case \(number), session \(session): no body")
+      }
+      return frame
+    }
+    func benchmark(_ number: Int, sessions: Int, goal: Double?) throws -> Benchmark {
+      let present = try frame(number, session: 9)
+      let earlier = try (0..<sessions).map { try frame(number, session: $0) }
+      var comparator = ChangeComparator()
+      return Benchmark(
+        name: "comparison with \(sessions) sessions", unit: "capture", unitsPerRun: 1, goalMilliseconds: goal
+      ) { times in
+        (0..<times).reduce(0.0) { sum, _ in
+          guard case .compared(let found) = comparator.compare(present, with: earlier) else { return .nan }
+          return sum + found.largest
+        }
+      }
+    }
+    return BenchmarkSuite(
+      name: "Change against the patient's own sessions",
+      benchmarks: [try benchmark(0, sessions: 3, goal: nil), try benchmark(4, sessions: 8, goal: 30)])
+  }
+
   private static var conditions: AcquisitionConditions {
     var conditions = AcquisitionConditions()
     conditions.ambientCelsius = 22

@@ -22,10 +22,13 @@ struct AssessCommand: ParsableCommand {
 
       The gates and the verdict are those of a real capture. What an array cannot tell (motion, warm-up, rest, clock) \
       is left out; the room is taken from the background without --ambient, the noise from the picture. Samples are \
-      taken one by one, not as a session. A quality model is asked only with --quality.
+      taken one by one, not as a session. A quality model is asked only with --quality. With --earlier each sample is also \
+      compared with earlier sessions of the same person, as the device does it; "change" is then what a record would say, \
+      with the largest deviation and its threshold.
 
         thermograph assess --thermogram frames.npy --json
         thermograph assess --thermogram frames.npy --ambient 22.5 --model screening-fold --models Models
+        thermograph assess --thermogram today.npy --earlier sessions.npy --json
         thermograph assess --thermogram frames.npy --occlusion maps --language de --languages Languages
         thermograph assess --master received/*/*/*/master.png --json
       """)
@@ -49,6 +52,11 @@ struct AssessCommand: ParsableCommand {
       The view: \(CaptureView.allCases.map(\.rawValue).joined(separator: ", ")); default: frontal. Only with --thermogram.
       """)
   var view: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Earlier sessions of the same person and view, oldest first. Only with --thermogram.", valueName: "file.npy"))
+  var earlier: String?
 
   @Option(
     help: ArgumentHelp(
@@ -93,8 +101,8 @@ struct AssessCommand: ParsableCommand {
     guard (thermogram == nil) != master.isEmpty else {
       throw ValidationError("Expected either --thermogram or --master.")
     }
-    if !master.isEmpty, ambient != nil || view != nil {
-      throw ValidationError("--ambient and --view go with --thermogram; a master image tells its own.")
+    if !master.isEmpty, ambient != nil || view != nil || earlier != nil {
+      throw ValidationError("--ambient, --view and --earlier go with --thermogram; a master image tells its own.")
     }
     if let view, CaptureView(rawValue: view) == nil {
       throw ValidationError("--view \(view): expected one of \(CaptureView.allCases.map(\.rawValue)).")
@@ -118,6 +126,10 @@ struct AssessCommand: ParsableCommand {
     let (frames, geometry) = try readFrames(path)
     let assessor = try source.assessor(
       model: model ?? "screening-fold", quality: quality, language: language ?? SentenceBook.english.language)
+    var history = try earlier.map { path in
+      let (sessions, sessionGeometry) = try readFrames(path)
+      return SessionSeries(sessions, sessionGeometry)
+    }
     for (index, frame) in frames.enumerated() {
       let thermogram = Thermogram(geometry: geometry, celsius: frame, ambientCelsius: ambient ?? 25)
         .interpolated(over: DefectivePixels())
@@ -125,7 +137,7 @@ struct AssessCommand: ParsableCommand {
       conditions.ambientCelsius = ambient
       conditions.deadPixels = thermogram.states.count { $0 != .measured }
       let assessment = assessor.assess(thermogram, conditions: conditions, context: CaptureContext(view: view))
-      try report(assessment, sample: index, view: view)
+      try report(assessment, sample: index, view: view, change: history?.change(of: thermogram, view: view))
       try draw(thermogram, assessment, assessor, sample: index)
     }
   }
@@ -204,12 +216,13 @@ struct AssessCommand: ParsableCommand {
   }
 
   private func report(
-    _ assessment: Assessment, sample: Int, view: CaptureView, of captureID: RandomIdentifier? = nil
+    _ assessment: Assessment, sample: Int, view: CaptureView, of captureID: RandomIdentifier? = nil,
+    change: AssessedChange? = nil
   ) throws {
     if json {
       let line = AssessedSample(
         sample: sample, captureID: captureID, view: view, gates: assessment.gates, verdict: assessment.verdict,
-        leftRightDifference: assessment.verdict.leftRightDifference)
+        leftRightDifference: assessment.verdict.leftRightDifference, change: change)
       print(try CanonicalJSON.text(of: line))
       return
     }
@@ -221,7 +234,7 @@ struct AssessCommand: ParsableCommand {
     }
     print(
       "\(sample): \(verdict.outcome.rawValue)\(score)\(verdict.demonstration ? " (demonstration model)" : "")\(difference ?? "")"
-        + (failed.isEmpty ? "" : " failed: \(failed.joined(separator: ", "))"))
+        + (failed.isEmpty ? "" : " failed: \(failed.joined(separator: ", "))") + (change.map { " \($0.text)" } ?? ""))
   }
 }
 
@@ -274,12 +287,14 @@ private struct AssessedSample: Encodable {
   let gates: [QualityGate]
   let verdict: Verdict
   let leftRightDifference: LeftRightDifference?
+  let change: AssessedChange?
 
   private enum CodingKeys: String, CodingKey {
     case sample
     case captureID = "capture_id"
     case view, gates, verdict
     case leftRightDifference = "left_right_difference"
+    case change
   }
 }
 

@@ -28,7 +28,7 @@ struct CorrectionOptions: ParsableArguments {
   var json = false
 
   /// Makes the correction: through the service where it runs, in the outbox where it does not.
-  func make(_ request: CorrectionRequest) throws {
+  func make(_ request: CorrectionRequest) async throws {
     var request = request
     request.signedBy = by
     do throws(CorrectionRefusal) { try request.check() } catch { throw ValidationError("\(error)") }
@@ -45,6 +45,12 @@ struct CorrectionOptions: ParsableArguments {
       made = correction
     } else {
       made = try outbox.open().correct(request)
+    }
+    // What the comparison over time keeps follows; the correction holds even where it cannot.
+    do {
+      try await outbox.withBaselines { try await $0.follow(request) }
+    } catch {
+      printToStandardError("the comparison over time does not follow yet; repeat the command: \(error)")
     }
     if json { return try printJSON(made) }
     print(made.sentence)
@@ -83,7 +89,7 @@ extension CorrectionMessage {
 }
 
 extension SessionCommand {
-  struct Reassign: ParsableCommand {
+  struct Reassign: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Gives a session that was started under the wrong tag to the patient it belongs to.",
       discussion: """
@@ -102,12 +108,12 @@ extension SessionCommand {
     @Option(name: .long, parsing: .unconditional, help: "The pseudonym or roster id of the patient it belongs to.")
     var to: String
 
-    func run() throws {
-      try options.make(CorrectionRequest(.reassign, session.lowercased(), to: to, reason: options.reason))
+    func run() async throws {
+      try await options.make(CorrectionRequest(.reassign, session.lowercased(), to: to, reason: options.reason))
     }
   }
 
-  struct Withdraw: ParsableCommand {
+  struct Withdraw: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Takes a session out of every comparison, for good.",
       discussion: """
@@ -122,24 +128,32 @@ extension SessionCommand {
     @Argument(help: "The session's id.")
     var session: String
 
-    func run() throws { try options.make(CorrectionRequest(.withdraw, session.lowercased(), reason: options.reason)) }
+    func run() async throws {
+      try await options.make(CorrectionRequest(.withdraw, session.lowercased(), reason: options.reason))
+    }
   }
 }
 
 struct PatientCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "patient",
-    abstract: "Joins two references that are one person, or parts them again.",
+    abstract: "Joins two references that are one person, and keeps what is compared with.",
     discussion: """
       A patient who got a second tag has two references. After a merge what stands under the first belongs to the second, \
       what is captured later too. Nothing that was captured changes.
 
+      Of each patient the device keeps the pictures of the newest sessions, sealed, to compare the next one with.
+
         thermograph patient merge ward-7-0042 --into ward-7-0043 --reason "second card"
         thermograph patient unmerge ward-7-0042 --reason "they are two persons"
+        thermograph patient list
+        thermograph patient forget ward-7-0042
+        thermograph patient export /media/stick/patients.tgbl
+        thermograph patient import /media/stick/patients.tgbl
       """,
-    subcommands: [Merge.self, Unmerge.self])
+    subcommands: [Merge.self, Unmerge.self, List.self, Forget.self, Export.self, Import.self])
 
-  struct Merge: ParsableCommand {
+  struct Merge: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "What stands under one reference belongs to another from now on.",
       discussion: """
@@ -156,10 +170,12 @@ struct PatientCommand: ParsableCommand {
     @Option(name: .long, parsing: .unconditional, help: "The pseudonym or roster id that stays.")
     var into: String
 
-    func run() throws { try options.make(CorrectionRequest(.merge, patient, to: into, reason: options.reason)) }
+    func run() async throws {
+      try await options.make(CorrectionRequest(.merge, patient, to: into, reason: options.reason))
+    }
   }
 
-  struct Unmerge: ParsableCommand {
+  struct Unmerge: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Undoes a merge.",
       discussion: """
@@ -173,6 +189,6 @@ struct PatientCommand: ParsableCommand {
     @Argument(help: "The pseudonym or roster id that was merged.")
     var patient: String
 
-    func run() throws { try options.make(CorrectionRequest(.unmerge, patient, reason: options.reason)) }
+    func run() async throws { try await options.make(CorrectionRequest(.unmerge, patient, reason: options.reason)) }
   }
 }

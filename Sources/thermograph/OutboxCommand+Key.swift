@@ -17,7 +17,8 @@ extension OutboxCommand {
           thermograph outbox key erase /var/lib/thermograph/keys/outbox.key
           (remove older_key_file from [outbox])
 
-        The device seals anew by itself, a few messages a minute; `reseal` does not wait for it.
+        The device seals anew by itself, a few messages a minute; `reseal` does not wait for it. What is kept for the \
+        comparison over time lies under the same key and is sealed anew with it.
         """,
       subcommands: [Make.self, Reseal.self, Erase.self])
   }
@@ -43,18 +44,20 @@ extension OutboxCommand.Key {
     }
   }
 
-  struct Reseal: ParsableCommand {
+  struct Reseal: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Seals everything under key_file that still lies under older_key_file.",
       discussion: """
-        Exit status 0: nothing is left; 1: messages are left whose key is not loaded or whose bytes are damaged.
+        Exit status 0: nothing is left; 1: messages or patients' earlier sessions are left whose key is not loaded or whose \
+        bytes are damaged.
 
           thermograph outbox key reseal
         """)
 
     @OptionGroup var options: OutboxOptions
 
-    func run() throws {
+    func run() async throws {
+      let baselinesLeft = try await options.withBaselines { try await $0.reseal() }
       let outbox = try options.open()
       var left = try outbox.reseal(limit: 64)
       while left > 0 {
@@ -63,20 +66,23 @@ extension OutboxCommand.Key {
         if left == before { break }
       }
       if options.json {
-        try printJSON(["left": left])
+        try printJSON(["left": left, "patients_left": baselinesLeft])
       } else {
-        printToStandardError(left == 0 ? "everything lies under the present key" : "\(left) messages are left")
+        printToStandardError(
+          left + baselinesLeft == 0
+            ? "everything lies under the present key"
+            : "\(left) messages and the earlier sessions of \(baselinesLeft) patients are left")
       }
-      if left > 0 { throw ExitCode.failure }
+      if left + baselinesLeft > 0 { throw ExitCode.failure }
     }
   }
 
-  struct Erase: ParsableCommand {
+  struct Erase: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Destroys a key file, and with it everything that only this key opens.",
       discussion: """
-        Refused while messages lie under the key, unless --with-messages: that is how a device forgets everything \
-        before it is given away. Flash memory may keep a copy of the erased blocks. Exit status 0: erased; 1: refused.
+        Refused while messages or patients' earlier sessions lie under the key, unless --with-messages: that is how a device \
+        forgets everything before it is given away. Flash memory may keep a copy of the erased blocks. Exit status 0: erased; 1: refused.
 
           thermograph outbox key erase /var/lib/thermograph/keys/old.key
           thermograph outbox key erase /var/lib/thermograph/keys/outbox.key --with-messages
@@ -90,16 +96,19 @@ extension OutboxCommand.Key {
     @Flag(name: .long, help: "Even when messages lie under this key; nobody will read them again.")
     var withMessages = false
 
-    func run() throws {
+    func run() async throws {
       let key = try KeyFile.load(path: file, digests: OpenSSLDigests())
       let count = try options.open().count(keyID: key.id)
-      guard count == 0 || withMessages else {
+      let patients = try await options.withBaselines { try await $0.count(keyID: key.id) }
+      let whose = patients == 1 ? "one patient" : "\(patients) patients"
+      let those = patients == 0 ? "\(count) messages" : "\(count) messages and the earlier sessions of \(whose)"
+      guard count + patients == 0 || withMessages else {
         throw OutboxCommandError(
-          "\(file): \(count) messages lie under this key; run `thermograph outbox key reseal` first, "
+          "\(file): \(those) lie under this key; run `thermograph outbox key reseal` first, "
             + "or give --with-messages to make them unreadable for ever")
       }
       try KeyFile.erase(path: file)
-      printToStandardError("\(file): erased; \(count) messages can no longer be opened")
+      printToStandardError("\(file): erased; \(those) can no longer be opened")
     }
   }
 }

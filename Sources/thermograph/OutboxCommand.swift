@@ -5,6 +5,7 @@ import Device
 import Forwarding
 import Glibc
 import LinuxIO
+import LocalFiles
 import Provenance
 import Storage
 
@@ -37,17 +38,40 @@ struct OutboxOptions: ParsableArguments {
   /// Opens the outbox of the configuration.
   func open() throws -> OutboxTool { try openWithSettings().outbox }
 
-  /// The outbox, and the configuration that names it.
-  func openWithSettings() throws -> (outbox: OutboxTool, settings: Settings) {
+  /// Works on what is kept for the comparison over time, whether or not more is kept. Root does it as the owner of the
+  /// state directory: a file of root's there would shut the service out.
+  func withBaselines<Result>(_ body: (BaselineStore) async throws -> Result) async throws -> Result {
+    let settings = try settings()
+    let state = settings.paths.stateDirectory
+    let secrets = SecretFiles(credentialsDirectory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) })
+    let configuration = try BaselineConfiguration(anyway: settings, secrets: secrets)
+    let owner = try BoundedFile.status(state)
+    let changes = geteuid() == 0 && (owner?.owner ?? 0) != 0
+    if changes, let owner, setegid(owner.group) != 0 || seteuid(owner.owner) != 0 {
+      throw FileError(SystemCallError(call: "seteuid", subject: state, errorNumber: errno))
+    }
+    defer {
+      // Without its rights back the program could not go on.
+      if changes, seteuid(0) != 0 || setegid(0) != 0 { Glibc.exit(EXIT_FAILURE) }
+    }
+    return try await body(try BaselineStore(configuration))
+  }
+
+  func settings() throws -> Settings {
     let credentials = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
     let reading = ConfigurationFolder(mainFile: config, credentialsDirectory: credentials).read()
     guard reading.isUsable else {
       for fault in reading.faults { printToStandardError("\(fault)") }
       throw CheckCommand.notUsable
     }
-    let secrets = SecretFiles(credentialsDirectory: credentials)
-    let outbox = try OutboxTool(OutboxConfiguration(reading.settings, secrets: secrets), time: try SystemClock())
-    return (outbox, reading.settings)
+    return reading.settings
+  }
+
+  /// The outbox, and the configuration that names it.
+  func openWithSettings() throws -> (outbox: OutboxTool, settings: Settings) {
+    let settings = try settings()
+    let secrets = SecretFiles(credentialsDirectory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) })
+    return (try OutboxTool(OutboxConfiguration(settings, secrets: secrets), time: try SystemClock()), settings)
   }
 }
 

@@ -103,7 +103,8 @@ final class SessionBench {
     _ change: (inout SessionRules) -> Void = { _ in }, roster: Roster? = nil, alerts: [AlertRule] = [],
     store other: (any CaptureStore)? = nil, journal: String? = nil, synchronised: Bool = true,
     needsTechnician: @escaping @Sendable () -> Bool = { false },
-    past: @escaping @Sendable (PatientReference, PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
+    past: @escaping @Sendable (PatientReference, PatientReference?) async -> PatientPast = { _, _ in PatientPast() },
+    change tracking: ChangeTracking? = nil
   ) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     memory = MemoryStore()
@@ -126,7 +127,7 @@ final class SessionBench {
           constants: .init(
             site: "s", device: "d", lens: "55x35", distanceCentimetres: 50, framesAveraged: 16, firmware: "0",
             configurationSHA256: String(repeating: "0", count: 64)), digests: OpenSSLDigests()),
-        show: { panel.add($0) }, needsTechnician: needsTechnician, past: past),
+        show: { panel.add($0) }, needsTechnician: needsTechnician, past: past, change: tracking),
       assessor: Assessor(network: nil), events: events, time: UptimeClock(synchronised: synchronised),
       generator: SystemRandomNumberGenerator(), logger: logger)
     let session = self.session

@@ -74,9 +74,9 @@ import Testing
       ["outbox", "export", stick, "--recipient", clinic + ".pem", "--config", configuration], in: workspace.folder)
     #expect(exported.status == 0, "\(exported.errors)")
     #expect(!exported.output.contains(canary) && !exported.errors.contains(canary))
-    // Record, image and three messages are there, and not in the clear.
+    // Record, image, three messages and the file that names the device are there, and not in the clear.
     let sealed = try FileManager.default.subpathsOfDirectory(atPath: stick).filter { $0.hasSuffix(".cms") }
-    #expect(sealed.count == 5, "\(sealed)")
+    #expect(sealed.count == 6, "\(sealed)")
     #expect(try found(canary, below: stick) == [])
     #expect(try found(canary, below: state) == [])
 

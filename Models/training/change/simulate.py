@@ -2,6 +2,7 @@
 thresholds on the calibration split; `judge` measures on the test split. Both print what they do; run from training/."""
 
 import json
+import pathlib
 import sys
 import time
 
@@ -11,7 +12,7 @@ import evaluation
 from change import reference
 from thermograms.torso import People, Session, col, smooth_field
 
-SEEDS = {"develop": 510_000, "calibrate": 520_000, "test": 530_000}
+SEEDS = {"develop": 510_000, "calibrate": 520_000, "test": 530_000, "device": 550_000}
 
 
 class Years:
@@ -196,5 +197,15 @@ def golden():
         "cases": cases}, indent=1) + "\n")
 
 
+def sessions():
+    """Writes sessions.npy [people, sessions, 24, 32] float32 into a folder: years of people that played no part elsewhere, for
+    the device's own code to judge (`make test-change`)."""
+    folder, people = pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    field = np.random.default_rng(11).uniform(*FIELDS, people)
+    years = Years(people, SEEDS["device"], 12, field)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "sessions.npy", years.celsius.transpose(1, 0, 2, 3))
+
+
 if __name__ == "__main__":
-    {"develop": develop, "limits": limits, "judge": judge, "golden": golden}[sys.argv[1]]()
+    {"develop": develop, "limits": limits, "judge": judge, "golden": golden, "sessions": sessions}[sys.argv[1]]()

@@ -12,6 +12,10 @@ package enum StateFiles {
   package static let sensors = "sensors"
   /// A folder: the keys that are made on the device.
   package static let keys = "keys"
+  /// A folder: what the comparison over time keeps, a file a patient.
+  package static let baselines = "baselines"
+  /// Each may have a file beside it that was set aside.
+  package static let maximumBaselinePatients = 3000
 
   /// What lies beside the database and begins with its name: SQLite's log, its index of the log and its journal, the
   /// reserve of numbers, the commit counter, the ballast, a damaged database that was set aside, and one that is being
@@ -21,8 +25,8 @@ package enum StateFiles {
     OutboxRecovery.damagedSuffix + "-wal", OutboxRecovery.partialSuffix, OutboxRecovery.partialSuffix + "-wal",
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
-  private static let folders = [keys, sensors]
-  private static let maximumNames = 1024
+  private static let folders = [keys, sensors, baselines]
+  static let maximumNames = 8192
 
   /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
   package static func all(in directory: String) throws(FileError) -> [String] {

@@ -151,6 +151,10 @@ extension SettingKey {
     + table("quality") { t in
       key(t + "model", \.quality.model, .text(.label), "folder of models_directory; unset: the other gates alone")
     }
+    + table("change") { t in
+      key(t + "enabled", \.change.isEnabled, .flag, "each capture is compared with the patient's own earlier sessions")
+      key(t + "patients_maximum", \.change.patientsMaximum, .integer(1...3000), "whose earlier sessions are kept")
+    }
 
   private static let outboxKeys = table("outbox") { t in
     key(t + "key_file", \.outbox.keyFile, .secret, "key that seals what waits")

@@ -24,6 +24,7 @@ package struct Settings: Sendable, Equatable {
   package var gates = GateLimits()
   package var screening = Screening()
   package var quality = Quality()
+  package var change = Change()
   package var outbox = Outbox()
   package var broker = Broker()
   package var receipts = Receipts()
@@ -125,6 +126,15 @@ extension Settings {
   package struct Quality: Sendable, Equatable {
     /// A folder in `paths.modelsDirectory`, for the network that judges an image's quality.
     package var model: String?
+
+    package init() {}
+  }
+
+  /// The comparison of each capture with the patient's own earlier sessions.
+  package struct Change: Sendable, Equatable {
+    package var isEnabled = true
+    /// Patients of whom earlier sessions are kept, 1...3000; of each some 100 kB.
+    package var patientsMaximum = 2000
 
     package init() {}
   }

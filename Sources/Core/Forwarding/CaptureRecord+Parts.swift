@@ -118,7 +118,8 @@ extension CaptureRecord {
       case standardError = "standard-error"
       /// 8-bit grey: where the model reacted, not where disease is.
       case occlusion
-      /// 16-bit grey, centikelvin above 273.15 K: the change of each pixel against the patient's own earlier sessions.
+      /// 16-bit grey: the height of the spot that would explain each pixel's change against the patient's own earlier
+      /// sessions. 32768 is none, a step is 0.0002 degC, 0 is not assessed.
       case change
     }
 
@@ -271,11 +272,14 @@ extension CaptureRecord {
     package var falseAlarmRate: Double?
     /// At most 8, the largest first.
     package var places: [Place]
+    /// Why it is not comparable; nil otherwise.
+    package var reason: String?
 
     package init(
       state: State, sessions: Int, minimumDetectableCelsius: Double? = nil, falseAlarmRate: Double? = nil,
-      places: [Place] = []
+      places: [Place] = [], reason: String? = nil
     ) {
+      self.reason = reason
       self.state = state
       self.sessions = sessions
       self.minimumDetectableCelsius = minimumDetectableCelsius
@@ -287,7 +291,7 @@ extension CaptureRecord {
       case state, sessions
       case minimumDetectableCelsius = "minimum_detectable_celsius"
       case falseAlarmRate = "false_alarm_rate"
-      case places
+      case places, reason
     }
   }
 }

@@ -1,7 +1,7 @@
 extension OutboxQuota {
-  /// Record and four images take some 60 KiB; a capture must fit as a whole.
+  /// Record and five images take some 60 KiB; a capture must fit as a whole.
   private static let captureBytes = 128 << 10
-  private static let captureImages = 4
+  private static let captureImages = 5
 
   /// Bytes that so many captures may take.
   package static func roomBytes(captures: Int) -> Int { min(max(captures, 1), 1000) * captureBytes }

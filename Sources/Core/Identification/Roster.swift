@@ -75,6 +75,13 @@ package struct Roster: Sendable, Equatable {
     return tag
   }
 
+  /// Patients whom the list has and who agree to no capture (any more), by every reference that they may have here.
+  package var withoutConsent: [PatientReference] {
+    let agreeing = Set(entries.values.lazy.filter { $0.consent.contains(.capture) }.map(\.reference))
+    return entries.filter { $1.role == .patient && !$1.consent.contains(.capture) && !agreeing.contains($1.reference) }
+      .flatMap { [$1.reference] + [PatientReference($0)].compactMap { $0 } }
+  }
+
   /// Adds an entry; false when the fingerprint is already there.
   mutating func add(_ entry: Entry, fingerprint: String) -> Bool {
     guard entries[fingerprint] == nil else { return false }

@@ -1,6 +1,6 @@
 /// The few transcendental functions the tables need, computed in float64 and rounded once to float32. A platform's
 /// `expf` may differ in the last place from one library to the next; these do not differ between machines.
-enum Transcendental {
+package enum Transcendental {
   /// 1 / (1 + e^-x), every step but the exponential in float32 as in the reference.
   static func logistic(_ x: Float) -> Float {
     1 / (1 + Float(exponential(-Double(x))))
@@ -22,7 +22,7 @@ enum Transcendental {
   }
 
   /// e^x to about 1e-15 relative: x = k ln 2 + r, the series of e^r to r^14, scaled by 2^k.
-  static func exponential(_ x: Double) -> Double {
+  package static func exponential(_ x: Double) -> Double {
     if x.isNaN { return x }
     if x > 709 { return .infinity }
     if x < -745 { return 0 }

@@ -164,7 +164,7 @@ private let fillReachPixels = 31
 
 extension Thermogram {
   /// Without the pixels that cannot be true: they count as dead, and are no hot or cold object.
-  fileprivate var readable: Thermogram {
+  var readable: Thermogram {
     var defects = DefectivePixels()
     defects.found = spikes(beyondCelsius: Assessor.spikeCelsius)
     var result = defects.found.isEmpty ? self : interpolated(over: defects)

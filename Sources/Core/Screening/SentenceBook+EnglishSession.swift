@@ -10,23 +10,28 @@ extension SentenceBook {
     "session.question": "Hold your tag to the reader for yes. Press the button for no.",
     "session.rest.minutes": "Rest with your skin uncovered for {value} minutes.",
     "session.rest.seconds": "Rest with your skin uncovered for {value} seconds.",
-    "session.take-position.frontal": "Take your position: facing the camera.",
+    "session.take-position.frontal": "Take your position: facing the camera. Raise your arms, hands on your head.",
     "session.take-position.left-oblique":
-      "Take your position: turned half to your right, left side towards the camera.",
+      "Take your position: turned half to your right, left side towards the camera. Raise your arms, hands on your head.",
     "session.take-position.right-oblique":
-      "Take your position: turned half to your left, right side towards the camera.",
-    "session.take-position.left-lateral": "Take your position: with your left side to the camera.",
-    "session.take-position.right-lateral": "Take your position: with your right side to the camera.",
+      "Take your position: turned half to your left, right side towards the camera. Raise your arms, hands on your head.",
+    "session.take-position.left-lateral":
+      "Take your position: with your left side to the camera. Raise your arms, hands on your head.",
+    "session.take-position.right-lateral":
+      "Take your position: with your right side to the camera. Raise your arms, hands on your head.",
     "session.hold-still.frontal": "Hold still: facing the camera.",
     "session.hold-still.left-oblique": "Hold still: turned half to your right, left side towards the camera.",
     "session.hold-still.right-oblique": "Hold still: turned half to your left, right side towards the camera.",
     "session.hold-still.left-lateral": "Hold still: with your left side to the camera.",
     "session.hold-still.right-lateral": "Hold still: with your right side to the camera.",
-    "session.retake.frontal": "Once more: facing the camera.",
-    "session.retake.left-oblique": "Once more: turned half to your right, left side towards the camera.",
-    "session.retake.right-oblique": "Once more: turned half to your left, right side towards the camera.",
-    "session.retake.left-lateral": "Once more: with your left side to the camera.",
-    "session.retake.right-lateral": "Once more: with your right side to the camera.",
+    "session.retake.frontal": "Once more: facing the camera. Raise your arms, hands on your head.",
+    "session.retake.left-oblique":
+      "Once more: turned half to your right, left side towards the camera. Raise your arms, hands on your head.",
+    "session.retake.right-oblique":
+      "Once more: turned half to your left, right side towards the camera. Raise your arms, hands on your head.",
+    "session.retake.left-lateral": "Once more: with your left side to the camera. Raise your arms, hands on your head.",
+    "session.retake.right-lateral":
+      "Once more: with your right side to the camera. Raise your arms, hands on your head.",
     "session.working": "Please wait: the picture is being worked out and saved.",
     "session.saved.frontal": "Saved: facing the camera.",
     "session.saved.left-oblique": "Saved: turned half to your right, left side towards the camera.",

@@ -23,11 +23,12 @@ struct CaptureImages {
   ///   - capturedAt: the images' tIME.
   ///   - manifest: JSON for the master's iTXt chunk: what a reader needs who has only this file.
   ///   - occlusion: for the doctor, where the technician asked for it.
+  ///   - change: against the patient's earlier sessions, where there are enough.
   ///   - sendsView: false leaves the view out.
   init(
     of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, view: CaptureView? = nil,
     manifest: String,
-    occlusion: OcclusionMap? = nil, digests: some MessageDigests, sendsView: Bool = true
+    occlusion: OcclusionMap? = nil, change: ChangeFindings? = nil, digests: some MessageDigests, sendsView: Bool = true
   ) throws(PNGError) {
     let columns = thermogram.geometry.columns
     let rows = thermogram.geometry.rows
@@ -54,13 +55,14 @@ struct CaptureImages {
           calibration: .millikelvinDifference, modified: capturedAt)
       ),
     ]
+    if let change { images.append(("change.png", .change, change.image(modified: capturedAt))) }
     if let occlusion { images.append(("occlusion.png", .occlusion, occlusion.image(modified: capturedAt))) }
     var files: [File] = []
     for (name, kind, image) in images {
       let bytes = try image.encoded()
       let reference = CaptureRecord.ImageReference(
         name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
-        sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: kind == .occlusion ? OcclusionMap.label : nil)
+        sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: Self.label(of: kind))
       if kind == .view, !sendsView {
         renderings.append(reference)
       } else {
@@ -68,6 +70,37 @@ struct CaptureImages {
       }
     }
     self.files = files
+  }
+
+  /// What must be said wherever the image is shown.
+  private static func label(of kind: CaptureRecord.ImageReference.Kind) -> String? {
+    switch kind {
+    case .occlusion: OcclusionMap.label
+    case .change: ChangeFindings.label
+    default: nil
+    }
+  }
+}
+
+extension ChangeFindings {
+  package static let label = "change against the person's own earlier sessions; not a diagnosis"
+  /// A sample of no change, and degC a step.
+  static let zeroSample = 32_768
+  static let stepCelsius = 0.0002
+
+  /// The estimated height of a spot at each pixel: grey where nothing changed, brighter where it is warmer than before, black
+  /// where nothing was assessed.
+  func image(modified: Timestamp?) -> PNGImage {
+    let samples = zip(heightCelsius, assessed).map { height, isAssessed in
+      isAssessed ? UInt16(min(max((height / Self.stepCelsius).rounded() + Double(Self.zeroSample), 1), 65_535)) : 0
+    }
+    return PNGImage(
+      width: geometry.columns, height: geometry.rows, samples: .grey16(samples), modified: modified,
+      texts: [
+        ("thermograph:label", Self.label),
+        ("thermograph:scale", "degC = (sample - \(Self.zeroSample)) * \(Self.stepCelsius); 0 is not assessed"),
+        ("thermograph:sessions", "\(sessions)"), ("thermograph:intended-use", Verdict.intendedUse),
+      ])
   }
 }
 

@@ -27,17 +27,18 @@ struct CaptureRecorder: Sendable {
   ///   - outboxID: of the store that the capture goes to; its sequence is filled in there.
   ///   - assessed: when the verdict was known.
   ///   - occlusion: what the doctor gets beside it, where the technician asked for it.
+  ///   - change: the comparison with the patient's earlier sessions; nil where none is made.
   func capture(
     _ attribution: CaptureAttribution, of captured: CapturedThermogram, _ assessment: Assessment, assessed: Timestamp,
-    occlusion: OcclusionMap? = nil, outboxID: RandomIdentifier
+    occlusion: OcclusionMap? = nil, change: ChangeReport? = nil, outboxID: RandomIdentifier
   ) throws -> NewCapture {
     let manifest = MasterManifest(
       captureID: attribution.captureID, capturedAt: captured.ended, view: attribution.view,
       thermogram: captured.thermogram, firmware: constants.firmware, assessment: assessment.basis)
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
-      view: attribution.view, manifest: manifest.json(), occlusion: occlusion, digests: digests,
-      sendsView: constants.sendsView)
+      view: attribution.view, manifest: manifest.json(), occlusion: occlusion, change: change?.findings,
+      digests: digests, sendsView: constants.sendsView)
     let thermogram = captured.thermogram
     var record = CaptureRecord(
       captureID: attribution.captureID, outboxID: outboxID, sequence: 0, sessionID: attribution.sessionID,
@@ -61,6 +62,7 @@ struct CaptureRecorder: Sendable {
       consent: attribution.consent.map { consent in Roster.Consent.allCases.filter { consent.contains($0) } })
     record.patientRefVersion = attribution.patientVersion?.rawValue
     record.formerPatientRef = attribution.formerPatient?.text
+    record.change = change?.record
     record.renderings = images.renderings.isEmpty ? nil : images.renderings
     return NewCapture(
       captureID: attribution.captureID, created: captured.ended,

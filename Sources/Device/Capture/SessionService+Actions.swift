@@ -23,6 +23,7 @@ extension SessionService {
       capture = nil
       comparison.begin(
         view, sessionID: machine.sessionID, patient: machine.patient, former: machine.formerPatient, past: parts.past)
+      earlier = lookUpEarlierSessions(view)
       if !parts.camera.put(.capture(captureID, frames: parts.recorder.constants.framesAveraged)) {
         logger.error("the camera does not take a capture; it is stuck")
       }
@@ -163,19 +164,34 @@ extension SessionService {
     if !capture.namesFormerReference { attribution.formerPatient = nil }
     let (recorder, store, events) = (parts.recorder, parts.store, self.events)
     let occlusion = parts.drawsOcclusionMap ? occlusionMap(of: capture, assessment.verdict) : nil
+    let (tracking, earlier) = (parts.change, self.earlier)
     storing = Task { [attribution] in
+      // The earlier sessions were looked up while the frames were averaged; what is left takes a bounded time.
+      var change: ChangeReport?
+      if let tracking, let earlier = await earlier?.value {
+        change = await tracking.report(
+          of: capture.captured, view: attribution.view, gates: assessment.gates, against: earlier)
+      }
       let outcome: CaptureStoring
       do {
         outcome = await store.store(
           try recorder.capture(
-            attribution, of: capture.captured, assessment, assessed: assessed, occlusion: occlusion,
+            attribution, of: capture.captured, assessment, assessed: assessed, occlusion: occlusion, change: change,
             outboxID: store.outboxID))
       } catch {
         outcome = .failed(isFull: false, reason: "\(error)")
       }
       events.send(.stored(captureID: captureID, outcome))
+      // Whoever waits for the capture has been told by now.
+      if case .saved = outcome { await tracking?.keep(capture.captured, attribution, gates: assessment.gates) }
       return outcome
     }
+  }
+
+  private func lookUpEarlierSessions(_ view: CaptureView) -> Task<EarlierSessions, Never>? {
+    guard let tracking = parts.change, let patient = machine.patient else { return nil }
+    let (former, session) = (machine.formerPatient, machine.sessionID)
+    return Task { await tracking.earlier(of: patient, former: former, view: view, before: session) }
   }
 
   /// nil without a verdict. A capture is not lost for want of its map.

@@ -43,6 +43,8 @@ actor SessionService: Service {
     var needsTechnician: @Sendable () -> Bool = { false }
     /// The patient's own earlier captures, as far as they are still there.
     var past: @Sendable (PatientReference, _ former: PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
+    /// The comparison with the patient's earlier sessions; nil where it is switched off, or nothing is kept.
+    var change: ChangeTracking?
     /// An occlusion map, for the doctor, goes with each capture that has a verdict.
     var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
@@ -72,6 +74,8 @@ actor SessionService: Service {
   var capture: Capture?
   var storing: Task<CaptureStoring, Never>?
   var comparison = SessionComparison()
+  /// Looked up while the frames are averaged.
+  var earlier: Task<EarlierSessions, Never>?
   var skinDrift = TemperatureDrift()
   var lastRefusal: SessionRefusal?
   private var idleSignalShown: PanelSignal?
@@ -112,6 +116,12 @@ actor SessionService: Service {
 
   private func begin() async {
     if await lacksRoom() { await feed(.storageFull) }
+    if let change = parts.change {
+      Task { [withoutConsent = tags.roster?.withoutConsent ?? []] in
+        await change.reseal()
+        await change.forget(withoutConsent)
+      }
+    }
     await resume()
     // Who is asked for the own tag must not be shown that anybody's will do.
     if machine.phase == .idle { show(.ready) }
@@ -135,8 +145,8 @@ actor SessionService: Service {
 
   private func end() async {
     // A capture that is on its way to the disk belongs to the session; its outcome is waited for before the end.
-    if let storing, case .saving(let captureID, _) = machine.phase {
-      await handle(.stored(captureID: captureID, await storing.value))
+    if let outcome = await storing?.value, case .saving(let captureID, _) = machine.phase {
+      await handle(.stored(captureID: captureID, outcome))
     }
     await feed(.stopping)
     alarm.cancel()
@@ -199,12 +209,18 @@ actor SessionService: Service {
     alerts.rules = policy.alerts.rules
     // What a broken file says of nobody, the one before it still says.
     if policy.rosterProblem == nil || tags.roster == nil { tags = TagDirectory(roster: policy.roster) }
+    if let change = parts.change, let withoutConsent = policy.roster?.withoutConsent {
+      Task { await change.forget(withoutConsent) }
+    }
     logger.notice("the session's settings were changed; they hold from the next session on")
     showIdle()
   }
 
   private func present(_ tag: KnownTag) async {
     await lookForRoom()
+    if let change = parts.change, let consent = tag.consent, !consent.contains(.capture) {
+      Task { await change.forget([tag.reference] + (tag.former.map { [$0] } ?? [])) }
+    }
     await feed(.tagPresented(tag))
     if tag.role == .patient, !tag.isEnrolled {
       await alert(.unknownTag, "a tag that the roster does not name was presented")

@@ -133,11 +133,25 @@ extension DeviceRuntime {
       journal: SessionJournal(path: nil),
       recorder: CaptureRecorder(
         constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests),
-      past: past(in: outbox), drawsOcclusionMap: settings.screening.occlusionMap)
+      past: past(in: outbox), change: outbox == nil ? nil : changeTracking(),
+      drawsOcclusionMap: settings.screening.occlusionMap)
     change(&parts)
     return SessionService(
       policy: policy, parts: parts, assessor: assessor, events: common.events, time: common.time,
       generator: SystemRandomNumberGenerator(), logger: logger)
+  }
+
+  /// The comparison with earlier sessions; nil where it is switched off, or its store cannot be used: then captures are
+  /// taken and assessed without it, and the log says why.
+  private func changeTracking() -> ChangeTracking? {
+    do {
+      return try BaselineConfiguration(settings, secrets: secrets).map {
+        ChangeTracking(store: try BaselineStore($0), logger: logger)
+      }
+    } catch {
+      logger.error("captures are not compared with earlier sessions", metadata: ["reason": "\(error)"])
+      return nil
+    }
   }
 
   /// Looks up a patient's earlier captures. Without them a capture is assessed all the same.

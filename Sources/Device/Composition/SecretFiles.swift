@@ -20,7 +20,7 @@ package struct SecretFiles: Sendable {
     return path
   }
 
-  func bytes(of secret: SecretReference) throws -> [UInt8] {
+  package func bytes(of secret: SecretReference) throws -> [UInt8] {
     try KeyFile.loadBytes(path: path(of: secret), requirePrivate: secret.isFile)
   }
 
@@ -39,5 +39,33 @@ extension OutboxConfiguration {
       retentionSeconds: settings.outbox.retentionDays * 86_400, quota: settings.outbox.quota)
     // The table of alerts says whether and how urgently.
     alertsWhenFilling = false
+  }
+}
+
+/// Where the comparison over time keeps what it compares with, and how.
+package struct BaselineConfiguration {
+  package var directory: String
+  package var keys: KeyRing
+  package var patientsMaximum: Int
+
+  /// nil where the comparison is switched off.
+  package init?(_ settings: Settings, secrets: SecretFiles) throws {
+    guard settings.change.isEnabled else { return nil }
+    try self.init(anyway: settings, secrets: secrets)
+  }
+
+  /// For tools: what was kept is there whether or not more is kept.
+  package init(anyway settings: Settings, secrets: SecretFiles) throws {
+    directory = settings.paths.stateDirectory + "/" + StateFiles.baselines
+    // Sealed as what waits in the outbox is, by the same key.
+    keys = try OutboxConfiguration(settings, secrets: secrets).keys
+    patientsMaximum = settings.change.patientsMaximum
+  }
+}
+
+extension BaselineStore {
+  package init(_ configuration: BaselineConfiguration) throws(BaselineError) {
+    try self.init(
+      directory: configuration.directory, keys: configuration.keys, maximumPatients: configuration.patientsMaximum)
   }
 }
