@@ -69,7 +69,7 @@ extension OutboxDatabase {
     return finding
   }
 
-  /// Commands in the ledger, those that are being done or were interrupted first.
+  /// Every command in the ledger, in no order; rows that open no more are passed over.
   func commands() throws(OutboxError) -> [LedgerEntry] {
     var entries: [LedgerEntry] = []
     try query("SELECT id, key_id, sealed FROM command WHERE id <> x'\(Hexadecimal.text(of: Self.beginning))'", { _ in })

@@ -109,7 +109,7 @@ package actor CommandService: Service {
       if isPause {
         await alert(
           "commands-untrusted",
-          "\(CommandReader.mostUntrusted) messages on dn/command in a row had no right signature; commands are ignored for ten minutes"
+          "\(CommandReader.mostUntrusted) messages on dn/command in a row had no right signature; commands are ignored for ten minutes. Look who may write there (the broker's ACL), and whether the sender has the right key"
         )
       }
       return false
