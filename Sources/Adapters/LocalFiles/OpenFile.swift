@@ -203,7 +203,8 @@ package struct OpenFile: ~Copyable, Sendable {
     }
   }
 
-  func truncate(to count: Int) throws(FileError) {
+  /// Cuts it off behind its first `count` bytes, or lengthens it with zeros.
+  package func truncate(to count: Int) throws(FileError) {
     let number = descriptor.number
     try fileCall("ftruncate", on: path) { ftruncate(number, off_t(count)) }
   }
