@@ -9,7 +9,7 @@ struct ContentCommand: ParsableCommand {
     commandName: "content", abstract: "Writes one stored content in the clear, as its device sent it.",
     discussion: """
       A view that --keep-views has forgotten, and a picture that the device left out on a thin line, are made again from \
-      the master and are the same byte for byte, or they are not written at all; it is said when that was done. The file is new and readable by its owner only: it names a patient's pseudonym or shows a patient.
+      the master. That is told. If they would not be the same byte for byte, nothing is written. The file is new and readable by its owner only: it names a patient's pseudonym or shows a patient.
 
         thermograph-receiver content clinic/unit-1 2f1c9b1e-... view.png view.png --database 'service=thermograph' \
       --master-key-file /etc/thermograph-receiver/master.key

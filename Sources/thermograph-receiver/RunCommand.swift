@@ -39,8 +39,7 @@ struct RunCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Takes captures from the brokers into the database (the default).",
     discussion: """
-      A receipt goes out only after the commit. SIGTERM: no more is taken, what is here is stored and answered, then it \
-      ends. The master key (32 bytes in a file of mode 0600) wraps the data keys of the sites; without it nothing stored \
+      A receipt goes out only after the commit. After SIGTERM it takes no more, stores and answers what it has, and ends. The master key (32 bytes in a file of mode 0600) wraps the data keys of the sites; without it nothing stored \
       can be read.
       """)
 

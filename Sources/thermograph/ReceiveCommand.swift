@@ -81,7 +81,7 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Version of MQTT: 5 or 3.1.1.")
   var mqtt = "5"
 
-  @Flag(name: .long, help: "Print one JSON object a complete capture on standard output.")
+  @Flag(name: .long, help: "Print one JSON object for each complete capture on standard output.")
   var json = false
 
   func validate() throws {
@@ -186,7 +186,7 @@ struct ReceiveCommand: AsyncParsableCommand {
     } draw: { record, name, master in
       guard let image = RenderedImage(rawValue: name) else {
         let known = RenderedImage.allCases.map(\.name).joined(separator: ", ")
-        throw CommandFailure("this program makes \(known) alone")
+        throw CommandFailure("this program can make only \(known)")
       }
       let captured = Timestamp(
         utcNanoseconds: record.capturedNanoseconds ?? 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
