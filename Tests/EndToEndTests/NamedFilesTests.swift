@@ -73,6 +73,11 @@ import Testing
       more: ["remote": "commands = false\ncommand_keys_file = \"\(absent)-commands.pem\""])
     let quiet = try await Program.run(["check", "--config", off], in: workspace.folder)
     #expect(quiet.status == 0, "\(quiet.errors)")
+    // Doctor names a language that is missing, as check does.
+    try workspace.configure(port: 1883, captures: 0, more: ["session": "language = \"tlh\""])
+    let language = try await Program.run(
+      ["doctor", "--config", path, "--part", "configuration"], in: workspace.folder)
+    #expect(language.status == 1 && language.output.contains("session.language"), "\(language.output)")
   }
 
   @Test func ignoredDropInsAreNamedAndContradictionsAreFaults() async throws {
