@@ -37,12 +37,10 @@ struct CaptureImages {
         MasterImage.picture(of: thermogram, manifest: manifest, modified: capturedAt)
       )
     ]
-    images += RenderedImage.allCases.map { rendered in
-      (
-        rendered.name, rendered.kind,
-        rendered.picture(
-          of: thermogram, captureID: captureID, rightSide: view?.rightSide, capturedAt: capturedAt)
-      )
+    for rendered in RenderedImage.allCases {
+      let picture = rendered.picture(
+        of: thermogram, captureID: captureID, rightSide: view?.rightSide, capturedAt: capturedAt)
+      images.append((rendered.name, rendered.kind, picture))
     }
     if let change { images.append(("change.png", .change, change.image(modified: capturedAt))) }
     if let occlusion { images.append(("occlusion.png", .occlusion, occlusion.image(modified: capturedAt))) }
