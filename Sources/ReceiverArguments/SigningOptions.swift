@@ -7,9 +7,7 @@ import Storage
 package struct SigningOptions: ParsableArguments {
   @Option(
     name: .long,
-    help:
-      "PEM file of the private key that signs receipts; made with thermograph receive --make-key. Receivers that share "
-      + "the work use one.")
+    help: "PEM file of the private key that signs receipts; see thermograph receive --make-key. Receivers share one.")
   package var signingKey: String?
 
   package init() {}

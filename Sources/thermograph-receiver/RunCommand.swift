@@ -6,6 +6,7 @@ import FarSide
 import Forwarding
 import Glibc
 import LinuxIO
+import LocalFiles
 import Provenance
 import ReceiverArguments
 import Receiving

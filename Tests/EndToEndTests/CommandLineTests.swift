@@ -121,12 +121,13 @@ import Testing
   }
 
   /// Both programs that receive take the same options for the way to a broker, and say the same of them.
-  @Test(arguments: [
-    (["--certificate", "c.pem"], "--certificate and --key belong together"),
-    (["--password-file", "p"], "--password-file is not used without --user"),
-    (["--broker", "a/b"], "--broker 'a/b': expected HOST:PORT"),
-    (["--tls"], nil),
-  ])
+  @Test(
+    arguments: [
+      (["--certificate", "c.pem"], "--certificate and --key belong together"),
+      (["--password-file", "p"], "--password-file is not used without --user"),
+      (["--broker", "a/b"], "--broker 'a/b': expected HOST:PORT"),
+      (["--tls"], nil),
+    ] as [([String], String?)])
   func theWayToABrokerIsSaidOnceForBothReceivers(arguments: [String], expected: String?) async throws {
     let workspace = try Workspace()
     let broker = arguments.contains("--broker") ? [] : ["--broker", "127.0.0.1:1"]
