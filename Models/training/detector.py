@@ -28,6 +28,7 @@ CHAIN = [{"step": "suppress-outliers", "limit": 250}, {"step": "mask-body", "met
          {"step": "subtract-mean", "region": "body"}, {"step": "fill-background", "value": 0},
          {"step": "quantise", "divisor": 5, "zero_point": 0}]
 PLAIN = preprocessing.unguarded(CHAIN)
+POPULATION = f"{data.IDENTITY}: drawn bodies, half of them with a warm spot of 0.5 to 5 degC; no people"
 ALPHA = 0.005  # healthy captures above the threshold, at most
 FLOOR = -7.0  # log odds below which places are not told apart
 HEIGHTS, CENTIMETRES = (0.5, 5.0), (1.8, 6.0)
@@ -146,15 +147,22 @@ def ship(content, plain, curve, best, count, seconds, head):
     table = evaluation.platt(raw, truth)
     test = data.Torsos("choose")
     chosen = np.concatenate([test.celsius[:4], spotted(rng, test, np.arange(4, 8), heights=(3.0, 5.0))[0]])
-    decision = {"output": 0, "element": 0, "calibration": {"ppm": table}, "thresholds": {"lower": -128, "upper": upper}}
+    decision = {"output": 0, "element": 0, "calibration": {"ppm": table},
+                "population": {"description": POPULATION, "prevalence": 0.5}, "thresholds": {"lower": -128, "upper": upper}}
     shipping.ship(NAME, content, purpose="screening", version=VERSION, outputs=[("score", ["spot"])],
                   training_data=data.IDENTITY, frames=chosen.astype(np.float32), chain=CHAIN, views=["frontal"],
-                  decision=decision)
+                  decision=decision, statistics=trained_on())
     made = {"parameters": int(plain.count_params()), "macs": int(architectures.multiply_accumulates(plain)),
             "tflite_bytes": len(content), "captures": count, "epochs": len(curve), "best_epoch": best["epoch"],
             "seconds": round(seconds), "curve": curve, "head": head, "alpha": ALPHA, "calibration_captures": len(held)}
     (fitting.FOLDER / NAME / "fit.json").write_text(json.dumps(made))
     print("upper", upper, "flagged on calibration", float((healthy >= upper).mean()), np.percentile(healthy, [1, 50, 90, 99]))
+
+
+def trained_on():
+    """Of the inputs without a spot that the fit saw."""
+    torsos = data.Torsos("train")
+    return shipping.input_statistics(preprocessing.apply(PLAIN, torsos.celsius))
 
 
 SIZES, DEGREES = (2.0, 3.0, 5.0), (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)

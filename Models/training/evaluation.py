@@ -125,3 +125,38 @@ def disturbed(celsius, kind, seed=4):
     if kind == "noise":
         return (celsius + 0.3 * noise).astype(np.float32)
     return (celsius + noise * (rng.uniform(size=celsius.shape) < 0.3)).astype(np.float32)
+
+
+def several(p, truth):
+    """Of probabilities [n, classes]: accuracy, and the means over the classes of precision, recall and AUC (each class against
+    the rest)."""
+    chosen, classes = p.argmax(axis=1), range(p.shape[1])
+    hits = [(chosen == k) & (truth == k) for k in classes]
+    return {"accuracy": float((chosen == truth).mean()),
+            "precision": float(np.mean([h.sum() / max((chosen == k).sum(), 1) for k, h in zip(classes, hits)])),
+            "recall": float(np.mean([h.sum() / max((truth == k).sum(), 1) for k, h in zip(classes, hits)])),
+            "AUC": float(np.mean([auc(p[:, k], truth == k) for k in classes if 0 < (truth == k).sum() < len(truth)]))}
+
+
+def two_classes(raw):
+    """Probabilities [n, 2] of raw int8 scores of the second class."""
+    p = (np.asarray(raw, float) + 128) / 256
+    return np.stack([1 - p, p], axis=1)
+
+
+def margins(p, truth, before=None):
+    """Classification margins: the true class's probability less the largest other one. Share above 0 (right) and above 0.1,
+    mean and 5 % quantile; with `before` (the same captures undisturbed) the share of right ones that stay right, and the mean
+    fall of the margin."""
+    def margin(q):
+        own = q[np.arange(len(q)), np.asarray(truth).astype(int)]
+        rest = q.copy()
+        rest[np.arange(len(q)), np.asarray(truth).astype(int)] = -1
+        return own - rest.max(axis=1)
+    m = margin(p)
+    result = {"captures": int(len(m)), "above_0": float((m > 0).mean()), "above_0.1": float((m > 0.1).mean()), "mean": float(m.mean()),
+              "quantile_5": float(np.quantile(m, 0.05))}
+    if before is not None:
+        was = margin(before)
+        result |= {"stay_above_0": float((m > 0)[was > 0].mean()), "mean_fall": float((was - m).mean())}
+    return result
