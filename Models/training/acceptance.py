@@ -1,5 +1,6 @@
 """What the whole device refuses: gates and quality network together, on scenes of new bodies that no fit, threshold or test
-split has seen. `THERMOGRAPH=the device's binary python acceptance.py` writes report/acceptance.json.
+split has seen. `THERMOGRAPH=the device's binary python acceptance.py` writes report/acceptance.json; with `perturbations` only
+that part of it.
 
 The scenes are drawings of the generator that drew the training's too; what the device makes of real radiators, animals or
 garments is not measured here."""
@@ -12,6 +13,7 @@ import tempfile
 
 import numpy as np
 
+import evaluation
 import shipping
 from detector import interval
 from thermograms import scenes
@@ -87,8 +89,62 @@ def row(found):
             "flagged": sum(outcome == "above-threshold" for outcome, _ in found), "gates": dict(sorted(by.items(), key=lambda x: -x[1]))}
 
 
+def broken(rng, frames):
+    """Five pixels of each frame read anything between -10 and 80 degC."""
+    result = frames.copy()
+    for frame in result.reshape(len(frames), -1):
+        frame[rng.choice(frame.size, 5, replace=False)] = rng.uniform(-10, 80, 5)
+    return result
+
+
+def perturbations():
+    """The share of captures, healthy and with a spot, whose outcome is that of the capture as it was."""
+    rng = np.random.default_rng([SEED, 1000])
+    parts = [scenes.scenes(rng, COUNT // 2, kind, finding=0.5) for kind in ("inside", "wider")]
+    clean, coverage = (np.concatenate(x) for x in zip(*parts))
+    frames = scenes.sensor(rng, clean)
+    before = [outcome for outcome, _ in assess(frames)]
+    room = (1 - coverage).astype(np.float32)
+    changed = {"background -3": frames - 3 * room, "background +3": frames + 3 * room, "offset -1.5": frames - 1.5, "offset +1.5": frames + 1.5,
+               "noise of 30 % of the body's sd": evaluation.disturbed(frames, "noise"),
+               "noise of 1 sd on 30 % of the pixels": evaluation.disturbed(frames, "pixels"),
+               **{f"noise of {sd} degC": frames + rng.normal(0, sd, frames.shape) for sd in (0.1, 0.25, 0.4)}, "five bad pixels": broken(rng, frames)}
+    result = {"captures": len(frames), "assessable": sum(outcome != "not-assessable" for outcome in before), "same": {}}
+    for name, again in changed.items():
+        found = assess(again)
+        kept = [outcome == was for (outcome, _), was in zip(found, before)]
+        same = sum(kept)
+        # From an outcome to another one: not to a refusal, nor from one.
+        turned = sum(outcome != was and "not-assessable" not in (outcome, was) for (outcome, _), was in zip(found, before))
+        # Where the room comes near the body's temperature, the gate that says so is right.
+        hidden = sum(outcome != was and "subject-present" in gates for (outcome, gates), was in zip(found, before))
+        result["same"][name] = {"same": same, "interval": interval(same, len(frames)), "inside": sum(kept[:len(parts[0][0])]), "of_inside": len(parts[0][0]),
+                                "turned_into_another_outcome": turned, "refused": sum(bool(gates) for _, gates in found), "changed_because_the_body_hardly_stands_out": hidden}
+        print(name, result["same"][name], flush=True)
+    return result
+
+
+def warm_spots():
+    """Whether a gate takes a warm spot that skin can have for a hot object: bodies as the statistics say, each with one spot."""
+    result = {}
+    for height in (0, 2, 3, 4, 5, 6):
+        rng = np.random.default_rng([SEED, 2000])  # the same bodies
+        people, session = scenes.bodies(rng, COUNT, "inside")
+        add = scenes.spots(rng, COUNT, 1.0, people, height, height)
+        frames = scenes.sensor(rng, people.render("frontal", session, scenes.seed_of(rng), blur=(0.3, 0.6), add=add))
+        found = assess(frames)
+        result[str(height)] = {**row(found), "hot_object": sum("hot-object" in gates for _, gates in found)}
+        print(height, result[str(height)], flush=True)
+    return result
+
+
 def main():
-    result = {"seed": SEED, "scenes": {}, "views": {}}
+    if sys.argv[1:] == ["perturbations"]:
+        result = json.loads(FILE.read_text())
+        result["perturbations"], result["warm_spots"] = perturbations(), warm_spots()
+        FILE.write_text(json.dumps(result, indent=1) + "\n")
+        return
+    result = {"seed": SEED, "scenes": {}, "views": {}, "perturbations": perturbations(), "warm_spots": warm_spots()}
     for number, (name, make) in enumerate({**REFUSED, **ACCEPTED}.items()):
         rng = np.random.default_rng([SEED, number])
         frames = np.asarray(make(rng, COUNT), np.float32)

@@ -217,19 +217,22 @@ def judge():
     truth = np.r_[np.zeros(len(healthy), bool), np.ones(len(ill), bool)]
     raw = np.r_[healthy, ill]
     figures, intervals, reliability = evaluation.binary(raw, table, -128, upper, truth, np.r_[np.arange(len(healthy)), some])
+    sessions = evaluation.by_session(raw, table, truth, np.r_[np.arange(len(healthy)), some])
     figures["healthy_flagged_upper"] = interval(int((healthy >= upper).sum()), len(healthy))[1]
     figures["healthy_flagged_inside"] = float((healthy >= upper)[test.inside].mean())
     plain = architectures.screening_spot_plain(trunk, **{k: made["head"][k] for k in ("floor", "slope", "offset")})
     f = plain.predict(real(preprocessing.apply(PLAIN, np.concatenate([test.celsius, mixed]))), verbose=0, batch_size=256)[:, 0]
     flips = float(((np.clip(np.rint(f * 256 - 128), -128, 127) >= upper) != (raw >= upper)).mean())
     mirror = int((score(test.celsius[:400][:, :, ::-1]) != healthy[:400]).sum())
-    robust = {}
-    first = np.concatenate([test.celsius[:600], mixed[:300]])
-    base = np.r_[healthy[:600], ill[:300]] >= upper
+    first, known = np.concatenate([test.celsius[:600], mixed[:300]]), np.r_[np.zeros(600, bool), np.ones(300, bool)]
+    before = np.r_[healthy[:600], ill[:300]]
+    base = before >= upper
+    robust, margins = {}, {"plain": evaluation.margins(evaluation.two_classes(raw), truth)}
     for kind in ("noise", "pixels"):
         again = score(evaluation.disturbed(first, kind))
+        margins[kind] = evaluation.margins(evaluation.two_classes(again), known, evaluation.two_classes(before))
         robust[kind] = {"same_outcome": float(((again >= upper) == base).mean()), "AUC": float(evaluation.auc(
-            again, np.r_[np.zeros(600, bool), np.ones(300, bool)]))}
+            again, known))}
     mask, _ = preprocessing.body_mask(preprocessing.centikelvin(first))
     for shift in (-3.0, 3.0):
         robust[f"background {shift:+.0f}"] = {"same_outcome": float(((score(np.where(mask, first, first + np.float32(shift))) >= upper) == base).mean())}
@@ -243,6 +246,7 @@ def judge():
             "alpha": made["alpha"], "calibration_captures": made["calibration_captures"], "test_flagged": int((healthy >= upper).sum()),
             "test_captures": len(healthy)},
         "thresholds": {"lower": -128, "upper": upper}, "reliability": [[float(v) for v in r] for r in reliability],
+        "by_session": sessions, "margins": margins,
         "curve": made["curve"],
         "training": {"captures": made["captures"], "epochs": made["epochs"], "best_epoch": made["best_epoch"],
                      "fit_seconds": made["seconds"], "all_seconds": made["seconds"]}}

@@ -74,6 +74,21 @@ def band(raw, lower, upper):
     return np.where((raw <= lower) & (lower > -128), 0, np.where((raw >= upper) & (upper < 127), 2, 1))
 
 
+def by_session(raw, table, truth, body):
+    """Reliability with one capture of each body, as a device would see it in one session each: of every second body the capture
+    with a spot, of the others the one without, so that the prevalence is about the one that the probability is said of."""
+    ill = {b for b in body[truth]}
+    ids = np.unique(body)
+    with_both = [b for b in ids if b in ill]
+    chosen = set(with_both[::2]) if len(ill) == len(ids) else ill
+    healthy = [b for b in ids if b not in chosen][:len(chosen)]
+    keep = np.array([(t and b in chosen) or (not t and b in set(healthy)) for t, b in zip(truth, body)])
+    p, t = np.array(table)[raw[keep].astype(int) + 128] / 1e6, truth[keep]
+    ece, mce, rows = calibration_errors(p, t)
+    return {"sessions": int(keep.sum()), "prevalence": float(t.mean()), "Brier": float(((p - t) ** 2).mean()), "ECE": ece, "MCE": mce,
+            "reliability": [[float(v) for v in r] for r in rows]}
+
+
 def bootstrap(patients, figure, draws=400, seed=3):
     """95 % interval of `figure(indices)` with whole patients redrawn."""
     rng = np.random.default_rng(seed)

@@ -94,7 +94,7 @@ import Testing
     let message = try JSONDecoder().decode(HealthMessage.self, from: Data(await outbox.payload(of: health.id)))
     #expect(message.schema == "thermograph.health.v1" && message.firmware == "1.2.3" && message.clockSynchronised)
     #expect(
-      message.inputs == .init(model: "m", captures: 3, below: ["at_zero": 1], above: ["maximum": 2]))
+      message.inputs == HealthMessage.Inputs(model: "m", captures: 3, below: ["at_zero": 1], above: ["maximum": 2]))
     #expect(message.classes.keys.sorted() == DeliveryClass.allCases.map(\.name).sorted())
     let alert = try #require(try await outbox.pending(.alert, after: 0, limit: 2).first)
     let warning = try JSONDecoder().decode(AlertMessage.self, from: Data(await outbox.payload(of: alert.id)))

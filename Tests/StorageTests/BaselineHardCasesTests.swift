@@ -1,3 +1,4 @@
+import Forwarding
 import Foundation
 import Provenance
 import TestSupport
@@ -100,9 +101,13 @@ import Testing
     #expect(try await sessions("a", store) == ids(1))
     #expect(try await sessions("b", store) == ids(2, 3))
     #expect(try await sessions("c", store) == ids(2, 3))
-    // Nobody's pictures yet: undoing is no error.
+    // Nobody's pictures yet: undoing is no error. Nor is what was never merged on this device, or is undone already.
     try await store.merge("x", into: "y")
     try await store.unmerge("x")
+    for reference in ["x", "b", "nobody"] {
+      try await store.follow(CorrectionRequest(.unmerge, reference, reason: "they are two persons"))
+    }
+    #expect(try await sessions("b", store) == ids(2, 3))
   }
 
   /// The place of a patient of whom nothing is left is free for another.

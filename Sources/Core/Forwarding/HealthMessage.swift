@@ -60,6 +60,13 @@ package struct HealthMessage: Sendable, Equatable, Codable {
     /// By `InputStatistics.Feature`; features that never did are left out.
     package var below: [String: Int]
     package var above: [String: Int]
+
+    package init(model: String, captures: Int, below: [String: Int], above: [String: Int]) {
+      self.model = model
+      self.captures = captures
+      self.below = below
+      self.above = above
+    }
   }
 
   package var schema = Self.schema

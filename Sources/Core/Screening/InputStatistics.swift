@@ -12,6 +12,11 @@ package struct InputStatistics: Sendable, Equatable, Decodable {
   package struct Position: Sendable, Equatable {
     package var below: Set<Feature> = []
     package var above: Set<Feature> = []
+
+    package init(below: Set<Feature> = [], above: Set<Feature> = []) {
+      self.below = below
+      self.above = above
+    }
   }
 
   /// The 1 % and the 99 % quantile of the training captures, of every feature.

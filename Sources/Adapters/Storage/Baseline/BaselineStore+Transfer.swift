@@ -13,42 +13,27 @@ extension BaselineStore {
 
   /// For a stick: everything of these patients, or of all. Of a merge, what the other holds goes with it.
   package func exported(_ patients: [String]?) throws(BaselineError) -> Exported {
-    var (contents, problems): ([PatientBaselines], [String]) = ([], [])
-    var bytes = 0
-    func add(_ content: PatientBaselines?) throws(BaselineError) {
-      guard let content, !contents.contains(where: { $0.patient == content.patient }) else { return }
-      // All of a large site need not fit into memory to learn that they do not fit into a file.
-      bytes += content.storedBytes
-      guard bytes <= BaselineTransfer.maximumPlainBytes, contents.count < BaselineTransfer.maximumPatients else {
-        throw .tooLarge(reason: BaselineTransfer.tooManyPatients)
+    var gathering = Gathering()
+    if let patients {
+      for patient in patients {
+        do throws(BaselineError) { try gather(patient, into: &gathering) } catch { try gathering.note(error) }
       }
-      contents.append(content)
-    }
-    func attempt(_ body: () throws(BaselineError) -> Void) throws(BaselineError) {
-      do throws(BaselineError) { try body() } catch {
-        switch error {
-        case .damaged, .unknownKey, .newer, .merge: problems.append("\(error)")
-        default: throw error
-        }
-      }
-    }
-    for patient in patients ?? [] {
-      try attempt { () throws(BaselineError) in
-        guard let content = try load(patient) else { return }
-        try add(content)
-        if let target = try mergeTarget(of: patient) { try add(load(target)) }
-        // And the references that are merged into this one: their tags are the same person's there too.
-        for other in content.references where other != patient {
-          if let pointer = try load(other), pointer.mergedInto != nil { try add(pointer) }
-        }
-      }
-    }
-    if patients == nil {
+    } else {
       for name in try names() {
-        try attempt { () throws(BaselineError) in try add(load(name: name)) }
+        do throws(BaselineError) { try gathering.add(load(name: name)) } catch { try gathering.note(error) }
       }
     }
-    return Exported(transfer: BaselineTransfer(contents), problems: problems)
+    return Exported(transfer: BaselineTransfer(gathering.contents), problems: gathering.problems)
+  }
+
+  private func gather(_ patient: String, into gathering: inout Gathering) throws(BaselineError) {
+    guard let content = try load(patient) else { return }
+    try gathering.add(content)
+    if let target = try mergeTarget(of: patient) { try gathering.add(load(target)) }
+    // And the references that are merged into this one: their tags are the same person's there too.
+    for other in content.references where other != patient {
+      if let pointer = try load(other), pointer.mergedInto != nil { try gathering.add(pointer) }
+    }
   }
 
   /// What became of an import.
@@ -132,5 +117,29 @@ extension BaselineStore {
       }
     }
     return found
+  }
+}
+
+/// An export under way. All of a large site need not fit into memory to learn that they do not fit into a file.
+private struct Gathering {
+  private(set) var contents: [PatientBaselines] = []
+  private(set) var problems: [String] = []
+  private var bytes = 0
+
+  mutating func add(_ content: PatientBaselines?) throws(BaselineError) {
+    guard let content, !contents.contains(where: { $0.patient == content.patient }) else { return }
+    bytes += content.storedBytes
+    guard bytes <= BaselineTransfer.maximumPlainBytes, contents.count < BaselineTransfer.maximumPatients else {
+      throw .tooLarge(reason: BaselineTransfer.tooManyPatients)
+    }
+    contents.append(content)
+  }
+
+  /// What keeps one patient out and nobody else.
+  mutating func note(_ error: BaselineError) throws(BaselineError) {
+    switch error {
+    case .damaged, .unknownKey, .newer, .merge: problems.append("\(error)")
+    default: throw error
+    }
   }
 }
