@@ -2,6 +2,7 @@ import Foundation
 import Inference
 import Screening
 import Testing
+import Thermography
 
 /// Each step of a preprocessing chain on the device, byte for byte what the training's own code makes of the same picture. The
 /// vectors are Python's (`Models/training/chain_vectors.py`), which shares no code with the device.

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Thermography
 
 @testable import Screening
 
@@ -61,7 +62,7 @@ import Testing
     #expect(drift.captures >= 140)
     for feature in InputStatistics.Feature.allCases {
       let outside = (drift.below[feature] ?? 0) + (drift.above[feature] ?? 0)
-      #expect(outside <= drift.captures * 12 / 100, "\(feature): \(outside) of \(drift.captures)")
+      #expect(outside <= drift.captures * 6 / 100, "\(feature): \(outside) of \(drift.captures)")
     }
     #expect((spread.above[.deviation] ?? 0) > spread.captures / 4, "\(spread)")
   }
