@@ -153,6 +153,9 @@ extension TrustedMetadata {
     }
   }
 
+  /// What the top-level targets role says of a target, whatever it has delegated to others.
+  package func ownDescription(of path: ExactText) -> FileDescription? { targets["targets"]?.targets[path] }
+
   /// Under which name the repository keeps a target: with its hash in front where snapshots are consistent.
   package func fileName(of path: ExactText, _ description: FileDescription) -> String {
     guard root.usesConsistentSnapshots, let hash = description.nameHash else { return path.string }

@@ -58,7 +58,8 @@ package struct TrustedRepository: Sendable {
     guard metadata.snapshot != nil else {
       return .failure(Reason(text: "the site root is installed and its metadata is not; thermograph trust import"))
     }
-    guard let description = try metadata.description(of: OnlineKeys.name) else {
+    // Nobody to whom the site has delegated something else may list its keys.
+    guard let description = metadata.ownDescription(of: OnlineKeys.name) else {
       return .failure(Reason(text: "the site has signed no \(OnlineKeys.name)"))
     }
     guard let bytes = kept.targets[OnlineKeys.name] else { throw .missing(OnlineKeys.name.string) }
@@ -83,7 +84,7 @@ package struct TrustedRepository: Sendable {
     let roles = Set(client.metadata.roles.map { ExactText(RoleName.encoded(ExactText($0.role)) + ".json") })
     next.metadata = next.metadata.filter { roles.contains($0.key) }
     next.targets = [:]
-    if kept.root == .site, let description = try client.metadata.description(of: OnlineKeys.name) {
+    if kept.root == .site, let description = client.metadata.ownDescription(of: OnlineKeys.name) {
       next.targets[OnlineKeys.name] = try keyFile(description, client, source)
     }
     return try TrustedRepository(kept: next, verifier: verifier, digests: digests)
@@ -139,8 +140,30 @@ package struct TrustedRepository: Sendable {
   }
 
   /// Length and hash of a target, for whoever takes it in parts; nil when the repository does not name it.
+  ///
+  /// - Throws: also for a name that could lead out of a folder, whoever signed it.
   package func description(of name: ExactText) throws(MetadataFault) -> FileDescription? {
-    try metadata.description(of: name)
+    guard Self.isPlain(name) else {
+      throw .malformed(
+        "'\(name.string.prefix(80))' cannot name a target; expected levels of A-Z, a-z, 0-9, '.', '_' and '-'")
+    }
+    return try metadata.description(of: name)
+  }
+
+  private static func isPlain(_ name: ExactText) -> Bool {
+    let levels = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    return name.utf8.count <= 200 && levels.count <= 4
+      && levels.allSatisfy { level in
+        !level.isEmpty && level.first != UInt8(ascii: ".")
+          && level.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+              UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+              true
+            default: false
+            }
+          }
+      }
   }
 
   /// The bytes of a target, verified.
@@ -150,7 +173,7 @@ package struct TrustedRepository: Sendable {
   package func target(
     _ name: ExactText, maximumBytes: Int, from source: some MetadataSource
   ) throws(MetadataFault) -> [UInt8]? {
-    guard let description = try metadata.description(of: name), let length = description.length else { return nil }
+    guard let description = try description(of: name), let length = description.length else { return nil }
     guard length <= maximumBytes else {
       throw .content("\(name): \(length) bytes; expected at most \(maximumBytes)")
     }
