@@ -29,35 +29,45 @@ extension DeviceRuntime {
   }
 
   /// Whose receipts count, and what is wrong with that. Without the receivers' keys the device goes on and frees nothing.
-  func receiptRules() -> (rules: ReceiptReader.Rules, trouble: ReceiptTrouble?) {
+  ///
+  /// - Parameter site: what the site's root says of it.
+  static func receiptRules(
+    _ settings: Settings, site: SiteKeys
+  ) -> (rules: ReceiptReader.Rules, trouble: ReceiptTrouble?) {
     do {
-      return (try ReceiptReader.Rules(settings.receipts), settings.takesUnsignedReceipts ? .unsigned : nil)
+      let rules = try ReceiptReader.Rules(settings.receipts, site: site)
+      return (rules, site == .noRoot && settings.takesUnsignedReceipts ? .unsigned : nil)
     } catch {
-      return (
-        .init(keys: nil, requiresSignature: settings.receipts.needSignatures), .keysUnreadable("\(error)")
-      )
+      let requires = site != .noRoot || settings.receipts.needSignatures
+      return (.init(keys: nil, requiresSignature: requires), .keysUnreadable("\(error)"))
     }
   }
 
   /// nil when no broker is configured.
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
-    intake: CommandIntake? = nil
+    trust: DeviceTrust, intake: CommandIntake? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
       return nil
     }
+    let configured = Self.receiptRules(settings, site: .noRoot).rules
+    let receiptRules: @Sendable () -> ReceiptReader.Rules = { [settings] in
+      let site = trust.site.keys(for: .receipt)
+      return site == .noRoot ? configured : Self.receiptRules(settings, site: site).rules
+    }
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, receipts: receiptRules().rules, clockFloorSeconds: { clockFloor.seconds },
-      intake: intake)
+      logger: logger, receipts: receiptRules(), clockFloorSeconds: { clockFloor.seconds }, intake: intake,
+      trustIntake: trust.intake, receiptRules: receiptRules)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
-    _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor
+    _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
+    trust: DeviceTrust
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -74,7 +84,9 @@ extension DeviceRuntime {
         monitor: DeliveryMonitor(outbox: outbox, delivery: delivery, time: common.time), outbox: outbox,
         time: common.time, logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
-        clockFloor: clockFloor, receiptTrouble: delivery == nil ? nil : receiptRules().trouble))
+        clockFloor: clockFloor,
+        receiptTrouble: delivery == nil
+          ? nil : Self.receiptRules(settings, site: trust.site.keys(for: .receipt)).trouble))
     return services
   }
 

@@ -1,3 +1,5 @@
+import Configuration
+import Cryptography
 import LocalFiles
 import Logging
 import Provenance
@@ -26,6 +28,8 @@ package final class RepositoryTrust: Sendable {
   }
 
   package var root: TrustRoot { store.root }
+  package var isClockProven: Bool { clock().isProven }
+  package var clockNow: ExpiryClock { clock() }
 
   /// Whether what is trusted has expired, or cannot be shown not to have.
   package func freshness(of repository: TrustedRepository) -> Freshness { repository.freshness(clock()) }
@@ -68,6 +72,47 @@ package final class RepositoryTrust: Sendable {
     from source: some MetadataSource
   ) throws(MetadataFault) -> (repository: TrustedRepository, isNew: Bool) {
     try store.update(from: source, clock: clock())
+  }
+}
+
+/// Both repositories of a device, neither of which can do the other's work.
+package struct DeviceTrust: Sendable {
+  package let site: RepositoryTrust
+  package let vendor: RepositoryTrust
+  /// A site root was installed when the device started: from then on its list of keys is the only one.
+  package let hasSiteRoot: Bool
+  /// What comes on `dn/trust`; nil where no root is installed that it could be judged by.
+  let intake: TrustIntake?
+
+  var all: [RepositoryTrust] { [site, vendor] }
+
+  package init(_ settings: Settings, time: any TimeSource, clockFloor: ClockFloor, logger: Logger) {
+    site = RepositoryTrust(.site, settings, time: time, clockFloor: clockFloor, logger: logger)
+    vendor = RepositoryTrust(.vendor, settings, time: time, clockFloor: clockFloor, logger: logger)
+    hasSiteRoot = site.isInstalled
+    intake = hasSiteRoot || vendor.isInstalled ? TrustIntake() : nil
+  }
+}
+
+extension RepositoryTrust {
+  /// What the state directory of a configuration holds, and for the vendor what the package brought.
+  package convenience init(
+    _ root: TrustRoot, _ settings: Settings, time: any TimeSource, clockFloor: ClockFloor? = nil,
+    logger: Logger = Logger(label: "trust") { _ in SwiftLogNoOpLogHandler() }
+  ) {
+    let floor =
+      clockFloor
+      ?? ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
+    self.init(
+      TrustStore(
+        root, stateDirectory: settings.paths.stateDirectory,
+        packagedRoot: root == .vendor ? TrustStore.packagedVendorRoot : nil, verifier: OpenSSLVerifier()),
+      clock: { floor.expiryClock(at: time.now()) }, logger: logger)
+  }
+
+  /// Whether there is a root of this kind, be it one that can no longer be read.
+  package var isInstalled: Bool {
+    do throws(MetadataFault) { return try repository() != nil } catch { return true }
   }
 }
 

@@ -15,6 +15,7 @@ package struct TrustStore: Sendable {
   private static let lockWaitMilliseconds = 5000
 
   package let root: TrustRoot
+  private let stateDirectory: String
   private let folder: String
   private let packagedRoot: String?
   private let verifier: any SignatureVerifier
@@ -25,6 +26,7 @@ package struct TrustStore: Sendable {
     _ root: TrustRoot, stateDirectory: String, packagedRoot: String? = nil, verifier: any SignatureVerifier
   ) {
     self.root = root
+    self.stateDirectory = stateDirectory
     folder = "\(stateDirectory)/\(StateFiles.trust)/\(root.rawValue)"
     self.packagedRoot = packagedRoot
     self.verifier = verifier
@@ -90,7 +92,6 @@ package struct TrustStore: Sendable {
   package func install(
     root bytes: [UInt8], isReplacing: Bool
   ) throws(MetadataFault) -> (repository: TrustedRepository, isNew: Bool) {
-    try Self.onDisk { () throws(FileError) in try Folder.makeAll(folder, mode: 0o755) }
     let lock = try lock()
     defer { lock.release() }
     let wanted = try TrustedRepository(root, rootFile: bytes, verifier: verifier, digests: digests)
@@ -106,8 +107,10 @@ package struct TrustStore: Sendable {
 
   private func lock() throws(MetadataFault) -> FileLock {
     try Self.onDisk { () throws(FileError) in
-      try Folder.makeAll(folder, mode: 0o755)
-      return try FileLock("\(folder)/\(Self.lockName)", waitMilliseconds: Self.lockWaitMilliseconds)
+      try OwnerRights.asOwner(of: stateDirectory) { () throws(FileError) in
+        try Folder.makeAll(folder, mode: 0o755)
+        return try FileLock("\(folder)/\(Self.lockName)", waitMilliseconds: Self.lockWaitMilliseconds)
+      }
     }
   }
 
@@ -116,6 +119,10 @@ package struct TrustStore: Sendable {
     guard bytes.count <= Self.keptBytesMaximum else {
       throw .content("the set has \(bytes.count) bytes; expected at most \(Self.keptBytesMaximum)")
     }
-    try Self.onDisk { () throws(FileError) in try BoundedFile.replace(path, with: bytes, isModeExact: true) }
+    try Self.onDisk { () throws(FileError) in
+      try OwnerRights.asOwner(of: stateDirectory) { () throws(FileError) in
+        try BoundedFile.replace(path, with: bytes, isModeExact: true)
+      }
+    }
   }
 }

@@ -11,7 +11,7 @@ package enum TrustRoot: String, Sendable, CaseIterable {
 /// A small repository in one piece: what comes on `dn/trust`, and what is kept on the disk.
 ///
 /// ```
-/// {"schema": "thermograph.trust.v1", "root": "site", "metadata": {"timestamp.json": BASE64, ...},
+/// {"schema": "thermograph.trust.v1", "id": UUID (optional), "root": "site", "metadata": {"timestamp.json": BASE64, ...},
 ///  "targets": {"3f1c....online-keys.json": BASE64}}
 /// ```
 ///
@@ -23,6 +23,8 @@ package struct MetadataBundle: Sendable, Equatable {
   private static let mostFiles = 300
 
   package let root: TrustRoot
+  /// What the sender calls this message; the reply names it.
+  package private(set) var id: RandomIdentifier?
   /// By name.
   var metadata: [ExactText: [UInt8]]
   /// By path.
@@ -57,9 +59,14 @@ package struct MetadataBundle: Sendable, Equatable {
       guard let root = TrustRoot(rawValue: try object.text("root").string) else {
         throw ShapeFault("'root' is none; expected site or vendor")
       }
-      return MetadataBundle(
+      var bundle = MetadataBundle(
         root: root, metadata: try files(object, "metadata"), targets: try files(object, "targets"),
         installedRoot: try object.optionalText("installed_root")?.string)
+      if let text = try object.optionalText("id") {
+        guard let id = RandomIdentifier(text.string) else { throw ShapeFault("'id' is no UUID of 36 characters") }
+        bundle.id = id
+      }
+      return bundle
     } catch { throw .malformed("trust: \(error)") }
   }
 

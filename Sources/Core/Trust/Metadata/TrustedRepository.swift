@@ -121,6 +121,9 @@ package struct TrustedRepository: Sendable {
 
   // MARK: - What may be asked
 
+  /// E.g. `root 2, timestamp 14, snapshot 9, targets 7`.
+  package var versionsText: String { metadata.roles.map { "\($0.role) \($0.version)" }.joined(separator: ", ") }
+
   package func freshness(_ clock: ExpiryClock) -> Freshness {
     if let role = metadata.expiredRole(atSeconds: clock.seconds) { return .expired(role: role) }
     return clock.isProven ? .proven : .unproven
