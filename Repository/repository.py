@@ -51,6 +51,8 @@ ONLINE_KEYS = "online-keys.json"
 BUNDLE_BYTES_MAXIMUM = 64 * 1024
 KEY_ROLES = ("command", "configuration", "result", "receipt", "witness")
 KEYS_A_ROLE = 16
+# Signed, and never copied: what lies in a prepared folder may be secret, and travels with it.
+SIGNED_ONLY = "provisioning/"
 # Long, because a clinic may be months without a line.
 DAYS = {"root": 730, "targets": 365, "delegated": 365, "snapshot": 90, "timestamp": 90}
 _KEY_BYTES_MAXIMUM = 4096
@@ -220,7 +222,7 @@ class Repository:
             raise Fault(f"'{name[:80]}' cannot name a target; expected a path without empty levels, '.' and '..'")
         target = TargetFile.from_data(name, content, ["sha256"])
         self.edit(role, lambda targets: targets.targets.update({name: target}))
-        for path in target.get_prefixed_paths():
+        for path in [] if name.startswith(SIGNED_ONLY) else target.get_prefixed_paths():
             write(self.folder / "targets" / path, content)
 
     # What lacks
@@ -263,7 +265,7 @@ class Repository:
                 if meta is None:
                     raise Fault("the snapshot names no targets.json; repository renew")
                 targets = trusted.update_delegated_targets(self.path(role, meta.version).read_bytes(), role, delegator)
-                for target in targets.targets.values():
+                for target in stored(targets):
                     target.verify_length_and_hashes((self.folder / "targets" / target.get_prefixed_paths()[0]).read_bytes())
         except (RepositoryError, OSError) as error:
             raise Fault(f"nothing is published: {error}") from error
@@ -274,6 +276,11 @@ class Repository:
         names = [f"{version}.root.json" for version in self.versions("root")]
         names += ["timestamp.json", f"{snapshot.version}.snapshot.json"]
         return names + [f"{meta.version}.{name}" for name, meta in sorted(snapshot.meta.items())]
+
+
+def stored(targets: Targets) -> list[TargetFile]:
+    """The targets whose content lies in the repository."""
+    return [target for name, target in targets.targets.items() if not name.startswith(SIGNED_ONLY)]
 
 
 def write(path: Path, content: bytes) -> None:
@@ -342,6 +349,13 @@ def add_model(options: argparse.Namespace, repository: Repository) -> None:
     name = options.name or options.model.name
     for path in files:
         repository.add_target(options.role, f"models/{name}/{path.name}", path.read_bytes())
+    repository.refresh()
+    repository.save()
+
+
+def add_file(options: argparse.Namespace, repository: Repository) -> None:
+    """One file under a name; below provisioning/ only its hash is kept."""
+    repository.add_target(options.role, options.name, options.file.read_bytes())
     repository.refresh()
     repository.save()
 
@@ -424,7 +438,7 @@ def publish(options: argparse.Namespace, repository: Repository) -> None:
         write(out / "metadata" / name, content)
     files: dict[str, bytes] = {}
     for role in ["targets", *(role for role in repository.delegated() if repository.versions(role))]:
-        for target in cast(Targets, repository.load(role).signed).targets.values():
+        for target in stored(cast(Targets, repository.load(role).signed)):
             path = target.get_prefixed_paths()[0]
             files[path] = (repository.folder / "targets" / path).read_bytes()
             write(out / "targets" / path, files[path])
@@ -476,6 +490,10 @@ def parser() -> argparse.ArgumentParser:
     model.add_argument("model", type=Path)
     model.add_argument("--name", help="the folder's own name if not given")
     model.add_argument("--role", default="targets", help="the delegated role that signs models")
+    adding = command("add-file", "signs one file, e.g. provisioning/unit-3/thermograph.toml")
+    adding.add_argument("name")
+    adding.add_argument("file", type=Path)
+    adding.add_argument("--role", default="targets")
     delegating = command("delegate", "lets other keys sign for some paths")
     delegating.add_argument("role")
     delegating.add_argument("--delegate-key", type=Path, action="append", required=True, help="public or private")
@@ -498,8 +516,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Repository], None]] = {
-    "init": init, "online-keys": online_keys, "add-model": add_model, "delegate": delegate, "rotate": rotate,
-    "renew": renew, "sign": sign, "publish": publish, "show": show,
+    "init": init, "online-keys": online_keys, "add-model": add_model, "add-file": add_file, "delegate": delegate,
+    "rotate": rotate, "renew": renew, "sign": sign, "publish": publish, "show": show,
 }  # fmt: skip
 
 

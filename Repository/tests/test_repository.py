@@ -85,6 +85,18 @@ def test_models_are_signed_by_their_own_keys(begun: Site, tmp_path: Path, capsys
     assert len(list((out / "targets" / "models" / "screening-fold").iterdir())) == 2
 
 
+def test_a_prepared_folders_files_are_signed_and_not_copied(begun: Site, tmp_path: Path) -> None:
+    secret = tmp_path / "site.key"
+    secret.write_bytes(b"0123456789abcdef0123456789abcdef")
+    assert begun.run("add-file", "provisioning/unit-1/site.key", secret, *begun.keys("targets", "online")) == 0
+    out = begun.publish()
+    assert not [path for path in [*out.rglob("*"), *begun.repository.rglob("*")] if "site.key" in path.name]
+    assert b"0123456789abcdef" not in (out / "trust.json").read_bytes()
+    signed = json.loads((out / "metadata" / "3.targets.json").read_bytes())["signed"]
+    assert "provisioning/unit-1/site.key" in signed["targets"]
+    assert begun.run("add-file", "../x", secret, *begun.keys("targets", "online")) == 1
+
+
 def test_renewing_moves_the_end_and_nothing_else(begun: Site) -> None:
     before = Metadata.from_file(str(begun.repository / "metadata" / "timestamp.json"))
     assert begun.run("renew", *begun.keys("online"), now=NOW + timedelta(days=30)) == 0

@@ -44,7 +44,7 @@ import Testing
   @Test(arguments: SiteRepository.Door.allCases)
   func aRootIsRotatedOverSeveralVersionsAtOnce(door: SiteRepository.Door) throws {
     var repository = try SiteRepository()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     try device.take(repository, by: door)
     let installed = try #require(try device.store.load()).installedFingerprint
@@ -71,7 +71,7 @@ import Testing
   @Test func anotherRootIsAPersonsDecision() throws {
     let repository = try SiteRepository()
     let other = try SiteRepository()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     try device.take(repository, by: .stick)
     let before = device.kept
@@ -89,7 +89,7 @@ import Testing
 
   @Test func whatIsKeptIsVerifiedAgain() throws {
     let repository = try SiteRepository()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     try device.take(repository, by: .stick)
     let good = try #require(device.kept)
@@ -118,7 +118,7 @@ import Testing
   ])
   func clocks(seconds: Int64, isProven: Bool, freshness: Freshness, commands: Bool) throws {
     let repository = try SiteRepository()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     let taken = try device.take(repository, by: .stick)
     let clock = ExpiryClock(seconds: seconds, isProven: isProven)
@@ -132,7 +132,7 @@ import Testing
 
   @Test func aYearWithoutALineEndsWithOneStick() throws {
     var repository = try SiteRepository()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     try device.take(repository, by: .message)
     let later = ExpiryClock(seconds: 1_893_456_000 + 86_400, isProven: true)
@@ -168,7 +168,7 @@ import Testing
     var members = repository.metadata.head("targets", "all")
     members.append(("targets", Repository.object(list)))
     repository.metadata.files["1.all.json"] = try Repository.signed(members, by: [key])
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     let taken = try device.take(repository, by: .stick)
     #expect(try taken.description(of: "online-keys.json") != nil, "the delegate speaks of it")
@@ -187,7 +187,7 @@ import Testing
     var repository = try SiteRepository()
     repository.metadata.targets.append((name, Repository.target([1])))
     try repository.metadata.publish()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     let trusted = try #require(try device.store.load())
     #expect(throws: MetadataFault.self) {
@@ -214,7 +214,7 @@ import Testing
   @Test(arguments: ["metadata/timestamp.json", "metadata/1.snapshot.json", "targets/online-keys.json", "metadata"])
   func aLinkOrAPipeOnTheStickIsRefused(name: String) throws {
     let repository = try SiteRepository()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     let before = device.kept
     let path = try stick(repository, device)
@@ -242,7 +242,7 @@ import Testing
   /// Somebody rewrites the timestamp while it is read: it is the old one, the new one or refused, and nothing in between.
   @Test func aFileThatChangesWhileItIsReadIsNeverMixed() async throws {
     var repository = try SiteRepository()
-    let device = try TrustingDevice(root: try #require(repository.metadata.files["1.root.json"]))
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     let path = try stick(repository, device)
     let good = try #require(repository.metadata.files["timestamp.json"])

@@ -7,6 +7,7 @@ import Provenance
 import Screening
 import ServiceLifecycle
 import Storage
+import Trust
 
 // The delivery side: outbox, link, and what watches them.
 extension DeviceRuntime {
@@ -31,8 +32,8 @@ extension DeviceRuntime {
   /// Whose receipts count, and what is wrong with that. Without the receivers' keys the device goes on and frees nothing.
   ///
   /// - Parameter site: what the site's root says of it.
-  static func receiptRules(
-    _ settings: Settings, site: SiteKeys
+  func receiptRules(
+    site: SiteKeys = .noRoot
   ) -> (rules: ReceiptReader.Rules, trouble: ReceiptTrouble?) {
     do {
       let rules = try ReceiptReader.Rules(settings.receipts, site: site)
@@ -52,22 +53,22 @@ extension DeviceRuntime {
       logger.notice("no broker is configured; captures stay in the outbox")
       return nil
     }
-    let configured = Self.receiptRules(settings, site: .noRoot).rules
-    let receiptRules: @Sendable () -> ReceiptReader.Rules = { [settings] in
+    let configured = receiptRules().rules
+    let currentRules: @Sendable () -> ReceiptReader.Rules = {
       let site = trust.site.keys(for: .receipt)
-      return site == .noRoot ? configured : Self.receiptRules(settings, site: site).rules
+      return site == .noRoot ? configured : receiptRules(site: site).rules
     }
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, receipts: receiptRules(), clockFloorSeconds: { clockFloor.seconds }, intake: intake,
-      trustIntake: trust.intake, receiptRules: receiptRules)
+      logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, intake: intake,
+      trustIntake: trust.intake, receiptRules: currentRules)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    trust: DeviceTrust
+    trust: DeviceTrust? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -86,7 +87,7 @@ extension DeviceRuntime {
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
         clockFloor: clockFloor,
         receiptTrouble: delivery == nil
-          ? nil : Self.receiptRules(settings, site: trust.site.keys(for: .receipt)).trouble))
+          ? nil : receiptRules(site: trust?.site.keys(for: .receipt) ?? .noRoot).trouble))
     return services
   }
 

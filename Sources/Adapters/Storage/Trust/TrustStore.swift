@@ -50,7 +50,8 @@ package struct TrustStore: Sendable {
         return try TrustedRepository(kept: kept, verifier: verifier, digests: digests)
       } catch {
         throw .content(
-          "\(path): what was trusted cannot be verified again: \(error); install the root anew (thermograph enroll)")
+          "\(path): what was trusted cannot be verified again: \(error); install the root anew: thermograph enroll --install DIR --replace-site-root"
+        )
       }
     }
     guard let packagedRoot, let bytes = try read(packagedRoot, maximumBytes: Self.rootBytesMaximum) else { return nil }
@@ -95,7 +96,7 @@ package struct TrustStore: Sendable {
     let lock = try lock()
     defer { lock.release() }
     let wanted = try TrustedRepository(root, rootFile: bytes, verifier: verifier, digests: digests)
-    if !isReplacing, let present = try load(), present.kept.metadata["root.json"] != nil {
+    if !isReplacing, let present = try load() {
       if [present.fingerprint, present.installedFingerprint].contains(wanted.fingerprint) { return (present, false) }
       throw .content(
         "another \(root.rawValue) root is installed, SHA-256 \(present.installedFingerprint); a root is changed by its own "
