@@ -103,7 +103,7 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity)
+      delivery: delivery, identity: identity, trust: trust)
     if let delivery, let intake {
       services.append(try commandService(intake, supervised, delivery: delivery, clockFloor: clockFloor))
     }

@@ -42,6 +42,14 @@ package struct SiteRootInstaller {
 
 /// What a person should know of keys that the configuration names and that no longer count.
 package enum SiteRootNotice {
+  /// The same, where a site root is installed.
+  package static func ofDevice(_ settings: Settings) -> [String] {
+    let store = TrustStore(.site, stateDirectory: settings.paths.stateDirectory, verifier: OpenSSLVerifier())
+    do throws(MetadataFault) { return try store.stamp() == nil ? [] : passedOver(settings) } catch {
+      return ["the site root cannot be looked at: \(error)"]
+    }
+  }
+
   /// One sentence for each.
   package static func passedOver(_ settings: Settings) -> [String] {
     [
