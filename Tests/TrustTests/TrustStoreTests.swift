@@ -240,6 +240,55 @@ import Testing
     #expect(device.kept == before)
   }
 
+  /// A source that is gone after so many files.
+  private final class PulledOut: MetadataSource {
+    let bundle: MetadataBundle
+    var left: Int
+
+    init(_ bundle: MetadataBundle, after files: Int) {
+      self.bundle = bundle
+      left = files
+    }
+
+    private func count() throws(MetadataFault) {
+      guard left > 0 else { throw .unavailable("the stick is gone") }
+      left -= 1
+    }
+
+    func fetch(_ name: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
+      try count()
+      return try bundle.fetch(name, maximumBytes: maximumBytes)
+    }
+
+    func fetchTarget(_ path: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
+      try count()
+      return try bundle.fetchTarget(path, maximumBytes: maximumBytes)
+    }
+  }
+
+  @Test func aStickThatIsPulledOutLeavesWhatWasTrusted() throws {
+    var repository = try SiteRepository()
+    let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
+    defer { device.scratch.remove() }
+    try device.take(repository, by: .stick)
+    let before = device.kept
+    try repository.list([("receipt", repository.commander.publicKey)])
+    try repository.raise()
+    var files = 0
+    while true {
+      do {
+        try device.store.update(from: PulledOut(repository.bundle, after: files), clock: SiteRepository.now)
+        break
+      } catch {
+        #expect("\(error)" == "the stick is gone")
+        #expect(device.kept == before)
+      }
+      files += 1
+    }
+    #expect(files == 5, "2.root, timestamp, snapshot, targets and the list")
+    #expect(keys(try device.store.load()) == nil && keys(try device.store.load(), .receipt) != nil)
+  }
+
   /// Somebody rewrites the timestamp while it is read: it is the old one, the new one or refused, and nothing in between.
   @Test func aFileThatChangesWhileItIsReadIsNeverMixed() async throws {
     var repository = try SiteRepository()
