@@ -9,7 +9,8 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + deliveryKeys + remoteKeys + importKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
+    + brokerKeys + deliveryKeys + remoteKeys + importKeys + lineKeys + panelKeys + alertKeys + serviceKeys
+    + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
