@@ -9,7 +9,8 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + deliveryKeys + remoteKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
+    + brokerKeys + deliveryKeys + remoteKeys + importKeys + lineKeys + panelKeys + alertKeys + serviceKeys
+    + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
@@ -215,6 +216,12 @@ extension SettingKey {
       t + "send_view", \.pictures.sendView, .flag,
       "false, for a thin line: of the pictures the master alone is sent, and the receiver makes view, mask and standard "
         + "error again from it")
+  }
+
+  private static let importKeys = table("import") { t in
+    key(
+      t + "require_signature", \.imports.requireSignature, .flag,
+      "take only prepared folders that the site has signed; needs a site root")
   }
 
   private static let remoteKeys = table("remote") { t in
