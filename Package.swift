@@ -122,7 +122,9 @@ let adapters: [Target] = [
     ]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
-  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
+  module(
+    "ConfigurationFiles", in: .adapters,
+    uses: ["Provenance", "Trust", "Remote", "Configuration", "LocalFiles", "Storage", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux"]),

@@ -57,7 +57,7 @@ import Trust
 
   private func service(_ outbox: Outbox, _ done: Done, _ floor: ClockFloor? = nil) throws -> CommandService {
     CommandService(
-      intake: CommandIntake(keys: sender.keys, logger: logger), outbox: outbox,
+      intake: DownlinkIntake("commands", keys: sender.keys, logger: logger), outbox: outbox,
       topics: TopicSchema(site: try TopicIdentifier(sender.site), device: try TopicIdentifier(sender.device)),
       effects: done.effects, time: clock,
       clockFloor: floor ?? clockFloor,

@@ -14,6 +14,8 @@ package enum StateFiles {
   package static let keys = "keys"
   /// A folder: what the comparison over time keeps, a file a patient.
   package static let baselines = "baselines"
+  /// A folder: configurations from afar.
+  package static let remoteConfiguration = "remote/config"
   /// Each may have a file beside it that was set aside.
   package static let maximumBaselinePatients = 3000
 
@@ -25,7 +27,7 @@ package enum StateFiles {
     OutboxRecovery.damagedSuffix + "-wal", OutboxRecovery.partialSuffix, OutboxRecovery.partialSuffix + "-wal",
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
-  private static let folders = [keys, sensors, baselines]
+  private static let folders = [keys, sensors, baselines, remoteConfiguration]
   static let maximumNames = 8192
 
   /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
@@ -41,5 +43,7 @@ package enum StateFiles {
   }
 
   /// Folders of the list, which are empty once everything in them is erased.
-  package static func allFolders(in directory: String) -> [String] { folders.map { directory + "/" + $0 } }
+  package static func allFolders(in directory: String) -> [String] {
+    (folders + [String(remoteConfiguration.prefix { $0 != "/" })]).map { directory + "/" + $0 }
+  }
 }

@@ -4,6 +4,8 @@ package struct DownlinkReader: Sendable {
     case receipt(Receipt)
     /// A message on `dn/command`, not believed yet.
     case command(IncomingMessage)
+    /// A message on `dn/config`, not believed yet.
+    case configuration(IncomingMessage)
     /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
     /// a receipt.
     case refused(String?, isReceipt: Bool)
@@ -15,12 +17,16 @@ package struct DownlinkReader: Sendable {
 
   private let topics: TopicSchema
   private let takesCommands: Bool
+  private let takesConfigurations: Bool
   package let receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
 
-  package init(_ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false) {
+  package init(
+    _ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesConfigurations: Bool = false
+  ) {
     self.topics = topics
     self.takesCommands = takesCommands
+    self.takesConfigurations = takesConfigurations
     self.receipts = receipts
   }
 
@@ -29,6 +35,7 @@ package struct DownlinkReader: Sendable {
   package mutating func read(_ message: IncomingMessage) -> Meaning {
     guard !message.retain else { return refuse(.retained, "a retained message on \(message.topic)") }
     if takesCommands, message.topic == topics.commands { return .command(message) }
+    if takesConfigurations, message.topic == topics.configurations { return .configuration(message) }
     guard message.topic == topics.receipts else {
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }

@@ -42,7 +42,7 @@ extension DeviceRuntime {
   /// nil when no broker is configured.
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
-    intake: CommandIntake? = nil
+    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -52,7 +52,7 @@ extension DeviceRuntime {
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
       logger: logger, receipts: receiptRules().rules, clockFloorSeconds: { clockFloor.seconds },
-      intake: intake)
+      commands: commands, configurations: configurations)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.

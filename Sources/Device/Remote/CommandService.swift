@@ -7,31 +7,6 @@ import ServiceLifecycle
 import Storage
 import Trust
 
-/// What came on `dn/command` and waits for its turn.
-package struct CommandIntake: Sendable {
-  /// More are dropped, and the far side offers them again at the next birth.
-  private static let most = 64
-
-  /// Who may command.
-  let keys: TrustedKeys
-  let messages: AsyncStream<IncomingMessage>
-  private let arrivals: AsyncStream<IncomingMessage>.Continuation
-  private let logger: Logger
-
-  package init(keys: TrustedKeys, logger: Logger) {
-    self.keys = keys
-    self.logger = logger
-    (messages, arrivals) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.most))
-  }
-
-  /// Any thread may call.
-  package func take(_ message: IncomingMessage) {
-    if case .dropped = arrivals.yield(message) {
-      logger.warning("too many commands wait; one is dropped, and may come again at the next birth")
-    }
-  }
-}
-
 /// Carries out what the far side asks for, one command after another: judged by `CommandDesk`, written down before it is
 /// begun, and answered through the outbox in the commit that says it is done.
 ///
@@ -42,17 +17,19 @@ package actor CommandService: Service {
   private let time: any TimeSource
   private let clockFloor: ClockFloor
   private let logger: Logger
-  private let intake: CommandIntake
+  private let intake: DownlinkIntake
+  private let challenge: StartChallenge
   private var generator: any RandomNumberGenerator & Sendable
   private var reader: CommandReader
   private var desk: CommandDesk?
   private var told: Set<String> = []
 
   package init(
-    intake: CommandIntake, outbox: Outbox, topics: TopicSchema, effects: CommandEffects,
-    time: any TimeSource, clockFloor: ClockFloor, generator: any RandomNumberGenerator & Sendable, logger: Logger
+    intake: DownlinkIntake, outbox: Outbox, topics: TopicSchema, effects: CommandEffects,
+    challenge: StartChallenge = StartChallenge(), time: any TimeSource, clockFloor: ClockFloor, generator: any RandomNumberGenerator & Sendable, logger: Logger
   ) {
     self.intake = intake
+    self.challenge = challenge
     self.outbox = outbox
     self.effects = effects
     self.time = time
@@ -74,7 +51,7 @@ package actor CommandService: Service {
   func begin() async {
     do {
       let began = try await outbox.openLedger(at: clock.seconds)
-      let desk = CommandDesk(challenge: newChallenge(), ledgerBeganSeconds: began)
+      let desk = CommandDesk(challenge: challenge.renew(using: &generator), ledgerBeganSeconds: began)
       for entry in try await outbox.interruptedCommands() {
         let reply = CommandReply(interrupted: entry, at: time.now())
         try await outbox.finish(entry, reply: .reply(try reply.encoded(), created: time.now()))
@@ -85,10 +62,6 @@ package actor CommandService: Service {
     } catch {
       logger.error("the command ledger cannot be opened; no command is carried out", metadata: ["reason": "\(error)"])
     }
-  }
-
-  private func newChallenge() -> String {
-    Hexadecimal.text(of: (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) })
   }
 
   private var clock: CommandClock {
@@ -109,11 +82,11 @@ package actor CommandService: Service {
       if isPause {
         await alert(
           "commands-untrusted",
-          "\(CommandReader.mostUntrusted) messages on dn/command in a row had no right signature; commands are ignored for ten minutes. Look who may write there (the broker's ACL), and whether the sender has the right key"
+          "\(StatementReading.mostUntrusted) messages on dn/command in a row had no right signature; commands are ignored for ten minutes. Look who may write there (the broker's ACL), and whether the sender has the right key"
         )
       }
       return false
-    case .command(let command, let digest):
+    case .statement(let command, let digest):
       do {
         return try await carryOut(command, digest)
       } catch {
@@ -177,15 +150,8 @@ package actor CommandService: Service {
   // MARK: - Telling
 
   /// Of each kind the first is told; a broker full of rubbish fills no log.
-  private func refuse(_ refusal: CommandRefusal) {
-    let kind =
-      switch refusal {
-      case .retained: "retained"
-      case .untrusted: "untrusted"
-      case .malformed: "malformed"
-      case .misdirected: "misdirected"
-      }
-    guard told.insert(kind).inserted else { return }
+  private func refuse(_ refusal: StatementRefusal) {
+    guard told.insert(refusal.word).inserted else { return }
     logger.error(
       "a command is not believed; more of this kind are not told", metadata: ["reason": "\(refusal)"])
   }
