@@ -187,7 +187,7 @@ let testTargets: [Target] = [
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),
   tests(
     of: "Configuration",
-    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles"]),
+    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles", "Storage"]),
   tests(
     of: "LinuxIO",
     uses: [

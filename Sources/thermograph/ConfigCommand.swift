@@ -42,7 +42,8 @@ struct ConfigCommand: ParsableCommand {
       do {
         guard geteuid() == 0 else { return try body() }
         var outcome: Result<Value, any Error>?
-        try ImportCommand.asUser(owner) { () throws(FileError) in outcome = Result { try body() } }
+        let become = try ImportCommand.asUser(owner)
+        try become { () throws(FileError) in outcome = Result { try body() } }
         guard let outcome else { throw ExitCode.failure }
         return try outcome.get()
       } catch let refusal as ControlRefusal {
