@@ -20,7 +20,7 @@ from .source import MESSAGE_BYTES_MAXIMUM
 from .statement import COMMAND_TYPE, CONFIGURATION_TYPE, ResultKey
 
 # What devices do (Sources/Core/Remote/CommandAction.swift); a test holds the list.
-COMMANDS = ("status", "doctor", "resend", "hold-images", "log-level", "restart")
+COMMANDS = ("status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart")
 HOURS_MAXIMUM = 7 * 24
 CONFIGURATION_HOURS_MAXIMUM = 30 * 24
 CONFIRM_MINUTES = range(2, 61)

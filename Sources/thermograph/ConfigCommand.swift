@@ -134,13 +134,17 @@ struct ConfigCommand: ParsableCommand {
         device's own files alone. Twice is back again.
 
           thermograph config rollback
+          thermograph config rollback --all
         """)
 
     @OptionGroup var options: Options
 
+    @Flag(name: .long, help: "Leave nothing from afar in force.")
+    var all = false
+
     func run() throws {
       let parts = try options.parts()
-      print(try options.asOwner { try parts.rollBack() })
+      print(try options.asOwner { try parts.rollBack(isAll: all) })
       try options.takeOver()
     }
   }

@@ -345,6 +345,9 @@ import Trust
     #expect(try stick().rollBack() == "version 3 is in force again")
     #expect(files.read().settings.log.level == .debug)
     #expect(try stick().standing()?.version == 3)
+    #expect(try stick().rollBack(isAll: true).hasPrefix("nothing from afar is in force"))
+    #expect(files.read().settings.log.level == .info)
+    #expect(try stick().rollBack() == "version 3 is in force again")
     // The far side hears of it over the line when there is one.
     let outbox = try openOutbox()
     let bench = try await start(nil, outbox)

@@ -113,7 +113,10 @@ import Trust
     ("hold-images", #"{"seconds":86401}"#), ("hold-images", #"{"seconds":-1}"#), ("hold-images", #"{"seconds":1.0}"#),
     ("log-level", #"{"level":"debug","minutes":61}"#), ("log-level", #"{"level":"loud","minutes":1}"#),
     ("restart", #"{"now":true}"#), ("shell", #"{"line":"id"}"#), ("Status", "{}"), ("st\u{200B}atus", "{}"),
-    ("update-install", "{}"),
+    ("update-install", "{}"), ("identify", "{}"), ("identify", #"{"seconds":31}"#), ("identify", #"{"seconds":0}"#),
+    ("capture-request", "{}"), ("capture-request", #"{"patient_ref":""}"#), ("capture-request", #"{"patient_ref":7}"#),
+    ("capture-request", #"{"patient_ref":"ward-7","now":true}"#),
+    ("capture-request", #"{"patient_ref":"\#(String(repeating: "a", count: 65))"}"#),
   ])
   func argumentsAreBounded(_ name: String, _ arguments: String) throws {
     guard

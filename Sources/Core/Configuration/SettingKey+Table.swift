@@ -281,6 +281,7 @@ extension SettingKey {
     key(t + "not_assessable", \.panel[.notAssessable], .panelPattern, "on disk, and cannot be assessed")
     key(t + "incomplete", \.panel[.incomplete], .panelPattern, "ended early, some is saved")
     key(t + "nothing_saved", \.panel[.nothingSaved], .panelPattern, "ended early, nothing is saved")
+    key(t + "identify", \.panel[.identify], .panelPattern, "wanted to be found")
     key(t + "full", \.panel[.full], .panelPattern, "no room for another capture")
     key(t + "unable", \.panel[.unable], .panelPattern, "no capture is possible")
   }

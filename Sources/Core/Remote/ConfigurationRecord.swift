@@ -116,6 +116,12 @@ package struct ConfigurationRecord: Sendable, Equatable {
 
   /// A person at the device goes back to what was in force before. The two change places.
   package mutating func goBack() { (active, previous) = (previous, active) }
+
+  /// Nothing from afar is in force any more.
+  package mutating func clear() {
+    if let active { previous = active }
+    active = nil
+  }
 }
 
 // MARK: - On disk

@@ -82,6 +82,11 @@ extension DeviceRuntime {
         },
         holdImages: { delivery.holdImages(seconds: $0) },
         logLevel: TimedLogLevel(level, configured: { [live] in Logger.Level(live.settings.log.level) }),
+        captureRequest: { await parts.session.awaitPatient($0) },
+        identify: { seconds in
+          guard panel != nil else { return .refused(reason: "this device has no light") }
+          return await parts.session.identify(seconds: seconds)
+        },
         isIdle: { parts.session.snapshot.state == .idle }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, generator: SystemRandomNumberGenerator(),
       logger: logger)

@@ -23,11 +23,21 @@ package actor CommandService: Service {
   private var reader: CommandReader
   private var desk: CommandDesk?
   private var told: Set<String> = []
+  /// Commands that are done and whose replies the disk did not take. None is lost while the program runs: they are tried
+  /// again until the disk has room.
+  private var unwritten: [(entry: LedgerEntry, reply: [UInt8], created: Timestamp)] = []
+  private var isWriting = false
+  private var retry: Task<Void, Never>?
+  private let sleep: @Sendable (Duration) async throws -> Void
+  private static let retryPeriod = Duration.seconds(30)
 
   package init(
     intake: DownlinkIntake, outbox: Outbox, topics: TopicSchema, effects: CommandEffects,
-    challenge: StartChallenge = StartChallenge(), time: any TimeSource, clockFloor: ClockFloor, generator: any RandomNumberGenerator & Sendable, logger: Logger
+    challenge: StartChallenge = StartChallenge(), time: any TimeSource, clockFloor: ClockFloor,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger,
+    sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
   ) {
+    self.sleep = sleep
     self.intake = intake
     self.challenge = challenge
     self.outbox = outbox
@@ -45,6 +55,8 @@ package actor CommandService: Service {
     await begin()
     for await message in intake.messages.cancelOnGracefulShutdown() where await handle(message) { return }
     try await gracefulShutdown()
+    retry?.cancel()
+    await writeUnwritten()
   }
 
   /// Opens the ledger, answers for what was interrupted, and names this start. Commands wait until that has worked.
@@ -99,6 +111,7 @@ package actor CommandService: Service {
   }
 
   private func carryOut(_ command: Command, _ digest: [UInt8]) async throws -> Bool {
+    await writeUnwritten()
     var view = try await outbox.command(command.id)
     if desk == nil || view.beganSeconds != desk?.ledgerBeganSeconds {
       // The database was made again without its ledger: what this start's challenge proved may have been done.
@@ -142,9 +155,53 @@ package actor CommandService: Service {
     reply.freshness = freshness
     reply.tookMilliseconds = Int(
       clamping: (now.monotonicNanoseconds - min(began, now.monotonicNanoseconds)) / 1_000_000)
-    try await outbox.finish(entry, reply: .reply(try reply.encoded(), created: now))
+    do {
+      try await outbox.finish(entry, reply: .reply(try reply.encoded(), created: now))
+    } catch {
+      if action == .restart, outcome.state == .done {
+        // Ending now would lose the only word of it.
+        reply.state = .failed
+        reply.reason = "its reply could not be written down, so that the device did not start again: \(error)"
+      }
+      try keep(entry, reply, created: now, because: error)
+      return false
+    }
     try await outbox.forgetCommands(expiredAt: clockFloor.seconds)
     return action == .restart && outcome.state == .done
+  }
+
+  private func keep(
+    _ entry: LedgerEntry, _ reply: CommandReply, created: Timestamp, because error: any Error
+  ) throws {
+    unwritten.append((entry, try reply.encoded(), created))
+    logger.error(
+      "a command is done, and its reply cannot be written down yet; it is tried again",
+      metadata: ["name": "\(entry.name)", "reason": "\(error)"])
+    guard retry == nil else { return }
+    retry = Task { [weak self, sleep] in
+      while !Task.isCancelled {
+        do { try await sleep(Self.retryPeriod) } catch { return }
+        guard let self, await !self.writeUnwritten() else { return }
+      }
+    }
+  }
+
+  /// Writes down what the disk did not take before, in its order. True when nothing is left.
+  @discardableResult
+  func writeUnwritten() async -> Bool {
+    // Whoever comes meanwhile finds nothing to do: each is written once.
+    guard !isWriting else { return false }
+    isWriting = true
+    defer { isWriting = false }
+    while let first = unwritten.first {
+      do {
+        try await outbox.finish(first.entry, reply: .reply(first.reply, created: first.created))
+      } catch { return false }
+      unwritten.removeFirst()
+      logger.notice("the reply to a command is written down", metadata: ["name": "\(first.entry.name)"])
+    }
+    retry = nil
+    return true
   }
 
   // MARK: - Telling

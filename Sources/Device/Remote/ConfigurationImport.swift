@@ -81,8 +81,9 @@ package struct ConfigurationImport {
   }
 
   /// Takes back what is tried or waits; with nothing open, goes back to what was in force before.
+  /// - Parameter isAll: nothing from afar stays in force.
   /// - Returns: a line for a person.
-  package func rollBack() throws -> String {
+  package func rollBack(isAll: Bool = false) throws -> String {
     guard let record = try folder.read(), record.inForce != nil || record.previous != nil || record.attempt?.isOpen == true
     else { throw ControlRefusal("no configuration ever came from afar; there is nothing to go back from") }
     if let attempt = record.attempt, attempt.isOpen {
@@ -90,13 +91,18 @@ package struct ConfigurationImport {
       let reply = CommandReply(
         configuration: attempt.text, state, reason: "taken back at the device by a person", at: time.now())
       let bytes = try reply.encoded()
-      _ = try folder.change { $0.end(state, reply: bytes) }
+      let after = try folder.change { record in
+        record.end(state, reply: bytes)
+        if isAll { record.clear() }
+      }
+      guard after.active != nil || !isAll else { return Self.nothing }
       return "version \(attempt.text.version) is taken back"
     }
-    let after = try folder.change { $0.goBack() }
-    return after.active.map { "version \($0.version) is in force again" }
-      ?? "nothing from afar is in force; the device's own files say everything"
+    let after = try folder.change { isAll ? $0.clear() : $0.goBack() }
+    return after.active.map { "version \($0.version) is in force again" } ?? Self.nothing
   }
+
+  private static let nothing = "nothing from afar is in force; the device's own files say everything"
 
   /// How it stands.
   package func standing() throws -> DeviceReport.RemoteConfiguration? { try folder.standing() }
