@@ -127,7 +127,8 @@ import Trust
     let statement = try ConfigurationStatement(reading: Array(json.utf8))
     _ = try folder.change(taking: statement.toml) {
       $0.accept(
-        statement, digest: OpenSSLDigests().sha256([]), sha256: OpenSSLDigests().sha256(statement.toml), freshness: .clock)
+        statement, digest: OpenSSLDigests().sha256([]), sha256: OpenSSLDigests().sha256(statement.toml),
+        freshness: .clock)
       $0.confirm(reply: [1])
     }
     #expect(scratch.read().settings.broker.delivery.backoff.minimumMilliseconds == 60_000)

@@ -54,7 +54,9 @@ import Testing
   ])
   func aMistakeIsNamedWithLineAndColumn(_ toml: String, _ places: [String]) throws {
     let (faults, _) = try Self.proposed(toml)
-    #expect(faults.map { String($0.prefix(while: { $0 != " " }).dropLast()) } == places.map { "configuration:\($0)" }, "\(faults)")
+    #expect(
+      faults.map { String($0.prefix(while: { $0 != " " }).dropLast()) } == places.map { "configuration:\($0)" },
+      "\(faults)")
   }
 
   /// Every key of the table: the ones without the trait are refused by name, the others are taken.
@@ -67,23 +69,32 @@ import Testing
       if case .remote = reading.origins[key.path] { #expect(key.isRemote) }
     }
     // What nobody may ever reach: files, keys, ids, the ways of trust, gates, consent.
-    let words = ["_file", "_directory", "key", "allow_", "require_", "unknown_tag", "confirm", "questions", "maintenance"]
+    let words = [
+      "_file", "_directory", "key", "allow_", "require_", "unknown_tag", "confirm", "questions", "maintenance",
+    ]
     for path in RemoteKey.allCases.map(\.path) {
       let table = path.prefix { $0 != "." }
-      #expect(!["device", "paths", "gates", "patients", "lines", "remote", "outbox", "simulation"].contains(String(table)), "\(path)")
-      #expect(!words.contains { path.contains($0) && path != "reader.confirmation_frames" && path != "reader.confirmation_window_milliseconds" }, "\(path)")
+      #expect(
+        !["device", "paths", "gates", "patients", "lines", "remote", "outbox", "simulation"].contains(String(table)),
+        "\(path)")
+      #expect(
+        !words.contains {
+          path.contains($0) && path != "reader.confirmation_frames" && path != "reader.confirmation_window_milliseconds"
+        }, "\(path)")
     }
     #expect(RemoteKey.allCases.count >= 30)
   }
 
   @Test func itBeatsTheMainFileAndYieldsToADropIn() throws {
     let (faults, reading) = try Self.proposed(
-      "[camera]\nframes_averaged = 8\n[log]\nlevel = \"debug\"\n", main: "[camera]\nframes_averaged = 4\n[log]\nlevel = \"error\"\n",
+      "[camera]\nframes_averaged = 8\n[log]\nlevel = \"debug\"\n",
+      main: "[camera]\nframes_averaged = 4\n[log]\nlevel = \"error\"\n",
       dropIn: "[log]\nlevel = \"warning\"\n")
     #expect(faults == [])
     #expect(reading.settings.camera.framesAveraged == 8)
     #expect(reading.settings.log.level == .warning)
-    #expect(reading.origins["camera.frames_averaged"] == .remote(SourcePlace(file: "configuration", line: 2, column: 1)))
+    #expect(
+      reading.origins["camera.frames_averaged"] == .remote(SourcePlace(file: "configuration", line: 2, column: 1)))
     #expect(reading.effectiveListing().contains("# from afar, configuration:2:1"))
     #expect(reading.notices.contains { $0.what == "log.level stands here, so that configuration:4:1 has no effect" })
   }
@@ -91,7 +102,8 @@ import Testing
   @Test func aPinnedKeyStaysAsTheDevicesOwnFilesSay() throws {
     let pinned = "[remote]\npinned = [\"log.level\"]\n[log]\nlevel = \"error\"\n"
     let (faults, _) = try Self.proposed("[health]\ninterval_seconds = 60\n[log]\nlevel = \"debug\"\n", main: pinned)
-    #expect(faults == ["configuration:4:1: log.level is pinned on this device; expected it as the device's own files say"])
+    #expect(
+      faults == ["configuration:4:1: log.level is pinned on this device; expected it as the device's own files say"])
     // A drop-in pins as well.
     let (others, _) = try Self.proposed("[log]\nlevel = \"debug\"\n", dropIn: "[remote]\npinned = [\"log.level\"]\n")
     #expect(others.count == 1)
@@ -102,6 +114,7 @@ import Testing
   @Test func aPinThatNamesNoSuchKeyIsAFault() throws {
     let scratch = try Scratch()
     #expect(
-      try scratch.faults(of: identity + "[remote]\npinned = [\"broker.hots\"]\n").map { $0.contains("broker.host") } == [true])
+      try scratch.faults(of: identity + "[remote]\npinned = [\"broker.hots\"]\n").map { $0.contains("broker.host") }
+        == [true])
   }
 }

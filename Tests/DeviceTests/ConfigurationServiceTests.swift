@@ -16,7 +16,8 @@ import Trust
 /// Configurations from afar over real files and a real outbox; only the line and the time are the test's.
 @Suite struct ConfigurationServiceTests {
   private static let working = [
-    "host = \"127.0.0.1\"", "port = 1883", "keepalive_seconds = 60", "user_name = \"unit-3\"", "protocol_version = \"5\"",
+    "host = \"127.0.0.1\"", "port = 1883", "keepalive_seconds = 60", "user_name = \"unit-3\"",
+    "protocol_version = \"5\"",
     "connect_timeout_seconds = 15", "retry_minimum_seconds = 1", "retry_maximum_seconds = 300",
   ]
 
@@ -114,6 +115,10 @@ import Trust
     return bench
   }
 
+  private func service(_ bench: Bench) throws -> ConfigurationService {
+    try #require(bench.state.withLock { $0.service })
+  }
+
   private static func workingBroker(_ scratch: ScratchFolder) throws -> Settings.Broker {
     var own = ConfigurationFolder(mainFile: scratch.file("thermograph.toml"))
     own.fromAfar = .nothing
@@ -143,7 +148,7 @@ import Trust
   /// - Returns: virtual seconds.
   private func settle(_ bench: Bench, _ outbox: Outbox, atMost seconds: Int) async throws -> Int {
     for passed in 0...seconds {
-      let service = try #require(bench.state.withLock { $0.service })
+      let service = try service(bench)
       switch await service.look() {
       case .rest: return passed
       // What answers a reply is a task of its own.
@@ -166,20 +171,30 @@ import Trust
   // MARK: -
 
   /// Fifty that cut the line, one after another on one device.
-  static let cutting: [String] =
-    [
-      "10.0.0.9", "192.168.1.1", "localhost2", "127.0.0.2", "127.255.255.254", "::1", "localhost", "b", "broker.invalid",
+  static let cutting: [String] = {
+    let hosts = [
+      "10.0.0.9", "192.168.1.1", "localhost2", "127.0.0.2", "127.255.255.254", "::1", "localhost", "b",
+      "broker.invalid",
       "fe80::1",
-    ].map { "host = \"\($0)\"" }
-    + [1, 22, 25, 80, 443, 1024, 1882, 1884, 5672, 8080, 8883, 9001, 14_567, 18_830, 65_535].map { "port = \($0)" }
-    + ["x", "unit-4", "UNIT-3", "admin", "unit-3x", "%00", "root", "a/b", "unit-3#", "+"].map { "user_name = \"\($0)\"" }
-    + [5, 6, 59, 61, 300, 1200].map { "keepalive_seconds = \($0)" }
-    + ["protocol_version = \"3.1.1\"", "application_protocol = \"mqtt\"", "application_protocol = \"x-amzn-mqtt-ca\""]
-    + ["00:00-00:01", "03:00-03:05", "23:58-23:59"].map { "sync_window = \"\($0)\"" }
-    + ["connect_timeout_seconds = 1", "retry_minimum_seconds = 3600\nretry_maximum_seconds = 3600"]
-    + ["host = \"127.0.0.2\"\nport = 1884", "port = 1884\nuser_name = \"x\"", "host = \"b\"\nkeepalive_seconds = 5"]
-    + ["host = \"127.0.0.3\"\nport = 1\nuser_name = \"a\"\nkeepalive_seconds = 5\nprotocol_version = \"3.1.1\""]
-    + ["port = 2\nsync_window = \"01:00-01:01\""]
+    ]
+    let ports = [1, 22, 25, 80, 443, 1024, 1882, 1884, 5672, 8080, 8883, 9001, 14_567, 18_830, 65_535]
+    let users = ["x", "unit-4", "UNIT-3", "admin", "unit-3x", "%00", "root", "a/b", "unit-3#", "+"]
+    let keepalives = [5, 6, 59, 61, 300, 1200]
+    let windows = ["00:00-00:01", "03:00-03:05", "23:58-23:59"]
+    var texts = hosts.map { "host = \"\($0)\"" }
+    texts += ports.map { "port = \($0)" }
+    texts += users.map { "user_name = \"\($0)\"" }
+    texts += keepalives.map { "keepalive_seconds = \($0)" }
+    texts += windows.map { "sync_window = \"\($0)\"" }
+    texts += [
+      "protocol_version = \"3.1.1\"", "application_protocol = \"mqtt\"", "application_protocol = \"x-amzn-mqtt-ca\"",
+      "connect_timeout_seconds = 1", "retry_minimum_seconds = 3600\nretry_maximum_seconds = 3600",
+      "host = \"127.0.0.2\"\nport = 1884", "port = 1884\nuser_name = \"x\"", "host = \"b\"\nkeepalive_seconds = 5",
+      "host = \"127.0.0.3\"\nport = 1\nuser_name = \"a\"\nkeepalive_seconds = 5",
+      "port = 2\nsync_window = \"01:00-01:01\"",
+    ]
+    return texts
+  }()
 
   @Test func fiftyThatCutTheLineAreTakenBackInTime() async throws {
     #expect(Self.cutting.count >= 50 && Set(Self.cutting).count == Self.cutting.count, "\(Self.cutting.count)")
@@ -191,7 +206,7 @@ import Trust
     var generator = SeededGenerator(seed: 3)
     for (index, cut) in Self.cutting.enumerated() {
       let minutes: Int64 = index % 5 == 0 ? 10 : 2
-      let service = try #require(bench.state.withLock { $0.service })
+      let service = try service(bench)
       // Examinations are limited to thirty an hour.
       clock.advance(seconds: 121)
       await service.handle(try message("[broker]\n\(cut)\n", version: Int64(index + 1), minutes: minutes))
@@ -201,7 +216,8 @@ import Trust
         // A clock that steps while it is tried; the floor and the proof go their own way.
         _ = await service.look()
         let step = Int64(generator.next() % 2_000_000_000) * 1_000_000_000
-        clock.change { $0.utcNanoseconds += generator.next() % 2 == 0 ? step : -min(step, $0.utcNanoseconds) }
+        let isForward = generator.next() % 2 == 0
+        clock.change { $0.utcNanoseconds = isForward ? $0.utcNanoseconds + step : max(0, $0.utcNanoseconds - step) }
       }
       let seconds = try await settle(bench, outbox, atMost: Int(minutes) * 60 + 60)
       #expect(seconds <= Int(minutes) * 60 + 60, "\(cut)")
@@ -219,7 +235,7 @@ import Trust
   @Test func oneThatHoldsTheLineIsConfirmedAndStays() async throws {
     let outbox = try openOutbox()
     var bench = try await start(nil, outbox)
-    let service = try #require(bench.state.withLock { $0.service })
+    let service = try service(bench)
     bench.state.withLock { $0.isIdle = false }
     await service.handle(try message("[log]\nlevel = \"debug\"\n[health]\ninterval_seconds = 60\n", version: 4))
     for _ in 0..<100 {
@@ -245,7 +261,7 @@ import Trust
   @Test func aKeyThatIsLiveTakesNoRestart() async throws {
     let outbox = try openOutbox()
     let bench = try await start(nil, outbox)
-    await (try #require(bench.state.withLock { $0.service })).handle(try message("[log]\nlevel = \"debug\"\n", version: 1))
+    try await service(bench).handle(message("[log]\nlevel = \"debug\"\n", version: 1))
     #expect(try await settle(bench, outbox, atMost: 30) < 30)
     #expect(bench.state.withLock { $0.starts } == 1 && bench.settings.log.level == .debug)
     #expect(bench.state.withLock { $0.standings.map(\.isTried) } == [false, true, false])
@@ -256,7 +272,7 @@ import Trust
   @Test func aSecondStartTakesItBackAtOnce() async throws {
     let outbox = try openOutbox()
     let bench = try await start(nil, outbox)
-    let service = try #require(bench.state.withLock { $0.service })
+    let service = try service(bench)
     await service.handle(try message("[broker]\nport = 1884\n", version: 1, minutes: 60))
     #expect(await service.look() == .end)
     _ = try await start(bench, outbox)
@@ -273,7 +289,7 @@ import Trust
   @Test func whatComesAgainIsAnsweredAgainAndDoneOnce() async throws {
     let outbox = try openOutbox()
     let bench = try await start(nil, outbox)
-    let service = try #require(bench.state.withLock { $0.service })
+    let service = try service(bench)
     let first = try message("[log]\nlevel = \"debug\"\n", version: 5)
     let older = try message("[log]\nlevel = \"error\"\n", version: 4)
     for _ in 0..<3 { await service.handle(first) }
@@ -293,15 +309,17 @@ import Trust
     try write("[remote]\npinned = [\"health.interval_seconds\"]")
     let outbox = try openOutbox()
     let bench = try await start(nil, outbox)
-    await (try #require(bench.state.withLock { $0.service })).handle(
+    await try service(bench).handle(
       try message("[broker]\nport = 0\n[health]\ninterval_seconds = 60\n[device]\nid = \"x\"\n", version: 1))
     let reply = try #require(try await replies(outbox).last)
     #expect(reply.state == .refused && reply.reason == "3 faults in it" && reply.version == 1)
     #expect(
-      (reply.details ?? []).map { $0.prefix { $0 != " " } } == ["configuration:2:8:", "configuration:4:1:", "configuration:6:1:"])
+      (reply.details ?? []).map { $0.prefix { $0 != " " } } == [
+        "configuration:2:8:", "configuration:4:1:", "configuration:6:1:",
+      ])
     #expect(try folder.read()?.highestVersion == 0)
     // The mended one may have the same version.
-    await (try #require(bench.state.withLock { $0.service })).handle(try message("[log]\nlevel = \"debug\"\n", version: 1))
+    try await service(bench).handle(message("[log]\nlevel = \"debug\"\n", version: 1))
     _ = try await settle(bench, outbox, atMost: 30)
     #expect(bench.settings.log.level == .debug)
     await outbox.close()
@@ -310,7 +328,7 @@ import Trust
   @Test func aNewerOneTakesThePlaceOfOneThatWaitsAndBothAreAnswered() async throws {
     let outbox = try openOutbox()
     let bench = try await start(nil, outbox)
-    let service = try #require(bench.state.withLock { $0.service })
+    let service = try service(bench)
     bench.state.withLock { $0.isIdle = false }
     await service.handle(try message("[log]\nlevel = \"debug\"\n", version: 1))
     await service.handle(try message("[log]\nlevel = \"error\"\n", version: 2))
@@ -334,9 +352,11 @@ import Trust
     #expect(files.read().settings.log.level == .debug)
     let stranger = try CommandSender()
     let json = stranger.configuration(
-      "[log]\nlevel = \"error\"\n", version: 9, id: try #require(RandomIdentifier("0d9f9a1e-1111-4a4a-8b8b-000000000001")))
+      "[log]\nlevel = \"error\"\n", version: 9,
+      id: try #require(RandomIdentifier("0d9f9a1e-1111-4a4a-8b8b-000000000001")))
     for bytes in [
-      try message("[log]\nlevel = \"error\"\n", version: 3).payload, try message("[log]\nlevel = 5\n", version: 4).payload,
+      try message("[log]\nlevel = \"error\"\n", version: 3).payload,
+      try message("[log]\nlevel = 5\n", version: 4).payload,
       try stranger.envelope(json, type: ConfigurationStatement.payloadType),
       try message("[log]\nlevel = \"error\"\n", version: 5, challenge: "abc").payload, Array("rubbish".utf8),
     ] { #expect(throws: ControlRefusal.self) { try stick().install(bytes) } }
@@ -354,7 +374,9 @@ import Trust
     _ = try await settle(bench, outbox, atMost: 5)
     #expect(try await replies(outbox).map(\.state) == [.done])
     try write("[remote]\nconfiguration = false\nconfiguration_keys_file = \"\(pem)\"")
-    #expect(throws: ControlRefusal.self) { try stick().install(try message("[log]\nlevel = \"error\"\n", version: 7).payload) }
+    #expect(throws: ControlRefusal.self) {
+      try stick().install(try message("[log]\nlevel = \"error\"\n", version: 7).payload)
+    }
     await outbox.close()
   }
 }

@@ -188,7 +188,8 @@ import Testing
         #expect(try await force() == wanted)
         let names = try FileManager.default.contentsOfDirectory(atPath: workspace.folder + "/state/remote/config")
         #expect(
-          Set(names).isSubset(of: ["active.toml", "previous.toml", "record.json", "lock"]), "\(call) \(number): \(names)")
+          Set(names).isSubset(of: ["active.toml", "previous.toml", "record.json", "lock"]),
+          "\(call) \(number): \(names)")
         if killed.status == 0 || killed.status == 1 { break }
         kills += 1
       }

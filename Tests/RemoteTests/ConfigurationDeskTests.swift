@@ -61,15 +61,27 @@ import Trust
   /// The table of clocks: rows are what the clock says, then a configuration without and with this start's challenge.
   @Test(arguments: [
     // synchronised and plausible
-    (CommandClock(nowSeconds: issued + hour, isProven: true, floorSeconds: issued - year), "examine by clock", "examine by clock"),
+    (
+      CommandClock(nowSeconds: issued + hour, isProven: true, floorSeconds: issued - year), "examine by clock",
+      "examine by clock"
+    ),
     // never synchronised, at or after the floor
-    (CommandClock(nowSeconds: issued + hour, isProven: false, floorSeconds: issued - year), "refused", "examine by challenge"),
+    (
+      CommandClock(nowSeconds: issued + hour, isProven: false, floorSeconds: issued - year), "refused",
+      "examine by challenge"
+    ),
     // 1970, before the floor
     (CommandClock(nowSeconds: 60, isProven: false, floorSeconds: issued - hour), "refused", "examine by challenge"),
     // ten years ahead: not synchronised, or synchronised by a liar, which proves nothing either
-    (CommandClock(nowSeconds: issued + 10 * year, isProven: false, floorSeconds: issued), "refused", "examine by challenge"),
+    (
+      CommandClock(nowSeconds: issued + 10 * year, isProven: false, floorSeconds: issued), "refused",
+      "examine by challenge"
+    ),
     // stepped back below the floor: the floor stands
-    (CommandClock(nowSeconds: issued - year, isProven: false, floorSeconds: issued + hour), "refused", "examine by challenge"),
+    (
+      CommandClock(nowSeconds: issued - year, isProven: false, floorSeconds: issued + hour), "refused",
+      "examine by challenge"
+    ),
     // over by the floor, whatever the clock says
     (CommandClock(nowSeconds: issued, isProven: false, floorSeconds: issued + 2 * 86_400), "refused", "refused"),
     // a proven clock says that it is over, or not yet
@@ -179,13 +191,15 @@ import Trust
     let configuration = sender.configuration("", version: 1, id: id)
     var configurations = sender.configurationReader
     var commands = sender.reader
-    for (reading, type) in [
-      ("\(configurations.read(try sender.envelope(configuration), isRetained: false, now: 0))", "command"),
-      (
-        "\(commands.read(try sender.envelope(sender.statement("restart", id: id), type: ConfigurationStatement.payloadType), isRetained: false, now: 0))",
-        "configuration"
-      ),
-    ] { #expect(reading.contains("payloadType"), "a \(type) was taken: \(reading)") }
+    let restart = try sender.envelope(
+      sender.statement("restart", id: id), type: ConfigurationStatement.payloadType)
+    guard case .refused(.untrusted(.payloadType), _) = commands.read(restart, isRetained: false, now: 0),
+      case .refused(.untrusted(.payloadType), _) = configurations.read(
+        try sender.envelope(configuration), isRetained: false, now: 0)
+    else {
+      Issue.record("one kind was taken for the other")
+      return
+    }
     let right = try sender.envelope(configuration, type: ConfigurationStatement.payloadType)
     #expect(configurations.read(right, isRetained: true, now: 0) == .refused(.retained, isPause: false))
     let other = try CommandSender(device: "d2").configuration("", version: 1, id: id)
@@ -270,7 +284,8 @@ import Trust
     record.begin(runs: 1)
     let text = String(decoding: record.encoded(), as: UTF8.self)
     for (from, to) in [
-      ("\"runs\":1", "\"runs\":2"), ("\"runs\":1", "\"runs\":-1"), ("on-trial", "off"), ("\"highest\":8", "\"highest\":-1"),
+      ("\"runs\":1", "\"runs\":2"), ("\"runs\":1", "\"runs\":-1"), ("on-trial", "off"),
+      ("\"highest\":8", "\"highest\":-1"),
       ("\"told\":false", "\"told\":0"), ("\"minutes\":10", "\"minutes\":0"), ("challenge", "chance"),
       ("\"sha256\":\"", "\"sha256\":\"00"), (".v1", ".v2"),
     ] {

@@ -60,7 +60,8 @@ package struct ConfigurationFolder: Sendable {
       own,
       notices + [
         ConfigurationFault(
-          at: fault.place, "what came from afar does not fit and has no effect: \(fault.what)", expected: fault.expected)
+          at: fault.place, "what came from afar does not fit and has no effect: \(fault.what)", expected: fault.expected
+        )
       ])
   }
 

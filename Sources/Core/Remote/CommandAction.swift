@@ -20,7 +20,9 @@ package enum CommandAction: Sendable, Equatable {
   /// An orderly end while nobody is before the device; the system starts it again.
   case restart
 
-  package static let names = ["status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart"]
+  package static let names = [
+    "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart",
+  ]
   /// Names that are reserved and not done yet; a device says so.
   package static let laterNames = [
     "update-install", "update-rollback", "audit-prove",

@@ -124,7 +124,9 @@ package struct ConfigurationTrial: Sendable {
   ) -> Step? {
     guard let attempt, attempt.isOpen else { return nil }
     guard attempt.isTrying else {
-      if attempt.expiresSeconds <= clockSeconds { return .refuse(reason: "its time was over before it could be applied") }
+      if attempt.expiresSeconds <= clockSeconds {
+        return .refuse(reason: "its time was over before it could be applied")
+      }
       return isIdle ? .begin : nil
     }
     if id != attempt.text.id { (id, beganNanoseconds, line) = (attempt.text.id, now, .free) }

@@ -37,9 +37,9 @@ package struct SessionMachine: Sendable {
   // function.
   @inline(never) package var sessionID: RandomIdentifier? { session?.id }
   /// A tag is waited for and no session is open.
-  package var isAwaited: Bool { awaitedUntilNanoseconds != nil }
+  @inline(never) package var isAwaited: Bool { awaitedUntilNanoseconds != nil }
   /// Nobody is before the device, and nobody is waited for.
-  package var isIdle: Bool { phase == .idle && !isAwaited }
+  @inline(never) package var isIdle: Bool { phase == .idle && !isAwaited }
   @inline(never) package var isSessionOpen: Bool { session != nil }
   /// The view under way; nil without a session and when all views are done.
   package var view: CaptureView? { session?.view }

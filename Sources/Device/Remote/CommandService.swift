@@ -180,7 +180,7 @@ package actor CommandService: Service {
     guard retry == nil else { return }
     retry = Task { [weak self, sleep] in
       while !Task.isCancelled {
-        do { try await sleep(Self.retryPeriod) } catch { return }
+        do { try await sleep(CommandService.retryPeriod) } catch { return }
         guard let self, await !self.writeUnwritten() else { return }
       }
     }

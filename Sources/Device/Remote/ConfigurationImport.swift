@@ -45,7 +45,8 @@ package struct ConfigurationImport {
   package func install(_ envelope: [UInt8]) throws -> Installed {
     guard settings.remote.configuration, let path = settings.remote.configurationKeysFile else {
       throw ControlRefusal(
-        "this device takes no configuration from others: remote.configuration is false, or remote.configuration_keys_file is not set")
+        "this device takes no configuration from others: remote.configuration is false, or remote.configuration_keys_file is not set"
+      )
     }
     var reader = StatementReader<ConfigurationStatement>(
       try DeviceRuntime.keys(in: path), site: settings.device.site, device: settings.device.id,
@@ -60,7 +61,8 @@ package struct ConfigurationImport {
     let record = try folder.open(at: clock.seconds).record
     if let attempt = record.attempt, attempt.isTrying {
       throw ControlRefusal(
-        "version \(attempt.text.version) is being tried; wait until it is confirmed or taken back, or take it back: thermograph config rollback")
+        "version \(attempt.text.version) is being tried; wait until it is confirmed or taken back, or take it back: thermograph config rollback"
+      )
     }
     if let reason = ConfigurationDesk.refusal(statement, record: record, clock: clock) { throw ControlRefusal(reason) }
     guard statement.challenge == nil else {
@@ -84,7 +86,8 @@ package struct ConfigurationImport {
   /// - Parameter isAll: nothing from afar stays in force.
   /// - Returns: a line for a person.
   package func rollBack(isAll: Bool = false) throws -> String {
-    guard let record = try folder.read(), record.inForce != nil || record.previous != nil || record.attempt?.isOpen == true
+    guard let record = try folder.read(),
+      record.inForce != nil || record.previous != nil || record.attempt?.isOpen == true
     else { throw ControlRefusal("no configuration ever came from afar; there is nothing to go back from") }
     if let attempt = record.attempt, attempt.isOpen {
       let state: CommandReply.State = attempt.isTrying ? .rolledBack : .refused
@@ -98,7 +101,9 @@ package struct ConfigurationImport {
       guard after.active != nil || !isAll else { return Self.nothing }
       return "version \(attempt.text.version) is taken back"
     }
-    let after = try folder.change { isAll ? $0.clear() : $0.goBack() }
+    let after = try folder.change { record in
+      if isAll { record.clear() } else { record.goBack() }
+    }
     return after.active.map { "version \($0.version) is in force again" } ?? Self.nothing
   }
 

@@ -209,7 +209,8 @@ package actor ConfigurationService: Service {
       if let former = record.attempt, former.isOpen {
         try await answer(
           CommandReply(
-            configuration: former.text, .refused, reason: "version \(statement.version) took its place", at: time.now()))
+            configuration: former.text, .refused, reason: "version \(statement.version) took its place", at: time.now())
+        )
       }
       let sha256 = OpenSSLDigests().sha256(statement.toml)
       _ = try folder.change(taking: statement.toml) { record in
@@ -227,13 +228,17 @@ package actor ConfigurationService: Service {
   private func answer(_ reply: CommandReply) async throws {
     logger.notice(
       "a configuration is answered",
-      metadata: ["version": "\(reply.version ?? 0)", "state": "\(reply.state.rawValue)", "reason": "\(reply.reason ?? "")"])
+      metadata: [
+        "version": "\(reply.version ?? 0)", "state": "\(reply.state.rawValue)", "reason": "\(reply.reason ?? "")",
+      ])
     try await outbox.enqueue(.reply(try reply.encoded(), created: time.now()))
   }
 
   /// Puts the reply of what has ended into the outbox, once.
   private func tellEnd(_ record: ConfigurationRecord) async throws -> ConfigurationRecord {
-    guard let attempt = record.attempt, !attempt.isOpen, !attempt.isTold, let reply = attempt.reply else { return record }
+    guard let attempt = record.attempt, !attempt.isOpen, !attempt.isTold, let reply = attempt.reply else {
+      return record
+    }
     try await outbox.enqueue(.reply(reply, created: time.now()))
     // Killed here, the same reply goes out once more: it is known by its id.
     return try folder.change { $0.attempt?.isTold = true }
