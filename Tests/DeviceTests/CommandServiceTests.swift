@@ -42,7 +42,8 @@ import Trust
           self.counts.withLock { for id in ids { $0[id, default: 0] += 1 } }
           return ids.count
         },
-        holdImages: { _ in }, logLevel: TimedLogLevel(LogLevel(.info), configured: { .info }), captureRequest: { _ in .waiting(seconds: 60) }, identify: { .waiting(seconds: $0) }, isIdle: { true })
+        holdImages: { _ in }, logLevel: TimedLogLevel(LogLevel(.info), configured: { .info }),
+        captureRequest: { _ in .waiting(seconds: 60) }, identify: { .waiting(seconds: $0) }, isIdle: { true })
     }
 
     var challenge: String { challenges.withLock { $0.last ?? "" } }

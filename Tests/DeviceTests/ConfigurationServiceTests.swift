@@ -309,7 +309,7 @@ import Trust
     try write("[remote]\npinned = [\"health.interval_seconds\"]")
     let outbox = try openOutbox()
     let bench = try await start(nil, outbox)
-    await try service(bench).handle(
+    try await service(bench).handle(
       try message("[broker]\nport = 0\n[health]\ninterval_seconds = 60\n[device]\nid = \"x\"\n", version: 1))
     let reply = try #require(try await replies(outbox).last)
     #expect(reply.state == .refused && reply.reason == "3 faults in it" && reply.version == 1)

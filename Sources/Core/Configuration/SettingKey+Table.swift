@@ -83,7 +83,9 @@ extension SettingKey {
 
   private static let sessionKeys = table("session") { t in
     key(t + "questions", \.session.questions, questions, "before the rest; the tag says yes, the button no", .live)
-    key(t + "acclimatisation_seconds", \.session.acclimatisationSeconds, .integer(0...3600), "rest first", [.live, .remote])
+    key(
+      t + "acclimatisation_seconds", \.session.acclimatisationSeconds, .integer(0...3600), "rest first",
+      [.live, .remote])
     key(
       t + "acclimatisation_minimum_seconds", \.session.acclimatisationMinimumSeconds, .integer(0...3600),
       "with a settled skin", [.live, .remote])
@@ -97,8 +99,11 @@ extension SettingKey {
     key(t + "view_start", \.session.viewStart, .choice, "position_seconds, or the button or tag", [.live, .remote])
     key(t + "position_seconds", \.session.positionSeconds, .integer(0...120), "to take the position", [.live, .remote])
     key(t + "retakes_per_view", \.session.retakesPerView, .integer(0...5), "after a refused attempt", [.live, .remote])
-    key(t + "idle_timeout_seconds", \.session.idleTimeoutSeconds, .integer(10...3600), "then abandoned", [.live, .remote])
-    key(t + "capture_timeout_seconds", \.session.captureTimeoutSeconds, .integer(5...600), "for one view", [.live, .remote])
+    key(
+      t + "idle_timeout_seconds", \.session.idleTimeoutSeconds, .integer(10...3600), "then abandoned", [.live, .remote])
+    key(
+      t + "capture_timeout_seconds", \.session.captureTimeoutSeconds, .integer(5...600), "for one view",
+      [.live, .remote])
     key(t + "save_timeout_seconds", \.session.saveTimeoutSeconds, .integer(1...600), "for the disk", .live)
     key(t + "resume_seconds", \.session.resumeSeconds, .integer(0...86_400), "after a restart", [.live, .remote])
     key(t + "maintenance_seconds", \.session.maintenanceSeconds, .integer(60...86_400), "technician's tag", .live)
@@ -146,7 +151,9 @@ extension SettingKey {
   private static let screeningKeys =
     table("screening") { t in
       key(t + "model", \.screening.model, .text(.label), "folder of models_directory; unset: no verdict")
-      key(t + "occlusion_map", \.screening.occlusionMap, .flag, "a picture for the doctor of what the model reacted to", .remote)
+      key(
+        t + "occlusion_map", \.screening.occlusionMap, .flag, "a picture for the doctor of what the model reacted to",
+        .remote)
     }
     + table("quality") { t in
       key(t + "model", \.quality.model, .text(.label), "folder of models_directory; unset: the other gates alone")
@@ -193,14 +200,18 @@ extension SettingKey {
       t + "bytes_per_day", \.broker.delivery.bytesPerDay, .integer(1_048_576...1_099_511_627_776),
       "of a metered line; alerts are not held", .remote)
     key(t + "window_messages", \.broker.delivery.window, .integer(1...100), "in flight", .remote)
-    key(t + "part_size_bytes", \.broker.delivery.partBytes, .integer(1024...16_777_216), "larger payloads are cut", .remote)
+    key(
+      t + "part_size_bytes", \.broker.delivery.partBytes, .integer(1024...16_777_216), "larger payloads are cut",
+      .remote)
     key(t + "pacing_messages_per_second", \.broker.delivery.messagesPerSecond, .integer(1...1000), "at most", .remote)
     key(t + "connect_timeout_seconds", \.broker.connectTimeoutSeconds, .integer(1...120), "TLS included", .remote)
     key(
-      t + "retry_minimum_seconds", \.broker.delivery.backoff.minimumMilliseconds, .seconds(1...3600), "between attempts", .remote
+      t + "retry_minimum_seconds", \.broker.delivery.backoff.minimumMilliseconds, .seconds(1...3600),
+      "between attempts", .remote
     )
     key(
-      t + "retry_maximum_seconds", \.broker.delivery.backoff.maximumMilliseconds, .seconds(1...3600), "between attempts", .remote
+      t + "retry_maximum_seconds", \.broker.delivery.backoff.maximumMilliseconds, .seconds(1...3600),
+      "between attempts", .remote
     )
   }
 

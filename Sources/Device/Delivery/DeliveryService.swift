@@ -289,7 +289,9 @@ package actor DeliveryService: Service {
   /// The will carries the number of the connection that it belongs to: the next.
   private func linkWithWill() -> LinkSettings {
     var settings = link
-    settings.subscriptions = machine.isListening ? topics.downlinks(takesCommands: commands != nil, takesConfigurations: configurations != nil) : []
+    settings.subscriptions =
+      machine.isListening
+      ? topics.downlinks(takesCommands: commands != nil, takesConfigurations: configurations != nil) : []
     if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds() }
     do {
       settings.will = try status.will(connectCounter: machine.counters.connections + 1)
