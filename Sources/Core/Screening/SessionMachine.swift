@@ -103,9 +103,14 @@ package struct SessionMachine: Sendable {
     case .assessed(let captureID, let gates): assessed(captureID, gates, &step)
     case .saved(let captureID): saved(captureID, &step, using: &generator)
     case .saveFailed(let captureID, let full): saveFailed(captureID, storageFull: full, &step)
-    case .cameraLost: lost(&step)
+    case .cameraLost:
+      lost(&step)
+      // A tag would be of no use: the light must not ask for one.
+      stopAwaiting(&step)
     case .cameraReturned: returned(&step, using: &generator)
-    case .storageFull: storageIsFull = true
+    case .storageFull:
+      storageIsFull = true
+      stopAwaiting(&step)
     case .storageFree: storageIsFull = false
     case .interruptedSessionFound(let checkpoint, let age): resume(checkpoint, ageSeconds: age, &step)
     case .stopping: close(.incomplete(.shutdown), &step)
