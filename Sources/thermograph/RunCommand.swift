@@ -81,7 +81,9 @@ struct RunCommand: AsyncParsableCommand {
   /// A configuration from afar that is tried has one start; with the second it is taken back.
   private func takeStart(of settings: Settings) -> ConfigurationFolder.FromAfar {
     do {
-      if try RemoteConfigurationFolder(stateDirectory: settings.paths.stateDirectory).takeStart(time: SystemClock()) {
+      if try RemoteConfigurationFolder(stateDirectory: settings.paths.stateDirectory)
+        .takeStart(settings, time: SystemClock())
+      {
         printToStandardError("note: a configuration from afar was not confirmed before this start; it is taken back")
       }
       return .stored

@@ -81,8 +81,10 @@ import Trust
   }
 
   /// As the program starts.
-  private func start(_ bench: Bench?, _ outbox: Outbox) async throws -> Bench {
-    _ = try folder.takeStart(time: clock)
+  private func start(_ bench: Bench?, _ outbox: Outbox, isListening: Bool = true) async throws -> Bench {
+    var given = files.read().settings
+    if isListening { given.remote.configurationKeysFile = "/given/to/the/service" }
+    _ = try folder.takeStart(given, time: clock)
     let reading = files.read()
     try #require(reading.isUsable, "\(reading.faults)")
     let live = LiveSettings(reading.settings, folder: files, logger: logger)
@@ -282,6 +284,18 @@ import Trust
     #expect(try await settle(bench, outbox, atMost: 5) == 0)
     let reply = try #require(try await replies(outbox).last)
     #expect(reply.state == .rolledBack && reply.reason == "the device started again before it was confirmed")
+    await outbox.close()
+  }
+
+  /// Somebody at the device forbids configurations while one is tried: nobody could confirm it any more.
+  @Test func whatCannotBeConfirmedIsTakenBackAtTheStart() async throws {
+    let outbox = try openOutbox()
+    let bench = try await start(nil, outbox)
+    try await service(bench).handle(message("[broker]\nport = 1884\n", version: 1, minutes: 60))
+    #expect(try await service(bench).look() == .end)
+    _ = try await start(bench, outbox, isListening: false)
+    #expect(bench.settings.broker.port == 1883)
+    #expect(try folder.read()?.attempt?.phase == .ended(.rolledBack))
     await outbox.close()
   }
 

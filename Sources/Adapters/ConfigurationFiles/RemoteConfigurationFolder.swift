@@ -243,12 +243,14 @@ package struct RemoteConfigurationFolder: Sendable {
 extension RemoteConfigurationFolder {
   /// The program starts: what is tried has its one start, or is taken back because it had it.
   ///
-  /// - Parameter reply: what is answered when it is taken back.
+  /// - Parameters:
+  ///   - reply: what is answered when it is taken back.
+  ///   - isConfirmable: false where nobody could confirm it in this run: then it is taken back too.
   /// - Returns: whether it was taken back.
-  package func start(takingBackWith reply: [UInt8]) throws -> Bool {
+  package func start(takingBackWith reply: [UInt8], isConfirmable: Bool = true) throws -> Bool {
     var isTakenBack = false
     _ = try change { record in
-      isTakenBack = record.start()
+      isTakenBack = record.start() || !isConfirmable
       if isTakenBack { record.end(.rolledBack, reply: reply) }
     }
     return isTakenBack
