@@ -32,11 +32,7 @@ package struct NamedFiles {
   func otherFaults() -> [ConfigurationFault] { rosterFaults() + languageFaults() }
 
   private func fault(_ key: String, _ what: String, expected: String) -> ConfigurationFault {
-    let place: SourcePlace =
-      switch reading.origins[key] {
-      case .file(let place), .boardProfile(let place): place
-      default: SourcePlace(file: reading.files.first ?? key)
-      }
+    let place = reading.origins[key]?.place ?? SourcePlace(file: reading.files.first ?? key)
     // The advice that fits is the one below.
     return ConfigurationFault(at: place, "\(key): \(what.replacing("; check the path", with: ""))", expected: expected)
   }
