@@ -124,7 +124,9 @@ let adapters: [Target] = [
     ]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
-  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
+  module(
+    "ConfigurationFiles", in: .adapters,
+    uses: ["Provenance", "Trust", "Remote", "Configuration", "LocalFiles", "Storage", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux"]),
@@ -194,7 +196,7 @@ let testTargets: [Target] = [
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),
   tests(
     of: "Configuration",
-    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles"]),
+    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles", "Storage"]),
   tests(
     of: "LinuxIO",
     uses: [

@@ -40,7 +40,7 @@ private let importTable: [String: Set<String>] = [
   ],
   "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
-  "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
+  "ConfigurationFiles": ["Provenance", "Trust", "Remote", "Configuration", "LocalFiles", "Storage", "CTOML"],
   "DeviceSimulation": [
     "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux", "Glibc", "Synchronization",
   ],

@@ -28,7 +28,7 @@ import Trust
 
   @Test func aSignedCommandIsRead() throws {
     let statement = sender.statement("hold-images", #"{"seconds":60}"#, id: id, challenge: "c")
-    guard case .command(let command, let digest) = reading(try sender.envelope(statement)) else {
+    guard case .statement(let command, let digest) = reading(try sender.envelope(statement)) else {
       Issue.record("not read")
       return
     }
@@ -56,7 +56,7 @@ import Trust
   /// Every bit of a right envelope's text, turned.
   @Test func noBitMayDiffer() throws {
     let bytes = try sender.envelope(sender.statement("status", id: id))
-    guard case .command(let right, _) = reading(bytes) else {
+    guard case .statement(let right, _) = reading(bytes) else {
       Issue.record("not read")
       return
     }
@@ -68,7 +68,7 @@ import Trust
         // Each attempt at its own time, beyond any pause.
         let reading = reader.read(bent, isRetained: false, now: UInt64(index * 8 + bit) * 1_000_000_000_000)
         // A hint of whose signature it is may be bent: it decides nothing.
-        if case .command(let command, _) = reading { #expect(command == right) }
+        if case .statement(let command, _) = reading { #expect(command == right) }
       }
     }
   }
@@ -97,7 +97,7 @@ import Trust
     let statement = sender.statement("status", id: id).replacing(from, with: to)
     switch reading(try sender.envelope(statement)) {
     case .refused(.malformed, _): break
-    case .command(let command, _):
+    case .statement(let command, _):
       // What can be answered is answered.
       guard case .failure = command.action else {
         Issue.record("taken: \(statement)")
@@ -113,11 +113,14 @@ import Trust
     ("hold-images", #"{"seconds":86401}"#), ("hold-images", #"{"seconds":-1}"#), ("hold-images", #"{"seconds":1.0}"#),
     ("log-level", #"{"level":"debug","minutes":61}"#), ("log-level", #"{"level":"loud","minutes":1}"#),
     ("restart", #"{"now":true}"#), ("shell", #"{"line":"id"}"#), ("Status", "{}"), ("st\u{200B}atus", "{}"),
-    ("update-install", "{}"),
+    ("update-install", "{}"), ("identify", "{}"), ("identify", #"{"seconds":31}"#), ("identify", #"{"seconds":0}"#),
+    ("capture-request", "{}"), ("capture-request", #"{"patient_ref":""}"#), ("capture-request", #"{"patient_ref":7}"#),
+    ("capture-request", #"{"patient_ref":"ward-7","now":true}"#),
+    ("capture-request", #"{"patient_ref":"\#(String(repeating: "a", count: 65))"}"#),
   ])
   func argumentsAreBounded(_ name: String, _ arguments: String) throws {
     guard
-      case .command(let command, _) = reading(
+      case .statement(let command, _) = reading(
         try sender.envelope(sender.statement(name, arguments, id: id)))
     else {
       // Numbers with a fraction make no JSON of ours.
@@ -137,15 +140,15 @@ import Trust
     let stranger = try CommandSender()
     let wrong = try stranger.envelope(sender.statement("status", id: id))
     let right = try sender.envelope(sender.statement("status", id: id))
-    for count in 1...CommandReader.mostUntrusted {
+    for count in 1...StatementReading.mostUntrusted {
       guard case .refused(_, let isPause) = reader.read(wrong, isRetained: false, now: 5) else {
         Issue.record("not refused")
         return
       }
-      #expect(isPause == (count == CommandReader.mostUntrusted))
+      #expect(isPause == (count == StatementReading.mostUntrusted))
     }
-    #expect(reader.read(right, isRetained: false, now: 5 + CommandReader.pauseNanoseconds - 1) == .ignored)
-    guard case .command = reader.read(right, isRetained: false, now: 5 + CommandReader.pauseNanoseconds) else {
+    #expect(reader.read(right, isRetained: false, now: 5 + StatementReading.pauseNanoseconds - 1) == .ignored)
+    guard case .statement = reader.read(right, isRetained: false, now: 5 + StatementReading.pauseNanoseconds) else {
       Issue.record("still paused")
       return
     }

@@ -216,6 +216,8 @@ package struct ProvisioningFolder: Sendable {
       ("broker.confirm", before.delivery.confirm != after.delivery.confirm),
       ("delivery.receiver_keys_file", old.receipts.keysFile != new.receipts.keysFile),
       ("delivery.require_signed_receipts", old.receipts.needSignatures != new.receipts.needSignatures),
+      ("remote.command_keys_file", old.remote.commandKeysFile != new.remote.commandKeysFile),
+      ("remote.configuration_keys_file", old.remote.configurationKeysFile != new.remote.configurationKeysFile),
       ("device.id", old.device.id != new.device.id), ("device.site", old.device.site != new.device.site),
       ("outbox.key_file", old.outbox.keyFile != new.outbox.keyFile),
       ("patients.site_key_file", old.patients.siteKeyFile != new.patients.siteKeyFile),

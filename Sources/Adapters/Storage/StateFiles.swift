@@ -17,6 +17,8 @@ package enum StateFiles {
   package static let baselines = "baselines"
   /// A folder: what is trusted of the vendor's and of the site's repository, a folder each.
   package static let trust = "trust"
+  /// A folder: configurations from afar.
+  package static let remoteConfiguration = "remote/config"
   /// Each may have a file beside it that was set aside.
   package static let maximumBaselinePatients = 3000
 
@@ -28,7 +30,8 @@ package enum StateFiles {
     OutboxRecovery.damagedSuffix + "-wal", OutboxRecovery.partialSuffix, OutboxRecovery.partialSuffix + "-wal",
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
-  private static let folders = [keys, sensors, baselines] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" }
+  private static let folders =
+    [keys, sensors, baselines, remoteConfiguration] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" }
   static let maximumNames = 8192
 
   /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
@@ -45,6 +48,6 @@ package enum StateFiles {
 
   /// Folders of the list, which are empty once everything in them is erased.
   package static func allFolders(in directory: String) -> [String] {
-    (folders + [trust]).map { directory + "/" + $0 }
+    (folders + [String(remoteConfiguration.prefix { $0 != "/" }), trust]).map { directory + "/" + $0 }
   }
 }

@@ -57,11 +57,15 @@ package struct TopicSchema: Sendable, Hashable {
   package var status: String { up("status") }
   package var receipts: String { "\(root)/dn/receipt" }
   package var commands: String { "\(root)/dn/command" }
+  package var configurations: String { "\(root)/dn/config" }
   /// The metadata of a repository in one piece.
   package var trust: String { "\(root)/dn/trust" }
   /// What a device subscribes to: the topics that it acts on, and no more.
-  package func downlinks(takesCommands: Bool, takesTrust: Bool = false) -> [String] {
-    [receipts] + (takesCommands ? [commands] : []) + (takesTrust ? [trust] : [])
+  package func downlinks(
+    takesCommands: Bool, takesConfigurations: Bool = false, takesTrust: Bool = false
+  ) -> [String] {
+    [receipts] + (takesCommands ? [commands] : []) + (takesConfigurations ? [configurations] : [])
+      + (takesTrust ? [trust] : [])
   }
 
   /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}_master_png`.

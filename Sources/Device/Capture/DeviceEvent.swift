@@ -37,6 +37,8 @@ enum DeviceEvent: Sendable {
   /// What became of a capture that was to be stored.
   case stored(captureID: RandomIdentifier, CaptureStoring)
   case request(SessionControl.Request, answer: @Sendable (SessionReply) -> Void)
+  /// The light that finds the device has shone long enough.
+  case identified
   /// The configuration was read again.
   case policy(SessionService.Policy)
   /// The alarm that the session had set.

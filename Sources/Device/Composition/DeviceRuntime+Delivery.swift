@@ -47,7 +47,7 @@ extension DeviceRuntime {
   /// nil when no broker is configured.
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
-    trust: DeviceTrust, intake: CommandIntake? = nil
+    trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -61,8 +61,8 @@ extension DeviceRuntime {
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, intake: intake,
-      trustIntake: trust.intake, receiptRules: currentRules)
+      logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
+      configurations: configurations, trustIntake: trust.intake, receiptRules: currentRules)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.

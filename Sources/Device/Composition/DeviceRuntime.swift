@@ -27,6 +27,8 @@ package struct DeviceRuntime {
   let logger: Logger
   /// The level that `logger` writes from; a command may change it for a while.
   let level: LogLevel
+  /// What was tried from afar is not in force in this run, and could not be written down as taken back.
+  let ignoresTrial: Bool
 
   /// - Parameters:
   ///   - live: the settings, checked, and the files they come from.
@@ -35,8 +37,9 @@ package struct DeviceRuntime {
   ///   - notifier: nil when systemd did not start this process.
   package init(
     live: LiveSettings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
-    logger: Logger, level: LogLevel = LogLevel(.warning)
+    logger: Logger, level: LogLevel = LogLevel(.warning), ignoresTrial: Bool = false
   ) {
+    self.ignoresTrial = ignoresTrial
     self.level = level
     self.notifier = notifier
     self.live = live
@@ -97,9 +100,12 @@ package struct DeviceRuntime {
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
     let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
-    let intake = commandIntake(trust, board)
+    for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
+    let commands = commandIntake(trust, board)
+    let configurations = configurationIntake(trust, board)
     let delivery = try deliveryService(
-      outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, intake: intake)
+      outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
+      configurations: configurations)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust)
@@ -111,8 +117,9 @@ package struct DeviceRuntime {
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
       delivery: delivery, identity: identity, trust: trust)
-    if let delivery, let intake {
-      services.append(try commandService(intake, supervised, delivery: delivery, clockFloor: clockFloor))
+    if let delivery {
+      services += try remoteServices(
+        commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
     }
     if delivery != nil, let messages = trust.intake {
       services.append(

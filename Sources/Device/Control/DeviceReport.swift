@@ -156,12 +156,51 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     package var needRestart: [String] = []
     /// In safe mode: the mistakes.
     package var faults: [String] = []
+    /// nil when nothing ever came from afar.
+    package var remote: RemoteConfiguration?
 
     package init() {}
 
     private enum CodingKeys: String, CodingKey {
-      case path, sha256, faults
+      case path, sha256, faults, remote
       case needRestart = "need_restart"
+    }
+  }
+
+  /// What others have set on this device.
+  package struct RemoteConfiguration: Sendable, Equatable, Codable {
+    /// In force; nil: nothing from afar is.
+    package var version: Int64?
+    /// In force before; `thermograph config rollback` goes back to it.
+    package var previous: Int64?
+    /// The highest version that was ever taken.
+    package var highest: Int64
+    /// The version that came last, and what became of it: `waiting`, `trying`, `done`, `rolled-back`, `refused`.
+    package var newest: Int64?
+    package var state: String?
+    /// While it is tried: the line must carry its reply within so many minutes.
+    package var confirmMinutes: Int?
+
+    package init(highest: Int64) { self.highest = highest }
+
+    /// For a person: how it stands.
+    package var sentence: String {
+      var text = version.map { "version \($0) in force" } ?? "nothing in force"
+      if let newest, let state {
+        switch state {
+        case "waiting": text += "; version \(newest) waits until nobody is before the device"
+        case "trying":
+          text += ", tried: taken back unless the line carries its reply within \(confirmMinutes ?? 0) minutes"
+        case "done": break
+        default: text += "; version \(newest) was \(state == "rolled-back" ? "taken back" : state)"
+        }
+      }
+      return text
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case version, previous, highest, newest, state
+      case confirmMinutes = "confirm_minutes"
     }
   }
 
@@ -244,6 +283,9 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     }
     if camera.calibration == "backup" { complaints.append("the camera's calibration is taken from its backup") }
     if clock.source == "none" { complaints.append("the clock is not synchronised") }
+    if let remote = configuration.remote, ["waiting", "trying"].contains(remote.state) {
+      complaints.append("configuration from afar: \(remote.sentence)")
+    }
     if !configuration.needRestart.isEmpty {
       complaints.append("waits for a restart: " + configuration.needRestart.joined(separator: ", "))
     }

@@ -1,3 +1,4 @@
+import ConfigurationFiles
 import Forwarding
 import LinuxIO
 import Provenance
@@ -26,6 +27,13 @@ struct DeviceReporter: Sendable {
     report.configuration.path = live.mainFile
     report.configuration.sha256 = parts.identity.configurationSHA256
     report.configuration.needRestart = live.needRestart
+    do {
+      report.configuration.remote = try RemoteConfigurationFolder(
+        stateDirectory: live.settings.paths.stateDirectory
+      ).standing()
+    } catch {
+      report.configuration.faults.append("what came from afar cannot be looked at: \(error)")
+    }
     report.camera = parts.board.camera
     report.reader = parts.board.reader
     report.panelProblems = parts.board.panelProblems

@@ -26,6 +26,7 @@ package enum StatusScreen {
         "active",
         report.beats.map { "\($0.part) \(rounded($0.secondsAgo)) s" }.joined(separator: ", ") + " ago")
     }
+    if let remote = report.configuration.remote { row("from afar", remote.sentence) }
     row("config", report.configuration.path + "  " + report.configuration.sha256.prefix(12))
     return lines.joined(separator: "\n") + "\n"
   }

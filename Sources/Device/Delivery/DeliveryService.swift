@@ -20,7 +20,8 @@ package actor DeliveryService: Service {
   let time: any TimeSource
   let logger: Logger
   let client: MQTTClient
-  private let intake: CommandIntake?
+  private let commands: DownlinkIntake?
+  private let configurations: DownlinkIntake?
   private let trustIntake: TrustIntake?
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
   private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
@@ -40,12 +41,14 @@ package actor DeliveryService: Service {
   private var settling: Task<Void, Never>?
   /// The round trip that `doctor` waits for.
   var probe: LinkRoundTrip?
+  /// What was published beside the outbox, and who hears whether the broker has it.
+  private var beside: [PublishToken: @Sendable (Bool) -> Void] = [:]
 
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
-    intake: CommandIntake? = nil, trustIntake: TrustIntake? = nil,
+    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
   ) throws {
     self.outbox = outbox
@@ -54,7 +57,8 @@ package actor DeliveryService: Service {
     self.generator = generator
     self.logger = logger
     self.clockFloorSeconds = clockFloorSeconds
-    self.intake = intake
+    self.commands = commands
+    self.configurations = configurations
     self.trustIntake = trustIntake
     self.receiptRules = receiptRules
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
@@ -67,7 +71,7 @@ package actor DeliveryService: Service {
     downlinks = DownlinkReader(
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
-      takesCommands: intake != nil, takesTrust: trustIntake != nil)
+      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -147,9 +151,11 @@ package actor DeliveryService: Service {
     case .published(let token, let outcome) where token == probe?.token:
       probe?.settled(outcome, at: time.now().monotonicNanoseconds)
     case .received(let message): return read(message)
-    // Without commands the device does all its work; it said so in the log.
+    case .published(let token, let outcome): tellBeside(token, outcome)
+    case .connectionFailed, .disconnected: tellAllBeside()
+    // Without commands and configurations the device does all its work; it said so in the log.
     case .subscribed(let filter, let reason)
-    where reason >= 0x80 && (filter == topics.commands || filter == topics.trust):
+    where reason >= 0x80 && [topics.commands, topics.configurations, topics.trust].contains(filter):
       return nil
     default: break
     }
@@ -163,7 +169,10 @@ package actor DeliveryService: Service {
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
     case .command(let message):
-      intake?.take(message)
+      commands?.take(message)
+      return nil
+    case .configuration(let message):
+      configurations?.take(message)
       return nil
     case .trust(let message):
       trustIntake?.take(message)
@@ -242,15 +251,38 @@ package actor DeliveryService: Service {
 
   /// Publishes the birth message again while connected.
   ///
-  /// - Parameter challenge: of this start; nil leaves it as it is.
-  func announceAgain(challenge: String?) async {
+  /// - Parameters:
+  ///   - challenge: of this start; nil leaves it as it is.
+  ///   - configuration: what came from afar; nil leaves it as it is.
+  func announceAgain(challenge: String?, configuration: StatusMessage.Configuration? = nil) async {
     if let challenge { status.challenge = challenge }
+    if let configuration { status.remoteConfiguration = configuration }
     if machine.isConnected { await announce(.online) }
   }
 
   /// Images wait for so long.
   nonisolated func holdImages(seconds: Int) {
     send(.holdImages(seconds: seconds))
+  }
+
+  /// Publishes at once, beside what waits in the outbox. What it says must be told again where it matters.
+  ///
+  /// - Parameter settled: hears once whether the broker has it; false also without a connection, or when it breaks.
+  func publishBeside(_ message: OutgoingMessage, settled: @escaping @Sendable (Bool) -> Void) {
+    guard machine.isConnected else { return settled(false) }
+    let token = takeOwnToken()
+    beside[token] = settled
+    client.publish(message, token: token)
+  }
+
+  private func tellBeside(_ token: PublishToken, _ outcome: PublishOutcome) {
+    guard let settled = beside.removeValue(forKey: token) else { return }
+    if case .acknowledged = outcome { settled(true) } else { settled(false) }
+  }
+
+  private func tellAllBeside() {
+    for settled in beside.values { settled(false) }
+    beside = [:]
   }
 
   private func announce(_ state: StatusMessage.State) async {
@@ -278,7 +310,8 @@ package actor DeliveryService: Service {
   }
 
   private var downlinkTopics: [String] {
-    topics.downlinks(takesCommands: intake != nil, takesTrust: trustIntake != nil)
+    topics.downlinks(
+      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil)
   }
 
   func takeOwnToken() -> PublishToken {

@@ -54,6 +54,7 @@ package enum SiteRootNotice {
   package static func passedOver(_ settings: Settings) -> [String] {
     [
       ("remote.command_keys_file", settings.remote.commandKeysFile),
+      ("remote.configuration_keys_file", settings.remote.configurationKeysFile),
       ("delivery.receiver_keys_file", settings.receipts.keysFile),
     ].compactMap { key, path in
       path.map { "\(key) \($0): no longer believed; a site root is installed, and its list is the only one" }
