@@ -14,6 +14,14 @@ package enum StateFiles {
   package static let keys = "keys"
   /// A folder: what the comparison over time keeps, a file a patient.
   package static let baselines = "baselines"
+  /// A folder: the record of updates, and what is on its way.
+  package static let updates = "updates"
+  static let updateBook = "state.json"
+  static let updateLock = "lock"
+  static let incoming = "incoming"
+  /// A folder: models that came as updates.
+  package static let models = "models"
+  static let unitStore = "store"
   /// Each may have a file beside it that was set aside.
   package static let maximumBaselinePatients = 3000
 
@@ -25,7 +33,9 @@ package enum StateFiles {
     OutboxRecovery.damagedSuffix + "-wal", OutboxRecovery.partialSuffix, OutboxRecovery.partialSuffix + "-wal",
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
-  private static let folders = [keys, sensors, baselines]
+  private static let folders = [
+    keys, sensors, baselines, "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
+  ]
   static let maximumNames = 8192
 
   /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
@@ -34,7 +44,9 @@ package enum StateFiles {
     for folder in folders {
       let path = directory + "/" + folder
       guard try BoundedFile.exists(path) else { continue }
-      paths += try Folder.names(in: path, maximumNames: maximumNames).sorted().map { path + "/" + $0 }
+      paths += try Folder.names(in: path, maximumNames: maximumNames).sorted().filter {
+        !folders.contains("\(folder)/\($0)")
+      }.map { path + "/" + $0 }
     }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
       + [session, trustedTime].map { directory + "/" + $0 }

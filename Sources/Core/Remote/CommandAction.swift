@@ -1,3 +1,4 @@
+import Forwarding
 import Provenance
 import Trust
 
@@ -15,12 +16,16 @@ package enum CommandAction: Sendable, Equatable {
   case logLevel(String, minutes: Int)
   /// An orderly end while nobody is before the device; the system starts it again.
   case restart
+  /// The director's word: this unit shall be tried, within a window of the day (UTC) if there is one.
+  case updateInstall(UnitTarget, window: SyncWindow?)
+  /// Back to the model before, never to anything else.
+  case updateRollback(ModelSlot)
 
-  package static let names = ["status", "doctor", "resend", "hold-images", "log-level", "restart"]
-  /// Names that are reserved and not done yet; a device says so.
-  package static let laterNames = [
-    "capture-request", "identify", "update-install", "update-rollback", "audit-prove",
+  package static let names = [
+    "status", "doctor", "resend", "hold-images", "log-level", "restart", "update-install", "update-rollback",
   ]
+  /// Names that are reserved and not done yet; a device says so.
+  package static let laterNames = ["capture-request", "identify", "audit-prove"]
 
   private static let mostParts = 32
   /// A command holds some 290 ids: its envelope has at most 16 KiB.
@@ -33,7 +38,7 @@ package enum CommandAction: Sendable, Equatable {
   package var hasEffect: Bool {
     switch self {
     case .status, .doctor: false
-    case .resend, .holdImages, .logLevel, .restart: true
+    case .resend, .holdImages, .logLevel, .restart, .updateInstall, .updateRollback: true
     }
   }
 
@@ -78,6 +83,24 @@ package enum CommandAction: Sendable, Equatable {
     case "restart":
       try only([])
       self = .restart
+    case "update-install":
+      try only(["target", "version", "window"])
+      let version = try arguments.integer("version", in: UnitTarget.versions)
+      guard let target = UnitTarget(model: try arguments.text("target").string, version: version) else {
+        throw ShapeFault("'target' is no model's id; expected 1 to 36 of a-z, 0-9 and hyphen")
+      }
+      var window: SyncWindow?
+      if let text = try arguments.optionalText("window") {
+        window = SyncWindow(text.string)
+        guard window != nil else { throw ShapeFault("'window' is none; expected HH:MM-HH:MM in UTC") }
+      }
+      self = .updateInstall(target, window: window)
+    case "update-rollback":
+      try only(["kind"])
+      guard let slot = ModelSlot(rawValue: try arguments.text("kind").string) else {
+        throw ShapeFault("'kind' is none; expected \(ModelSlot.allCases.map(\.rawValue).joined(separator: " or "))")
+      }
+      self = .updateRollback(slot)
     case let name where Self.laterNames.contains(name): throw ShapeFault("\(name) is not done by this version")
     default: throw ShapeFault("there is no such command; expected one of \(Self.names.joined(separator: ", "))")
     }

@@ -7,6 +7,9 @@ package struct Assessment: Sendable, Equatable {
   package var verdict: Verdict
   /// What it rests on beside the thermogram; nil for one that was not made by an assessor.
   package var basis: AssessmentBasis?
+  /// The units of the models that made it; nil for one that is not there, or is not known by its unit.
+  package var screeningUnitSHA256: String?
+  package var qualityUnitSHA256: String?
 
   package init(gates: [QualityGate], verdict: Verdict, basis: AssessmentBasis? = nil) {
     self.gates = gates
@@ -118,7 +121,10 @@ package struct Assessor {
     scores.add(verdict, view: context.view)
     verdict.viewScores = scores.viewScores
     verdict.session = scores.verdict
-    return Assessment(gates: gates, verdict: verdict, basis: basis)
+    var assessment = Assessment(gates: gates, verdict: verdict, basis: basis)
+    assessment.screeningUnitSHA256 = network?.unitSHA256
+    assessment.qualityUnitSHA256 = quality?.unitSHA256
+    return assessment
   }
 
   private func basis(_ conditions: AcquisitionConditions, _ context: CaptureContext) -> AssessmentBasis {

@@ -69,7 +69,8 @@ package struct DeviceRuntime {
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
-    let (network, assessor) = try loadModels(limits: policy.limits, digests: common.digests, board: board)
+    let book = usableBook(common.digests, board)
+    let (network, assessor) = try loadModels(book, limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
 
     let heartbeats = Heartbeats(
@@ -78,6 +79,7 @@ package struct DeviceRuntime {
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
       progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
+    let shadows = ShadowIntake()
     let session = sessionService(
       common, policy: policy, assessor: assessor,
       store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
@@ -86,6 +88,7 @@ package struct DeviceRuntime {
       parts.show = { panel?.show($0) }
       parts.needsTechnician = { !board.fileProblems.isEmpty }
       parts.changed = { simulation?.sessionChanged($0) }
+      parts.kept = { shadows.put($0) }
     }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
@@ -106,6 +109,7 @@ package struct DeviceRuntime {
     if let delivery, let intake {
       services.append(try commandService(intake, supervised, delivery: delivery, clockFloor: clockFloor))
     }
+    services.append(updateService(supervised, book, shadows))
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()
     logger.notice("stopped")

@@ -236,6 +236,12 @@ package actor DeliveryService: Service {
     if machine.isConnected { await announce(.online) }
   }
 
+  /// Other models decide; the birth says so from now on.
+  func modelsChanged(_ models: [StatusMessage.Model]) async {
+    status.identity.models = models
+    await announceAgain(challenge: nil)
+  }
+
   /// Images wait for so long.
   nonisolated func holdImages(seconds: Int) {
     send(.holdImages(seconds: seconds))

@@ -1,0 +1,264 @@
+import Forwarding
+import LocalFiles
+import Logging
+import Provenance
+import Remote
+import ServiceLifecycle
+import Storage
+
+/// Carries updates of models through their states: it looks at the record every few seconds, does what the record asks for,
+/// and writes down what came of it. Without an update under way a look is one question to the file system.
+///
+/// The tools work on the same record (`UpdateStore`): what a technician imports or takes back is found at the next look.
+actor UpdateService: Service {
+  /// Everything that the service acts on.
+  struct Parts: Sendable {
+    var store: UpdateStore
+    /// Runs a trial in a process of its own, ended when `isWanted` becomes false.
+    var trial: @Sendable (TrialRequest, _ isWanted: @escaping @Sendable () -> Bool) async -> UpdateTrial
+    /// The path of the model that the configuration names; nil: none.
+    var installed: @Sendable (ModelSlot) -> String?
+    /// Seconds since the last session's end; nil: one is open.
+    var quietSeconds: @Sendable () -> Int64?
+    /// Makes these models decide, from the next session on.
+    var load: @Sendable (UpdateBook) async -> Loading
+    var tell: @Sendable (UpdateMessage) async throws -> Void
+  }
+
+  enum Loading: Sendable, Equatable {
+    case done
+    /// The session takes nothing now.
+    case later
+    /// The model of this slot cannot be used.
+    case unusable(ModelSlot, reason: String)
+  }
+
+  static let lookSeconds: Int64 = 5
+  /// Running time that a power cut may take from the deadlines.
+  private static let keepSeconds: Int64 = 900
+
+  private let parts: Parts
+  private let intake: ShadowIntake
+  private let time: any TimeSource
+  private let logger: Logger
+  private let sleep: @Sendable (Duration) async throws -> Void
+  private var stamp: FileStatus?
+  private var lastNanoseconds: UInt64
+  private var unkeptSeconds: Int64 = 0
+  private var loaded: [ModelSlot: ModelChoice]
+  private var told: String?
+  private let isStopping = StopFlag()
+
+  /// - Parameter loaded: what the device started with.
+  init(
+    parts: Parts, intake: ShadowIntake, loaded: [ModelSlot: ModelChoice], time: any TimeSource, logger: Logger,
+    sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+  ) {
+    self.parts = parts
+    self.intake = intake
+    self.loaded = loaded
+    self.time = time
+    self.logger = logger
+    self.sleep = sleep
+    lastNanoseconds = time.now().monotonicNanoseconds
+  }
+
+  func run() async throws {
+    let flag = isStopping
+    await cancelWhenGracefulShutdown {
+      await withTaskCancellationHandler {
+        while !Task.isCancelled {
+          await self.look()
+          do { try await self.sleep(.seconds(Self.lookSeconds)) } catch { break }
+        }
+      } onCancel: {
+        flag.raise()
+      }
+    }
+    apply(.stopped)
+  }
+
+  /// One look at everything.
+  func look() async {
+    let now = time.now().monotonicNanoseconds
+    let passed = Int64(clamping: (max(now, lastNanoseconds) - lastNanoseconds) / 1_000_000_000)
+    lastNanoseconds += UInt64(passed) * 1_000_000_000
+    guard var book = readIfChanged(passed) else { return }
+    for units in intake.takeCounts() { book = apply(.captured(unitSHA256s: units)) ?? book }
+    book = await pass(passed, book)
+    intake.want(book.update?.phase == .shadow)
+    switch book.update?.phase {
+    case .golden: book = await tryGolden(book)
+    case .shadow: book = await tryShadows(book)
+    default: break
+    }
+    await load(book)
+    await tell()
+  }
+
+  /// The record; nil when there is nothing to do with it.
+  private func readIfChanged(_ passed: Int64) -> UpdateBook? {
+    do throws(UpdateStoreError) {
+      let present = try parts.store.stamp()
+      if present == stamp, !hasWork {
+        _ = intake.takeCounts()
+        return nil
+      }
+      let book = try parts.store.read()
+      stamp = present
+      hasWork = book.update != nil || !book.notes.isEmpty || needsLoading(book)
+      told = nil
+      return book
+    } catch {
+      complain("\(error)")
+      return nil
+    }
+  }
+
+  private var hasWork = true
+
+  private func complain(_ reason: String) {
+    guard told != reason else { return }
+    told = reason
+    logger.error("the record of updates cannot be used; no update goes on", metadata: ["reason": "\(reason)"])
+  }
+
+  /// Lets an event happen; nil when it could not be written, which the next look tries again.
+  @discardableResult
+  private func apply(_ event: UpdateEvent) -> UpdateBook? {
+    do throws(UpdateStoreError) {
+      let book = try parts.store.apply(event)
+      hasWork = true
+      return book
+    } catch {
+      complain("\(error)")
+      return nil
+    }
+  }
+
+  // MARK: - Time
+
+  /// Running time is kept in memory until something follows from it, or too much would be lost: a card wears.
+  private func pass(_ passed: Int64, _ book: UpdateBook) async -> UpdateBook {
+    guard let update = book.update else {
+      unkeptSeconds = 0
+      return book
+    }
+    unkeptSeconds += passed
+    let event = UpdateEvent.time(
+      seconds: unkeptSeconds, quietSeconds: parts.quietSeconds(), isWindowOpen: isOpen(update.window))
+    var next = book
+    do throws(UpdateRefusal) { try next.handle(event) } catch { return book }
+    guard next.update?.phase != update.phase || next.notes != book.notes || unkeptSeconds >= Self.keepSeconds else {
+      return book
+    }
+    guard let kept = apply(event) else { return book }
+    unkeptSeconds = 0
+    if kept.update?.phase != update.phase {
+      logger.notice(
+        "update of a model",
+        metadata: [
+          "model": "\(update.unit.model)", "version": "\(update.unit.version)",
+          "state": "\(kept.update?.phase.rawValue ?? kept.ends.last?.result.rawValue ?? "")",
+        ])
+    }
+    return kept
+  }
+
+  private func isOpen(_ window: String?) -> Bool {
+    guard let window = window.flatMap(SyncWindow.init) else { return true }
+    let now = time.now()
+    return !now.synchronised || window.contains(utcNanoseconds: now.utcNanoseconds)
+  }
+
+  // MARK: - Trials
+
+  private func request(_ update: UpdateBook.Update, _ book: UpdateBook, master: [UInt8]? = nil) -> TrialRequest {
+    func path(_ slot: ModelSlot) -> String? {
+      book[slot].active.unit.map(parts.store.path) ?? parts.installed(slot)
+    }
+    let slot = update.unit.slot
+    return TrialRequest(
+      slot: slot, candidate: parts.store.path(of: update.unit), current: path(slot),
+      beside: path(slot == .screening ? .quality : .screening), master: master)
+  }
+
+  /// Nobody is before the device, and it does not end.
+  private var isWanted: @Sendable () -> Bool {
+    { [quiet = parts.quietSeconds, isStopping] in quiet() != nil && !isStopping.isRaised }
+  }
+
+  private func tryGolden(_ book: UpdateBook) async -> UpdateBook {
+    guard let update = book.update else { return book }
+    guard isWanted() else { return apply(.trial(.interrupted)) ?? book }
+    return finish(update, await parts.trial(request(update, book), isWanted)) ?? book
+  }
+
+  private func tryShadows(_ book: UpdateBook) async -> UpdateBook {
+    var book = book
+    while let update = book.update, update.phase == .shadow, isWanted(), let capture = intake.first() {
+      let isTrial = capture.hasScore || update.unit.slot == .quality || request(update, book).current == nil
+      guard isTrial else {
+        intake.removeFirst()
+        continue
+      }
+      let trial = await parts.trial(request(update, book, master: capture.master), isWanted)
+      // A session came first: the same picture is tried after it.
+      if trial == .interrupted { break }
+      intake.removeFirst()
+      guard let next = finish(update, trial) else { break }
+      book = next
+    }
+    return book
+  }
+
+  private func finish(_ update: UpdateBook.Update, _ trial: UpdateTrial) -> UpdateBook? {
+    logger.notice(
+      "trial of a model",
+      metadata: ["model": "\(update.unit.model)", "version": "\(update.unit.version)", "result": "\(trial)"])
+    return apply(.trial(trial))
+  }
+
+  // MARK: - What decides
+
+  private func needsLoading(_ book: UpdateBook) -> Bool {
+    ModelSlot.allCases.contains { book[$0].active != loaded[$0, default: .installed] }
+  }
+
+  private func load(_ book: UpdateBook) async {
+    var book = book
+    // One that cannot be used gives way to the one before, and that to the installed one.
+    for _ in 0..<4 where needsLoading(book) {
+      switch await parts.load(book) {
+      case .later: return
+      case .unusable(let slot, let reason):
+        logger.error("a model cannot be used", metadata: ["slot": "\(slot.rawValue)", "reason": "\(reason)"])
+        guard book[slot].active.unit != nil, let next = apply(.unusable(slot, reason: reason)) else { return }
+        book = next
+      case .done:
+        for slot in ModelSlot.allCases { loaded[slot] = book[slot].active }
+        logger.notice(
+          "the models that decide have changed",
+          metadata: [
+            "screening": "\(book[.screening].active.unit?.unitSHA256.prefix(12) ?? "installed")",
+            "quality": "\(book[.quality].active.unit?.unitSHA256.prefix(12) ?? "installed")",
+          ])
+      }
+    }
+  }
+
+  // MARK: - Telling
+
+  private func tell() async {
+    let notes: [UpdateNote]
+    do throws(UpdateStoreError) { notes = try parts.store.read().notes } catch { return complain("\(error)") }
+    guard let last = notes.last else { return }
+    do {
+      for note in notes { try await parts.tell(UpdateMessage(note, at: time.now())) }
+    } catch {
+      // They stay in the record, and are told at the next look.
+      return complain("an update's state could not be stored for delivery: \(error)")
+    }
+    apply(.told(number: last.number))
+  }
+}
