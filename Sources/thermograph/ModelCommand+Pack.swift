@@ -35,6 +35,8 @@ struct ModelPackCommand: ParsableCommand {
     let bytes = ModelUnitFile.archive(of: files)
     _ = try ModelUnitFile(archive: bytes)
     try BoundedFile.replace(output, with: bytes)
-    print("\(output): \(bytes.count) bytes  unit \(folder.unitSHA256)  file \(Hexadecimal.text(of: OpenSSLDigests().sha256(bytes)))")
+    print(
+      "\(output): \(bytes.count) bytes  unit \(folder.unitSHA256)  file \(Hexadecimal.text(of: OpenSSLDigests().sha256(bytes)))"
+    )
   }
 }

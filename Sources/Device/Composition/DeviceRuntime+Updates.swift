@@ -45,7 +45,8 @@ extension DeviceRuntime {
       return book
     } catch {
       board.note(.updates, "the installed models decide: \(error)")
-      logger.error("the record of updates cannot be used; the installed models decide", metadata: ["reason": "\(error)"])
+      logger.error(
+        "the record of updates cannot be used; the installed models decide", metadata: ["reason": "\(error)"])
       return UpdateBook()
     }
   }
@@ -73,13 +74,15 @@ extension DeviceRuntime {
           let snapshot = session.snapshot
           guard snapshot.state == .idle else { return nil }
           let now = time.now().monotonicNanoseconds
-          return Int64(clamping: (max(now, snapshot.since.monotonicNanoseconds) - snapshot.since.monotonicNanoseconds)
-            / 1_000_000_000)
+          return Int64(
+            clamping: (max(now, snapshot.since.monotonicNanoseconds) - snapshot.since.monotonicNanoseconds)
+              / 1_000_000_000)
         },
         load: { await load($0, parts) },
         tell: { message in
           try await outbox.enqueue(.reply(try message.encoded(), created: time.now()))
-        }),
+        },
+        show: { parts.board.update = $0 }),
       intake: intake,
       loaded: Dictionary(uniqueKeysWithValues: ModelSlot.allCases.map { ($0, book[$0].active) }),
       time: time, logger: logger)

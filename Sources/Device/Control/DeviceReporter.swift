@@ -33,6 +33,7 @@ struct DeviceReporter: Sendable {
     report.fileProblems = fileProblems.isEmpty ? nil : fileProblems
     report.session = Self.session(parts.session.snapshot)
     report.models = parts.board.models ?? parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
+    report.update = parts.board.update
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }

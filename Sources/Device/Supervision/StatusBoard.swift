@@ -16,6 +16,7 @@ final class StatusBoard: Sendable {
     var reader = DeviceReport.Reader()
     var panelProblems: [String]?
     var models: [DeviceReport.Model]?
+    var update: String?
   }
 
   private let state: Mutex<State>
@@ -39,6 +40,12 @@ final class StatusBoard: Sendable {
   var models: [DeviceReport.Model]? {
     get { state.withLock { $0.models } }
     set { state.withLock { $0.models = newValue } }
+  }
+
+  /// The update of a model that is under way, in words.
+  var update: String? {
+    get { state.withLock { $0.update } }
+    set { state.withLock { $0.update = newValue } }
   }
 
   /// What is wrong with named files, a line each; empty when all is well.

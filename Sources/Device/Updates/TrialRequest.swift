@@ -123,7 +123,8 @@ package struct ModelTrial {
         context: basis?.context ?? CaptureContext(view: image.manifest.view))
     }
     let (mine, other) = (assess(candidate), assess(present))
-    let agrees = mine.verdict.outcome == other.verdict.outcome
+    let agrees =
+      mine.verdict.outcome == other.verdict.outcome
       && mine.gates.first { $0.code == .quality }?.passed == other.gates.first { $0.code == .quality }?.passed
     return TrialAnswer(
       figures: TrialFigures(

@@ -40,9 +40,9 @@ package struct UpdateImporter {
   /// - Parameters:
   ///   - models: ids; empty: the device's own.
   ///   - version: of the one model that is named.
+  ///   - isHeld: they wait for the command `update-install`, and nothing is tried before it.
   package func take(
-    from repository: Repository, models: [String] = [], version: Int64? = nil, command: String? = nil,
-    window: String? = nil
+    from repository: Repository, models: [String] = [], version: Int64? = nil, isHeld: Bool = false
   ) throws -> [Line] {
     let book = try store.read()
     let own = [
@@ -58,13 +58,13 @@ package struct UpdateImporter {
     }
     let newest = Dictionary(grouping: targets, by: \.model).compactMap { $1.max { $0.version < $1.version } }
     for target in newest.sorted(by: { $0.model < $1.model }) {
-      lines.append(line(target, try store.read(), repository, command: command, window: window))
+      lines.append(line(target, try store.read(), repository, isHeld: isHeld))
     }
     return lines
   }
 
   private func line(
-    _ target: UnitTarget, _ book: UpdateBook, _ repository: Repository, command: String?, window: String?
+    _ target: UnitTarget, _ book: UpdateBook, _ repository: Repository, isHeld: Bool
   ) -> Line {
     let name = "\(target.model) \(target.version)"
     let isActive = ModelSlot.allCases.contains {
@@ -76,8 +76,13 @@ package struct UpdateImporter {
         return Line(text: "\(name): is named, but its file is not there", isTaken: false, isFault: true)
       }
       let unit = try unit(of: bytes, as: target)
-      try store.stage(unit, bytes, command: command, window: window)
-      return Line(text: "\(name): taken; its trial begins after five minutes without a session", isTaken: true, isFault: false)
+      if isHeld {
+        try store.hold(bytes, as: target)
+        return Line(text: "\(name): kept; the command update-install begins its trial", isTaken: true, isFault: false)
+      }
+      try store.stage(unit, bytes)
+      return Line(
+        text: "\(name): taken; its trial begins after five minutes without a session", isTaken: true, isFault: false)
     } catch {
       return Line(text: "\(error)".hasPrefix(name) ? "\(error)" : "\(name): \(error)", isTaken: false, isFault: true)
     }
@@ -97,11 +102,13 @@ package struct UpdateImporter {
     case .sentinel, .comparison:
       throw ModelFolderError(
         path: target.path,
-        reason: "is for \(folder.manifest.purpose.rawValue), which takes no place on a device; expected screening or quality")
+        reason:
+          "is for \(folder.manifest.purpose.rawValue), which takes no place on a device; expected screening or quality")
     }
     guard (slot == .screening ? settings.screening.model : settings.quality.model) != nil else {
       throw ModelFolderError(
-        path: target.path, reason: "this device's configuration names no \(slot.rawValue) model (\(slot.rawValue).model)")
+        path: target.path,
+        reason: "this device's configuration names no \(slot.rawValue) model (\(slot.rawValue).model)")
     }
     return UpdateUnit(
       target: target, slot: slot, fileSHA256: Hexadecimal.text(of: digests.sha256(bytes)),

@@ -23,6 +23,8 @@ actor UpdateService: Service {
     /// Makes these models decide, from the next session on.
     var load: @Sendable (UpdateBook) async -> Loading
     var tell: @Sendable (UpdateMessage) async throws -> Void
+    /// What is under way, for `status`.
+    var show: @Sendable (String?) -> Void = { _ in }
   }
 
   enum Loading: Sendable, Equatable {
@@ -93,6 +95,7 @@ actor UpdateService: Service {
     default: break
     }
     await load(book)
+    parts.show(book.update?.text)
     await tell()
   }
 

@@ -15,6 +15,7 @@ import Remote
 package struct UpdateStore: Sendable {
   private static let lockWaitMilliseconds = 10_000
   private static let filesMaximum = 64
+  private static let heldMaximum = 4
 
   private let directory: String
   private let digests = OpenSSLDigests()
@@ -83,7 +84,8 @@ package struct UpdateStore: Sendable {
     let bytes: [UInt8]
     do { bytes = try book.encoded() } catch { throw .damaged(path: bookPath, reason: "\(error)") }
     guard bytes.count <= UpdateBook.bytesMaximum else {
-      throw .damaged(path: bookPath, reason: "would have \(bytes.count) bytes; expected at most \(UpdateBook.bytesMaximum)")
+      throw .damaged(
+        path: bookPath, reason: "would have \(bytes.count) bytes; expected at most \(UpdateBook.bytesMaximum)")
     }
     try onDisk { () throws(FileError) in try BoundedFile.replace(bookPath, with: bytes, mode: 0o600) }
   }
@@ -117,6 +119,35 @@ package struct UpdateStore: Sendable {
     return book
   }
 
+  // MARK: - Units that wait for a word
+
+  private func heldPath(_ target: UnitTarget) -> String { "\(incomingPath)/\(target.model)-\(target.version).tar" }
+
+  /// Keeps a unit's file for a command that asks for it. The newest few are kept.
+  package func hold(_ bytes: [UInt8], as target: UnitTarget) throws(UpdateStoreError) {
+    let lock = try lock()
+    defer { lock.release() }
+    try onDisk { () throws(FileError) in
+      try Folder.makeAll(incomingPath, mode: 0o700)
+      let path = heldPath(target)
+      let names = try Folder.names(in: incomingPath, maximumNames: Self.filesMaximum)
+      var times: [(path: String, times: [Int])] = []
+      for other in names.map({ "\(incomingPath)/\($0)" }) where other != path {
+        if let status = try BoundedFile.status(other, followingLink: false) { times.append((other, status.times)) }
+      }
+      times.sort { $0.times.lexicographicallyPrecedes($1.times) }
+      for old in times.dropLast(Self.heldMaximum - 1) { try BoundedFile.remove(old.path) }
+      try BoundedFile.replace(path, with: bytes, mode: 0o600)
+    }
+  }
+
+  /// A file that is kept; nil: none of that name. It is to be verified anew.
+  package func held(_ target: UnitTarget) throws(UpdateStoreError) -> [UInt8]? {
+    try onDisk { () throws(FileError) in
+      try BoundedFile.readIfThere(heldPath(target), maximumBytes: UpdateRules.unitBytesMaximum)
+    }
+  }
+
   /// A unit's file, the one that was verified.
   package func bytes(of unit: UpdateUnit) throws(UpdateStoreError) -> [UInt8] {
     let bytes = try onDisk { () throws(FileError) in
@@ -125,7 +156,8 @@ package struct UpdateStore: Sendable {
     let sum = Hexadecimal.text(of: digests.sha256(bytes))
     guard sum == unit.fileSHA256 else {
       throw .damaged(
-        path: path(of: unit), reason: "is damaged (SHA-256 \(sum.prefix(12))..., expected "
+        path: path(of: unit),
+        reason: "is damaged (SHA-256 \(sum.prefix(12))..., expected "
           + "\(unit.fileSHA256.prefix(12))...); the model before it takes its place")
     }
     return bytes

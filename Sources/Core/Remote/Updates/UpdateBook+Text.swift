@@ -30,11 +30,13 @@ extension UpdateBook.Update {
     case .waiting: return "\(name): waits for five minutes without a session\(windowText)"
     case .golden: return "\(name): its golden vectors are computed"
     case .shadow:
-      return "\(name): came through \(shadows) of \(UpdateRules.shadowCaptures) shadow captures and agreed in \(agreements)"
+      return
+        "\(name): came through \(shadows) of \(UpdateRules.shadowCaptures) shadow captures and agreed in \(agreements)"
         + (isStalled ? "; no captures came for 14 days" : "")
     case .passed: return "\(name): came through its trial; waits for five minutes without a session\(windowText)"
     case .active:
-      return "\(name): decides, and is confirmed after \(UpdateRules.confirmingCaptures) captures (\(captures) so far) or a day"
+      return
+        "\(name): decides, and is confirmed after \(UpdateRules.confirmingCaptures) captures (\(captures) so far) or a day"
     }
   }
 

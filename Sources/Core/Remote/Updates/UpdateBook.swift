@@ -125,7 +125,8 @@ package struct UpdateBook: Sendable, Equatable, Codable {
     guard schema == Self.schema else {
       throw UpdateBookError(reason: "schema \(schema); expected \(Self.schema): it was written by another program")
     }
-    let units = slots.flatMap { [$0.active.unit, $0.previous?.unit] } + ends.map { Optional($0.unit) }
+    let units =
+      slots.flatMap { [$0.active.unit, $0.previous?.unit] } + ends.map { Optional($0.unit) }
       + [update?.unit, update?.formerPrevious?.unit]
     guard units.allSatisfy({ $0?.isSound != false }), Set(slots.map(\.slot)).count == slots.count,
       floors.values.allSatisfy({ UnitTarget.versions.contains($0.version) })

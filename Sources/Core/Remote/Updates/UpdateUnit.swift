@@ -19,7 +19,8 @@ package struct UnitTarget: Sendable, Hashable {
 
   /// nil for an id or a version outside of the ranges above.
   package init?(model: String, version: Int64) {
-    let isName = (1...36).contains(model.utf8.count)
+    let isName =
+      (1...36).contains(model.utf8.count)
       && model.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
     guard isName, Self.versions.contains(version) else { return nil }
     self.model = model
