@@ -88,7 +88,8 @@ package struct ChildProcess: Sendable {
       while ending == nil {
         var waiting = [pollfd(fd: ourOutput.number, events: Int16(POLLIN), revents: 0)]
         if !isFed { waiting.append(pollfd(fd: ourInput.number, events: Int16(POLLOUT), revents: 0)) }
-        try systemCall("poll", on: executable) { poll(&waiting, nfds_t(waiting.count), Self.pollMilliseconds) }
+        let count = nfds_t(waiting.count)
+        try systemCall("poll", on: executable) { poll(&waiting, count, Self.pollMilliseconds) }
         if SystemClock.monotonicNanoseconds() >= deadline { ending = .outOfTime }
         if !isWanted() { ending = .abandoned }
         if waiting.count > 1, waiting[1].revents != 0 {

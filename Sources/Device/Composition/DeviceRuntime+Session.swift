@@ -70,7 +70,7 @@ extension DeviceRuntime {
 
   /// - Parameter book: which models decide; nil: what is written down of it.
   func loadScreeningNetwork(_ book: UpdateBook? = nil, digests: OpenSSLDigests) throws -> ScreeningNetwork? {
-    try modelFolder(.screening, book ?? updateStore.read(), digests)?.networkForPatients()
+    try modelFolder(.screening, book ?? readableBook, digests)?.networkForPatients()
   }
 
   /// The models as far as they can be used: one that is missing or damaged withholds the verdict and is told, and keeps no
@@ -109,7 +109,7 @@ extension DeviceRuntime {
     for warning in warnings { logger.warning("language", metadata: ["reason": "\(warning)"]) }
     board?.note(.language, warnings.first)
     let quality =
-      asksQuality ? try modelFolder(.quality, book ?? updateStore.read(), digests)?.qualityNetwork() : nil
+      asksQuality ? try modelFolder(.quality, book ?? readableBook, digests)?.qualityNetwork() : nil
     return Assessor(network: network, quality: quality, limits: limits, sentences: sentences)
   }
 

@@ -11,6 +11,17 @@ import Storage
 extension DeviceRuntime {
   var updateStore: UpdateStore { UpdateStore(stateDirectory: settings.paths.stateDirectory) }
 
+  /// What decides, for who only looks. Who may not read the record has the installed models, and is told.
+  var readableBook: UpdateBook {
+    get throws(UpdateStoreError) {
+      do throws(UpdateStoreError) { return try updateStore.read() } catch {
+        guard case .file(let fault) = error, fault.isForbidden else { throw error }
+        logger.warning("the installed models are used: what came as an update cannot be seen by this user")
+        return UpdateBook()
+      }
+    }
+  }
+
   /// The path of the model that the configuration names for a slot; nil: none.
   private func installedModel(_ slot: ModelSlot) -> String? {
     let name = slot == .screening ? settings.screening.model : settings.quality.model

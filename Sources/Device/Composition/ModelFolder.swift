@@ -19,18 +19,18 @@ package struct ModelFiles: Sendable {
     } catch {
       throw ModelFolderError(path: error.path, reason: error.reason)
     }
-    guard let bytes else {
-      self.path = path
-      unit = nil
-      return
-    }
-    try self.init(unit: bytes, path: path)
+    self.path = path
+    if let bytes { unit = try Self.unit(bytes, path) } else { unit = nil }
   }
 
   /// - Parameter path: for errors.
   package init(unit bytes: [UInt8], path: String) throws(ModelFolderError) {
     self.path = path
-    do throws(ModelUnitError) { unit = try ModelUnitFile(archive: bytes) } catch {
+    unit = try Self.unit(bytes, path)
+  }
+
+  private static func unit(_ bytes: [UInt8], _ path: String) throws(ModelFolderError) -> ModelUnitFile {
+    do throws(ModelUnitError) { return try ModelUnitFile(archive: bytes) } catch {
       throw ModelFolderError(path: path, reason: "\(error)")
     }
   }

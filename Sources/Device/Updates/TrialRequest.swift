@@ -105,7 +105,7 @@ package struct ModelTrial {
     return TrialAnswer(
       figures: TrialFigures(
         samples: verification.samples,
-        candidateMicroseconds: fastest(Self.golden) { try runner.run(picture) },
+        candidateMicroseconds: try fastest(Self.golden) { try runner.run(picture) },
         currentMicroseconds: try present.map { present in try fastest(Self.golden) { try present.run(picture) } }))
   }
 
@@ -113,7 +113,7 @@ package struct ModelTrial {
   private func shadow(_ files: ModelFiles, master: [UInt8]) throws -> TrialAnswer {
     let image = try MasterImage(file: master)
     let candidate = try assessor(with: ModelFolder(files, digests: digests))
-    let present = try assessor(with: request.current.map { try ModelFolder(path: $0, digests: digests) })
+    let present = try assessor(with: usable(request.current))
     let basis = image.manifest.assessment
     func assess(_ assessor: Assessor) -> Assessment {
       var assessor = assessor
@@ -123,22 +123,26 @@ package struct ModelTrial {
         context: basis?.context ?? CaptureContext(view: image.manifest.view))
     }
     let (mine, other) = (assess(candidate), assess(present))
-    let agrees =
-      mine.verdict.outcome == other.verdict.outcome
-      && mine.gates.first { $0.code == .quality }?.passed == other.gates.first { $0.code == .quality }?.passed
+    let (mineTakesIt, otherTakesIt) = (mine.qualityPassed, other.qualityPassed)
+    let agrees = mine.verdict.outcome == other.verdict.outcome && mineTakesIt == otherTakesIt
     return TrialAnswer(
       figures: TrialFigures(
-        samples: 1, candidateMicroseconds: try fastest(Self.shadow) { _ = assess(candidate) },
-        currentMicroseconds: request.current == nil ? nil : try fastest(Self.shadow) { _ = assess(present) }),
+        samples: 1, candidateMicroseconds: fastest(Self.shadow) { _ = assess(candidate) },
+        currentMicroseconds: request.current == nil ? nil : fastest(Self.shadow) { _ = assess(present) }),
       agrees: agrees)
   }
 
-  private func current() throws -> Runner? {
-    try request.current.map { try Runner(request.slot, ModelFolder(path: $0, digests: digests)) }
+  private func current() throws -> Runner? { try usable(request.current).map { try Runner(request.slot, $0) } }
+
+  /// A model that the device has already; nil also for one that cannot be used: that is no fault of the candidate's, which
+  /// may be what mends it.
+  private func usable(_ path: String?) -> ModelFolder? {
+    guard let path else { return nil }
+    do throws(ModelFolderError) { return try ModelFolder(path: path, digests: digests) } catch { return nil }
   }
 
   private func assessor(with model: ModelFolder?) throws -> Assessor {
-    let beside = try request.beside.map { try ModelFolder(path: $0, digests: digests) }
+    let beside = usable(request.beside)
     let (screening, quality) = request.slot == .screening ? (model, beside) : (beside, model)
     return Assessor(network: try screening?.networkForPatients(), quality: try quality?.qualityNetwork())
   }
@@ -176,4 +180,9 @@ package struct ModelTrial {
       if let quality { _ = try quality.judge(thermogram.celsius, thermogram.geometry) }
     }
   }
+}
+
+extension Assessment {
+  /// What the quality model says; nil without one.
+  fileprivate var qualityPassed: Bool? { gates.first { $0.code == .quality }?.passed }
 }
