@@ -28,7 +28,7 @@ package enum UpdateLife {
       return .staged(unit, command: nil, window: nil)
     }
     switch update.phase {
-    case .received, .waiting, .passed: return .time(seconds: 5, quietSeconds: 300, isWindowOpen: true)
+    case .waiting, .passed: return .time(seconds: 5, quietSeconds: 300, isWindowOpen: true)
     case .golden: return .trial(.golden(figures))
     case .shadow: return .trial(.shadow(agrees: true, figures))
     case .active:

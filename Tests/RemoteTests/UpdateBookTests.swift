@@ -203,12 +203,16 @@ import Testing
   @Test func whatIsOlderThanAConfirmedOneComesInNoMore() throws {
     let seven = try Self.unit(7)
     var book = try confirmed(seven)
-    #expect(throws: UpdateRefusal.belowFloor(try Self.unit(6), floor: 7)) {
+    #expect(throws: UpdateRefusal.belowFloor(try Self.unit(6).target, floor: 7)) {
       try book.handle(.staged(try Self.unit(6), command: nil, window: nil))
     }
     let other = try Self.unit(7, file: "another")
-    #expect(throws: UpdateRefusal.otherFile(other)) { try book.handle(.staged(other, command: nil, window: nil)) }
-    #expect(throws: UpdateRefusal.alreadyActive(seven)) { try book.handle(.staged(seven, command: nil, window: nil)) }
+    #expect(throws: UpdateRefusal.otherFile(other.target)) {
+      try book.handle(.staged(other, command: nil, window: nil))
+    }
+    #expect(throws: UpdateRefusal.alreadyActive(seven.target)) {
+      try book.handle(.staged(seven, command: nil, window: nil))
+    }
     // Taken back at the device, the floor stands; the very same file may come again.
     try book.handle(.rollback(.screening, reason: "r"))
     #expect(book[.screening].active == .installed && book.floors["fold"]?.version == 7)
@@ -221,7 +225,7 @@ import Testing
     let seven = try Self.unit(7)
     var book = try activated(seven)
     let before = book
-    #expect(throws: UpdateRefusal.notNewer(try Self.unit(6), underWay: 7)) {
+    #expect(throws: UpdateRefusal.notNewer(try Self.unit(6).target, underWay: 7)) {
       try book.handle(.staged(try Self.unit(6), command: nil, window: nil))
     }
     let quality = try Self.unit(1, model: "quality", slot: .quality)

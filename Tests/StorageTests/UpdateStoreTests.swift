@@ -65,7 +65,7 @@ import Testing
     try store.stage(seven, bytes)
     let before = try Data(contentsOf: URL(filePath: scratch.file("updates/state.json")))
     let six = [UInt8](repeating: 6, count: 100)
-    #expect(throws: UpdateStoreError.refused(.notNewer(try unit(6, six), underWay: 7))) {
+    #expect(throws: UpdateStoreError.refused(.notNewer(try unit(6, six).target, underWay: 7))) {
       try store.stage(try unit(6, six), six)
     }
     #expect(stored == [seven.fileSHA256])

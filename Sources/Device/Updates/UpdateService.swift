@@ -23,6 +23,14 @@ actor UpdateService: Service {
     /// Makes these models decide, from the next session on.
     var load: @Sendable (UpdateBook) async -> Loading
     var tell: @Sendable (UpdateMessage) async throws -> Void
+    /// Parts that came; nil: none are taken on this device.
+    var incoming: PartIntake?
+    /// No capture waits for the line: parts may be asked for.
+    var isLineFree: @Sendable () async -> Bool = { false }
+    /// Reads the file of an order as what it should be.
+    var examine: @Sendable (_ bytes: [UInt8], UnitTarget) throws -> UpdateUnit = { _, target in
+      throw UpdateRefusal.busy(model: target.model)
+    }
     /// What is under way, for `status`.
     var show: @Sendable (String?) -> Void = { _ in }
   }
@@ -49,6 +57,9 @@ actor UpdateService: Service {
   private var unkeptSeconds: Int64 = 0
   private var loaded: [ModelSlot: ModelChoice]
   private var told: String?
+  /// Parts that the far side was asked for, and seconds since the last one came.
+  private var asked: Set<Int>?
+  private var idleSeconds: Int64 = 0
   private let isStopping = StopFlag()
 
   /// - Parameter loaded: what the device started with.
@@ -88,6 +99,8 @@ actor UpdateService: Service {
     guard var book = readIfChanged(passed) else { return }
     for units in intake.takeCounts() { book = apply(.captured(unitSHA256s: units)) ?? book }
     book = await pass(passed, book)
+    if let order = book.order { book = await receive(order, book, passed) }
+    parts.incoming?.want(book.order?.fileSHA256)
     intake.want(book.update?.phase == .shadow)
     switch book.update?.phase {
     case .golden: book = await tryGolden(book)
@@ -109,7 +122,7 @@ actor UpdateService: Service {
       }
       let book = try parts.store.read()
       stamp = present
-      hasWork = book.update != nil || !book.notes.isEmpty || needsLoading(book)
+      hasWork = book.update != nil || book.order != nil || !book.notes.isEmpty || needsLoading(book)
       told = nil
       return book
     } catch {
@@ -143,21 +156,22 @@ actor UpdateService: Service {
 
   /// Running time is kept in memory until something follows from it, or too much would be lost: a card wears.
   private func pass(_ passed: Int64, _ book: UpdateBook) async -> UpdateBook {
-    guard let update = book.update else {
+    guard book.update != nil || book.order != nil else {
       unkeptSeconds = 0
       return book
     }
     unkeptSeconds += passed
     let event = UpdateEvent.time(
-      seconds: unkeptSeconds, quietSeconds: parts.quietSeconds(), isWindowOpen: isOpen(update.window))
+      seconds: unkeptSeconds, quietSeconds: parts.quietSeconds(), isWindowOpen: isOpen(book.update?.window))
     var next = book
     do throws(UpdateRefusal) { try next.handle(event) } catch { return book }
-    guard next.update?.phase != update.phase || next.notes != book.notes || unkeptSeconds >= Self.keepSeconds else {
+    guard next.update?.phase != book.update?.phase || next.notes != book.notes || unkeptSeconds >= Self.keepSeconds
+    else {
       return book
     }
     guard let kept = apply(event) else { return book }
     unkeptSeconds = 0
-    if kept.update?.phase != update.phase {
+    if let update = book.update, kept.update?.phase != update.phase {
       logger.notice(
         "update of a model",
         metadata: [
@@ -172,6 +186,68 @@ actor UpdateService: Service {
     guard let window = window.flatMap(SyncWindow.init) else { return true }
     let now = time.now()
     return !now.synchronised || window.contains(utcNanoseconds: now.utcNanoseconds)
+  }
+
+  // MARK: - Parts
+
+  /// Takes the parts that came, asks for the next ones, and orders the trial when all are here.
+  private func receive(_ order: UpdateOrder, _ book: UpdateBook, _ passed: Int64) async -> UpdateBook {
+    do throws(UpdateStoreError) {
+      var isProgress = false
+      for part in parts.incoming?.takeAll() ?? []
+      where part.fileSHA256 == order.fileSHA256 && part.count == order.parts {
+        if try parts.store.keepPart(part.index, part.bytes, of: order) { isProgress = true }
+      }
+      let missing = try parts.store.missingParts(of: order)
+      if missing.isEmpty { return try finish(order) }
+      idleSeconds = isProgress ? 0 : idleSeconds + passed
+      let isWindowOver = asked.map { !missing.contains(where: $0.contains) } ?? true
+      guard isWindowOver || idleSeconds >= UpdateRules.askSeconds, await parts.isLineFree() else { return book }
+      idleSeconds = 0
+      asked = Set(missing.prefix(UpdateRules.partsWanted))
+      // The order's first note, still to be told, asks already.
+      if book.notes.contains(where: { $0.state == UpdateOrder.state }) { return book }
+      return try parts.store.apply(.asking(fileSHA256: order.fileSHA256))
+    } catch {
+      complain("\(error)")
+      return book
+    }
+  }
+
+  private func finish(_ order: UpdateOrder) throws(UpdateStoreError) -> UpdateBook {
+    asked = nil
+    guard let bytes = try parts.store.assembled(order) else {
+      return try parts.store.apply(
+        .spoiled(fileSHA256: order.fileSHA256, reason: "its parts together are not the file that was signed"))
+    }
+    let unit: UpdateUnit
+    do { unit = try parts.examine(bytes, order.target) } catch { return try giveUp(order, "\(error)") }
+    do throws(UpdateStoreError) {
+      return try parts.store.stage(unit, bytes, command: order.command, window: order.window)
+    } catch {
+      guard case .refused(let refusal) = error else { throw error }
+      // Another one is under way: it waits for its end.
+      if case .busy = refusal { return try parts.store.read() }
+      return try giveUp(order, "\(refusal)")
+    }
+  }
+
+  /// It is what was signed, and will be no other thing the next time.
+  private func giveUp(_ order: UpdateOrder, _ reason: String) throws(UpdateStoreError) -> UpdateBook {
+    var book = try parts.store.read()
+    for _ in 0..<UpdateRules.spoiledOrders where book.order != nil {
+      book = try parts.store.apply(.spoiled(fileSHA256: order.fileSHA256, reason: reason))
+    }
+    return book
+  }
+
+  /// What is wanted now, for the far side.
+  private func wants(_ note: UpdateNote) throws -> (wants: String, parts: Int)? {
+    guard note.state == UpdateOrder.state, let order = try parts.store.read().order, order.model == note.model,
+      order.version == note.version
+    else { return nil }
+    let wanted = try parts.store.missingParts(of: order).prefix(UpdateRules.partsWanted)
+    return (PartRanges.text(wanted.map { $0 + 1 }), order.parts)
   }
 
   // MARK: - Trials
@@ -257,7 +333,11 @@ actor UpdateService: Service {
     do throws(UpdateStoreError) { notes = try parts.store.read().notes } catch { return complain("\(error)") }
     guard let last = notes.last else { return }
     do {
-      for note in notes { try await parts.tell(UpdateMessage(note, at: time.now())) }
+      for note in notes {
+        var message = UpdateMessage(note, at: time.now())
+        if let wanted = try wants(note) { (message.wants, message.parts) = (wanted.wants, wanted.parts) }
+        try await parts.tell(message)
+      }
     } catch {
       // They stay in the record, and are told at the next look.
       return complain("an update's state could not be stored for delivery: \(error)")

@@ -14,7 +14,8 @@ import Remote
 /// names it, and goes only after no record names it any more; so whatever the power does, what the record names is whole.
 package struct UpdateStore: Sendable {
   private static let lockWaitMilliseconds = 10_000
-  private static let filesMaximum = 64
+  /// Parts of the largest unit, and a few files more.
+  static let filesMaximum = 1024
   private static let heldMaximum = 4
 
   private let directory: String
@@ -35,12 +36,12 @@ package struct UpdateStore: Sendable {
 
   /// What changes when the record does; nil: there is none, and the installed models decide.
   package func stamp() throws(UpdateStoreError) -> FileStatus? {
-    try onDisk { () throws(FileError) in try BoundedFile.status(bookPath, followingLink: false) }
+    try inFiles { () throws(FileError) in try BoundedFile.status(bookPath, followingLink: false) }
   }
 
   /// The record as it is; one that says nothing where there is none.
   package func read() throws(UpdateStoreError) -> UpdateBook {
-    let bytes = try onDisk { () throws(FileError) in
+    let bytes = try inFiles { () throws(FileError) in
       try BoundedFile.readIfThere(bookPath, maximumBytes: UpdateBook.bytesMaximum)
     }
     guard let bytes else { return UpdateBook() }
@@ -73,7 +74,7 @@ package struct UpdateStore: Sendable {
   }
 
   private func lock() throws(UpdateStoreError) -> FileLock {
-    try onDisk { () throws(FileError) in
+    try inFiles { () throws(FileError) in
       try Folder.makeAll("\(directory)/\(StateFiles.updates)", mode: 0o700)
       return try FileLock(
         "\(directory)/\(StateFiles.updates)/\(StateFiles.updateLock)", waitMilliseconds: Self.lockWaitMilliseconds)
@@ -87,7 +88,7 @@ package struct UpdateStore: Sendable {
       throw .damaged(
         path: bookPath, reason: "would have \(bytes.count) bytes; expected at most \(UpdateBook.bytesMaximum)")
     }
-    try onDisk { () throws(FileError) in try BoundedFile.replace(bookPath, with: bytes, mode: 0o600) }
+    try inFiles { () throws(FileError) in try BoundedFile.replace(bookPath, with: bytes, mode: 0o600) }
   }
 
   // MARK: - Units
@@ -109,7 +110,7 @@ package struct UpdateStore: Sendable {
     do throws(UpdateRefusal) {
       try book.handle(.staged(unit, command: command, window: window))
     } catch { throw .refused(error) }
-    try onDisk { () throws(FileError) in
+    try inFiles { () throws(FileError) in
       try Folder.makeAll(storePath, mode: 0o700)
       let present = try BoundedFile.readIfThere(path(of: unit), maximumBytes: UpdateRules.unitBytesMaximum)
       if present != bytes { try BoundedFile.replace(path(of: unit), with: bytes, mode: 0o600) }
@@ -127,7 +128,7 @@ package struct UpdateStore: Sendable {
   package func hold(_ bytes: [UInt8], as target: UnitTarget) throws(UpdateStoreError) {
     let lock = try lock()
     defer { lock.release() }
-    try onDisk { () throws(FileError) in
+    try inFiles { () throws(FileError) in
       try Folder.makeAll(incomingPath, mode: 0o700)
       let path = heldPath(target)
       let names = try Folder.names(in: incomingPath, maximumNames: Self.filesMaximum)
@@ -143,14 +144,14 @@ package struct UpdateStore: Sendable {
 
   /// A file that is kept; nil: none of that name. It is to be verified anew.
   package func held(_ target: UnitTarget) throws(UpdateStoreError) -> [UInt8]? {
-    try onDisk { () throws(FileError) in
+    try inFiles { () throws(FileError) in
       try BoundedFile.readIfThere(heldPath(target), maximumBytes: UpdateRules.unitBytesMaximum)
     }
   }
 
   /// A unit's file, the one that was verified.
   package func bytes(of unit: UpdateUnit) throws(UpdateStoreError) -> [UInt8] {
-    let bytes = try onDisk { () throws(FileError) in
+    let bytes = try inFiles { () throws(FileError) in
       try BoundedFile.read(path(of: unit), maximumBytes: UpdateRules.unitBytesMaximum)
     }
     let sum = Hexadecimal.text(of: digests.sha256(bytes))
@@ -165,11 +166,12 @@ package struct UpdateStore: Sendable {
 
   /// Removes what no record needs: units of updates that are over, and what a cut left half written.
   private func collect(_ book: UpdateBook) throws(UpdateStoreError) {
-    try onDisk { () throws(FileError) in
+    try inFiles { () throws(FileError) in
       let updates = "\(directory)/\(StateFiles.updates)"
       for name in try Folder.names(in: updates, maximumNames: Self.filesMaximum) where name.hasSuffix(".tmp") {
         try BoundedFile.remove("\(updates)/\(name)", isDurable: false)
       }
+      try dropParts(except: book.order)
       guard try BoundedFile.exists(storePath) else { return }
       let needed = book.neededFiles
       let spare = try Folder.names(in: storePath, maximumNames: Self.filesMaximum).filter { !needed.contains($0) }
@@ -194,6 +196,6 @@ package enum UpdateStoreError: Error, Sendable, Equatable, CustomStringConvertib
   }
 }
 
-private func onDisk<Result>(_ body: () throws(FileError) -> Result) throws(UpdateStoreError) -> Result {
+func inFiles<Result>(_ body: () throws(FileError) -> Result) throws(UpdateStoreError) -> Result {
   do throws(FileError) { return try body() } catch { throw .file(error) }
 }

@@ -7,6 +7,7 @@ extension UpdateBook {
       return "\(slot.slot.rawValue): \(slot.active.text)\(previous)"
     }
     if let update { lines.append("under way: \(update.text)") }
+    if let order { lines.append("wanted: \(order.model) \(order.version): its \(order.parts) parts are on their way") }
     for end in ends.reversed() {
       lines.append(
         "\(end.result.rawValue): \(end.unit.model) \(end.unit.version)" + (end.reason.map { ": \($0)" } ?? ""))
@@ -26,7 +27,6 @@ extension UpdateBook.Update {
   package var text: String {
     let name = "\(unit.model) \(unit.version)"
     switch phase {
-    case .received: return "\(name): its parts are on their way"
     case .waiting: return "\(name): waits for five minutes without a session\(windowText)"
     case .golden: return "\(name): its golden vectors are computed"
     case .shadow:

@@ -84,6 +84,8 @@ package struct UpdateBook: Sendable, Equatable, Codable {
   /// The highest version of each model that was ever confirmed here, by its id: nothing below it comes in again.
   package var floors: [String: Floor] = [:]
   package var update: Update?
+  /// The one unit that is wanted, and comes in parts.
+  package var order: UpdateOrder?
   /// The newest last.
   package var ends: [End] = []
   /// What is still to be told the far side, oldest first.
@@ -94,7 +96,7 @@ package struct UpdateBook: Sendable, Equatable, Codable {
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
-    case schema, slots, floors, update, ends, notes
+    case schema, slots, floors, update, order, ends, notes
     case noteNumber = "note_number"
   }
 
@@ -128,7 +130,8 @@ package struct UpdateBook: Sendable, Equatable, Codable {
     let units =
       slots.flatMap { [$0.active.unit, $0.previous?.unit] } + ends.map { Optional($0.unit) }
       + [update?.unit, update?.formerPrevious?.unit]
-    guard units.allSatisfy({ $0?.isSound != false }), Set(slots.map(\.slot)).count == slots.count,
+    guard units.allSatisfy({ $0?.isSound != false }), order?.isSound != false,
+      Set(slots.map(\.slot)).count == slots.count,
       floors.values.allSatisfy({ UnitTarget.versions.contains($0.version) })
     else { throw UpdateBookError(reason: "holds a unit or a version that cannot be; expected what this program wrote") }
     if let update {
@@ -147,12 +150,64 @@ package struct UpdateBookError: Error, Sendable, Equatable, CustomStringConverti
   package var description: String { reason }
 }
 
+/// A unit that is wanted: what signed metadata says of its file, which comes in parts.
+package struct UpdateOrder: Sendable, Equatable, Codable {
+  package var model: String
+  package var version: Int64
+  package var fileSHA256: String
+  package var bytes: Int
+  package var command: String?
+  package var window: String?
+  /// Seconds that the device has run since.
+  package var spentSeconds: Int64 = 0
+  /// How often all parts came and were not what was signed.
+  package var spoiled = 0
+
+  package init(_ target: UnitTarget, fileSHA256: String, bytes: Int, command: String?, window: String?) {
+    model = target.model
+    version = target.version
+    self.fileSHA256 = fileSHA256
+    self.bytes = bytes
+    self.command = command
+    self.window = window
+  }
+
+  /// What it is called where phases are named.
+  package static let state = "received"
+
+  package var target: UnitTarget { UnitTarget(unchecked: model, version) }
+
+  /// Parts of its file: all of `UpdateRules.partBytes` but the last.
+  package var parts: Int { (bytes + UpdateRules.partBytes - 1) / UpdateRules.partBytes }
+
+  /// Bytes of the part of this index, 0 being the first.
+  package func partBytes(_ index: Int) -> Int {
+    min(UpdateRules.partBytes, bytes - index * UpdateRules.partBytes)
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case model, version, bytes, command, window, spoiled
+    case fileSHA256 = "file_sha256"
+    case spentSeconds = "spent_s"
+  }
+
+  var isSound: Bool {
+    UnitTarget(model: model, version: version) != nil && UpdateUnit.isDigest(fileSHA256)
+      && (1...UpdateRules.unitBytesMaximum).contains(bytes) && (0...(1 << 40)).contains(spentSeconds)
+      && (0...1000).contains(spoiled)
+  }
+}
+
 /// A state of an update on its way to the far side.
 package struct UpdateNote: Sendable, Equatable, Codable {
   /// Rises by one; the same number is the same note.
   package var number: Int64
-  package var unit: UpdateUnit
-  /// A phase or a result: `waiting`, `trial`, `stalled`, `active`, `confirmed`, `rolled-back`, `refused`, `superseded`.
+  package var model: String
+  package var version: Int64
+  /// nil while its file is not here.
+  package var slot: ModelSlot?
+  package var unitSHA256: String?
+  /// `received`, `waiting`, `trial`, `stalled`, `active`, `confirmed`, `rolled-back`, `refused` or `superseded`.
   package var state: String
   package var reason: String?
   package var command: String?

@@ -6,6 +6,12 @@ package enum UpdateEvent: Sendable, Equatable {
   ///   - command: that asked for it; nil: it came by stick.
   ///   - window: `HH:MM-HH:MM` in which it may be tried and exchanged.
   case staged(UpdateUnit, command: String?, window: String?)
+  /// A unit is wanted whose file is still to come, in parts.
+  case ordered(UpdateOrder)
+  /// All parts of the order came, and together they are not what was signed, or no unit.
+  case spoiled(fileSHA256: String, reason: String)
+  /// Parts of the order are to be asked for: all that were asked for are here, or nothing came for a while.
+  case asking(fileSHA256: String)
   /// The device starts: before any model is loaded.
   case started
   /// It ends in order.
@@ -40,10 +46,10 @@ package enum UpdateTrial: Sendable, Equatable {
 
 /// Why an order is not taken up. Nothing has changed.
 package enum UpdateRefusal: Error, Sendable, Equatable, CustomStringConvertible {
-  case belowFloor(UpdateUnit, floor: Int64)
-  case otherFile(UpdateUnit)
-  case alreadyActive(UpdateUnit)
-  case notNewer(UpdateUnit, underWay: Int64)
+  case belowFloor(UnitTarget, floor: Int64)
+  case otherFile(UnitTarget)
+  case alreadyActive(UnitTarget)
+  case notNewer(UnitTarget, underWay: Int64)
   case busy(model: String)
   case nothingBefore(ModelSlot)
 
@@ -53,7 +59,7 @@ package enum UpdateRefusal: Error, Sendable, Equatable, CustomStringConvertible 
       "\(unit.model) \(unit.version): version \(floor) was confirmed on this device, and nothing older comes in again"
     case .otherFile(let unit):
       "\(unit.model) \(unit.version): another file was confirmed under this version; expected a higher version"
-    case .alreadyActive(let unit): "\(unit.model) \(unit.version): is the one that decides already"
+    case .alreadyActive(let unit): "\(unit.model) \(unit.version): decides already"
     case .notNewer(let unit, let underWay):
       "\(unit.model) \(unit.version): version \(underWay) is under way, and only a newer one takes its place"
     case .busy(let model): "an update of \(model) is under way; try again when it is over"
@@ -71,6 +77,10 @@ extension UpdateBook {
   package mutating func handle(_ event: UpdateEvent) throws(UpdateRefusal) {
     switch event {
     case .staged(let unit, let command, let window): try begin(unit, command: command, window: window)
+    case .ordered(let order): try take(order)
+    case .spoiled(let file, let reason): spoiled(file, reason)
+    case .asking(let file):
+      if let order, order.fileSHA256 == file { tell(order, UpdateOrder.state, nil) }
     case .started: started()
     case .stopped: if update?.phase == .active { update?.isRunning = false }
     case .time(let seconds, let quiet, let isWindowOpen): pass(seconds, quiet: quiet, isWindowOpen: isWindowOpen)
@@ -85,26 +95,63 @@ extension UpdateBook {
   // MARK: - Coming in
 
   private mutating func begin(_ unit: UpdateUnit, command: String?, window: String?) throws(UpdateRefusal) {
-    if let active = self[unit.slot].active.unit, active.fileSHA256 == unit.fileSHA256 {
-      // Offered again: nothing to do, whether it is confirmed yet or not.
-      throw .alreadyActive(unit)
-    }
-    if let floor = floors[unit.model] {
-      guard unit.version >= floor.version else { throw .belowFloor(unit, floor: floor.version) }
-      guard unit.version > floor.version || unit.fileSHA256 == floor.fileSHA256 else { throw .otherFile(unit) }
-    }
+    try check(unit.target, fileSHA256: unit.fileSHA256)
     if let present = update {
       guard present.unit.fileSHA256 != unit.fileSHA256 else { return }
       guard present.unit.slot == unit.slot else { throw .busy(model: present.unit.model) }
-      guard present.unit.model != unit.model || unit.version > present.unit.version else {
-        throw .notNewer(unit, underWay: present.unit.version)
-      }
       // One that decides unconfirmed gives way to what was confirmed; the newer one has its own trial.
       if present.phase == .active { restorePrevious(of: present) }
       end(.superseded, "\(unit.model) \(unit.version) takes its place")
     }
+    if order?.fileSHA256 == unit.fileSHA256 { order = nil }
     update = Update(unit: unit, phase: .waiting, command: command, window: window)
     note("waiting")
+  }
+
+  /// What holds for a unit whether its file is here or on its way.
+  private func check(_ target: UnitTarget, fileSHA256: String) throws(UpdateRefusal) {
+    // Offered again: nothing to do, whether it is confirmed yet or not.
+    guard !slots.contains(where: { $0.active.unit?.fileSHA256 == fileSHA256 }) else { throw .alreadyActive(target) }
+    if let floor = floors[target.model] {
+      guard target.version >= floor.version else { throw .belowFloor(target, floor: floor.version) }
+      guard target.version > floor.version || fileSHA256 == floor.fileSHA256 else { throw .otherFile(target) }
+    }
+    if let unit = update?.unit, unit.fileSHA256 != fileSHA256, unit.model == target.model {
+      guard target.version > unit.version else { throw .notNewer(target, underWay: unit.version) }
+    }
+  }
+
+  private mutating func take(_ wanted: UpdateOrder) throws(UpdateRefusal) {
+    try check(wanted.target, fileSHA256: wanted.fileSHA256)
+    guard update?.unit.fileSHA256 != wanted.fileSHA256 else { return }
+    if let present = order {
+      if present.fileSHA256 == wanted.fileSHA256 { return }
+      if present.model == wanted.model, wanted.version <= present.version {
+        throw .notNewer(wanted.target, underWay: present.version)
+      }
+      tell(present, UpdateResult.superseded.rawValue, "\(wanted.model) \(wanted.version) takes its place")
+    }
+    order = wanted
+    tell(wanted, UpdateOrder.state, nil)
+  }
+
+  /// Somebody may have written between the parts: they are asked for again, a few times.
+  private mutating func spoiled(_ file: String, _ reason: String) {
+    guard var present = order, present.fileSHA256 == file else { return }
+    present.spoiled += 1
+    order = present
+    guard present.spoiled >= UpdateRules.spoiledOrders else {
+      return tell(present, UpdateOrder.state, reason)
+    }
+    tell(present, UpdateResult.refused.rawValue, reason)
+    order = nil
+  }
+
+  private mutating func tell(_ order: UpdateOrder, _ state: String, _ reason: String?) {
+    add(
+      UpdateNote(
+        number: 0, model: order.model, version: order.version, state: state, reason: reason, command: order.command,
+        durations: [UpdateOrder.state: order.spentSeconds], shadows: 0, agreements: 0))
   }
 
   // MARK: - Starts and time
@@ -112,7 +159,7 @@ extension UpdateBook {
   private mutating func started() {
     guard var present = update else { return }
     switch present.phase {
-    case .received, .waiting, .shadow, .passed: break
+    case .waiting, .shadow, .passed: break
     case .golden:
       guard present.trials < UpdateRules.interruptedTrials else {
         return refuse("the device ended \(present.trials) times while its golden vectors were computed")
@@ -129,13 +176,14 @@ extension UpdateBook {
   }
 
   private mutating func pass(_ seconds: Int64, quiet: Int64?, isWindowOpen: Bool) {
+    let seconds = min(max(seconds, 0), UpdateRules.stepSecondsMaximum)
+    passOrder(seconds)
     guard let phase = update?.phase else { return }
-    update?.spentSeconds += min(max(seconds, 0), UpdateRules.stepSecondsMaximum)
+    update?.spentSeconds += seconds
     let spent = update?.spentSeconds ?? 0
     let isQuiet = isWindowOpen && (quiet ?? 0) >= UpdateRules.quietSeconds
     let isLate = UpdateRules.deadlineSeconds(phase).map { spent >= $0 } ?? false
     switch phase {
-    case .received: if isLate { refuse("it did not arrive within 7 days") }
     case .waiting:
       if isQuiet {
         move(to: .golden)
@@ -158,6 +206,15 @@ extension UpdateBook {
       }
     case .active: if isLate { confirm() }
     }
+  }
+
+  private mutating func passOrder(_ seconds: Int64) {
+    guard var present = order else { return }
+    present.spentSeconds += seconds
+    order = present
+    guard present.spentSeconds >= UpdateRules.orderSeconds else { return }
+    tell(present, UpdateResult.refused.rawValue, "its parts did not arrive within 7 days")
+    order = nil
   }
 
   private mutating func move(to phase: UpdatePhase) {
@@ -247,8 +304,8 @@ extension UpdateBook {
     remember(End(unit: unit, result: .rolledBack, reason: reason))
     add(
       UpdateNote(
-        number: 0, unit: unit, state: UpdateResult.rolledBack.rawValue, reason: reason, durations: [:], shadows: 0,
-        agreements: 0))
+        number: 0, model: unit.model, version: unit.version, slot: unit.slot, unitSHA256: unit.unitSHA256,
+        state: UpdateResult.rolledBack.rawValue, reason: reason, durations: [:], shadows: 0, agreements: 0))
   }
 
   private mutating func takeBack(_ reason: String) {
@@ -285,7 +342,8 @@ extension UpdateBook {
     guard let present = update else { return }
     add(
       UpdateNote(
-        number: 0, unit: present.unit, state: state, reason: reason, command: present.command,
+        number: 0, model: present.unit.model, version: present.unit.version, slot: present.unit.slot,
+        unitSHA256: present.unit.unitSHA256, state: state, reason: reason, command: present.command,
         durations: present.durations, shadows: present.shadows, agreements: present.agreements,
         figures: present.figures))
   }

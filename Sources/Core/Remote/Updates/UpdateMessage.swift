@@ -10,9 +10,10 @@ package struct UpdateMessage: Sendable, Equatable, Codable {
   package var number: Int64
   package var model: String
   package var version: Int64
-  package var slot: ModelSlot
+  /// nil while its file is not here.
+  package var slot: ModelSlot?
   /// Of the unit's manifest, as records have it.
-  package var unitSHA256: String
+  package var unitSHA256: String?
   package var state: String
   package var reason: String?
   /// The command that asked for it; nil: it came by stick.
@@ -23,15 +24,19 @@ package struct UpdateMessage: Sendable, Equatable, Codable {
   package var shadows: Int
   package var agreements: Int
   package var trial: TrialFigures?
+  /// The parts that are wanted now, e.g. `0-11,15`; only of `received`.
+  package var wants: String?
+  /// Parts of the whole file; only of `received`.
+  package var parts: Int?
   /// RFC 3339.
   package var at: String
 
   package init(_ note: UpdateNote, at now: Timestamp) {
     number = note.number
-    model = note.unit.model
-    version = note.unit.version
-    slot = note.unit.slot
-    unitSHA256 = note.unit.unitSHA256
+    model = note.model
+    version = note.version
+    slot = note.slot
+    unitSHA256 = note.unitSHA256
     state = note.state
     reason = note.reason
     command = note.command
@@ -45,7 +50,7 @@ package struct UpdateMessage: Sendable, Equatable, Codable {
   package func encoded() throws -> [UInt8] { try CanonicalJSON.bytes(of: self) }
 
   private enum CodingKeys: String, CodingKey {
-    case schema, number, model, version, slot, state, reason, command, shadows, agreements, trial, at
+    case schema, number, model, version, slot, state, reason, command, shadows, agreements, trial, wants, parts, at
     case unitSHA256 = "unit_sha256"
     case durations = "durations_s"
   }

@@ -37,6 +37,12 @@ package struct UnitTarget: Sendable, Hashable {
     guard self.path == path else { return nil }
   }
 
+  /// For what was checked when it was read.
+  init(unchecked model: String, _ version: Int64) {
+    self.model = model
+    self.version = version
+  }
+
   package var path: String { "models/\(model)/\(version).tar" }
 }
 
@@ -67,13 +73,16 @@ package struct UpdateUnit: Sendable, Hashable, Codable {
     case unitSHA256 = "unit_sha256"
   }
 
+  package var target: UnitTarget { UnitTarget(unchecked: model, version) }
+
   /// What a state file may hold: its hash becomes the name of a file.
   var isSound: Bool {
-    func isDigest(_ text: String) -> Bool {
-      text.utf8.count == 64 && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
-    }
-    return UnitTarget(model: model, version: version) != nil && isDigest(fileSHA256) && isDigest(unitSHA256)
+    UnitTarget(model: model, version: version) != nil && Self.isDigest(fileSHA256) && Self.isDigest(unitSHA256)
       && (1...UpdateRules.unitBytesMaximum).contains(bytes)
+  }
+
+  static func isDigest(_ text: String) -> Bool {
+    text.utf8.count == 64 && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
   }
 }
 
@@ -109,6 +118,16 @@ package enum UpdateRules {
   package static let latencyFloorMicroseconds: Int64 = 200
   /// Memory that the trial's process may write to, all of it.
   package static let trialMemoryBytes = 96 << 20
+  /// Bytes of a part of a unit's file, but for the last.
+  package static let partBytes = 64 << 10
+  /// Parts that are asked for at a time: what a broker may have on its way to the device.
+  package static let partsWanted = 16
+  /// Without a part, before they are asked for again.
+  package static let askSeconds: Int64 = 1800
+  /// Within which all parts must have come.
+  package static let orderSeconds: Int64 = 7 * 86_400
+  /// How often parts that are not what was signed may come.
+  package static let spoiledOrders = 3
   package static let endsMaximum = 8
   package static let notesMaximum = 32
   /// What one look at the clock may add: a suspended machine has not run.
@@ -117,7 +136,6 @@ package enum UpdateRules {
   /// How long an update may be in this phase; nil: as long as it takes, for somebody has to come.
   package static func deadlineSeconds(_ phase: UpdatePhase) -> Int64? {
     switch phase {
-    case .received: 7 * 86_400
     case .waiting, .passed: 30 * 86_400
     case .golden: 600
     case .shadow: nil
@@ -128,8 +146,6 @@ package enum UpdateRules {
 
 /// Where an update that is under way stands.
 package enum UpdatePhase: String, Sendable, Codable, CaseIterable {
-  /// It is wanted, and parts of it are here or on their way.
-  case received
   /// Verified, in the store and on disk; waits for a quiet device.
   case waiting
   /// Its golden vectors are computed.
