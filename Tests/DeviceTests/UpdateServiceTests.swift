@@ -1,3 +1,4 @@
+import Forwarding
 import Foundation
 import Logging
 import Provenance
@@ -26,6 +27,9 @@ import Testing
     let told = Mutex<[UpdateMessage]>([])
     let tellFails = Mutex(false)
     let isReady = Mutex(true)
+    let incoming = PartIntake(
+      base: "tg/v1/s/d/dn/model", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    let isLineFree = Mutex(true)
 
     struct Fault: Error {}
 
@@ -53,6 +57,11 @@ import Testing
           tell: { message in
             guard let bench = boxed.bench, !bench.tellFails.withLock({ $0 }) else { throw Fault() }
             bench.told.withLock { $0.append(message) }
+          },
+          incoming: incoming, isLineFree: { boxed.bench?.isLineFree.withLock { $0 } ?? false },
+          examine: { bytes, target in
+            if bytes.first == 0xEE { throw Fault() }
+            return try Self.unit(target, bytes)
           }),
         intake: intake, loaded: [:], time: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       boxed.set(self)
@@ -64,6 +73,30 @@ import Testing
       private let box = Mutex(Weak())
       var bench: Bench? { box.withLock { $0.bench } }
       func set(_ bench: Bench) { box.withLock { $0.bench = bench } }
+    }
+
+    static func unit(_ target: UnitTarget, _ bytes: [UInt8]) throws -> UpdateUnit {
+      let digest = Hexadecimal.text(of: OpenSSLDigests().sha256(bytes))
+      return UpdateUnit(target: target, slot: .screening, fileSHA256: digest, unitSHA256: digest, bytes: bytes.count)
+    }
+
+    func order(_ version: Int64, _ bytes: [UInt8]) throws -> UpdateOrder {
+      let target = try #require(UnitTarget(model: "fold", version: version))
+      let order = UpdateOrder(
+        target, fileSHA256: try Self.unit(target, bytes).fileSHA256, bytes: bytes.count, command: "c-1", window: nil)
+      try store.apply(.ordered(order))
+      return order
+    }
+
+    /// Sends a part as the broker hands it over, `number` from 1.
+    func send(_ order: UpdateOrder, _ number: Int, of count: Int? = nil, _ bytes: [UInt8]) {
+      incoming.take(
+        IncomingMessage(
+          topic: "tg/v1/s/d/dn/model/\(order.fileSHA256)/\(number)-of-\(count ?? order.parts)", payload: bytes))
+    }
+
+    func part(_ bytes: [UInt8], _ number: Int) -> [UInt8] {
+      Array(bytes[(number - 1) * 65_536..<min(bytes.count, number * 65_536)])
     }
 
     func look(after seconds: Int = 5, quiet: Int64?) async {
@@ -199,6 +232,92 @@ import Testing
     #expect(try bench.store.read().update?.phase == .waiting)
     await bench.look(after: 7230, quiet: 10_000)
     #expect(try bench.store.read().update?.phase == .shadow)
+  }
+
+  // MARK: - Parts
+
+  private static func file(_ count: Int, first: UInt8 = 1) -> [UInt8] {
+    [first] + (1..<count).map { UInt8(truncatingIfNeeded: $0 * 31 >> 3) }
+  }
+
+  @Test func aUnitComesInPartsIsAskedForInWindowsAndTriedWhenWhole() async throws {
+    let bench = try Bench()
+    let bytes = Self.file(65_536 * 20 + 5)
+    let order = try bench.order(7, bytes)
+    await bench.look(quiet: 0)
+    #expect(bench.told.withLock { $0.map(\.wants) } == ["1-16"] && bench.told.withLock { $0.last?.parts } == 21)
+    // In any order, twice, of another size, of another count, of another file: what belongs counts once.
+    for number in (1...16).reversed() {
+      bench.send(order, number, bench.part(bytes, number))
+      if number % 5 == 0 { await bench.look(quiet: 0) }
+    }
+    bench.send(order, 17, Array(bench.part(bytes, 17).dropLast()))
+    bench.send(order, 18, of: 20, bench.part(bytes, 18))
+    bench.send(order, 21, bench.part(bytes, 20))
+    bench.isLineFree.withLock { $0 = false }
+    await bench.look(quiet: 0)
+    #expect(bench.told.withLock { $0.count } == 1, "captures wait: nothing is asked for")
+    bench.isLineFree.withLock { $0 = true }
+    await bench.look(quiet: 0)
+    #expect(bench.told.withLock { $0.last?.wants } == "17-21")
+    // Nothing comes: after half an hour it asks again. A new start asks too, for what is missing alone.
+    bench.send(order, 19, bench.part(bytes, 19))
+    await bench.look(quiet: 0)
+    await bench.look(after: 1795, quiet: 0)
+    #expect(bench.told.withLock { $0.count } == 2)
+    await bench.look(after: 10, quiet: 0)
+    #expect(bench.told.withLock { $0.last?.wants } == "17-18,20-21")
+    for number in [17, 18, 20, 21] { bench.send(order, number, bench.part(bytes, number)) }
+    await bench.look(quiet: 0)
+    let book = try bench.store.read()
+    #expect(book.order == nil && book.update?.unit.fileSHA256 == order.fileSHA256 && book.update?.command == "c-1")
+    let unit = try #require(book.update?.unit)
+    #expect(try bench.store.bytes(of: unit) == bytes)
+    let left = try FileManager.default.contentsOfDirectory(atPath: bench.store.incomingPath)
+    #expect(left.isEmpty, "\(left)")
+  }
+
+  @Test func partsThatAreNotWhatWasSignedAreAskedForAgainAndThenGivenUp() async throws {
+    let bench = try Bench()
+    let bytes = Self.file(70_000)
+    let order = try bench.order(7, bytes)
+    var spoilt = bytes
+    spoilt[100] ^= 1
+    for round in 1...3 {
+      await bench.look(quiet: 0)
+      #expect(bench.told.withLock { $0.last?.wants } == "1-2", "round \(round)")
+      for number in 1...2 { bench.send(order, number, bench.part(spoilt, number)) }
+      await bench.look(quiet: 0)
+      #expect(try bench.store.read().update == nil)
+    }
+    #expect(try bench.store.read().order == nil)
+    #expect(bench.told.withLock { $0.last?.state } == "refused")
+    #expect(bench.told.withLock { $0.last?.reason?.contains("signed") } == true)
+  }
+
+  @Test func aSignedFileThatIsNoUnitIsGivenUpAtOnce() async throws {
+    let bench = try Bench()
+    let bytes = Self.file(100, first: 0xEE)
+    let order = try bench.order(7, bytes)
+    await bench.look(quiet: 0)
+    bench.send(order, 1, bytes)
+    await bench.look(quiet: 0)
+    #expect(try bench.store.read().order == nil && bench.store.read().update == nil)
+    #expect(bench.told.withLock { $0.last?.state } == "refused")
+  }
+
+  @Test(arguments: [
+    "tg/v1/s/d/dn/model", "tg/v1/s/d/dn/model/", "tg/v1/s/d/dn/model/HASH", "tg/v1/s/d/dn/model/HASH/1",
+    "tg/v1/s/d/dn/model/HASH/0-of-2", "tg/v1/s/d/dn/model/HASH/3-of-2", "tg/v1/s/d/dn/model/HASH/01-of-2",
+    "tg/v1/s/d/dn/model/HASH/+1-of-2", "tg/v1/s/d/dn/model/HASH/1-of-2/x", "tg/v1/s/d/dn/model/../1-of-2",
+    "tg/v1/s/other/dn/model/HASH/1-of-2", "tg/v1/s/d/dn/model/HASH/1-of-0", "tg/v1/s/d/dn/model/HASH/0-of-0", "tg/v1/s/d/dn/model/HASH/1-of-99999999999999999999",
+    "tg/v1/s/d/dn/model/HASH/1-OF-2", "tg/v1/s/d/dn/model/HASH/1--of-2", "tg/v1/s/d/dn/model/HASH/-1-of--2",
+  ]) func aPartHasOneTopic(topic: String) {
+    let hash = String(repeating: "a", count: 64)
+    let message = IncomingMessage(topic: topic.replacing("HASH", with: hash), payload: [1])
+    #expect(PartIntake.part(message, base: "tg/v1/s/d/dn/model") == nil)
+    let right = IncomingMessage(topic: "tg/v1/s/d/dn/model/\(hash)/1-of-2", payload: [1])
+    #expect(PartIntake.part(right, base: "tg/v1/s/d/dn/model")?.index == 0)
   }
 
   @Test func theCardIsWrittenRarelyWhileNothingHappens() async throws {

@@ -255,6 +255,51 @@ import Testing
     #expect(book.floors["fold"]?.version == 8)
   }
 
+  // MARK: - Orders
+
+  @Test func anOrderEndsWhenItsFileIsThereOrAfterAWeekOrWhenItIsSpoiled() throws {
+    let unit = try Self.unit(7)
+    let order = UpdateOrder(unit.target, fileSHA256: unit.fileSHA256, bytes: 200_000, command: "c", window: nil)
+    #expect(order.parts == 4 && order.partBytes(0) == 65_536 && order.partBytes(3) == 200_000 - 3 * 65_536)
+    var book = UpdateBook()
+    try book.handle(.ordered(order))
+    try book.handle(.ordered(order))
+    #expect(book.order == order && book.notes.map(\.state) == ["received"])
+    try book.handle(.asking(fileSHA256: "another"))
+    try book.handle(.asking(fileSHA256: order.fileSHA256))
+    #expect(book.notes.map(\.state) == ["received", "received"])
+    #expect(try UpdateBook(json: try book.encoded()) == book)
+
+    var late = book
+    for _ in 0..<(7 * 24 - 1) { try late.handle(.time(seconds: 3600, quietSeconds: nil, isWindowOpen: true)) }
+    #expect(late.order != nil)
+    try late.handle(.time(seconds: 3600, quietSeconds: nil, isWindowOpen: true))
+    #expect(late.order == nil && late.notes.last?.state == "refused" && late.notes.last?.command == "c")
+
+    var spoiled = book
+    for count in 1...3 {
+      #expect(spoiled.order != nil, "\(count)")
+      try spoiled.handle(.spoiled(fileSHA256: order.fileSHA256, reason: "no"))
+    }
+    #expect(spoiled.order == nil && spoiled.notes.last?.state == "refused")
+
+    try book.handle(.staged(unit, command: "c", window: nil))
+    #expect(book.order == nil && book.update?.unit == unit)
+    // What is here already is not ordered again; what is older neither.
+    try book.handle(.ordered(order))
+    #expect(book.order == nil)
+    let six = try Self.unit(6)
+    #expect(throws: UpdateRefusal.notNewer(six.target, underWay: 7)) {
+      try book.handle(
+        .ordered(UpdateOrder(six.target, fileSHA256: six.fileSHA256, bytes: 1, command: nil, window: nil)))
+    }
+  }
+
+  @Test func numbersOfPartsAreReadAsAPersonDoes() {
+    #expect(PartRanges.text([]) == "" && PartRanges.text([3]) == "3")
+    #expect(PartRanges.text([1, 2, 3, 5, 7, 8]) == "1-3,5,7-8")
+  }
+
   // MARK: - Names
 
   @Test func aTargetHasOneName() {

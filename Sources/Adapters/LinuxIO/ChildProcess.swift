@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import LocalFiles
 import Synchronization
@@ -160,7 +161,7 @@ package struct ChildProcess: Sendable {
 
   private static func pipe(_ subject: String) throws(SystemCallError) -> (reading: PipeEnd, writing: PipeEnd) {
     var ends: [Int32] = [-1, -1]
-    try systemCall("pipe2", on: subject) { pipe2(&ends, O_CLOEXEC) }
+    try systemCall("pipe2", on: subject) { clinux_pipe(&ends) }
     return (PipeEnd(ends[0]), PipeEnd(ends[1]))
   }
 
@@ -233,7 +234,7 @@ package struct ChildProcess: Sendable {
   /// Most memory that this very process had at a time, in bytes.
   package static var peakBytes: Int {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss * 1024
   }
 }

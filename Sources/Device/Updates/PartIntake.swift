@@ -74,7 +74,7 @@ package final class PartIntake: Sendable {
     guard levels.count == 2, levels[0].utf8.count == 64 else { return nil }
     let words = levels[1].split(separator: "-", omittingEmptySubsequences: false)
     guard words.count == 3, words[1] == "of", let index = Int(words[0]), let count = Int(words[2]),
-      (1...count).contains(index), "\(index)-of-\(count)" == levels[1]
+      index >= 1, index <= count, "\(index)-of-\(count)" == levels[1]
     else { return nil }
     return Part(fileSHA256: String(levels[0]), index: index - 1, count: count, bytes: message.payload)
   }
