@@ -45,7 +45,8 @@ import Testing
     func update() throws {
       sent += 1
       let folder = folders[sent % folders.count]
-      #expect(bench.events.send(.models(Handover(Assessor(network: try folder.screeningNetwork())))))
+      let assessor = Assessor(network: try folder.screeningNetwork())
+      #expect(bench.events.send(.models(Handover(assessor))))
     }
     try update()
     var captures = 0

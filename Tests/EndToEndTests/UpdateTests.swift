@@ -68,7 +68,10 @@ import Testing
 
   @Test func aGoodUnitComesThroughWithFigures() async throws {
     let trial = await run(request(try unit()))
-    guard case .golden(let figures) = trial else { return #expect(Bool(false), "\(trial)") }
+    guard case .golden(let figures) = trial else {
+      Issue.record("\(trial)")
+      return
+    }
     #expect(figures.samples == 8 && figures.complaint == nil)
     #expect(figures.candidateMicroseconds > 0 && figures.currentMicroseconds ?? 0 > 0)
   }

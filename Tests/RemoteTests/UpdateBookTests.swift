@@ -203,8 +203,9 @@ import Testing
   @Test func whatIsOlderThanAConfirmedOneComesInNoMore() throws {
     let seven = try Self.unit(7)
     var book = try confirmed(seven)
-    #expect(throws: UpdateRefusal.belowFloor(try Self.unit(6).target, floor: 7)) {
-      try book.handle(.staged(try Self.unit(6), command: nil, window: nil))
+    let six = try Self.unit(6)
+    #expect(throws: UpdateRefusal.belowFloor(six.target, floor: 7)) {
+      try book.handle(.staged(six, command: nil, window: nil))
     }
     let other = try Self.unit(7, file: "another")
     #expect(throws: UpdateRefusal.otherFile(other.target)) {
@@ -216,7 +217,7 @@ import Testing
     // Taken back at the device, the floor stands; the very same file may come again.
     try book.handle(.rollback(.screening, reason: "r"))
     #expect(book[.screening].active == .installed && book.floors["fold"]?.version == 7)
-    #expect(throws: UpdateRefusal.self) { try book.handle(.staged(try Self.unit(6), command: nil, window: nil)) }
+    #expect(throws: UpdateRefusal.self) { try book.handle(.staged(six, command: nil, window: nil)) }
     try book.handle(.staged(seven, command: nil, window: nil))
     #expect(book.update?.unit == seven)
   }
@@ -225,8 +226,9 @@ import Testing
     let seven = try Self.unit(7)
     var book = try activated(seven)
     let before = book
-    #expect(throws: UpdateRefusal.notNewer(try Self.unit(6).target, underWay: 7)) {
-      try book.handle(.staged(try Self.unit(6), command: nil, window: nil))
+    let six = try Self.unit(6)
+    #expect(throws: UpdateRefusal.notNewer(six.target, underWay: 7)) {
+      try book.handle(.staged(six, command: nil, window: nil))
     }
     let quality = try Self.unit(1, model: "quality", slot: .quality)
     #expect(throws: UpdateRefusal.busy(model: "fold")) { try book.handle(.staged(quality, command: nil, window: nil)) }
@@ -383,7 +385,7 @@ import Testing
     let text = String(decoding: try book.encoded(), as: UTF8.self)
     let digest = try #require(book[.screening].active.unit?.fileSHA256)
     for (old, new) in [
-      (digest, "../../../etc/" + digest.dropFirst(13)), ("\"bytes\":1000", "\"bytes\":-1"),
+      (digest, "../../../etc/" + String(digest.dropFirst(13))), ("\"bytes\":1000", "\"bytes\":-1"),
       ("\"version\":7", "\"version\":0"), ("updates.v1", "updates.v9"), ("\"model\":\"fold\"", "\"model\":\"../x\""),
     ] {
       let changed = text.replacing(old, with: new)

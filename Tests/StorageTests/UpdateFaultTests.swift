@@ -108,7 +108,8 @@ import Testing
     let steps = try Self.steps(records)
     let whole = try ScratchFolder(inMemory: true)
     let trace = whole.file("trace")
-    let set = Self.calls.joined(separator: ",")
+    // A machine has not all of them.
+    let set = Self.calls.map { "?" + $0 }.joined(separator: ",")
     let clean = try Self.run(
       ["/usr/bin/strace", "-e", "trace=" + set, "-o", trace, Self.writer, whole.file("state"), "\(Self.last)"])
     #expect(clean.status == 0 && clean.lines.last == "done", "\(clean)")

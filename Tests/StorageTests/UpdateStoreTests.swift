@@ -65,9 +65,8 @@ import Testing
     try store.stage(seven, bytes)
     let before = try Data(contentsOf: URL(filePath: scratch.file("updates/state.json")))
     let six = [UInt8](repeating: 6, count: 100)
-    #expect(throws: UpdateStoreError.refused(.notNewer(try unit(6, six).target, underWay: 7))) {
-      try store.stage(try unit(6, six), six)
-    }
+    let older = try unit(6, six)
+    #expect(throws: UpdateStoreError.refused(.notNewer(older.target, underWay: 7))) { try store.stage(older, six) }
     #expect(stored == [seven.fileSHA256])
     #expect(try Data(contentsOf: URL(filePath: scratch.file("updates/state.json"))) == before)
   }
@@ -79,7 +78,8 @@ import Testing
     try Data("{}".utf8).write(to: path)
     #expect(throws: UpdateStoreError.self) { _ = try store.read() }
     #expect(throws: UpdateStoreError.self) { try store.apply(.started) }
-    #expect(throws: UpdateStoreError.self) { try store.stage(try unit(7, bytes), bytes) }
+    let seven = try unit(7, bytes)
+    #expect(throws: UpdateStoreError.self) { try store.stage(seven, bytes) }
     #expect(try Data(contentsOf: path) == Data("{}".utf8))
   }
 

@@ -93,6 +93,16 @@ extension DeviceRuntime {
         tell: { message in
           try await outbox.enqueue(.reply(try message.encoded(), created: time.now()))
         },
+        incoming: nil,
+        isLineFree: {
+          do throws(OutboxError) { return try await outbox.accounts().backlog(.capture).rows == 0 } catch {
+            logger.error("the outbox does not answer; no parts are asked for", metadata: ["reason": "\(error)"])
+            return false
+          }
+        },
+        // The other half is for what the device sends.
+        bytesPerDay: settings.broker.delivery.bytesPerDay.map { $0 / 2 },
+        examine: { try UpdateImporter(settings).unit(of: $0, as: $1) },
         show: { parts.board.update = $0 }),
       intake: intake,
       loaded: Dictionary(uniqueKeysWithValues: ModelSlot.allCases.map { ($0, book[$0].active) }),

@@ -27,6 +27,8 @@ actor UpdateService: Service {
     var incoming: PartIntake?
     /// No capture waits for the line: parts may be asked for.
     var isLineFree: @Sendable () async -> Bool = { false }
+    /// What parts may take of a metered line; nil: it has no allowance.
+    var bytesPerDay: Int?
     /// Reads the file of an order as what it should be.
     var examine: @Sendable (_ bytes: [UInt8], UnitTarget) throws -> UpdateUnit = { _, target in
       throw UpdateRefusal.busy(model: target.model)
@@ -60,6 +62,7 @@ actor UpdateService: Service {
   /// Parts that the far side was asked for, and seconds since the last one came.
   private var asked: Set<Int>?
   private var idleSeconds: Int64 = 0
+  private var budget: ByteBudget?
   private let isStopping = StopFlag()
 
   /// - Parameter loaded: what the device started with.
@@ -73,6 +76,7 @@ actor UpdateService: Service {
     self.time = time
     self.logger = logger
     self.sleep = sleep
+    budget = parts.bytesPerDay.map { ByteBudget(bytesPerDay: $0) }
     lastNanoseconds = time.now().monotonicNanoseconds
   }
 
@@ -123,7 +127,6 @@ actor UpdateService: Service {
       let book = try parts.store.read()
       stamp = present
       hasWork = book.update != nil || book.order != nil || !book.notes.isEmpty || needsLoading(book)
-      told = nil
       return book
     } catch {
       complain("\(error)")
@@ -136,7 +139,7 @@ actor UpdateService: Service {
   private func complain(_ reason: String) {
     guard told != reason else { return }
     told = reason
-    logger.error("the record of updates cannot be used; no update goes on", metadata: ["reason": "\(reason)"])
+    logger.error("updates of models are held up", metadata: ["reason": "\(reason)"])
   }
 
   /// Lets an event happen; nil when it could not be written, which the next look tries again.
@@ -201,10 +204,15 @@ actor UpdateService: Service {
       let missing = try parts.store.missingParts(of: order)
       if missing.isEmpty { return try finish(order) }
       idleSeconds = isProgress ? 0 : idleSeconds + passed
-      let isWindowOver = asked.map { !missing.contains(where: $0.contains) } ?? true
-      guard isWindowOver || idleSeconds >= UpdateRules.askSeconds, await parts.isLineFree() else { return book }
+      let isWindowOver = asked.map { asked in !missing.contains { asked.contains($0) } } ?? true
+      guard isWindowOver || idleSeconds >= UpdateRules.askSeconds, await parts.isLineFree(),
+        budget?.allows(now: time.now().monotonicNanoseconds) ?? true
+      else { return book }
       idleSeconds = 0
-      asked = Set(missing.prefix(UpdateRules.partsWanted))
+      let next = missing.prefix(UpdateRules.partsWanted)
+      asked = Set(next)
+      budget?.take(
+        bytes: next.reduce(0) { $0 + order.partBytes($1) }, now: time.now().monotonicNanoseconds)
       // The order's first note, still to be told, asks already.
       if book.notes.contains(where: { $0.state == UpdateOrder.state }) { return book }
       return try parts.store.apply(.asking(fileSHA256: order.fileSHA256))
@@ -254,7 +262,7 @@ actor UpdateService: Service {
 
   private func request(_ update: UpdateBook.Update, _ book: UpdateBook, master: [UInt8]? = nil) -> TrialRequest {
     func path(_ slot: ModelSlot) -> String? {
-      book[slot].active.unit.map(parts.store.path) ?? parts.installed(slot)
+      book[slot].active.unit.map { parts.store.path(of: $0) } ?? parts.installed(slot)
     }
     let slot = update.unit.slot
     return TrialRequest(
@@ -311,7 +319,7 @@ actor UpdateService: Service {
       switch await parts.load(book) {
       case .later: return
       case .unusable(let slot, let reason):
-        logger.error("a model cannot be used", metadata: ["slot": "\(slot.rawValue)", "reason": "\(reason)"])
+        complain("\(slot.rawValue): the model cannot be used: \(reason)")
         guard book[slot].active.unit != nil, let next = apply(.unusable(slot, reason: reason)) else { return }
         book = next
       case .done:

@@ -63,7 +63,7 @@ package struct UpdateStore: Sendable {
       try trial.handle(event)
       if trial == before { return trial }
     } catch { throw .refused(error) }
-    let lock = try lock()
+    let lock = try takeLock()
     defer { lock.release() }
     var book = try read()
     let before = book
@@ -73,7 +73,7 @@ package struct UpdateStore: Sendable {
     return book
   }
 
-  private func lock() throws(UpdateStoreError) -> FileLock {
+  private func takeLock() throws(UpdateStoreError) -> FileLock {
     try inFiles { () throws(FileError) in
       try Folder.makeAll("\(directory)/\(StateFiles.updates)", mode: 0o700)
       return try FileLock(
@@ -103,7 +103,7 @@ package struct UpdateStore: Sendable {
     guard Hexadecimal.text(of: digests.sha256(bytes)) == unit.fileSHA256, bytes.count == unit.bytes else {
       throw .damaged(path: path(of: unit), reason: "is another file than the one that was verified")
     }
-    let lock = try lock()
+    let lock = try takeLock()
     defer { lock.release() }
     var book = try read()
     let before = book
@@ -126,7 +126,7 @@ package struct UpdateStore: Sendable {
 
   /// Keeps a unit's file for a command that asks for it. The newest few are kept.
   package func hold(_ bytes: [UInt8], as target: UnitTarget) throws(UpdateStoreError) {
-    let lock = try lock()
+    let lock = try takeLock()
     defer { lock.release() }
     try inFiles { () throws(FileError) in
       try Folder.makeAll(incomingPath, mode: 0o700)
