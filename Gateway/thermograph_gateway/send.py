@@ -19,10 +19,12 @@ from .source import MESSAGE_BYTES_MAXIMUM
 from .statement import COMMAND_TYPE, ResultKey
 
 # What devices do (Sources/Core/Remote/CommandAction.swift); a test holds the list.
-COMMANDS = ("status", "doctor", "resend", "hold-images", "log-level", "restart")
+COMMANDS = (
+    "status", "doctor", "resend", "hold-images", "log-level", "restart", "update-install", "update-rollback",
+)  # fmt: skip
 HOURS_MAXIMUM = 7 * 24
 _IDENTIFIER = re.compile(r"[a-z0-9-]{1,36}")
-_NUMBERS = ("seconds", "minutes")
+_NUMBERS = ("seconds", "minutes", "version")
 _LISTS = ("parts", "capture_ids")
 
 
