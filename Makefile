@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help clinic-day lean-link test-change deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help clinic-day lean-link test-change deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust test-repository compare-inference build lint packages clean
 
 ## Try it
 
@@ -192,6 +192,18 @@ fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer 
 
 fuzz-configuration: ## libFuzzer over the configuration's reader: FUZZ_SECONDS=120
 	@Scripts/fuzz-configuration $(FUZZ_SECONDS)
+
+TRUST_MUTATIONS ?= 1000000
+
+mutate-trust: ## damaged metadata, lists of keys and envelopes: TRUST_MUTATIONS=1000000
+	THERMOGRAPH_TRUST_MUTATIONS=$(TRUST_MUTATIONS) $(SWIFT) test -c release -Xswiftc -enable-testing \
+	  --scratch-path .build-tests --no-parallel --filter TrustMutationTests
+
+fuzz-trust: ## libFuzzer over what decides whom a device believes: FUZZ_SECONDS=120
+	@Scripts/fuzz-trust $(FUZZ_SECONDS)
+
+test-repository: ## Scripts/repository's own part of `make test`
+	@Scripts/test-repository
 
 GRAPHS ?= 500
 GRAPH_SEED ?= 1

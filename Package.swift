@@ -260,7 +260,8 @@ let testTargets: [Target] = [
   tests(
     of: "Device",
     uses: [
-      "Device", "DeviceSimulation", "Storage", "ImageFiles", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
+      "Device", "DeviceSimulation", "Storage", "Cryptography", "ImageFiles", "LinuxIO", "CloudLink", "ConfigurationFiles",
+      logging,
     ]
       + core.map { .byName(name: $0.name) }),
   tests(
@@ -284,7 +285,7 @@ let benchmarks: [Target] =
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),
   ]
 
-// libFuzzer brings the `main`; only `make fuzz-inference` and `make fuzz-configuration` ask for these targets.
+// libFuzzer brings the `main`; only `make fuzz-inference`, `fuzz-configuration` and `fuzz-trust` ask for these targets.
 let fuzzers: [Target] =
   Context.environment["THERMOGRAPH_FUZZERS"] == nil
   ? []
@@ -295,6 +296,9 @@ let fuzzers: [Target] =
     .executableTarget(
       name: "ConfigurationFuzzer", dependencies: ["Configuration", "ConfigurationFiles", "Provenance"],
       path: "Tests/ConfigurationFuzzer", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
+    .executableTarget(
+      name: "TrustFuzzer", dependencies: ["Trust", "Cryptography", "Storage"], path: "Tests/TrustFuzzer",
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
   ]
 
 let package = Package(

@@ -29,6 +29,7 @@ import Testing
     "paths.runtime_directory": "statusIsOneScreenAndOneObject",
     "paths.hardware_directory": "boardProfileIsUnderTheFiles",
     "camera.bus": "aBusThatHangsStarvesTheWatchdogAndCannotHoldUpAStop",
+    "import.require_signature": "anUnsignedFolderIsRefusedWhereTheSiteSigns",
     "patients.site_key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
     "outbox.key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
     "outbox.older_key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",

@@ -1,4 +1,5 @@
 import LocalFiles
+import Trust
 
 /// Everything that the running device and its tools make in the state directory: the one list. Whoever makes a file there
 /// takes its name from here, and the end of the device's life erases all of it.
@@ -22,6 +23,8 @@ package enum StateFiles {
   /// A folder: models that came as updates.
   package static let models = "models"
   static let unitStore = "store"
+  /// A folder: what is trusted of the vendor's and of the site's repository, a folder each.
+  package static let trust = "trust"
   /// Each may have a file beside it that was set aside.
   package static let maximumBaselinePatients = 3000
 
@@ -33,9 +36,10 @@ package enum StateFiles {
     OutboxRecovery.damagedSuffix + "-wal", OutboxRecovery.partialSuffix, OutboxRecovery.partialSuffix + "-wal",
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
-  private static let folders = [
-    keys, sensors, baselines, "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
-  ]
+  private static let folders =
+    [keys, sensors, baselines] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
+      "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
+    ]
   static let maximumNames = 8192
 
   /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
@@ -53,5 +57,7 @@ package enum StateFiles {
   }
 
   /// Folders of the list, which are empty once everything in them is erased.
-  package static func allFolders(in directory: String) -> [String] { folders.map { directory + "/" + $0 } }
+  package static func allFolders(in directory: String) -> [String] {
+    (folders + [trust]).map { directory + "/" + $0 }
+  }
 }

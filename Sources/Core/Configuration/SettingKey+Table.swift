@@ -9,7 +9,7 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + deliveryKeys + remoteKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
+    + brokerKeys + deliveryKeys + remoteKeys + importKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
@@ -214,6 +214,12 @@ extension SettingKey {
     key(
       t + "send_view", \.pictures.sendView, .flag,
       "the false-colour picture too; false, for a thin line: the receiver draws it again from the master")
+  }
+
+  private static let importKeys = table("import") { t in
+    key(
+      t + "require_signature", \.imports.requireSignature, .flag,
+      "take only prepared folders that the site has signed; needs a site root")
   }
 
   private static let remoteKeys = table("remote") { t in

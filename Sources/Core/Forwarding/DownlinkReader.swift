@@ -4,6 +4,8 @@ package struct DownlinkReader: Sendable {
     case receipt(Receipt)
     /// A message on `dn/command`, not believed yet.
     case command(IncomingMessage)
+    /// A message on `dn/trust`, not believed yet.
+    case trust(IncomingMessage)
     /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
     /// a receipt.
     case refused(String?, isReceipt: Bool)
@@ -15,20 +17,26 @@ package struct DownlinkReader: Sendable {
 
   private let topics: TopicSchema
   private let takesCommands: Bool
-  package let receipts: ReceiptReader
+  private let takesTrust: Bool
+  package private(set) var receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
 
-  package init(_ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false) {
+  package init(_ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesTrust: Bool = false) {
     self.topics = topics
     self.takesCommands = takesCommands
+    self.takesTrust = takesTrust
     self.receipts = receipts
   }
+
+  /// From now on receipts are judged by these.
+  package mutating func judge(by rules: ReceiptReader.Rules) { receipts.rules = rules }
 
   /// A retained message is refused: a broker keeps it for ever and gives it to whoever subscribes, so it proves nothing
   /// of the present.
   package mutating func read(_ message: IncomingMessage) -> Meaning {
     guard !message.retain else { return refuse(.retained, "a retained message on \(message.topic)") }
     if takesCommands, message.topic == topics.commands { return .command(message) }
+    if takesTrust, message.topic == topics.trust { return .trust(message) }
     guard message.topic == topics.receipts else {
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }

@@ -57,8 +57,12 @@ package struct TopicSchema: Sendable, Hashable {
   package var status: String { up("status") }
   package var receipts: String { "\(root)/dn/receipt" }
   package var commands: String { "\(root)/dn/command" }
+  /// The metadata of a repository in one piece.
+  package var trust: String { "\(root)/dn/trust" }
   /// What a device subscribes to: the topics that it acts on, and no more.
-  package func downlinks(takesCommands: Bool) -> [String] { takesCommands ? [receipts, commands] : [receipts] }
+  package func downlinks(takesCommands: Bool, takesTrust: Bool = false) -> [String] {
+    [receipts] + (takesCommands ? [commands] : []) + (takesTrust ? [trust] : [])
+  }
 
   /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}_master_png`.
   package func up(_ suffix: String) -> String { "\(root)/up/\(suffix)" }

@@ -28,6 +28,21 @@ extension DeviceRuntime {
     }
   }
 
+  /// nil: no command is taken. Where a site root is installed its list alone counts, and the file is not even read.
+  func commandIntake(_ trust: DeviceTrust) -> CommandIntake? {
+    guard settings.remote.commands else { return nil }
+    let siteKeys: @Sendable () -> SiteKeys = { trust.site.keys(for: .command) }
+    guard trust.hasSiteRoot else {
+      return commandKeys().map { CommandIntake(keys: $0, siteKeys: siteKeys, logger: logger) }
+    }
+    if let path = settings.remote.commandKeysFile {
+      logger.notice(
+        "a site root is installed: its list says who may command, and the file is not read",
+        metadata: ["remote.command_keys_file": "\(path)"])
+    }
+    return CommandIntake(keys: nil, siteKeys: siteKeys, logger: logger)
+  }
+
   func commandService(
     _ intake: CommandIntake, _ parts: Supervised, delivery: DeliveryService, clockFloor: ClockFloor
   ) throws -> CommandService {

@@ -92,12 +92,13 @@ package struct DeviceRuntime {
     }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
-    let intake = commandKeys().map { CommandIntake(keys: $0, logger: logger) }
+    let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
+    let intake = commandIntake(trust)
     let delivery = try deliveryService(
-      outbox, identity: identity, time: common.time, clockFloor: clockFloor, intake: intake)
+      outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, intake: intake)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor)
+    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, trust: trust)
     services += [
       camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
     ]
@@ -105,11 +106,15 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity)
+      delivery: delivery, identity: identity, trust: trust)
     if let delivery, let intake {
       services.append(try commandService(intake, supervised, delivery: delivery, clockFloor: clockFloor))
     }
     services.append(updateService(supervised, book, shadows))
+    if delivery != nil, let messages = trust.intake {
+      services.append(
+        TrustService(intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger))
+    }
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()
     logger.notice("stopped")

@@ -202,12 +202,14 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var outbox = Outbox()
   package var line = Line()
   package var beats: [Beat] = []
+  /// Of each root that is installed; nil: none is.
+  package var trust: [TrustReport]?
 
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats
+      line, beats, trust
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"
@@ -237,6 +239,9 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     }
     if let count = line.receiptsRefused, count > 0 {
       complaints.append("\(count) receipts were not believed: see the log")
+    }
+    for root in trust ?? [] {
+      if let reason = root.reason { complaints.append("\(root.root) root: \(reason)") }
     }
     if camera.calibration == "backup" { complaints.append("the camera's calibration is taken from its backup") }
     if clock.source == "none" { complaints.append("the clock is not synchronised") }

@@ -37,6 +37,10 @@ struct DeviceReporter: Sendable {
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }
+    if let trust = parts.trust {
+      let reports = trust.all.map { TrustReport($0) }.filter { $0.state != .absent }
+      report.trust = reports.isEmpty ? nil : reports
+    }
     await addDelivery(to: &report)
     return report
   }

@@ -21,6 +21,7 @@ package enum StatusScreen {
       row("line", line(report.line))
       row("models", report.models.isEmpty ? "none" : report.models.map(\.id).joined(separator: ", "))
       if let update = report.update { row("update", update) }
+      for root in report.trust ?? [] { row("trust", trust(root)) }
       row("clock", "\(report.clock.now)  \(report.clock.source == "none" ? "not synchronised" : report.clock.source)")
       row(
         "active",
@@ -73,6 +74,12 @@ package enum StatusScreen {
     if !others.isEmpty { text += "; also " + others.joined(separator: ", ") }
     let percent = outbox.quotaBytes > 0 ? outbox.storedBytes * 100 / outbox.quotaBytes : 0
     return text + "  \(size(outbox.storedBytes)) stored, \(percent) % of the quota"
+  }
+
+  private static func trust(_ root: TrustReport) -> String {
+    let keys = (root.keys ?? [:]).filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    let counted = root.keys == nil ? "" : "  keys: \(keys.isEmpty ? "none" : keys.joined(separator: ", ")), no others"
+    return "\(root.root) root  \((root.fingerprint ?? "").prefix(12))  \(root.freshness ?? "not usable")\(counted)"
   }
 
   private static func line(_ line: DeviceReport.Line) -> String {

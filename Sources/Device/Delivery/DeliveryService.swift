@@ -21,6 +21,9 @@ package actor DeliveryService: Service {
   let logger: Logger
   let client: MQTTClient
   private let intake: CommandIntake?
+  private let trustIntake: TrustIntake?
+  /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
+  private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
   private let clockFloorSeconds: (@Sendable () -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
@@ -42,7 +45,8 @@ package actor DeliveryService: Service {
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
-    intake: CommandIntake? = nil
+    intake: CommandIntake? = nil, trustIntake: TrustIntake? = nil,
+    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -51,6 +55,8 @@ package actor DeliveryService: Service {
     self.logger = logger
     self.clockFloorSeconds = clockFloorSeconds
     self.intake = intake
+    self.trustIntake = trustIntake
+    self.receiptRules = receiptRules
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
@@ -61,7 +67,7 @@ package actor DeliveryService: Service {
     downlinks = DownlinkReader(
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
-      takesCommands: intake != nil)
+      takesCommands: intake != nil, takesTrust: trustIntake != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -142,19 +148,25 @@ package actor DeliveryService: Service {
       probe?.settled(outcome, at: time.now().monotonicNanoseconds)
     case .received(let message): return read(message)
     // Without commands the device does all its work; it said so in the log.
-    case .subscribed(let filter, let reason) where reason >= 0x80 && filter == topics.commands: return nil
+    case .subscribed(let filter, let reason)
+    where reason >= 0x80 && (filter == topics.commands || filter == topics.trust):
+      return nil
     default: break
     }
     return event
   }
 
   private func read(_ message: IncomingMessage) -> DeliveryEvent? {
+    if let receiptRules { downlinks.judge(by: receiptRules()) }
     switch downlinks.read(message) {
     case .receipt(let receipt):
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
     case .command(let message):
       intake?.take(message)
+      return nil
+    case .trust(let message):
+      trustIntake?.take(message)
       return nil
     case .refused(let reason, let isReceipt):
       if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
@@ -261,7 +273,7 @@ package actor DeliveryService: Service {
   /// The will carries the number of the connection that it belongs to: the next.
   private func linkWithWill() -> LinkSettings {
     var settings = link
-    settings.subscriptions = machine.isListening ? topics.downlinks(takesCommands: intake != nil) : []
+    settings.subscriptions = machine.isListening ? downlinkTopics : []
     if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds() }
     do {
       settings.will = try status.will(connectCounter: machine.counters.connections + 1)
@@ -269,6 +281,10 @@ package actor DeliveryService: Service {
       logger.error("connecting without a will", metadata: ["reason": "\(error)"])
     }
     return settings
+  }
+
+  private var downlinkTopics: [String] {
+    topics.downlinks(takesCommands: intake != nil, takesTrust: trustIntake != nil)
   }
 
   func takeOwnToken() -> PublishToken {

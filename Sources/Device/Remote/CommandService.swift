@@ -12,16 +12,31 @@ package struct CommandIntake: Sendable {
   /// More are dropped, and the far side offers them again at the next birth.
   private static let most = 64
 
-  /// Who may command.
-  let keys: TrustedKeys
+  /// Whose word counts where no site root is installed.
+  private let configuredKeys: TrustedKeys?
+  private let siteKeys: @Sendable () -> SiteKeys
   let messages: AsyncStream<IncomingMessage>
   private let arrivals: AsyncStream<IncomingMessage>.Continuation
   private let logger: Logger
 
-  package init(keys: TrustedKeys, logger: Logger) {
-    self.keys = keys
+  /// - Parameters:
+  ///   - keys: of the configuration's file; they count only as long as no site root is installed.
+  ///   - siteKeys: asked before each command, because the site may list others while the device runs.
+  package init(
+    keys: TrustedKeys?, siteKeys: @escaping @Sendable () -> SiteKeys = { .noRoot }, logger: Logger
+  ) {
+    configuredKeys = keys
+    self.siteKeys = siteKeys
     self.logger = logger
     (messages, arrivals) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.most))
+  }
+
+  /// Who may command now: by the site's list where its root is installed, else by the configuration's file.
+  package var keys: SiteKeys {
+    switch siteKeys() {
+    case .noRoot: configuredKeys.map { .keys($0) } ?? .none("remote.command_keys_file holds no keys")
+    case let listed: listed
+    }
   }
 
   /// Any thread may call.
@@ -44,7 +59,10 @@ package actor CommandService: Service {
   private let logger: Logger
   private let intake: CommandIntake
   private var generator: any RandomNumberGenerator & Sendable
-  private var reader: CommandReader
+  private let site: String
+  private let device: String
+  /// By the keys that counted last; nil until somebody's did.
+  private var reader: (keys: TrustedKeys, reader: CommandReader)?
   private var desk: CommandDesk?
   private var told: Set<String> = []
 
@@ -59,9 +77,8 @@ package actor CommandService: Service {
     self.clockFloor = clockFloor
     self.generator = generator
     self.logger = logger
-    reader = CommandReader(
-      intake.keys, site: topics.site.text, device: topics.device.text, verifier: OpenSSLVerifier(),
-      digests: OpenSSLDigests())
+    site = topics.site.text
+    device = topics.device.text
   }
 
   package func run() async throws {
@@ -102,7 +119,7 @@ package actor CommandService: Service {
 
   /// True when the device is to end.
   func handle(_ message: IncomingMessage) async -> Bool {
-    switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
+    switch read(message) {
     case .ignored: return false
     case .refused(let refusal, let isPause):
       refuse(refusal)
@@ -123,6 +140,22 @@ package actor CommandService: Service {
         return false
       }
     }
+  }
+
+  private func read(_ message: IncomingMessage) -> CommandReader.Reading {
+    guard case .keys(let keys) = intake.keys else {
+      if case .none(let reason) = intake.keys, told.insert("nobody").inserted {
+        logger.error("a command is not believed: nobody may command", metadata: ["reason": "\(reason)"])
+      }
+      return .ignored
+    }
+    if reader?.keys != keys {
+      let new = CommandReader(
+        keys, site: site, device: device, verifier: OpenSSLVerifier(), digests: OpenSSLDigests())
+      reader = (keys, new)
+    }
+    return reader?.reader.read(
+      message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) ?? .ignored
   }
 
   private func carryOut(_ command: Command, _ digest: [UInt8]) async throws -> Bool {
