@@ -101,7 +101,7 @@ struct ImportCommand: ParsableCommand {
   }
 
   /// Root becomes `name` for the duration of a write.
-  static func asUser(
+  private static func asUser(
     _ name: String
   ) throws -> @Sendable (() throws(FileError) -> Void) throws(FileError) -> Void {
     guard let entry = getpwnam(name) else {

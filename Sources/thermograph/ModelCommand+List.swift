@@ -96,7 +96,7 @@ struct ModelListCommand: ParsableCommand {
   /// What came as an update.
   private func tellSlots() {
     do {
-      let book = try options.asOwner { try UpdateStore(stateDirectory: options.settings.paths.stateDirectory).read() }
+      let book = try options.store.read()
       for slot in book.slots where slot.active != .installed || slot.previous != nil {
         print(
           "\(slot.slot.rawValue) slot: \(slot.active.text)" + (slot.previous.map { "; before it: \($0.text)" } ?? ""))

@@ -2,8 +2,6 @@ import ArgumentParser
 import Configuration
 import ConfigurationFiles
 import Device
-import Glibc
-import LocalFiles
 import Provenance
 import Remote
 import Storage
@@ -17,7 +15,7 @@ struct UpdateCommand: ParsableCommand {
         thermograph update status
         thermograph update rollback
       """,
-    subcommands: [UpdateStatusCommand.self, UpdateRollbackCommand.self])
+    subcommands: [UpdateImportCommand.self, UpdateStatusCommand.self, UpdateRollbackCommand.self])
 }
 
 /// Whose record it is.
@@ -25,23 +23,9 @@ struct UpdateOptions: ParsableArguments {
   @Option(name: .long, help: "The main configuration file; it says where the state directory is.")
   var config = ConfigurationFolder.installedMainFile
 
-  @Option(name: .long, help: "The user who owns the state directory, when root calls.")
-  var owner = "thermograph"
-
   var settings: Settings { ConfigurationFolder(mainFile: config).read().settings }
 
-  /// Root does it as the service's user: the files must stay the service's.
-  func asOwner<Result>(_ body: () throws -> Result) throws -> Result {
-    guard geteuid() == 0, let entry = getpwnam(owner) else { return try body() }
-    guard entry.pointee.pw_uid != 0 else { return try body() }
-    var result: Swift.Result<Result, any Error>?
-    let asUser = try ImportCommand.asUser(owner)
-    try asUser { () throws(FileError) in
-      result = Swift.Result { try body() }
-    }
-    guard let result else { throw ExitCode.failure }
-    return try result.get()
-  }
+  var store: UpdateStore { UpdateStore(stateDirectory: settings.paths.stateDirectory) }
 }
 
 struct UpdateStatusCommand: ParsableCommand {
@@ -59,7 +43,7 @@ struct UpdateStatusCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let book = try options.asOwner { try UpdateStore(stateDirectory: options.settings.paths.stateDirectory).read() }
+    let book = try options.store.read()
     if json {
       print(try jsonText(book))
     } else {
@@ -93,10 +77,7 @@ struct UpdateRollbackCommand: ParsableCommand {
   func run() throws {
     guard let slot = ModelSlot(rawValue: slot) else { return }
     do {
-      let book = try options.asOwner {
-        try UpdateStore(stateDirectory: options.settings.paths.stateDirectory)
-          .apply(.rollback(slot, reason: "taken back at the device"))
-      }
+      let book = try options.store.apply(.rollback(slot, reason: "taken back at the device"))
       print("\(slot.rawValue): \(book[slot].active.text)")
     } catch let error as UpdateStoreError {
       printToStandardError("\(error)")

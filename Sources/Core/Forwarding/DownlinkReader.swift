@@ -6,6 +6,8 @@ package struct DownlinkReader: Sendable {
     case command(IncomingMessage)
     /// A message on `dn/trust`, not believed yet.
     case trust(IncomingMessage)
+    /// A message below `dn/model`, not believed yet.
+    case model(IncomingMessage)
     /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
     /// a receipt.
     case refused(String?, isReceipt: Bool)
@@ -18,13 +20,18 @@ package struct DownlinkReader: Sendable {
   private let topics: TopicSchema
   private let takesCommands: Bool
   private let takesTrust: Bool
+  private let takesModels: Bool
   package private(set) var receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
 
-  package init(_ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesTrust: Bool = false) {
+  package init(
+    _ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesTrust: Bool = false,
+    takesModels: Bool = false
+  ) {
     self.topics = topics
     self.takesCommands = takesCommands
     self.takesTrust = takesTrust
+    self.takesModels = takesModels
     self.receipts = receipts
   }
 
@@ -37,6 +44,7 @@ package struct DownlinkReader: Sendable {
     guard !message.retain else { return refuse(.retained, "a retained message on \(message.topic)") }
     if takesCommands, message.topic == topics.commands { return .command(message) }
     if takesTrust, message.topic == topics.trust { return .trust(message) }
+    if takesModels, message.topic.hasPrefix(topics.models + "/") { return .model(message) }
     guard message.topic == topics.receipts else {
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }

@@ -48,6 +48,7 @@ extension DeviceRuntime {
   ) throws -> CommandService {
     let outbox = parts.outbox
     let doctor = doctor(parts, receiptMilliseconds: nil)
+    let vendor = parts.trust?.vendor
     return CommandService(
       intake: intake, outbox: outbox, topics: try topics,
       effects: CommandEffects(
@@ -60,7 +61,8 @@ extension DeviceRuntime {
         },
         holdImages: { delivery.holdImages(seconds: $0) },
         logLevel: TimedLogLevel(level, configured: { [live] in Logger.Level(live.settings.log.level) }),
-        isIdle: { parts.session.snapshot.state == .idle }),
+        isIdle: { parts.session.snapshot.state == .idle },
+        install: { install($0, $1, $2, vendor) }, rollBack: { rollBack($0) }),
       time: parts.common.time, clockFloor: clockFloor, generator: SystemRandomNumberGenerator(), logger: logger)
   }
 }

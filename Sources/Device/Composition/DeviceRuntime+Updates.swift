@@ -73,7 +73,9 @@ extension DeviceRuntime {
   // MARK: - Service
 
   /// - Parameter book: what the device started with.
-  func updateService(_ parts: Supervised, _ book: UpdateBook, _ intake: ShadowIntake) -> UpdateService {
+  func updateService(_ parts: Supervised, _ book: UpdateBook, _ intake: ShadowIntake, _ partIntake: PartIntake?)
+    -> UpdateService
+  {
     let (time, outbox, session) = (parts.common.time, parts.outbox, parts.session)
     let trials = TrialProcess(executable: "/proc/self/exe", logger: logger)
     return UpdateService(
@@ -93,7 +95,7 @@ extension DeviceRuntime {
         tell: { message in
           try await outbox.enqueue(.reply(try message.encoded(), created: time.now()))
         },
-        incoming: nil,
+        incoming: partIntake,
         isLineFree: {
           do throws(OutboxError) { return try await outbox.accounts().backlog(.capture).rows == 0 } catch {
             logger.error("the outbox does not answer; no parts are asked for", metadata: ["reason": "\(error)"])

@@ -94,8 +94,11 @@ package struct DeviceRuntime {
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
     let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
     let intake = commandIntake(trust)
+    // Without commands nobody can order a model from afar.
+    let partIntake = intake == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
-      outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, intake: intake)
+      outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, intake: intake,
+      partIntake: partIntake)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, trust: trust)
@@ -110,7 +113,7 @@ package struct DeviceRuntime {
     if let delivery, let intake {
       services.append(try commandService(intake, supervised, delivery: delivery, clockFloor: clockFloor))
     }
-    services.append(updateService(supervised, book, shadows))
+    services.append(updateService(supervised, book, shadows, partIntake))
     if delivery != nil, let messages = trust.intake {
       services.append(
         TrustService(intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger))

@@ -22,6 +22,7 @@ package actor DeliveryService: Service {
   let client: MQTTClient
   private let intake: CommandIntake?
   private let trustIntake: TrustIntake?
+  private let partIntake: PartIntake?
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
   private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
   private let clockFloorSeconds: (@Sendable () -> Int64)?
@@ -45,7 +46,7 @@ package actor DeliveryService: Service {
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
-    intake: CommandIntake? = nil, trustIntake: TrustIntake? = nil,
+    intake: CommandIntake? = nil, trustIntake: TrustIntake? = nil, partIntake: PartIntake? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
   ) throws {
     self.outbox = outbox
@@ -56,6 +57,7 @@ package actor DeliveryService: Service {
     self.clockFloorSeconds = clockFloorSeconds
     self.intake = intake
     self.trustIntake = trustIntake
+    self.partIntake = partIntake
     self.receiptRules = receiptRules
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
@@ -67,7 +69,7 @@ package actor DeliveryService: Service {
     downlinks = DownlinkReader(
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
-      takesCommands: intake != nil, takesTrust: trustIntake != nil)
+      takesCommands: intake != nil, takesTrust: trustIntake != nil, takesModels: partIntake != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -149,7 +151,8 @@ package actor DeliveryService: Service {
     case .received(let message): return read(message)
     // Without commands the device does all its work; it said so in the log.
     case .subscribed(let filter, let reason)
-    where reason >= 0x80 && (filter == topics.commands || filter == topics.trust):
+    where reason >= 0x80
+      && (filter == topics.commands || filter == topics.trust || filter.hasPrefix(topics.models)):
       return nil
     default: break
     }
@@ -167,6 +170,9 @@ package actor DeliveryService: Service {
       return nil
     case .trust(let message):
       trustIntake?.take(message)
+      return nil
+    case .model(let message):
+      partIntake?.take(message)
       return nil
     case .refused(let reason, let isReceipt):
       if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
@@ -284,7 +290,7 @@ package actor DeliveryService: Service {
   }
 
   private var downlinkTopics: [String] {
-    topics.downlinks(takesCommands: intake != nil, takesTrust: trustIntake != nil)
+    topics.downlinks(takesCommands: intake != nil, takesTrust: trustIntake != nil, takesModels: partIntake != nil)
   }
 
   func takeOwnToken() -> PublishToken {

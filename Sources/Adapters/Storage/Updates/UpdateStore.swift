@@ -63,14 +63,28 @@ package struct UpdateStore: Sendable {
       try trial.handle(event)
       if trial == before { return trial }
     } catch { throw .refused(error) }
-    let lock = try takeLock()
-    defer { lock.release() }
-    var book = try read()
-    let before = book
-    do throws(UpdateRefusal) { try book.handle(event) } catch { throw .refused(error) }
-    if book != before { try write(book) }
-    try collect(book)
-    return book
+    return try asOwner { () throws(UpdateStoreError) in
+      let lock = try takeLock()
+      defer { lock.release() }
+      var book = try read()
+      let before = book
+      do throws(UpdateRefusal) { try book.handle(event) } catch { throw .refused(error) }
+      if book != before { try write(book) }
+      try collect(book)
+      return book
+    }
+  }
+
+  /// Root, of a tool, works as the owner of the state directory: the files must stay the service's.
+  private func asOwner<Value>(
+    _ body: () throws(UpdateStoreError) -> Value
+  ) throws(UpdateStoreError) -> Value {
+    let result = try inFiles { () throws(FileError) -> Result<Value, UpdateStoreError> in
+      try OwnerRights.asOwner(of: directory) { () throws(FileError) -> Result<Value, UpdateStoreError> in
+        do throws(UpdateStoreError) { return .success(try body()) } catch { return .failure(error) }
+      }
+    }
+    return try result.get()
   }
 
   private func takeLock() throws(UpdateStoreError) -> FileLock {
@@ -103,21 +117,23 @@ package struct UpdateStore: Sendable {
     guard Hexadecimal.text(of: digests.sha256(bytes)) == unit.fileSHA256, bytes.count == unit.bytes else {
       throw .damaged(path: path(of: unit), reason: "is another file than the one that was verified")
     }
-    let lock = try takeLock()
-    defer { lock.release() }
-    var book = try read()
-    let before = book
-    do throws(UpdateRefusal) {
-      try book.handle(.staged(unit, command: command, window: window))
-    } catch { throw .refused(error) }
-    try inFiles { () throws(FileError) in
-      try Folder.makeAll(storePath, mode: 0o700)
-      let present = try BoundedFile.readIfThere(path(of: unit), maximumBytes: UpdateRules.unitBytesMaximum)
-      if present != bytes { try BoundedFile.replace(path(of: unit), with: bytes, mode: 0o600) }
+    return try asOwner { () throws(UpdateStoreError) in
+      let lock = try takeLock()
+      defer { lock.release() }
+      var book = try read()
+      let before = book
+      do throws(UpdateRefusal) {
+        try book.handle(.staged(unit, command: command, window: window))
+      } catch { throw .refused(error) }
+      try inFiles { () throws(FileError) in
+        try Folder.makeAll(storePath, mode: 0o700)
+        let present = try BoundedFile.readIfThere(path(of: unit), maximumBytes: UpdateRules.unitBytesMaximum)
+        if present != bytes { try BoundedFile.replace(path(of: unit), with: bytes, mode: 0o600) }
+      }
+      if book != before { try write(book) }
+      try collect(book)
+      return book
     }
-    if book != before { try write(book) }
-    try collect(book)
-    return book
   }
 
   // MARK: - Units that wait for a word
@@ -126,6 +142,10 @@ package struct UpdateStore: Sendable {
 
   /// Keeps a unit's file for a command that asks for it. The newest few are kept.
   package func hold(_ bytes: [UInt8], as target: UnitTarget) throws(UpdateStoreError) {
+    try asOwner { () throws(UpdateStoreError) in try holdHere(bytes, as: target) }
+  }
+
+  private func holdHere(_ bytes: [UInt8], as target: UnitTarget) throws(UpdateStoreError) {
     let lock = try takeLock()
     defer { lock.release() }
     try inFiles { () throws(FileError) in
