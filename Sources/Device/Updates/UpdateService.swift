@@ -105,12 +105,12 @@ actor UpdateService: Service {
     book = await pass(passed, book)
     if let order = book.order { book = await receive(order, book, passed) }
     parts.incoming?.want(book.order?.fileSHA256)
-    intake.want(book.update?.phase == .shadow)
     switch book.update?.phase {
     case .golden: book = await tryGolden(book)
     case .shadow: book = await tryShadows(book)
     default: break
     }
+    intake.want(book.update?.phase == .shadow)
     await load(book)
     parts.show(book.update?.text)
     await tell()
