@@ -227,11 +227,23 @@ import Testing
     #expect(status.output.contains("screening-fold 2"), "\(status.output) \(status.errors)")
     let back = try await Program.run(["update", "rollback", "--config", path], in: workspace.folder)
     #expect(back.status == 0 && back.output.contains("the installed model"), "\(back.output) \(back.errors)")
+    try await device.waitForErrors(containing: "the models that decide have changed", count: 2, seconds: 60)
+    try await eventually("all states are told", context: { device.errors }) { try store.read().notes.isEmpty }
     device.send(SIGTERM)
     #expect(try await device.waitForExit(seconds: 20) == 0, "\(device.errors)")
-    // What was told waits in the outbox.
-    let list = try await Program.run(["outbox", "list", "--config", path, "--json"], in: workspace.folder)
-    #expect(list.output.contains("reply"), "\(list.output.suffix(500))")
+    // What was told waits in the outbox, and the records name the model that made them.
+    let stick = workspace.folder + "/stick"
+    try FileManager.default.createDirectory(atPath: stick, withIntermediateDirectories: false)
+    let export = try await Program.run(["outbox", "export", "--config", path, "--clear", stick], in: workspace.folder)
+    #expect(export.status == 0, "\(export.errors)")
+    let files = try FileManager.default.subpathsOfDirectory(atPath: stick).compactMap {
+      FileManager.default.contents(atPath: stick + "/" + $0).map { String(decoding: $0, as: UTF8.self) }
+    }
+    let told = files.filter { $0.contains("thermograph.update.v1") }
+    for state in ["waiting", "trial", "active", "rolled-back"] {
+      #expect(told.contains { $0.contains("\"state\":\"\(state)\"") }, "\(state)")
+    }
+    #expect(files.contains { $0.contains("\"unit_sha256\":\"\(unit.unitSHA256)\"") && $0.contains("capture_id") })
     let again = try await Program.run(["update", "rollback", "--config", path], in: workspace.folder)
     #expect(again.status == 1 && again.errors.contains("nothing before it"), "\(again.errors)")
   }
