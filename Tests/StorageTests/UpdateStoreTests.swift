@@ -40,7 +40,7 @@ import Testing
     let (first, second) = ([UInt8](repeating: 1, count: 5000), [UInt8](repeating: 2, count: 6000))
     let (seven, eight) = (try unit(7, first), try unit(8, second))
     try store.stage(seven, first)
-    #expect(stored == [seven.fileSHA256] && (try store.bytes(of: seven)) == first)
+    #expect(try stored == [seven.fileSHA256] && store.bytes(of: seven) == first)
     // Half of a file that a cut left, and one that nobody names.
     try Data([1]).write(to: URL(filePath: scratch.file("models/store/.thermograph-00.tmp")))
     try Data([1]).write(to: URL(filePath: scratch.file("updates/.thermograph-00.tmp")))
@@ -61,7 +61,7 @@ import Testing
     let seven = try unit(7, bytes)
     #expect(throws: UpdateStoreError.self) { try store.stage(seven, Array(bytes.dropLast())) }
     #expect(throws: UpdateStoreError.self) { try store.stage(seven, [2] + bytes.dropFirst()) }
-    #expect(stored.isEmpty && (try store.stamp()) == nil)
+    #expect(try stored.isEmpty && store.stamp() == nil)
     try store.stage(seven, bytes)
     let before = try Data(contentsOf: URL(filePath: scratch.file("updates/state.json")))
     let six = [UInt8](repeating: 6, count: 100)
