@@ -134,6 +134,18 @@ test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
 	  --filter '$(FAULT_ROWS)'
 
+UPDATE_KILLS ?= 500
+UPDATE_POWER_CUTS ?= 100
+UPDATE_SESSIONS ?= 200
+UPDATE_BAD_ROUNDS ?= 5
+
+test-updates: ## updates of models under attack: UPDATE_KILLS=500 UPDATE_POWER_CUTS=100 UPDATE_SESSIONS=200 UPDATE_BAD_ROUNDS=5 (of ten)
+	@Scripts/install-packages build test
+	THERMOGRAPH_UPDATE_KILLS=$(UPDATE_KILLS) THERMOGRAPH_UPDATE_POWER_CUTS=$(UPDATE_POWER_CUTS) \
+	  THERMOGRAPH_UPDATE_SESSIONS=$(UPDATE_SESSIONS) THERMOGRAPH_BAD_MODELS=$(UPDATE_BAD_ROUNDS) \
+	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
+	  --filter 'Update|ModelUnitFile'
+
 CHANGE_PEOPLE ?= 100
 CHANGE_CASES ?= 10000
 

@@ -206,9 +206,16 @@ let testTargets: [Target] = [
   .executableTarget(
     name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
     swiftSettings: strict),
+  // Takes updates through their states until a test kills it or cuts its power.
+  .executableTarget(
+    name: "UpdateWriter", dependencies: ["DriverSupport", "Remote", "Storage"], path: "Tests/UpdateWriter",
+    swiftSettings: strict),
   tests(
     of: "Storage",
-    uses: ["Storage", "LocalFiles", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
+    uses: [
+      "Storage", "LocalFiles", "Forwarding", "Remote", "Screening", "Provenance", "CSQLite", "DriverSupport",
+      "OutboxWriter", "UpdateWriter",
+    ]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
@@ -218,7 +225,8 @@ let testTargets: [Target] = [
     ]),
   // What the programs that tests start and kill have in common.
   .target(
-    name: "DriverSupport", dependencies: ["Provenance", "Storage"], path: "Tests/DriverSupport", swiftSettings: strict),
+    name: "DriverSupport", dependencies: ["Provenance", "Remote", "Storage"], path: "Tests/DriverSupport",
+    swiftSettings: strict),
   // A device's outbox and delivery until a test kills it or cuts its line.
   .executableTarget(
     name: "DeliveryDriver",

@@ -20,7 +20,10 @@ from .source import MESSAGE_BYTES_MAXIMUM
 from .statement import COMMAND_TYPE, CONFIGURATION_TYPE, ResultKey
 
 # What devices do (Sources/Core/Remote/CommandAction.swift); a test holds the list.
-COMMANDS = ("status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart")
+COMMANDS = (
+    "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart", "update-install",
+    "update-rollback",
+)  # fmt: skip
 HOURS_MAXIMUM = 7 * 24
 CONFIGURATION_HOURS_MAXIMUM = 30 * 24
 CONFIRM_MINUTES = range(2, 61)
@@ -28,7 +31,7 @@ VERSION_MAXIMUM = 2**53 - 1
 # Replies that another one follows.
 INTERIM = ("busy", "trying")
 _IDENTIFIER = re.compile(r"[a-z0-9-]{1,36}")
-_NUMBERS = ("seconds", "minutes")
+_NUMBERS = ("seconds", "minutes", "version")
 _LISTS = ("parts", "capture_ids")
 _NONE: dict[str, Any] = {"state": "busy"}
 

@@ -1,4 +1,5 @@
 import Cryptography
+import Forwarding
 import Provenance
 import Remote
 import Storage
@@ -113,10 +114,15 @@ import Trust
     ("hold-images", #"{"seconds":86401}"#), ("hold-images", #"{"seconds":-1}"#), ("hold-images", #"{"seconds":1.0}"#),
     ("log-level", #"{"level":"debug","minutes":61}"#), ("log-level", #"{"level":"loud","minutes":1}"#),
     ("restart", #"{"now":true}"#), ("shell", #"{"line":"id"}"#), ("Status", "{}"), ("st\u{200B}atus", "{}"),
-    ("update-install", "{}"), ("identify", "{}"), ("identify", #"{"seconds":31}"#), ("identify", #"{"seconds":0}"#),
+    ("identify", "{}"), ("identify", #"{"seconds":31}"#), ("identify", #"{"seconds":0}"#),
     ("capture-request", "{}"), ("capture-request", #"{"patient_ref":""}"#), ("capture-request", #"{"patient_ref":7}"#),
     ("capture-request", #"{"patient_ref":"ward-7","now":true}"#),
     ("capture-request", #"{"patient_ref":"\#(String(repeating: "a", count: 65))"}"#),
+    ("update-install", "{}"), ("update-install", #"{"target":"fold","version":0}"#),
+    ("update-install", #"{"target":"fold","version":1e2}"#), ("update-install", #"{"target":"../fold","version":1}"#),
+    ("update-install", #"{"target":"fold","version":1,"window":"25:00-26:00"}"#),
+    ("update-install", #"{"target":"fold","version":1,"url":"http://x"}"#), ("update-rollback", "{}"),
+    ("update-rollback", #"{"kind":"firmware"}"#), ("update-rollback", #"{"kind":"screening","version":3}"#),
   ])
   func argumentsAreBounded(_ name: String, _ arguments: String) throws {
     guard
@@ -124,7 +130,7 @@ import Trust
         try sender.envelope(sender.statement(name, arguments, id: id)))
     else {
       // Numbers with a fraction make no JSON of ours.
-      #expect(arguments.contains("1.0"))
+      #expect(arguments.contains("1.0") || arguments.contains("1e2"))
       return
     }
     guard case .failure(let fault) = command.action else {
@@ -133,6 +139,21 @@ import Trust
     }
     #expect(!fault.description.isEmpty)
     #expect(CommandAction.names.contains(command.name) || command.name == "unknown")
+  }
+
+  @Test func updatesAreNamedByModelVersionAndKind() throws {
+    func action(_ name: String, _ arguments: String) throws -> CommandAction? {
+      guard case .command(let command, _) = reading(try sender.envelope(sender.statement(name, arguments, id: id)))
+      else { return nil }
+      return try command.action.get()
+    }
+    let target = try #require(UnitTarget(model: "screening-fold", version: 7))
+    #expect(
+      try action("update-install", #"{"target":"screening-fold","version":7}"#) == .updateInstall(target, window: nil))
+    #expect(
+      try action("update-install", #"{"target":"screening-fold","version":7,"window":"22:00-05:00"}"#)
+        == .updateInstall(target, window: SyncWindow("22:00-05:00")))
+    #expect(try action("update-rollback", #"{"kind":"quality"}"#) == .updateRollback(.quality))
   }
 
   @Test func twentyWrongSignaturesMakeAPause() throws {

@@ -15,6 +15,14 @@ package enum StateFiles {
   package static let keys = "keys"
   /// A folder: what the comparison over time keeps, a file a patient.
   package static let baselines = "baselines"
+  /// A folder: the record of updates, and what is on its way.
+  package static let updates = "updates"
+  static let updateBook = "state.json"
+  static let updateLock = "lock"
+  static let incoming = "incoming"
+  /// A folder: models that came as updates.
+  package static let models = "models"
+  static let unitStore = "store"
   /// A folder: what is trusted of the vendor's and of the site's repository, a folder each.
   package static let trust = "trust"
   /// A folder: configurations from afar.
@@ -31,7 +39,9 @@ package enum StateFiles {
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
   private static let folders =
-    [keys, sensors, baselines, remoteConfiguration] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" }
+    [keys, sensors, baselines, remoteConfiguration] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
+      "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
+    ]
   static let maximumNames = 8192
 
   /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
@@ -40,7 +50,9 @@ package enum StateFiles {
     for folder in folders {
       let path = directory + "/" + folder
       guard try BoundedFile.exists(path) else { continue }
-      paths += try Folder.names(in: path, maximumNames: maximumNames).sorted().map { path + "/" + $0 }
+      paths += try Folder.names(in: path, maximumNames: maximumNames).sorted().filter {
+        !folders.contains("\(folder)/\($0)")
+      }.map { path + "/" + $0 }
     }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
       + [session, trustedTime].map { directory + "/" + $0 }

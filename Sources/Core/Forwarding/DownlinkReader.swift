@@ -8,6 +8,8 @@ package struct DownlinkReader: Sendable {
     case trust(IncomingMessage)
     /// A message on `dn/config`, not believed yet.
     case configuration(IncomingMessage)
+    /// A message below `dn/model`, not believed yet.
+    case model(IncomingMessage)
     /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
     /// a receipt.
     case refused(String?, isReceipt: Bool)
@@ -21,17 +23,19 @@ package struct DownlinkReader: Sendable {
   private let takesCommands: Bool
   private let takesConfigurations: Bool
   private let takesTrust: Bool
+  private let takesModels: Bool
   package private(set) var receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
 
   package init(
     _ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesConfigurations: Bool = false,
-    takesTrust: Bool = false
+    takesTrust: Bool = false, takesModels: Bool = false
   ) {
     self.topics = topics
     self.takesCommands = takesCommands
     self.takesConfigurations = takesConfigurations
     self.takesTrust = takesTrust
+    self.takesModels = takesModels
     self.receipts = receipts
   }
 
@@ -45,6 +49,7 @@ package struct DownlinkReader: Sendable {
     if takesCommands, message.topic == topics.commands { return .command(message) }
     if takesTrust, message.topic == topics.trust { return .trust(message) }
     if takesConfigurations, message.topic == topics.configurations { return .configuration(message) }
+    if takesModels, message.topic.hasPrefix(topics.models + "/") { return .model(message) }
     guard message.topic == topics.receipts else {
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }

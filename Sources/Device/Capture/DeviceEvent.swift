@@ -41,6 +41,8 @@ enum DeviceEvent: Sendable {
   case identified
   /// The configuration was read again.
   case policy(SessionService.Policy)
+  /// Other models shall decide, as soon as no session is open.
+  case models(Handover<Assessor>)
   /// The alarm that the session had set.
   case timePassed
   /// The watchdog asks whether events are still taken.

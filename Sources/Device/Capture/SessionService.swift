@@ -45,6 +45,8 @@ actor SessionService: Service {
     var past: @Sendable (PatientReference, _ former: PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
     /// The comparison with the patient's earlier sessions; nil where it is switched off, or nothing is kept.
     var change: ChangeTracking?
+    /// A capture is on disk: what a trial of a model, and its confirmation, have of it.
+    var kept: @Sendable (KeptCapture) -> Void = { _ in }
     /// An occlusion map, for the doctor, goes with each capture that has a verdict.
     var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
@@ -78,6 +80,8 @@ actor SessionService: Service {
   var earlier: Task<EarlierSessions, Never>?
   var skinDrift = TemperatureDrift()
   var lastRefusal: SessionRefusal?
+  /// Models that are to decide from the next session on.
+  private var waitingModels: Handover<Assessor>?
   private var idleSignalShown: PanelSignal?
   private var alarm = Alarm()
   private var watching: Int?
@@ -157,6 +161,22 @@ actor SessionService: Service {
   // MARK: - Events
 
   private func handle(_ event: DeviceEvent) async {
+    await take(event)
+    adoptModels()
+  }
+
+  /// Between sessions only: all pictures of a session are judged by the same models.
+  private func adoptModels() {
+    guard let waiting = waitingModels, !machine.isSessionOpen, capture == nil else { return }
+    waitingModels = nil
+    guard var next = waiting.take() else { return }
+    next.limits = limits
+    next.sentences = assessor.sentences
+    assessor = next
+    logger.notice("other models decide from now on")
+  }
+
+  private func take(_ event: DeviceEvent) async {
     switch event {
     case .presented(let reading): await present(tags.tag(await parts.fingerprints(reading.uid)))
     case .removed: await feed(.tagRemoved)
@@ -198,6 +218,7 @@ actor SessionService: Service {
     case .request(let request, let answer): answer(await fulfil(request))
     case .identified: if machine.isIdle { show(.ready) }
     case .policy(let policy): adopt(policy)
+    case .models(let models): waitingModels = models
     case .timePassed: await feed(.timePassed)
     case .question(let answer): answer()
     }

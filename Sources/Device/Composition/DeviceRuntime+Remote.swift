@@ -88,6 +88,7 @@ extension DeviceRuntime {
   ) throws -> CommandService {
     let outbox = parts.outbox
     let doctor = doctor(parts, receiptMilliseconds: nil)
+    let vendor = parts.trust?.vendor
     return CommandService(
       intake: intake, outbox: outbox, topics: try topics,
       effects: CommandEffects(
@@ -105,7 +106,8 @@ extension DeviceRuntime {
           guard panel != nil else { return .refused(reason: "this device has no light") }
           return await parts.session.identify(seconds: seconds)
         },
-        isIdle: { parts.session.snapshot.state == .idle }),
+        isIdle: { parts.session.snapshot.state == .idle },
+        install: { install($0, $1, $2, vendor) }, rollBack: { rollBack($0) }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, generator: SystemRandomNumberGenerator(),
       logger: logger)
   }

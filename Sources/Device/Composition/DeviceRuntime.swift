@@ -75,7 +75,8 @@ package struct DeviceRuntime {
     if case .keysUnreadable(let reason) = receiptRules().trouble {
       board.note(.receiverKeys, "no receipt is believed, and nothing is freed: \(reason)")
     }
-    let (network, assessor) = try loadModels(limits: policy.limits, digests: common.digests, board: board)
+    let book = usableBook(common.digests, board)
+    let (network, assessor) = try loadModels(book, limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
 
@@ -85,6 +86,7 @@ package struct DeviceRuntime {
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
       progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
+    let shadows = ShadowIntake()
     let session = sessionService(
       common, policy: policy, assessor: assessor,
       store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
@@ -96,6 +98,7 @@ package struct DeviceRuntime {
         drift?.note($0)
         simulation?.sessionChanged($0)
       }
+      parts.kept = { shadows.put($0) }
     }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
@@ -103,9 +106,11 @@ package struct DeviceRuntime {
     for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
     let commands = commandIntake(trust, board)
     let configurations = configurationIntake(trust, board)
+    // Without commands nobody can order a model from afar.
+    let partIntake = commands == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
-      configurations: configurations)
+      configurations: configurations, partIntake: partIntake)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust)
@@ -121,6 +126,7 @@ package struct DeviceRuntime {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
     }
+    services.append(updateService(supervised, book, shadows, partIntake))
     if delivery != nil, let messages = trust.intake {
       services.append(
         TrustService(intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger))

@@ -235,6 +235,8 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   /// Files that the configuration names and that cannot be used; nil where there is none.
   package var fileProblems: [String]?
   package var models: [Model] = []
+  /// The update of a model that is under way, in words; nil: none is.
+  package var update: String?
   package var session: Session?
   package var outbox = Outbox()
   package var line = Line()
@@ -245,8 +247,8 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
-    case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, session, outbox, line,
-      beats, trust
+    case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
+      line, beats, trust
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"

@@ -40,7 +40,8 @@ struct DeviceReporter: Sendable {
     let fileProblems = parts.board.fileProblems
     report.fileProblems = fileProblems.isEmpty ? nil : fileProblems
     report.session = Self.session(parts.session.snapshot)
-    report.models = parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
+    report.models = parts.board.models ?? parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
+    report.update = parts.board.update
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }

@@ -20,6 +20,7 @@ package enum StatusScreen {
       row("outbox", outbox(report.outbox))
       row("line", line(report.line))
       row("models", report.models.isEmpty ? "none" : report.models.map(\.id).joined(separator: ", "))
+      if let update = report.update { row("update", update) }
       for root in report.trust ?? [] { row("trust", trust(root)) }
       row("clock", "\(report.clock.now)  \(report.clock.source == "none" ? "not synchronised" : report.clock.source)")
       row(

@@ -23,6 +23,7 @@ package actor DeliveryService: Service {
   private let commands: DownlinkIntake?
   private let configurations: DownlinkIntake?
   private let trustIntake: TrustIntake?
+  private let partIntake: PartIntake?
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
   private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
   private let clockFloorSeconds: (@Sendable () -> Int64)?
@@ -49,6 +50,7 @@ package actor DeliveryService: Service {
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
     commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
+    partIntake: PartIntake? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
   ) throws {
     self.outbox = outbox
@@ -60,6 +62,7 @@ package actor DeliveryService: Service {
     self.commands = commands
     self.configurations = configurations
     self.trustIntake = trustIntake
+    self.partIntake = partIntake
     self.receiptRules = receiptRules
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
@@ -71,7 +74,8 @@ package actor DeliveryService: Service {
     downlinks = DownlinkReader(
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
-      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil)
+      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
+      takesModels: partIntake != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -155,7 +159,8 @@ package actor DeliveryService: Service {
     case .connectionFailed, .disconnected: tellAllBeside()
     // Without commands and configurations the device does all its work; it said so in the log.
     case .subscribed(let filter, let reason)
-    where reason >= 0x80 && [topics.commands, topics.configurations, topics.trust].contains(filter):
+    where reason >= 0x80
+      && ([topics.commands, topics.configurations, topics.trust].contains(filter) || filter.hasPrefix(topics.models)):
       return nil
     default: break
     }
@@ -176,6 +181,9 @@ package actor DeliveryService: Service {
       return nil
     case .trust(let message):
       trustIntake?.take(message)
+      return nil
+    case .model(let message):
+      partIntake?.take(message)
       return nil
     case .refused(let reason, let isReceipt):
       if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
@@ -260,6 +268,12 @@ package actor DeliveryService: Service {
     if machine.isConnected { await announce(.online) }
   }
 
+  /// Other models decide; the birth says so from now on.
+  func modelsChanged(_ models: [StatusMessage.Model]) async {
+    status.identity.models = models
+    await announceAgain(challenge: nil)
+  }
+
   /// Images wait for so long.
   nonisolated func holdImages(seconds: Int) {
     send(.holdImages(seconds: seconds))
@@ -311,7 +325,8 @@ package actor DeliveryService: Service {
 
   private var downlinkTopics: [String] {
     topics.downlinks(
-      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil)
+      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
+      takesModels: partIntake != nil)
   }
 
   func takeOwnToken() -> PublishToken {

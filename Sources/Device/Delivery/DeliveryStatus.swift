@@ -27,7 +27,7 @@ extension DeliveryService {
 
 /// The retained message on `up/status`: birth, farewell, and the will that the broker speaks when the connection breaks.
 struct DeliveryStatus: Sendable {
-  let identity: DeliveryService.Identity
+  var identity: DeliveryService.Identity
   let topics: TopicSchema
   let outboxID: RandomIdentifier
   let logger: Logger

@@ -44,8 +44,14 @@ package struct CommandEffects: Sendable {
   var identify: @Sendable (_ seconds: Int) async -> SessionReply
   /// Nobody is before the device.
   var isIdle: @Sendable () -> Bool
+  /// Orders a unit, under the command's id.
+  var install: @Sendable (_ target: UnitTarget, _ window: SyncWindow?, _ command: RandomIdentifier) async -> Outcome = {
+    _, _, _ in .refused("this device takes no updates")
+  }
+  var rollBack: @Sendable (_ slot: ModelSlot) async -> Outcome = { _ in .refused("this device takes no updates") }
 
-  func perform(_ action: CommandAction) async -> Outcome {
+  /// - Parameter id: the command's.
+  func perform(_ action: CommandAction, id: RandomIdentifier) async -> Outcome {
     switch action {
     case .status:
       await announce(nil)
@@ -75,6 +81,8 @@ package struct CommandEffects: Sendable {
     case .identify(let seconds): return Outcome(await identify(seconds))
     case .restart:
       return isIdle() ? .done() : .refused("a session is open")
+    case .updateInstall(let target, let window): return await install(target, window, id)
+    case .updateRollback(let slot): return await rollBack(slot)
     }
   }
 }

@@ -148,7 +148,7 @@ package actor CommandService: Service {
     _ action: CommandAction, of command: Command, _ entry: LedgerEntry, _ freshness: CommandReply.Freshness
   ) async throws -> Bool {
     let began = time.now().monotonicNanoseconds
-    let outcome = await effects.perform(action)
+    let outcome = await effects.perform(action, id: entry.id)
     let now = time.now()
     var reply = CommandReply(to: command, outcome.state, reason: outcome.reason, at: now)
     reply.tell(outcome.details)

@@ -153,6 +153,9 @@ extension TrustedMetadata {
     }
   }
 
+  /// What the roles name that are loaded; whether each may speak of it is asked when it is looked up.
+  package var targetNames: Set<ExactText> { targets.values.reduce(into: []) { $0.formUnion($1.targets.keys) } }
+
   /// What the top-level targets role says of a target, whatever it has delegated to others.
   package func ownDescription(of path: ExactText) -> FileDescription? { targets["targets"]?.targets[path] }
 
