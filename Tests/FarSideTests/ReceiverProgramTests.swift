@@ -65,6 +65,12 @@ struct ReceiverProgramTests {
     let receiver = try Receiver(store: store, name: "worker", digests: OpenSSLDigests(), time: ManualClock())
     for unit in ["unit-2", "unit-1"] {
       let topics = TopicSchema(site: try TopicIdentifier("clinic"), device: try TopicIdentifier(unit))
+      var generator = SystemRandomNumberGenerator()
+      let birth = try StatusMessage(
+        state: .online, site: "clinic", device: unit, connectCounter: 1, firmware: "1", models: [],
+        configurationSHA256: "", outboxID: RandomIdentifier(using: &generator), accounts: nil, line: nil, at: nil
+      ).encoded()
+      _ = try receiver.take(IncomingMessage(topic: topics.status, payload: birth))
       let alert = Array(#"{"code":"outbox-filling","severity":"warning"}"#.utf8)
       _ = try receiver.take(IncomingMessage(topic: topics.up("alert"), payload: alert))
     }
