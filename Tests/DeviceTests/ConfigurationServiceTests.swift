@@ -266,7 +266,7 @@ import Trust
     try await service(bench).handle(message("[log]\nlevel = \"debug\"\n", version: 1))
     #expect(try await settle(bench, outbox, atMost: 30) < 30)
     #expect(bench.state.withLock { $0.starts } == 1 && bench.settings.log.level == .debug)
-    #expect(bench.state.withLock { $0.standings.map(\.isTried) } == [false, true, false])
+    #expect(bench.state.withLock { $0.standings.map(\.isTried) } == [false, false, true, false])
     await outbox.close()
   }
 

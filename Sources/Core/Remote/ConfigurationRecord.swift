@@ -135,6 +135,10 @@ extension ConfigurationRecord {
     }
     guard case .object(let object) = tree else { throw ShapeFault("\(tree.kind); expected an object") }
     guard try object.text("schema") == Self.schema else { throw ShapeFault("'schema' is another") }
+    // A name of which a bit turned is no member less.
+    if let other = object.members(beyond: ["schema", "began", "highest", "active", "previous", "attempt"]).first {
+      throw ShapeFault("'\(other.name.string.prefix(40))' is no member of a record")
+    }
     beganSeconds = try object.integer("began", in: 0...Int64.max)
     highestVersion = try object.integer("highest", in: 0...ConfigurationStatement.versions.upperBound)
     active = try object.optionalObject("active").map { value throws(ShapeFault) in try Text(value) }
