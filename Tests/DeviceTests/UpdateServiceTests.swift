@@ -310,7 +310,8 @@ import Testing
     "tg/v1/s/d/dn/model", "tg/v1/s/d/dn/model/", "tg/v1/s/d/dn/model/HASH", "tg/v1/s/d/dn/model/HASH/1",
     "tg/v1/s/d/dn/model/HASH/0-of-2", "tg/v1/s/d/dn/model/HASH/3-of-2", "tg/v1/s/d/dn/model/HASH/01-of-2",
     "tg/v1/s/d/dn/model/HASH/+1-of-2", "tg/v1/s/d/dn/model/HASH/1-of-2/x", "tg/v1/s/d/dn/model/../1-of-2",
-    "tg/v1/s/other/dn/model/HASH/1-of-2", "tg/v1/s/d/dn/model/HASH/1-of-0", "tg/v1/s/d/dn/model/HASH/0-of-0", "tg/v1/s/d/dn/model/HASH/1-of-99999999999999999999",
+    "tg/v1/s/other/dn/model/HASH/1-of-2", "tg/v1/s/d/dn/model/HASH/1-of-0", "tg/v1/s/d/dn/model/HASH/0-of-0",
+    "tg/v1/s/d/dn/model/HASH/1-of-99999999999999999999",
     "tg/v1/s/d/dn/model/HASH/1-OF-2", "tg/v1/s/d/dn/model/HASH/1--of-2", "tg/v1/s/d/dn/model/HASH/-1-of--2",
   ]) func aPartHasOneTopic(topic: String) {
     let hash = String(repeating: "a", count: 64)

@@ -143,7 +143,7 @@ import Trust
 
   @Test func updatesAreNamedByModelVersionAndKind() throws {
     func action(_ name: String, _ arguments: String) throws -> CommandAction? {
-      guard case .command(let command, _) = reading(try sender.envelope(sender.statement(name, arguments, id: id)))
+      guard case .statement(let command, _) = reading(try sender.envelope(sender.statement(name, arguments, id: id)))
       else { return nil }
       return try command.action.get()
     }

@@ -34,7 +34,7 @@ package struct AuditEntry: Sendable, Equatable {
   package static let schema: ExactText = "thermograph.audit.v1"
   /// Of the text.
   package static let maximumBytes = 4 * 1024
-  static let limits = JSONLimits(bytes: maximumBytes, depth: 6, values: 256)
+  package static let limits = JSONLimits(bytes: maximumBytes, depth: 6, values: 256)
 
   /// Entries before it.
   package let index: UInt64

@@ -222,9 +222,8 @@ package struct AuditLog {
   }
 
   private func read(_ base: UInt64) throws(AuditLogError) -> AuditSegment.Content {
-    do throws(AuditFault) {
-      return try segment.read(try Self.read(base, in: directory, limits), base: base)
-    } catch let error as AuditFault { throw .damaged(error.description) }
+    let bytes = try Self.read(base, in: directory, limits)
+    do throws(AuditFault) { return try segment.read(bytes, base: base) } catch { throw .damaged(error.description) }
   }
 
   private static func read(_ base: UInt64, in directory: String, _ limits: Limits) throws(AuditLogError) -> [UInt8] {
@@ -238,9 +237,8 @@ package struct AuditLog {
   private static func header(
     of base: UInt64, in directory: String, _ segment: AuditSegment, _ limits: Limits
   ) throws(AuditLogError) -> AuditHead {
-    do throws(AuditFault) {
-      return try segment.read(try read(base, in: directory, limits), base: base).base
-    } catch let error as AuditFault { throw .damaged(error.description) }
+    let bytes = try read(base, in: directory, limits)
+    do throws(AuditFault) { return try segment.read(bytes, base: base).base } catch { throw .damaged(error.description) }
   }
 
   private static func bases(in directory: String) throws(AuditLogError) -> [UInt64] {
