@@ -1,9 +1,7 @@
 import Configuration
 import ConfigurationFiles
-import Cryptography
 import Forwarding
 import LinuxIO
-import LocalFiles
 import Logging
 import Provenance
 import Remote
@@ -20,28 +18,27 @@ extension DeviceRuntime {
 
   /// The keys by which commands are signed; nil: none is taken. A file that cannot be read withholds commands and nothing
   /// else.
-  func commandKeys() -> TrustedKeys? { keys(commandKeysPath, "remote.command_keys_file", of: "command") }
-
-  /// The same for configurations.
-  func configurationKeys() -> TrustedKeys? {
-    keys(configurationKeysPath, "remote.configuration_keys_file", of: "configuration")
+  func commandKeys(_ board: StatusBoard) -> TrustedKeys? {
+    keys(commandKeysPath, "remote.command_keys_file", of: "command") { board.note(.commandKeys, $0) }
   }
 
-  private func keys(_ path: String?, _ key: String, of kind: String) -> TrustedKeys? {
-    guard let path else { return nil }
-    do {
-      return try Self.keys(in: path)
-    } catch {
-      logger.error(
-        "no \(kind) is taken: the keys cannot be read", metadata: ["\(key)": "\(path)", "reason": "\(error)"])
-      return nil
+  /// The same for configurations.
+  func configurationKeys(_ board: StatusBoard) -> TrustedKeys? {
+    keys(configurationKeysPath, "remote.configuration_keys_file", of: "configuration") {
+      board.note(.configurationKeys, $0)
     }
   }
 
-  /// The public keys of a file, one of which must have signed.
-  package static func keys(in path: String) throws -> TrustedKeys {
-    let pem = try BoundedFile.read(path, maximumBytes: PublicKey.listBytesMaximum)
-    return try TrustedKeys(try PublicKey.list(pem: pem), digests: OpenSSLDigests())
+  private func keys(_ path: String?, _ key: String, of kind: String, note: (String) -> Void) -> TrustedKeys? {
+    guard let path else { return nil }
+    do {
+      return try TrustedKeys(listIn: path)
+    } catch {
+      logger.error(
+        "no \(kind) is taken: the keys cannot be read", metadata: ["\(key)": "\(path)", "reason": "\(error)"])
+      note("no \(kind) is taken: \(key): \(error)")
+      return nil
+    }
   }
 
   /// Those that carry out what arrives on `dn/`.

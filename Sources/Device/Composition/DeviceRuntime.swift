@@ -72,6 +72,9 @@ package struct DeviceRuntime {
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
+    if case .keysUnreadable(let reason) = receiptRules().trouble {
+      board.note(.receiverKeys, "no receipt is believed, and nothing is freed: \(reason)")
+    }
     let (network, assessor) = try loadModels(limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
 
@@ -92,8 +95,8 @@ package struct DeviceRuntime {
     }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
-    let commands = commandKeys().map { DownlinkIntake("commands", keys: $0, logger: logger) }
-    let configurations = configurationKeys().map { DownlinkIntake("configurations", keys: $0, logger: logger) }
+    let commands = commandKeys(board).map { DownlinkIntake("commands", keys: $0, logger: logger) }
+    let configurations = configurationKeys(board).map { DownlinkIntake("configurations", keys: $0, logger: logger) }
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, commands: commands,
       configurations: configurations)

@@ -49,7 +49,7 @@ package struct ConfigurationImport {
       )
     }
     var reader = StatementReader<ConfigurationStatement>(
-      try DeviceRuntime.keys(in: path), site: settings.device.site, device: settings.device.id,
+      try TrustedKeys(listIn: path), site: settings.device.site, device: settings.device.id,
       verifier: OpenSSLVerifier(), digests: OpenSSLDigests())
     let statement: ConfigurationStatement
     let digest: [UInt8]
