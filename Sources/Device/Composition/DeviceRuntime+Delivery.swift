@@ -58,7 +58,7 @@ extension DeviceRuntime {
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    drift: InputDriftCounter?
+    drift: InputDriftCounter? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
