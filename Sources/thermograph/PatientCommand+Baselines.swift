@@ -156,7 +156,8 @@ extension PatientCommand {
           "patients": transfer.patients.count, "changed": restored.changed, "failed": restored.problems.count,
         ])
       } else {
-        printToStandardError("\(file): \(transfer.patients.count) patients; for \(restored.changed) of them something was new")
+        printToStandardError(
+          "\(file): \(transfer.patients.count) patients; for \(restored.changed) of them something was new")
       }
       if !restored.problems.isEmpty { throw ExitCode.failure }
     }
