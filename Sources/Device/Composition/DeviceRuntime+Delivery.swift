@@ -69,7 +69,7 @@ extension DeviceRuntime {
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    drift: InputDriftCounter?, trust: DeviceTrust? = nil
+    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
