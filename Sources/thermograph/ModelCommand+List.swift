@@ -52,7 +52,7 @@ struct ModelListCommand: ParsableCommand {
 
   @OptionGroup var models: ModelsDirectory
 
-  @Flag(name: .long, help: "Print one JSON object a model.")
+  @Flag(name: .long, help: "Print one JSON object for each model.")
   var json = false
 
   private struct Line: Encodable {

@@ -69,6 +69,11 @@ package struct DeviceRuntime {
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
+    let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
+    if case .keysUnreadable(let reason) = receiptRules(site: trust.site.keys(for: .receipt)).trouble {
+      board.note(.receiverKeys, "no receipt is believed, and nothing is freed: \(reason)")
+    }
     let (network, assessor) = try loadModels(limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
 
@@ -88,9 +93,7 @@ package struct DeviceRuntime {
       parts.changed = { simulation?.sessionChanged($0) }
     }
 
-    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
-    let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
-    let intake = commandIntake(trust)
+    let intake = commandIntake(trust, board)
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, intake: intake)
 
