@@ -72,7 +72,9 @@ package struct DeviceRuntime {
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
-    if case .keysUnreadable(let reason) = receiptRules().trouble {
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
+    let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
+    if case .keysUnreadable(let reason) = receiptRules(site: trust.site.keys(for: .receipt)).trouble {
       board.note(.receiverKeys, "no receipt is believed, and nothing is freed: \(reason)")
     }
     let book = usableBook(common.digests, board)
@@ -101,8 +103,6 @@ package struct DeviceRuntime {
       parts.kept = { shadows.put($0) }
     }
 
-    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
-    let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
     for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
     let commands = commandIntake(trust, board)
     let configurations = configurationIntake(trust, board)

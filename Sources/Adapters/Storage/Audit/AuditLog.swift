@@ -238,7 +238,9 @@ package struct AuditLog {
     of base: UInt64, in directory: String, _ segment: AuditSegment, _ limits: Limits
   ) throws(AuditLogError) -> AuditHead {
     let bytes = try read(base, in: directory, limits)
-    do throws(AuditFault) { return try segment.read(bytes, base: base).base } catch { throw .damaged(error.description) }
+    do throws(AuditFault) { return try segment.read(bytes, base: base).base } catch {
+      throw .damaged(error.description)
+    }
   }
 
   private static func bases(in directory: String) throws(AuditLogError) -> [UInt64] {
