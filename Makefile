@@ -23,7 +23,7 @@ clinic-day: ## a day without a line, played and recorded into Docs/clinic-day.md
 	@Scripts/install-packages build demo
 	@Scripts/clinic-day
 
-lean-link: ## captures without the view over 9,600 bit/s with 10 % loss, measured; CAPTURES=, RATE=, LOSS=, LIMIT= (root)
+lean-link: ## captures of record and master alone over 9,600 bit/s with 10 % loss, measured; CAPTURES=, RATE=, LOSS=, LIMIT= (root)
 	@Scripts/install-packages build demo delivery
 	@Scripts/lean-link
 

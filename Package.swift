@@ -132,7 +132,14 @@ let adapters: [Target] = [
 let farSideOnly: Set<String> = ["CaptureDatabase"]
 let deviceAdapters = adapters.filter { !farSideOnly.contains($0.name) }
 
+/// What both receiving programs, the device's reference receiver and the worker, read from their command lines.
+let receiverArguments = Target.target(
+  name: "ReceiverArguments",
+  dependencies: ["Forwarding", "CloudLink", "Cryptography", "LocalFiles", "Storage", argumentParser],
+  path: "Sources/ReceiverArguments", swiftSettings: strict)
+
 let farSide: [Target] = [
+  receiverArguments,
   .target(
     name: "FarSide",
     dependencies: [
@@ -143,7 +150,7 @@ let farSide: [Target] = [
     name: "thermograph-receiver",
     dependencies: [
       "FarSide", "Provenance", "Trust", "Forwarding", "CaptureDatabase", "CloudLink", "Cryptography", "LinuxIO",
-      "LocalFiles", "Receiving", "Storage", argumentParser, unixSignals,
+      "LocalFiles", "Receiving", "ReceiverArguments", "Storage", argumentParser, unixSignals,
     ],
     path: "Sources/thermograph-receiver", swiftSettings: strict,
     linkerSettings: lean),
@@ -158,7 +165,7 @@ let device: [Target] = [
     path: "Sources/Device", swiftSettings: strict),
   .executableTarget(
     name: "thermograph",
-    dependencies: ["Device"] + core.map { .byName(name: $0.name) }
+    dependencies: ["Device", "ReceiverArguments"] + core.map { .byName(name: $0.name) }
       + deviceAdapters.map { .byName(name: $0.name) } + [argumentParser, logging, unixSignals],
     path: "Sources/thermograph", swiftSettings: strict,
     linkerSettings: lean),

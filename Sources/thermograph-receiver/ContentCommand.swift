@@ -8,8 +8,8 @@ struct ContentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "content", abstract: "Writes one stored content in the clear, as its device sent it.",
     discussion: """
-      A view that --keep-views has forgotten is made again from the master and is the same byte for byte, or it is not \
-      written at all. The file is new and readable by its owner only: it names a patient's pseudonym or shows a patient.
+      A view that --keep-views has forgotten, and a picture that the device left out on a thin line, are made again from \
+      the master. That is told. If they would not be the same byte for byte, nothing is written. The file is new and readable by its owner only: it names a patient's pseudonym or shows a patient.
 
         thermograph-receiver content clinic/unit-1 2f1c9b1e-... view.png view.png --database 'service=thermograph' \
       --master-key-file /etc/thermograph-receiver/master.key
@@ -41,10 +41,13 @@ struct ContentCommand: ParsableCommand {
     do {
       let store = try DatabaseStore(
         try database.target(), masters: try masterKeys.masters(), digests: OpenSSLDigests())
-      guard let bytes = try store.content(site: parts[0], device: parts[1], captureID: id, name: name) else {
+      guard let content = try store.content(site: parts[0], device: parts[1], captureID: id, name: name) else {
         throw Failure(words: "\(device) has no \(name) of capture \(id) here")
       }
-      try BoundedFile.createPrivate(output, with: bytes)
+      try BoundedFile.createPrivate(output, with: content.bytes)
+      if content.isDrawn {
+        say("\(name) is not stored; it was made again from master.png, and is byte for byte what the device promised")
+      }
     } catch let error as ValidationError {
       throw error
     } catch {

@@ -8,6 +8,7 @@ import Glibc
 import LinuxIO
 import LocalFiles
 import Provenance
+import ReceiverArguments
 import Receiving
 import Storage
 import UnixSignals
@@ -39,8 +40,7 @@ struct RunCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Takes captures from the brokers into the database (the default).",
     discussion: """
-      A receipt goes out only after the commit. SIGTERM: no more is taken, what is here is stored and answered, then it \
-      ends. The master key (32 bytes in a file of mode 0600) wraps the data keys of the sites; without it nothing stored \
+      A receipt goes out only after the commit. After SIGTERM it takes no more, stores and answers what it has, and ends. The master key (32 bytes in a file of mode 0600) wraps the data keys of the sites; without it nothing stored \
       can be read.
       """)
 
@@ -57,29 +57,8 @@ struct RunCommand: AsyncParsableCommand {
   @Option(name: .long, help: "This worker's name in receipts and at the brokers, unique among the workers.")
   var name: String?
 
-  @Option(name: .long, help: "PEM file of the authorities that may sign the brokers' certificates; switches TLS on.")
-  var ca: String?
-
-  @Option(name: .long, help: "PEM file of this worker's certificate.")
-  var certificate: String?
-
-  @Option(name: .long, help: "PEM file of the certificate's key.")
-  var key: String?
-
-  @Option(
-    name: .long,
-    help:
-      "PEM file of the private key that signs receipts; made with thermograph receive --make-key. All workers use one.")
-  var signingKey: String?
-
-  @Flag(name: .long, help: "TLS with the system's authorities, when there is no --ca.")
-  var tls = false
-
-  @Option(name: .long, help: "User name at the brokers.")
-  var user: String?
-
-  @Option(name: .long, help: "File with that user's password, one line.")
-  var passwordFile: String?
+  @OptionGroup var link: LinkOptions
+  @OptionGroup var signing: SigningOptions
 
   @Option(name: .long, help: "Port of 127.0.0.1 for GET /metrics; 0 for any that is free.")
   var metricsPort: UInt16?
@@ -114,6 +93,7 @@ struct RunCommand: AsyncParsableCommand {
     }
     guard renewAfter >= 5 else { throw ValidationError("--renew-after \(renewAfter): expected 5 or more") }
     if let keepViews, keepViews < 1 { throw ValidationError("--keep-views \(keepViews): expected 1 or more") }
+    guard link.certificate != nil || link.key == nil else { throw LinkOptions.halfAPair }
     _ = try lines(name: "worker")
   }
 
@@ -159,23 +139,16 @@ struct RunCommand: AsyncParsableCommand {
 
   /// What signs receipts; nil for receipts of version 1, which devices take that ask for no signature.
   private func signer() throws -> SigningKey? {
-    guard let signingKey else { return nil }
-    do {
-      var pem = try BoundedFile.read(signingKey, maximumBytes: SigningKey.maximumBytes)
-      defer { SigningKey.wipe(&pem) }
-      return try SigningKey(pem: pem, digests: OpenSSLDigests())
+    guard let path = signing.signingKey else { return nil }
+    do throws(SigningKeyError) {
+      return try SigningOptions.key(at: path)
     } catch {
-      say("thermograph-receiver: \(signingKey): \(error)")
+      say("thermograph-receiver: \(error)")
       throw ExitCode(78)
     }
   }
 
   private func lines(name: String) throws -> [LinkSettings] {
-    let usesTLS = tls || ca != nil || certificate != nil
-    guard (certificate == nil) == (key == nil) else {
-      throw ValidationError("--certificate and --key belong together; give both or neither")
-    }
-    let identity = certificate.flatMap { certificate in key.map { ClientIdentity(certificate: certificate, key: $0) } }
     let group: String
     do throws(TopicError) {
       group = try TopicIdentifier(share).text
@@ -183,21 +156,12 @@ struct RunCommand: AsyncParsableCommand {
       throw ValidationError("--share: \(error)")
     }
     return try broker.map { text in
-      guard let address = BrokerAddress(text, defaultPort: usesTLS ? 8883 : 1883) else {
-        throw ValidationError("--broker '\(text)': expected HOST:PORT, e.g. localhost:1883 or [::1]:1883")
-      }
-      var settings = LinkSettings(
-        host: address.host, port: address.port,
-        security: usesTLS
-          ? .tls(TLSFiles(authority: ca, identity: identity)) : .plaintext(beyondLoopback: database.allowPlaintext),
-        clientIdentifier: name)
+      var settings = try link.settings(of: text, clientIdentifier: name, allowsPlaintext: database.allowPlaintext)
       settings.subscriptions = ["$share/\(group)/tg/v1/+/+/up/#"]
-      settings.incomingPacketBytesMaximum = 4 << 20
       settings.receiveMaximum = 256
       settings.keepAliveSeconds = 20
       settings.connectTimeoutMilliseconds = 10_000
       settings.subscribeTimeoutMilliseconds = 10_000
-      if let user { settings.credentials = LinkCredentials(userName: user, passwordFile: passwordFile) }
       return settings
     }
   }

@@ -18,7 +18,7 @@ struct AssessCommand: ParsableCommand {
       without a value. With --master the files are master images of captures: each holds what its assessment rests on \
       (conditions, limits, view, the session's and the patient's earlier numbers), so the same gates and verdict are \
       made again, equal to the bit, if the models are the same; a difference of models or program is told on standard \
-      error. Prints one JSON object a sample: gates, verdict, left-right difference. Research use only, not a diagnosis.
+      error. Prints one JSON object for each sample: gates, verdict, left-right difference. Research use only, not a diagnosis.
 
       The gates and the verdict are those of a real capture. What an array cannot tell (motion, warm-up, rest, clock) \
       is left out; the room is taken from the background without --ambient, the noise from the picture. Samples are \
@@ -91,7 +91,7 @@ struct AssessCommand: ParsableCommand {
       valueName: "directory"))
   var occlusion: String?
 
-  @Flag(help: "Print JSON, one object a line; without it a line of text a sample.")
+  @Flag(help: "Print one JSON object for each sample; without it one line of text.")
   var json = false
 
   /// A day of frames at 4 Hz; more in one file is a mistake.

@@ -7,7 +7,7 @@ struct CameraViewCommand: ParsableCommand {
     commandName: "view",
     abstract: "Shows the live image in the terminal, with minimum, mean and maximum.",
     discussion: """
-      Needs a terminal of 66 x 27 with 24-bit colours. Elsewhere it prints a line a frame. Ends with control-C or after \
+      Needs a terminal of 66 x 27 with 24-bit colours. Elsewhere it prints one line for each frame. Ends with control-C or after \
       --frames frames.
 
         thermograph camera view --rate 8

@@ -24,7 +24,7 @@ struct CameraOptions: ParsableArguments {
   @Option(name: .long, parsing: .unconditional, help: "Sub-pages a second: 0.5, 1, 2, 4, 8, 16, 32 or 64.")
   var rate = 4.0
 
-  @Flag(name: .long, help: "No bus: a simulated sensor before a synthetic torso.")
+  @Flag(name: .long, help: "Without a bus: a simulated sensor that looks at a drawn torso.")
   var simulate = false
 
   @Argument(help: "With --simulate: the word file of the sensor's EEPROM; default: the recorded one.")

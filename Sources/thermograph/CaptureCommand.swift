@@ -24,7 +24,7 @@ struct CaptureCommand: AsyncParsableCommand {
 
       --simulate draws a torso, --replay plays a folder as 'camera dump' writes it; both leave out the rest and take no \
       second attempt, and need --output, because an outbox is for patients. Exit status 0: every view is \
-      saved, through the service: at least one.
+      saved; where the service captures, at least one view.
 
         thermograph capture
         thermograph capture --patient ward-7-0042 --skip-rest
@@ -43,10 +43,10 @@ struct CaptureCommand: AsyncParsableCommand {
     help: "The patient's pseudonym or roster id; without it the reader's tag says.")
   var patient: String?
 
-  @Flag(name: .long, help: "A drawn torso before a simulated sensor.")
+  @Flag(name: .long, help: "A simulated sensor that looks at a drawn torso.")
   var simulate = false
 
-  @Option(name: .long, help: ArgumentHelp("Recorded sub-pages in the place of the sensor.", valueName: "folder"))
+  @Option(name: .long, help: ArgumentHelp("A recording of 'camera dump' instead of the sensor.", valueName: "folder"))
   var replay: String?
 
   @Option(name: .long, help: ArgumentHelp("Write records and images here, not into the outbox.", valueName: "folder"))
@@ -55,7 +55,7 @@ struct CaptureCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Leave out the rest; the record says how much of it is missing.")
   var skipRest = false
 
-  @Flag(name: .long, help: "Print one JSON object a capture on standard output, and nothing else there.")
+  @Flag(name: .long, help: "Print one JSON object for each capture on standard output, and nothing else there.")
   var json = false
 
   func validate() throws {

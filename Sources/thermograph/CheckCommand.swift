@@ -12,9 +12,10 @@ struct CheckCommand: ParsableCommand {
     abstract: "Checks the configuration and names every mistake with its place.",
     discussion: """
       Reads the file, the drop-ins in conf.d beside it and the board profile, and then the files that they name: models, \
-      language, roster, keys, certificates. Nothing is connected or changed. The named files are looked at where the state \
-      directory exists; --files and --no-files say so or not. Exit status 0: usable; 1: usable, but a named file is not; \
-      78: not usable. A named file keeps no picture from being taken, keys excepted: each fault says what it prevents.
+      language, roster, keys, certificates. Nothing is connected or changed. The named files are looked at if the state \
+      directory exists, with --files always, with --no-files never. Exit status 0: usable; 1: usable, but a named file is \
+      not; 78: not usable. Each fault says what it prevents. Pictures can be taken all the same, unless the site key or the \
+      outbox key is missing.
 
         thermograph check
         thermograph check --config ./thermograph.toml --effective

@@ -11,7 +11,7 @@ struct ClockCommand: ParsableCommand {
     commandName: "clock",
     abstract: "Shows whether the clock is synchronised, and sets the time that the device trusts.",
     discussion: """
-      Below its clock floor the device judges no certificate and waits. The floor is the later of this release's date and \
+      While the clock is before its floor, the device judges no certificate, sends nothing and waits. The floor is the later of this release's date and \
       the trusted time, which advances with the time that passes and never goes back by itself. After a spoofed or broken \
       time source it may stand too late: set the clock right, then 'clock trust', then restart the service.
 

@@ -41,7 +41,7 @@ struct DoctorCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Examine a simulated sensor and reader instead of the board's.")
   var simulate = false
 
-  @Flag(name: .long, help: "Print one JSON object a part on standard output.")
+  @Flag(name: .long, help: "Print one JSON object for each part on standard output.")
   var json = false
 
   func validate() throws {

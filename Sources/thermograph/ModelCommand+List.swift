@@ -56,7 +56,7 @@ struct ModelListCommand: ParsableCommand {
 
   @OptionGroup var options: UpdateOptions
 
-  @Flag(name: .long, help: "Print one JSON object a model.")
+  @Flag(name: .long, help: "Print one JSON object for each model.")
   var json = false
 
   private struct Line: Encodable {

@@ -25,7 +25,7 @@ struct ModelVerifyCommand: ParsableCommand {
   @Option(name: .long, help: "The kernels: auto, reference or the name of a level.")
   var kernels = "auto"
 
-  @Flag(name: .long, help: "Print one JSON object a model.")
+  @Flag(name: .long, help: "Print one JSON object for each model.")
   var json = false
 
   private struct Line: Encodable {

@@ -11,7 +11,7 @@ extension OutboxCommand {
     static let configuration = CommandConfiguration(
       abstract: "Writes records and images to a folder or stick, sealed for a recipient.",
       discussion: """
-        For the clinic that has no line: one folder a capture, named by its id, with record.json and the images; other \
+        For the clinic that has no line: one folder for each capture, named by its id, with record.json and the images; other \
         messages, corrections among them, under messages/, and a file device-... that says whose they are. Nothing leaves the outbox before a receipt is imported. Links in the folder are refused.
 
         Every file is a CMS message that only the holder of the recipient's key can open:

@@ -310,7 +310,7 @@ extension OutboxCommand {
           ])
       } else {
         printToStandardError(
-          "\(total.checked) checked: \(total.unreadable.count) damaged, \(total.locked.count) under an absent key, "
+          "\(total.checked) checked: \(total.unreadable.count) damaged, \(total.locked.count) sealed with a key that is not loaded, "
             + "\(total.reindexed.count) entries repaired, \(total.hollow.count) without content")
       }
       let faults = total.unreadable.count + total.locked.count + total.hollow.count

@@ -30,7 +30,7 @@ struct PanelCommand: ParsableCommand {
     @Option(name: .long, help: "The main configuration file; without one the shipped patterns.")
     var config: String?
 
-    @Flag(name: .long, help: "Print one JSON object a line.")
+    @Flag(name: .long, help: "Print one JSON object on each line.")
     var json = false
 
     @Flag(name: .long, help: "Print the shipped table as a page has it.")

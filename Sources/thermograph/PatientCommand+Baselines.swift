@@ -147,7 +147,7 @@ extension PatientCommand {
       if options.json {
         try printJSON(["patients": transfer.patients.count, "changed": changed])
       } else {
-        printToStandardError("\(file): \(transfer.patients.count) patients, of \(changed) something was new")
+        printToStandardError("\(file): \(transfer.patients.count) patients; for \(changed) of them something was new")
       }
     }
   }

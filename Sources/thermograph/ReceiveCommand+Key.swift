@@ -1,24 +1,14 @@
 import Cryptography
 import LocalFiles
+import ReceiverArguments
 import Storage
 import Trust
 
-/// Why there is no key to sign with; one line for a person.
-struct ReceiverKeyError: Error, CustomStringConvertible {
-  let description: String
-}
-
 extension ReceiveCommand {
   /// What signs receipts; nil for receipts of version 1.
-  func signer() throws(ReceiverKeyError) -> SigningKey? {
-    guard let path = signingKey ?? (certificate == nil ? key : nil) else { return nil }
-    do {
-      var pem = try BoundedFile.read(path, maximumBytes: SigningKey.maximumBytes)
-      defer { SigningKey.wipe(&pem) }
-      return try SigningKey(pem: pem, digests: OpenSSLDigests())
-    } catch {
-      throw ReceiverKeyError(description: "\(path): \(error)")
-    }
+  func signer() throws(SigningKeyError) -> SigningKey? {
+    guard let path = signing.signingKey ?? (link.certificate == nil ? link.key : nil) else { return nil }
+    return try SigningOptions.key(at: path)
   }
 
   /// Makes a key that signs receipts; a file that is there is never replaced.

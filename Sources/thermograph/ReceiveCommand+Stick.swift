@@ -10,11 +10,12 @@ extension ReceiveCommand {
     corrections: @escaping (_ site: String, _ device: String) throws -> CorrectionLog
   ) throws {
     let outcome = try StickReception(receiver, signer: signer, corrections: corrections).take(stick)
+    let count = outcome.completed.count
     for note in outcome.notes { printToStandardError(note) }
     if json {
       for capture in outcome.completed { print(try ReceivedCaptureLine(capture).text()) }
     }
-    printToStandardError("\(outcome.completed.count) captures became complete")
+    printToStandardError("\(count) \(count == 1 ? "capture" : "captures") became complete")
     for file in outcome.receipts { printToStandardError("\(stick)/\(file): for thermograph outbox import") }
     for file in outcome.lists { printToStandardError("\(stick)/\(file): what lies there, to read") }
     if signer == nil, !outcome.receipts.isEmpty {

@@ -5,6 +5,7 @@ import Glibc
 import ImageFiles
 import LinuxIO
 import Provenance
+import ReceiverArguments
 import Receiving
 import Screening
 import Storage
@@ -29,7 +30,9 @@ struct ReceiveCommand: AsyncParsableCommand {
       delivery.receiver_keys_file:
 
         thermograph receive --make-key /etc/thermograph-receiver/receipts.key > receivers.pem
-        thermograph receive --broker localhost --output ./received --key /etc/thermograph-receiver/receipts.key
+        thermograph receive --broker localhost --output ./received --signing-key /etc/thermograph-receiver/receipts.key
+
+      Without --certificate, --key is taken for --signing-key.
 
       With --stick it takes what `thermograph outbox export` wrote on a stick, opened if it was sealed, and lays the \
       receipts on the stick, for `thermograph outbox import` at the device, with a list of what lies there to read \
@@ -63,19 +66,8 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Name at the broker; with it the broker keeps for 7 days what comes while this is down.")
   var clientID: String?
 
-  @Option(name: .long, help: "PEM file of the authorities that may sign the broker's certificate; switches TLS on.")
-  var ca: String?
-
-  @Option(name: .long, help: "PEM file of this receiver's certificate.")
-  var certificate: String?
-
-  @Option(
-    name: .long,
-    help: "With --certificate, PEM file of the certificate's key. Without, the same as --signing-key.")
-  var key: String?
-
-  @Option(name: .long, help: "PEM file of the private key that signs receipts; made with --make-key.")
-  var signingKey: String?
+  @OptionGroup var link: LinkOptions
+  @OptionGroup var signing: SigningOptions
 
   @Option(name: .long, help: "Make a key for signing receipts in this new file, print its public key, and end.")
   var makeKey: String?
@@ -83,22 +75,13 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Take what was exported to this folder, write receipts there, and end; no broker.")
   var stick: String?
 
-  @Flag(name: .long, help: "TLS with the system's authorities, when there is no --ca.")
-  var tls = false
-
   @Flag(name: .long, help: "Allow plain MQTT to another machine than this one.")
   var allowPlaintext = false
-
-  @Option(name: .long, help: "User name at the broker.")
-  var user: String?
-
-  @Option(name: .long, help: "File with the password, one line.")
-  var passwordFile: String?
 
   @Option(name: .long, help: "Version of MQTT: 5 or 3.1.1.")
   var mqtt = "5"
 
-  @Flag(name: .long, help: "Print one JSON object a complete capture on standard output.")
+  @Flag(name: .long, help: "Print one JSON object for each complete capture on standard output.")
   var json = false
 
   func validate() throws {
@@ -108,7 +91,7 @@ struct ReceiveCommand: AsyncParsableCommand {
       throw ValidationError("say where captures come from: either --broker or --stick")
     }
     if broker != nil { _ = try settings(name: "receiver") }
-    if certificate == nil, key != nil, signingKey != nil {
+    if link.certificate == nil, link.key != nil, signing.signingKey != nil {
       throw ValidationError("--key and --signing-key both name the key that signs receipts; give one of them")
     }
     if let until, until < 1 { throw ValidationError("--until \(until): expected 1 or more") }
@@ -130,10 +113,10 @@ struct ReceiveCommand: AsyncParsableCommand {
         }
       }
       let settings = try settings(name: name)
-      let link = try ReceivingLink(
+      let receiving = try ReceivingLink(
         settings: settings, receiver: receiver, signer: try signer(), time: clock, until: until,
         report: { [json] in Self.report($0, json: json, output: output) })
-      let isDone = await link.run(until: UnixSignalsSequence(trapping: .sigint, .sigterm))
+      let isDone = await receiving.run(until: UnixSignalsSequence(trapping: .sigint, .sigterm))
       guard isDone else { throw ExitCode.failure }
     } catch let error as ReceiverError {
       printToStandardError("receive: \(error)")
@@ -144,29 +127,15 @@ struct ReceiveCommand: AsyncParsableCommand {
     } catch let error as LinkFailure {
       printToStandardError("receive: \(error.detail)")
       throw ExitCode.failure
-    } catch let error as ReceiverKeyError {
+    } catch let error as SigningKeyError {
       printToStandardError("receive: \(error)")
       throw ExitCode.failure
     }
   }
 
   private func settings(name: String) throws -> LinkSettings {
-    let usesTLS = tls || ca != nil || certificate != nil
-    let broker = broker ?? ""
-    guard let address = BrokerAddress(broker, defaultPort: usesTLS ? 8883 : 1883) else {
-      throw ValidationError("--broker '\(broker)': expected HOST:PORT, e.g. localhost:1883 or [::1]:1883")
-    }
-    guard certificate == nil || key != nil else {
-      throw ValidationError("--certificate and --key belong together; give both or neither")
-    }
-    let identity = certificate.flatMap { certificate in
-      key.map { ClientIdentity(certificate: certificate, key: $0) }
-    }
-    var settings = LinkSettings(
-      host: address.host, port: address.port,
-      security: usesTLS
-        ? .tls(TLSFiles(authority: ca, identity: identity)) : .plaintext(beyondLoopback: allowPlaintext),
-      clientIdentifier: name)
+    var settings = try link.settings(
+      of: broker ?? "", clientIdentifier: name, allowsPlaintext: allowPlaintext)
     switch mqtt {
     case "5": settings.protocolVersion = .mqtt5
     case "3.1.1": settings.protocolVersion = .mqtt311
@@ -174,8 +143,6 @@ struct ReceiveCommand: AsyncParsableCommand {
     }
     settings.subscriptions = [try filter()]
     settings.sessionExpirySeconds = clientID == nil ? 0 : 7 * 86_400
-    settings.incomingPacketBytesMaximum = 4 << 20
-    if let user { settings.credentials = LinkCredentials(userName: user, passwordFile: passwordFile) }
     return settings
   }
 
@@ -217,10 +184,13 @@ struct ReceiveCommand: AsyncParsableCommand {
     } registerCorrection: { site, device, correction in
       try index().add(correction, site: site, device: device)
     } draw: { record, name, master in
-      guard name == ViewImage.name else { throw CommandFailure("this program draws \(ViewImage.name) alone") }
+      guard let image = RenderedImage(rawValue: name) else {
+        let known = RenderedImage.allCases.map(\.name).joined(separator: ", ")
+        throw CommandFailure("this program can make only \(known)")
+      }
       let captured = Timestamp(
         utcNanoseconds: record.capturedNanoseconds ?? 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
-      return try ViewImage.file(
+      return try image.file(
         fromMaster: master, captureID: record.captureID,
         rightSide: record.view.flatMap { CaptureView(rawValue: $0) }?.rightSide, capturedAt: captured)
     }

@@ -29,7 +29,7 @@ struct RosterCommand: ParsableCommand {
     @Option(name: .long, help: "The main configuration file; it names the roster, the site key and the reader.")
     var config = ConfigurationFolder.installedMainFile
 
-    @Flag(name: .long, help: "Print one JSON object a line on standard output.")
+    @Flag(name: .long, help: "Print one JSON object on each line of standard output.")
     var json = false
 
     var credentials: String? { getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) } }

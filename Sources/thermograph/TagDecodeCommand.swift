@@ -8,7 +8,7 @@ import Provenance
 struct TagDecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
-    abstract: "Decodes a reader's bytes: one JSON object a checksum-valid frame.",
+    abstract: "Decodes a reader's bytes: one JSON object for each frame whose checksum is right.",
     discussion: """
       Reads raw bytes from standard input, or hexadecimal text with --hex. Frames with a tag go to standard output as \
       {"kind", "uid", "technology", "suspect"}; "suspect" marks a frame like those that readers send with no tag near. \

@@ -40,7 +40,7 @@ struct TagReadCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Show every frame and every reject too, not just confirmed presentations.")
   var every = false
 
-  @Flag(name: .long, help: "One JSON object a line.")
+  @Flag(name: .long, help: "Print one JSON object on each line.")
   var json = false
 
   @OptionGroup var line: LinePatternOptions

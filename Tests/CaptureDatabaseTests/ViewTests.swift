@@ -27,7 +27,7 @@ struct ViewTests {
       synchronised: true)
     let master = PNGImage(
       width: 32, height: 24, samples: .grey16(thermogram.centikelvin), calibration: .centikelvin, modified: taken)
-    var view = try ViewImage.picture(
+    var view = try RenderedImage.view.picture(
       of: thermogram, captureID: id, rightSide: CaptureView.leftOblique.rightSide, capturedAt: taken
     ).encoded()
     // As of a device that draws another view.
@@ -40,7 +40,12 @@ struct ViewTests {
 
   private func content(_ capture: SentCapture, _ name: String, _ store: DatabaseStore) throws -> [UInt8]? {
     try store.content(
-      site: capture.topics.site.text, device: capture.topics.device.text, captureID: capture.id, name: name)
+      site: capture.topics.site.text, device: capture.topics.device.text, captureID: capture.id, name: name)?.bytes
+  }
+
+  private func isDrawn(_ capture: SentCapture, _ name: String, _ store: DatabaseStore) throws -> Bool? {
+    try store.content(
+      site: capture.topics.site.text, device: capture.topics.device.text, captureID: capture.id, name: name)?.isDrawn
   }
 
   private func dropped(_ bench: DatabaseBench) throws -> Set<String> {
@@ -73,6 +78,10 @@ struct ViewTests {
       #expect(try content(capture, "record.json", store) == capture.record)
     }
     #expect(try content(old, "mask.png", store) == nil)
+    #expect(try isDrawn(old, "view.png", store) == true)
+    #expect(try isDrawn(old, "master.png", store) == false)
+    #expect(try isDrawn(recent, "view.png", store) == false)
+    #expect(try isDrawn(recent, "record.json", store) == false)
     // Sent again it is recognised, and does not come back.
     #expect(try receiver.take(old.messages).entries == old.entries)
     #expect(try dropped(bench) == ["\(old.id) view.png"])
@@ -92,26 +101,48 @@ struct ViewTests {
     #expect(try content(old, "view.png", store) == old.images["view.png"])
   }
 
-  /// A device on a thin line leaves the view to the receiver: the record promises it.
-  @Test func aViewThatWasNeverSentIsDrawn() throws {
+  /// A device on a thin line leaves view, mask and standard error to the receiver: the record promises them.
+  @Test func picturesThatWereNeverSentAreDrawn() throws {
     let bench = try DatabaseBench()
     let whole = try capture(1, bench)
     let view = try #require(whole.images["view.png"])
-    func lean(_ sha256: String, _ sequence: Int64) throws -> SentCapture {
-      SentCapture(
-        topics: bench.topics, id: whole.id, outboxID: bench.outboxID, sequence: sequence,
-        images: ["master.png": whole.images["master.png"] ?? []],
+    // Made here with another encoder's words: each tenth pixel was not measured.
+    let pixels = (0..<768).map { $0 % 10 == 0 }
+    let taken = Timestamp(
+      utcNanoseconds: Self.second * 1_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: false)
+    let master = try GreyPicture(
+      file: whole.images["master.png"] ?? [], maximumPixels: 768, maximumTextBytes: 1 << 20)
+    let told = try PNGImage(
+      width: 32, height: 24, samples: .grey16(master.samples), calibration: .centikelvin, modified: taken,
+      compressedTexts: [(MasterPixels.errorsKeyword, pixels.map { $0 ? "-" : "70" }.joined(separator: " "))]
+    ).encoded()
+    let mask = try PNGImage(
+      width: 32, height: 24, samples: .grey8(pixels.map { $0 ? 255 : 0 }), modified: taken
+    ).encoded()
+    func lean(_ promised: [(name: String, bytes: [UInt8])], _ sequence: Int64) throws -> SentCapture {
+      let renderings = promised.map {
+        #"{"name":"\#($0.name)","bytes":\#($0.bytes.count),"sha256":"\#(sha256Text($0.bytes))"}"#
+      }
+      return SentCapture(
+        topics: bench.topics, id: whole.id, outboxID: bench.outboxID, sequence: sequence, images: ["master.png": told],
         fields: #""view":"left-oblique","captured_at":{"utc_nanoseconds":\#(Self.second)000000000},"#
-          + #""renderings":[{"name":"view.png","bytes":\#(view.count),"sha256":"\#(sha256)"}],"#)
+          + #""renderings":[\#(renderings.joined(separator: ","))],"#)
     }
-    let capture = try lean(sha256Text(view), 1)
+    let capture = try lean([("view.png", view), ("mask.png", mask)], 1)
     #expect(try bench.receiver().take(capture.messages).completed == 1)
-    #expect(try content(capture, "view.png", bench.store()) == view)
+    for (name, bytes) in [("view.png", view), ("mask.png", mask)] {
+      #expect(try content(capture, name, bench.store()) == bytes, "\(name)")
+      #expect(try isDrawn(capture, name, bench.store()) == true, "\(name)")
+    }
+    // What the record does not promise is not there, though it could be made.
+    #expect(try content(capture, "standard-error.png", bench.store()) == nil)
     // Another picture than the promised one is none.
     let other = try DatabaseBench()
-    let liar = try lean(sha256Text([1]), 1)
+    let liar = try lean([("view.png", [1]), ("mask.png", view)], 1)
     #expect(try other.receiver().take(liar.messages).completed == 1)
-    #expect(throws: DatabaseError.self) { try content(liar, "view.png", other.store()) }
+    for name in ["view.png", "mask.png"] {
+      #expect(throws: DatabaseError.self) { try content(liar, name, other.store()) }
+    }
   }
 
   /// Many old views go a few at a time, so that storing goes on in between.
@@ -150,8 +181,9 @@ struct ViewTests {
     #expect(try store.dropViews(olderThanDays: 0) == .init(dropped: 0, stay: 2, isUnfinished: false))
     for id in ids {
       let captureID = try #require(RandomIdentifier(id))
-      #expect(
-        try store.content(site: "clinic-a", device: "unit-1", captureID: captureID, name: "view.png") == views[id])
+      let content = try store.content(site: "clinic-a", device: "unit-1", captureID: captureID, name: "view.png")
+      #expect(content?.bytes == views[id])
+      #expect(content?.isDrawn == false)
     }
   }
 }

@@ -92,6 +92,17 @@ import Testing
     #expect(faults.contains { $0.place.file == path && $0.place.line == hostile.line }, "\(scratch.lines(faults))")
   }
 
+  /// A name that a Windows editor wrote: the place is that of the letter, and not of the one before.
+  @Test(arguments: [0, 1, 7]) func aLatin1LetterIsNamedAtItsColumn(before: Int) throws {
+    let scratch = try Scratch()
+    let start = [UInt8]("schema = 1\nname = \"".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: before)
+    try scratch.write(start + [0xE9, UInt8(ascii: "\""), UInt8(ascii: "\n")])
+    let fault = try #require(scratch.read().faults.first { $0.place.line == 2 })
+    // `name = "` has eight bytes.
+    #expect(fault.place.column == 9 + before, "\(fault)")
+    #expect(fault.description.contains("UTF-8"), "\(fault)")
+  }
+
   @Test func numberOfFaultsIsBounded() throws {
     let faults = try Scratch().faults(of: String(repeating: "x\n", count: 10_000))
     #expect(faults.count == 50)

@@ -82,9 +82,10 @@ import Thermography
     #expect(images.files.dropLast().allSatisfy { $0.reference.label == nil })
   }
 
-  /// Whoever has master and record needs no view: it is made again byte for byte, whatever the pixels are.
+  /// Whoever has master and record needs no view, mask and standard error: they are made again byte for byte, whatever the
+  /// pixels are.
   @Test(arguments: CaptureView.allCases)
-  func theViewIsMadeAgainFromTheMaster(view: CaptureView) throws {
+  func theRenderingsAreMadeAgainFromTheMaster(view: CaptureView) throws {
     var generator = SeededGenerator(seed: 17)
     let odd: [Float] = [.nan, .infinity, -300, 500, 0]
     for geometry in [SensorGeometry.mlx90640, SensorGeometry(columns: 160, rows: 120)].compactMap({ $0 }) {
@@ -96,30 +97,91 @@ import Thermography
             odd[Int.random(in: 0..<odd.count, using: &generator)]
         }
         var thermogram = Thermogram(geometry: geometry, celsius: celsius, ambientCelsius: 25)
-        for _ in 0..<round { thermogram.states[Int.random(in: 0..<celsius.count, using: &generator)] = .interpolated }
+        // A state and an error that do not go together, too: what the master does not keep is in no file.
+        thermogram.standardErrorCelsius = celsius.map { _ in Float.random(in: 0...0.3, using: &generator) }
+        for _ in 0..<round {
+          thermogram.states[Int.random(in: 0..<celsius.count, using: &generator)] = .interpolated
+          thermogram.states[Int.random(in: 0..<celsius.count, using: &generator)] = .measured
+          thermogram.standardErrorCelsius[Int.random(in: 0..<celsius.count, using: &generator)] =
+            odd[Int.random(in: 0..<odd.count, using: &generator)]
+        }
         let id = RandomIdentifier(using: &generator)
         let taken = Timestamp(
           utcNanoseconds: 1_796_022_347_244_801_475, bootID: "b", monotonicNanoseconds: 5, synchronised: true)
         let images = try CaptureImages(
           of: thermogram, captureID: id, capturedAt: taken, view: view, manifest: "{}", digests: OpenSSLDigests())
+        let lean = try CaptureImages(
+          of: thermogram, captureID: id, capturedAt: taken, view: view, manifest: "{}", digests: OpenSSLDigests(),
+          sendsRenderings: false)
+        #expect(lean.files.map(\.reference) == [images.files[0].reference])
+        #expect(lean.renderings == images.files.dropFirst().map(\.reference) && lean.renderings.count == 3)
         // The record's second is all that a file's tIME keeps.
         let second = Timestamp(
           utcNanoseconds: 1_796_022_347_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: false)
-        let again = try ViewImage.file(
-          fromMaster: images.files[0].bytes, captureID: id, rightSide: view.rightSide, capturedAt: second)
-        #expect(again == images.files[1].bytes)
+        for promised in images.files.dropFirst() {
+          let rendered = try #require(RenderedImage(rawValue: promised.reference.name))
+          let again = try rendered.file(
+            fromMaster: images.files[0].bytes, captureID: id, rightSide: view.rightSide, capturedAt: second)
+          #expect(again == promised.bytes, "\(rendered.name)")
+        }
       }
     }
   }
 
-  @Test func noViewIsMadeOfWhatIsNoMaster() throws {
+  /// The files of an image say the same as each other, by another decoder's word.
+  @Test func maskAndStandardErrorShowWhatTheMasterHolds() throws {
+    var thermogram = thermogram { $0[3] = .nan }
+    thermogram.states[1] = .interpolated
+    thermogram.standardErrorCelsius[0] = 0.0834
+    thermogram.standardErrorCelsius[1] = 0.5
+    let id = try #require(RandomIdentifier("00000000-0000-4000-8000-000000000001"))
+    let now = Timestamp(utcNanoseconds: 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
+    func samples(_ image: RenderedImage) -> PNGImage.Samples {
+      image.picture(of: thermogram, captureID: id, rightSide: nil, capturedAt: now).samples
+    }
+    guard case .grey8(let mask) = samples(.mask), case .grey16(let errors) = samples(.standardError) else {
+      Issue.record("another kind of samples")
+      return
+    }
+    #expect(mask.prefix(5).elementsEqual([0, 255, 0, 255, 0]))
+    #expect(errors.prefix(3).elementsEqual([83, 0, 0]))
+  }
+
+  /// A master of before standard errors were written into it gives no mask that says every pixel was measured.
+  @Test func noMaskIsMadeOfAMasterWithoutErrors() throws {
+    let id = try #require(RandomIdentifier("00000000-0000-4000-8000-000000000001"))
+    let now = Timestamp(utcNanoseconds: 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
+    func master(_ texts: [(keyword: String, text: String)]) throws -> [UInt8] {
+      try PNGImage(width: 32, height: 24, samples: .grey16(thermogram().centikelvin), texts: texts).encoded()
+    }
+    let old = try master([])
+    let short = try master([(MasterPixels.errorsKeyword, "1 2 3")])
+    for image in [RenderedImage.mask, .standardError] {
+      let error = #expect(throws: RenderedImageError.self) {
+        try image.file(fromMaster: old, captureID: id, rightSide: nil, capturedAt: now)
+      }
+      #expect(error?.description == "\(image.name) cannot be made: the master holds no standard errors")
+    }
+    _ = try RenderedImage.view.file(fromMaster: old, captureID: id, rightSide: nil, capturedAt: now)
+    for image in RenderedImage.allCases {
+      let error = #expect(throws: RenderedImageError.self) {
+        try image.file(fromMaster: short, captureID: id, rightSide: nil, capturedAt: now)
+      }
+      #expect(error?.description.contains("thermograph:standard-error does not fit") == true)
+    }
+  }
+
+  @Test func nothingIsMadeOfWhatIsNoMaster() throws {
     let id = try #require(RandomIdentifier("00000000-0000-4000-8000-000000000001"))
     let now = Timestamp(utcNanoseconds: 0, bootID: "", monotonicNanoseconds: 0, synchronised: false)
     for bytes in [[], [1, 2, 3], [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]] as [[UInt8]] {
-      let error = #expect(throws: ViewImageError.self) {
-        try ViewImage.file(fromMaster: bytes, captureID: id, rightSide: nil, capturedAt: now)
+      for image in RenderedImage.allCases {
+        let error = #expect(throws: RenderedImageError.self) {
+          try image.file(fromMaster: bytes, captureID: id, rightSide: nil, capturedAt: now)
+        }
+        let text = "\(image.name) cannot be made: the master is no readable 16-bit grey PNG"
+        #expect(error?.description.contains(text) == true)
       }
-      #expect(error?.description.contains("no view can be made: the master is no readable 16-bit grey PNG") == true)
     }
   }
 }

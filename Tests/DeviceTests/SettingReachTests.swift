@@ -104,7 +104,7 @@ import Testing
     "broker.retry_maximum_seconds": ["delivery.backoff.maximumMilliseconds"],
     "delivery.receiver_keys_file": ["receipts.rules.requiresSignature", "receipts.trouble"],
     "delivery.require_signed_receipts": ["receipts.rules.requiresSignature"],
-    "delivery.send_view": ["constants.sendsView"],
+    "delivery.send_view": ["constants.sendsRenderings"],
     "remote.commands": ["commands.keysPath"],
     "remote.command_keys_file": ["commands.keysPath"],
     "lines.chip": ["wiring.button.chip"],

@@ -120,6 +120,34 @@ import Testing
     #expect(installed.errors.contains("certificate_file = \"\(workspace.folder)/device.pem\""), "\(installed.errors)")
   }
 
+  /// Both programs that receive take the same options for the way to a broker, and say the same of them.
+  @Test(
+    arguments: [
+      (["--certificate", "c.pem"], "--certificate and --key belong together"),
+      (["--password-file", "p"], "--password-file is not used without --user"),
+      (["--broker", "a/b"], "--broker 'a/b': expected HOST:PORT"),
+      (["--tls"], nil),
+    ] as [([String], String?)])
+  func theWayToABrokerIsSaidOnceForBothReceivers(arguments: [String], expected: String?) async throws {
+    let workspace = try Workspace()
+    let broker = arguments.contains("--broker") ? [] : ["--broker", "127.0.0.1:1"]
+    let worker = URL(filePath: Program.thermograph).deletingLastPathComponent().path + "/thermograph-receiver"
+    let programs = [
+      (Program.thermograph, ["receive", "--output", workspace.received, "--signing-key", "/absent.pem"]),
+      (worker, ["--database", "host=127.0.0.1 port=1", "--master-key-file", "/absent.key"]),
+    ]
+    for (program, own) in programs {
+      let result = try await Program.run(own + broker + arguments, executable: program, in: workspace.folder)
+      #expect(result.status != 0, "\(result.output)")
+      if let expected {
+        #expect(result.errors.contains(expected), "\(program): \(result.errors)")
+      } else {
+        // Understood: what is missing is found later.
+        #expect(result.status != 64 && !result.errors.contains("Usage"), "\(program): \(result.errors)")
+      }
+    }
+  }
+
   /// Runs the program with the workspace as its working folder.
   private func here(
     _ workspace: Workspace, _ arguments: String...

@@ -99,6 +99,23 @@ import Testing
     #expect((findings["keys"]?["what"] as? String)?.contains("site.key") == true)
   }
 
+  /// Both are told at once, with one way to go: whoever brought only the first would come twice.
+  @Test func everyMissingKeyIsNamedWithOneRemedy() async throws {
+    let workspace = try Workspace()
+    try workspace.configure(port: 1883, captures: 0)
+    for key in ["site.key", "outbox.key"] {
+      try FileManager.default.removeItem(atPath: workspace.folder + "/state/keys/" + key)
+    }
+    let (status, findings, _) = try await doctor(workspace, ["--part", "keys", "--part", "outbox"])
+    #expect(status == 1)
+    #expect(outcomes(findings, "fail") == ["keys"] && outcomes(findings, "skip") == ["outbox"], "\(findings)")
+    let what = try #require(findings["keys"]?["what"] as? String)
+    #expect(what.contains("site.key") && what.contains("outbox.key"), "\(what)")
+    let remedy = try #require(findings["keys"]?["remedy"] as? String)
+    #expect(remedy.contains("restore the named files"), "\(remedy)")
+    #expect(!what.contains("thermograph outbox key make"), "one remedy, not two that differ: \(what)")
+  }
+
   @Test func theReadersSpeedIsFoundWhenTheConfigurationIsWrong() async throws {
     let workspace = try Workspace()
     let board = try await FieldBoard(workspace)

@@ -38,6 +38,48 @@ import Testing
     #expect(report["usable"] as? Bool == true && (report["file_faults"] as? [[String: Any]])?.count == 5)
   }
 
+  /// Neither is asked for at the start, so that nobody would miss it for weeks.
+  @Test func aMisspeltFileOfKeysIsToldByEveryoneWhoIsAsked() async throws {
+    let workspace = try Workspace()
+    let absent = workspace.folder + "/absent"
+    let path = try workspace.configure(
+      port: 1883, captures: 0,
+      more: [
+        "delivery": "receiver_keys_file = \"\(absent)-receivers.pem\"",
+        "remote": "command_keys_file = \"\(absent)-commands.pem\"",
+      ])
+    let check = try await Program.run(["check", "--config", path], in: workspace.folder)
+    #expect(check.status == 1, "\(check.errors)")
+    for word in [
+      "delivery.receiver_keys_file: the key is unreadable: \(absent)-receivers.pem: ",
+      "remote.command_keys_file: the key is unreadable: \(absent)-commands.pem: ", "until then no command is taken",
+      "until then no receipt is believed", "; 2 faults in the files that it names",
+    ] {
+      #expect(check.errors.contains(word), "\(word): \(check.errors)")
+    }
+    let doctor = try await Program.run(["doctor", "--config", path, "--part", "configuration"], in: workspace.folder)
+    #expect(doctor.status == 1, "\(doctor.output)")
+    #expect(doctor.output.contains("a file that it names is not: ") && doctor.output.contains("absent-commands.pem"))
+    let device = try Program(Program.thermograph, ["run", "--config", path, "--simulate"], in: workspace.folder)
+    try await device.waitForErrors(containing: "ready", seconds: 60)
+    let status = try await Program.run(["status", "--config", path], in: workspace.folder)
+    #expect(status.output.contains("! no command is taken: remote.command_keys_file: "), "\(status.output)")
+    #expect(status.output.contains("! no receipt is believed, and nothing is freed: "), "\(status.output)")
+    device.send(SIGTERM)
+    #expect(try await device.waitForExit(seconds: 20) == 0, "\(device.errors)")
+    // A device that takes no commands needs no keys for them.
+    let off = try workspace.configure(
+      port: 1883, captures: 0,
+      more: ["remote": "commands = false\ncommand_keys_file = \"\(absent)-commands.pem\""])
+    let quiet = try await Program.run(["check", "--config", off], in: workspace.folder)
+    #expect(quiet.status == 0, "\(quiet.errors)")
+    // Doctor names a language that is missing, as check does.
+    try workspace.configure(port: 1883, captures: 0, more: ["session": "language = \"tlh\""])
+    let language = try await Program.run(
+      ["doctor", "--config", path, "--part", "configuration"], in: workspace.folder)
+    #expect(language.status == 1 && language.output.contains("session.language"), "\(language.output)")
+  }
+
   @Test func ignoredDropInsAreNamedAndContradictionsAreFaults() async throws {
     let workspace = try Workspace()
     let path = try workspace.configure(port: 1883, captures: 0)

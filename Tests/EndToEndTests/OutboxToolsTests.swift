@@ -43,7 +43,21 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: old))
     let alone = try workspace.configure(port: 1, captures: 0, more: ["outbox": "key_file = \"\(new)\""])
     let verified = try await outbox(["verify", "--config", alone], workspace)
-    #expect(verified.status == 0 && verified.errors.contains(" 0 damaged, 0 under an absent key"), "\(verified.errors)")
+    #expect(
+      verified.status == 0 && verified.errors.contains(" 0 damaged, 0 sealed with a key that is not loaded"),
+      "\(verified.errors)")
+  }
+
+  /// What no key opens is one thing to tell, however many messages it is.
+  @Test func aKeyThatIsNotLoadedIsToldInOneLine() async throws {
+    let (workspace, configuration) = try await deviceWithACapture()
+    let new = workspace.folder + "/state/keys/outbox-2.key"
+    #expect(try await outbox(["key", "make", new], workspace).status == 0)
+    try workspace.configure(port: 1, captures: 0, more: ["outbox": "key_file = \"\(new)\""])
+    let listed = try await Program.run(["session", "list", "--config", configuration], in: workspace.folder)
+    let lines = listed.errors.split(separator: "\n").filter { $0.contains("left out") }
+    #expect(lines.count == 1 && lines[0].contains(" messages are left out ("), "\(listed.errors)")
+    #expect(listed.errors.split(separator: "\n").count <= 2, "\(listed.errors)")
   }
 
   @Test func theStickIsSealedForTheClinicAndItsReceiptFreesTheDevice() async throws {

@@ -105,6 +105,27 @@ import Thermography
     #expect(changed >= 10)
   }
 
+  /// A difference between left and right says how large it may be in the healthy.
+  @Test func aLeftRightDifferenceIsToldWithTheHealthyRange() async throws {
+    let workspace = try Workspace()
+    let models = try models(in: workspace)
+    var captures = try SyntheticCaptures(seed: 5, models: models)
+    var told = 0
+    for number in 0..<8 {
+      let (record, master) = try captures.next()
+      let path = workspace.folder + "/\(number).png"
+      try Data(master).write(to: URL(fileURLWithPath: path))
+      let run = try await Program.run(["assess", "--models", models, "--master", path], in: workspace.folder)
+      #expect(run.status == 0, "\(run.errors)")
+      guard let difference = record.verdict.leftRightDifference else { continue }
+      told += 1
+      let words =
+        "left-right \(difference.celsius) degC, measured to +- \(difference.standardErrorCelsius) (healthy people: up to 3)"
+      #expect(run.output.contains(words), "\(run.output)")
+    }
+    #expect(told > 0)
+  }
+
   @Test func whatIsNoMasterIsNamedWithItsPath() async throws {
     let workspace = try Workspace()
     let path = workspace.folder + "/other.png"

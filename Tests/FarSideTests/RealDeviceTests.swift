@@ -98,6 +98,8 @@ struct RealDeviceTests {
       ]
       let written = try tool("thermograph-receiver", arguments)
       #expect(written.status == 0, "\(written.text)")
+      // Whoever reads it is told when it is not what lies in the database.
+      #expect(written.text.contains("was made again from master.png") == (row[0] == "view.png"), "\(written.text)")
       let bytes = [UInt8](try Data(contentsOf: URL(filePath: output)))
       #expect(Hexadecimal.text(of: OpenSSLDigests().sha256(bytes)) == row[1], "\(row[0])")
       let mode = try FileManager.default.attributesOfItem(atPath: output)[.posixPermissions] as? Int

@@ -109,7 +109,12 @@ import Testing
       record.renderings = [
         .init(
           name: "view.png", kind: .view, mediaType: "image/png", bytes: 43_000,
-          sha256: String(repeating: "9", count: 64))
+          sha256: String(repeating: "9", count: 64)),
+        .init(
+          name: "mask.png", kind: .mask, mediaType: "image/png", bytes: 92, sha256: String(repeating: "8", count: 64)),
+        .init(
+          name: "standard-error.png", kind: .standardError, mediaType: "image/png", bytes: 960,
+          sha256: String(repeating: "7", count: 64)),
       ]
       record.verdict.probabilityPopulation = .init(description: "synthetic torsos", prevalence: 0.5)
       record.images += [

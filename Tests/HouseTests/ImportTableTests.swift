@@ -91,10 +91,23 @@ private let compositionExtras: Set<String> = [
 
   @Test func theExecutableNamesNoCModule() throws {
     let allowed = Set(importTable.keys).subtracting(farSideOnly).union(compositionExtras)
-      .union(["Device", "ArgumentParser", "UnixSignals"])
+      .union(["Device", "ArgumentParser", "ReceiverArguments", "UnixSignals"])
     for file in try House.swiftFiles(under: "Sources/thermograph") {
       for (line, name) in try House.imports(of: file) {
         #expect(allowed.contains(name), "\(file):\(line): thermograph imports \(name)")
+      }
+    }
+  }
+
+  /// Both programs that receive link it, so it has nothing of the device and nothing of the worker.
+  @Test func theReceiversArgumentsNameAdaptersAlone() throws {
+    let files = try House.swiftFiles(under: "Sources/ReceiverArguments")
+    #expect(!files.isEmpty)
+    for file in files {
+      for (line, name) in try House.imports(of: file) {
+        #expect(
+          ["ArgumentParser", "CloudLink", "Cryptography", "Forwarding", "LocalFiles", "Storage"].contains(name),
+          "\(file):\(line): imports \(name)")
       }
     }
   }
@@ -106,7 +119,8 @@ private let compositionExtras: Set<String> = [
     ]
     let allowed = Set(importTable.keys).subtracting(device).union(compositionExtras)
     for folder in ["Sources/FarSide", "Sources/thermograph-receiver"] {
-      let extras: Set<String> = folder.hasSuffix("receiver") ? ["FarSide", "ArgumentParser", "UnixSignals"] : []
+      let extras: Set<String> =
+        folder.hasSuffix("receiver") ? ["FarSide", "ArgumentParser", "ReceiverArguments", "UnixSignals"] : []
       let files = try House.swiftFiles(under: folder)
       #expect(!files.isEmpty)
       for file in files {

@@ -13,6 +13,21 @@ import Testing
     ("keep on with", "keep holding"), ("certificate has ended", "expired"), ("stand between", "in between"),
   ]
 
+  /// Every model that is shipped is a demonstration, and none of its outcomes may alarm anybody: no page and no example offers
+  /// a rule that would.
+  @Test func noPageOffersAnOutcomeAsAnAlert() throws {
+    let pages = try ["Docs", "systemd", "Fleet"].flatMap { folder in
+      try FileManager.default.subpathsOfDirectory(atPath: House.path(folder))
+        .filter { $0.hasSuffix(".md") || $0.hasSuffix(".toml") || $0.hasSuffix(".conf") }.map { folder + "/" + $0 }
+    }
+    #expect(pages.count > 20 && pages.contains("Docs/session.md") && pages.contains("systemd/thermograph.toml"))
+    for page in pages {
+      for (number, line) in try House.lines(of: page).enumerated() {
+        #expect(!line.contains(/on\s*=\s*"outcome/), "\(page):\(number + 1): \(line)")
+      }
+    }
+  }
+
   @Test func whatAPersonReadsHasNoPrivateIdioms() throws {
     var looked = 0
     for file in try House.swiftFiles(under: "Sources") {

@@ -5,18 +5,18 @@ import Provenance
 import Screening
 import Storage
 
-/// What of a capture a view is made from.
-private struct ViewSource {
+/// What of a capture its pictures are made from.
+private struct PictureSource {
   let key: CaptureKey
   let view: String?
   /// Seconds since 1970.
   let capturedSeconds: Int64?
   let master: [UInt8]
 
-  /// The view with this SHA-256, made from the master; nil when this version makes another one.
+  /// The picture with this SHA-256, made from the master; nil when this version makes another one.
   ///
-  /// A device of before the words at the image's right drew none.
-  func file(withSHA256 wanted: [UInt8], _ digests: any MessageDigests) -> [UInt8]? {
+  /// A device of before the words at the view's right drew none.
+  func file(_ image: RenderedImage, withSHA256 wanted: [UInt8], _ digests: any MessageDigests) -> [UInt8]? {
     guard let capturedSeconds else { return nil }
     let (nanoseconds, isTooLarge) = capturedSeconds.multipliedReportingOverflow(by: 1_000_000_000)
     guard !isTooLarge else { return nil }
@@ -24,8 +24,8 @@ private struct ViewSource {
     var words: [String?] = [nil]
     if let side = view.flatMap({ CaptureView(rawValue: $0) })?.rightSide { words.insert(side, at: 0) }
     for rightSide in words {
-      do throws(ViewImageError) {
-        let file = try ViewImage.file(
+      do throws(RenderedImageError) {
+        let file = try image.file(
           fromMaster: master, captureID: key.captureID, rightSide: rightSide, capturedAt: captured)
         if digests.sha256(file) == wanted { return file }
       } catch {
@@ -35,6 +35,13 @@ private struct ViewSource {
     }
     return nil
   }
+}
+
+/// A content of a capture in the clear.
+package struct CaptureContent: Sendable, Equatable {
+  package var bytes: [UInt8]
+  /// Made again from the master just now: the device did not send it, or it was dropped here.
+  package var isDrawn: Bool
 }
 
 /// Contents in the clear, and views that need not be kept.
@@ -57,18 +64,18 @@ extension DatabaseStore {
     }
   }
 
-  /// A content of a capture as its device sent it: `record.json` or an image. A view that was dropped, or that the device
-  /// left to the receiver to draw, is made from the master, byte for byte as promised, or not given at all. nil when there
-  /// is no such content.
+  /// A content of a capture as its device sent it: `record.json` or an image. A view that was dropped, or a picture that the
+  /// device left to the receiver to draw, is made from the master, byte for byte as promised, or not given at all. nil when
+  /// there is no such content.
   package func content(
     site: String, device: String, captureID: RandomIdentifier, name: String
-  ) throws(DatabaseError) -> [UInt8]? {
+  ) throws(DatabaseError) -> CaptureContent? {
     let key = CaptureKey(site: site, device: device, captureID: captureID)
     let isRecord = name == OutboxItem.recordName
     var parameters: [DatabaseValue] = [.text(site), .text(device), .identifier(captureID)]
     if !isRecord { parameters.append(.text(name)) }
     let wanted = parameters
-    return try withConnection { open throws(DatabaseError) -> [UInt8]? in
+    return try withConnection { open throws(DatabaseError) -> CaptureContent? in
       let rows = try open.connection.run(
         """
         SELECT key_id, sealed, sha256 FROM \(isRecord ? "capture" : "image")
@@ -78,22 +85,28 @@ extension DatabaseStore {
         guard rows.count <= 1 else {
           throw DatabaseError(.misuse, "database: \(captureID) has \(rows.count) contents named \(name); see set_aside")
         }
-        return try name == ViewImage.name ? unsentView(of: key, open) : nil
+        guard let image = RenderedImage(rawValue: name) else { return nil }
+        return try unsentPicture(image, of: key, open)
       }
       if let sealed = rows.bytes(0, 1) {
-        return try keys.open(
+        let bytes = try keys.open(
           sealed, key.associated(name), with: try keys.key(keyID, site, open.connection))
+        return CaptureContent(bytes: bytes, isDrawn: false)
       }
-      return try view(of: key, sha256, open)
+      return try drawn(RenderedImage(rawValue: name), name, of: key, sha256, open)
     }
   }
 
-  private func view(of key: CaptureKey, _ sha256: [UInt8], _ open: OpenDatabase) throws(DatabaseError) -> [UInt8] {
-    guard let file = try viewSources(of: key, open).first?.file(withSHA256: sha256, digests) else {
+  /// - Parameter image: nil for a content that is none of those which a master gives again.
+  private func drawn(
+    _ image: RenderedImage?, _ name: String, of key: CaptureKey, _ sha256: [UInt8], _ open: OpenDatabase
+  ) throws(DatabaseError) -> CaptureContent {
+    guard let image, let file = try pictureSources(of: key, open).first?.file(image, withSHA256: sha256, digests) else {
       throw DatabaseError(
-        .misuse, "database: no view of \(key.captureID) is stored, and this version makes another one of its master")
+        .misuse,
+        "database: no \(name) of \(key.captureID) is stored, and this version makes another one of its master")
     }
-    return file
+    return CaptureContent(bytes: file, isDrawn: true)
   }
 
   /// What a record says of pictures that its device does not send.
@@ -106,20 +119,22 @@ extension DatabaseStore {
     var renderings: [Picture]?
   }
 
-  /// The view that the record promises and leaves to the receiver; nil when it promises none.
-  private func unsentView(of key: CaptureKey, _ open: OpenDatabase) throws(DatabaseError) -> [UInt8]? {
+  /// A picture that the record promises and leaves to the receiver; nil when it promises none of this name.
+  private func unsentPicture(
+    _ image: RenderedImage, of key: CaptureKey, _ open: OpenDatabase
+  ) throws(DatabaseError) -> CaptureContent? {
     guard
       let record = try content(
         site: key.site, device: key.device, captureID: key.captureID, name: OutboxItem.recordName)
     else { return nil }
     let said: Renderings
     do {
-      said = try JSONDecoder().decode(Renderings.self, from: Data(record))
+      said = try JSONDecoder().decode(Renderings.self, from: Data(record.bytes))
     } catch {
       throw DatabaseError(.misuse, "database: what the record of \(key.captureID) says of its pictures cannot be read")
     }
-    guard let promise = said.renderings?.first(where: { $0.name == ViewImage.name }) else { return nil }
-    return try view(of: key, Hexadecimal.bytes(of: promise.sha256) ?? [], open)
+    guard let promise = said.renderings?.first(where: { $0.name == image.name }) else { return nil }
+    return try drawn(image, image.name, of: key, Hexadecimal.bytes(of: promise.sha256) ?? [], open)
   }
 
   /// Forgets the pixels of views that are older than `days`, each after it was made again from its master with the same
@@ -141,8 +156,8 @@ extension DatabaseStore {
           guard let site = rows.text(row, 0), let device = rows.text(row, 1), let id = rows.identifier(row, 2),
             let sha256 = rows.bytes(row, 3)
           else { continue }
-          let source = try viewSources(of: CaptureKey(site: site, device: device, captureID: id), open).first
-          let isMadeAgain = source?.file(withSHA256: sha256, digests) != nil
+          let source = try pictureSources(of: CaptureKey(site: site, device: device, captureID: id), open).first
+          let isMadeAgain = source?.file(.view, withSHA256: sha256, digests) != nil
           try connection.run(
             """
             UPDATE image SET \(isMadeAgain ? "sealed = NULL" : "stays = true")
@@ -155,7 +170,7 @@ extension DatabaseStore {
     }
   }
 
-  private func viewSources(of key: CaptureKey, _ open: OpenDatabase) throws(DatabaseError) -> [ViewSource] {
+  private func pictureSources(of key: CaptureKey, _ open: OpenDatabase) throws(DatabaseError) -> [PictureSource] {
     let rows = try open.connection.run(
       """
       SELECT c.view, extract(epoch FROM date_trunc('second', c.captured_at))::bigint, m.key_id, m.sealed
@@ -163,11 +178,11 @@ extension DatabaseStore {
         AND m.name = 'master.png'
       WHERE c.site = $1 AND c.device = $2 AND c.capture_id = $3 AND m.sealed IS NOT NULL
       """, [.text(key.site), .text(key.device), .identifier(key.captureID)], "read a master")
-    var sources: [ViewSource] = []
+    var sources: [PictureSource] = []
     for row in 0..<rows.count {
       guard let keyID = rows.integer(row, 2), let sealed = rows.bytes(row, 3) else { continue }
       sources.append(
-        ViewSource(
+        PictureSource(
           key: key, view: rows.text(row, 0), capturedSeconds: rows.integer(row, 1),
           master: try keys.open(
             sealed, key.associated("master.png"), with: try keys.key(keyID, key.site, open.connection))))

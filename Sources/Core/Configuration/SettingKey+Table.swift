@@ -213,7 +213,8 @@ extension SettingKey {
       "a receipt without a receiver's signature frees nothing; unset: as soon as there are keys")
     key(
       t + "send_view", \.pictures.sendView, .flag,
-      "the false-colour picture too; false, for a thin line: the receiver draws it again from the master")
+      "false, for a thin line: of the pictures the master alone is sent, and the receiver makes view, mask and standard "
+        + "error again from it")
   }
 
   private static let remoteKeys = table("remote") { t in

@@ -24,37 +24,24 @@ struct CaptureImages {
   ///   - manifest: JSON for the master's iTXt chunk: what a reader needs who has only this file.
   ///   - occlusion: for the doctor, where the technician asked for it.
   ///   - change: against the patient's earlier sessions, where there are enough.
-  ///   - sendsView: false leaves the view out.
+  ///   - sendsRenderings: false leaves out what the master gives again.
   init(
     of thermogram: Thermogram, captureID: RandomIdentifier, capturedAt: Timestamp, view: CaptureView? = nil,
     manifest: String,
-    occlusion: OcclusionMap? = nil, change: ChangeFindings? = nil, digests: some MessageDigests, sendsView: Bool = true
+    occlusion: OcclusionMap? = nil, change: ChangeFindings? = nil, digests: some MessageDigests,
+    sendsRenderings: Bool = true
   ) throws(PNGError) {
-    let columns = thermogram.geometry.columns
-    let rows = thermogram.geometry.rows
     var images: [(name: String, kind: CaptureRecord.ImageReference.Kind, image: PNGImage)] = [
       (
         "master.png", .master,
         MasterImage.picture(of: thermogram, manifest: manifest, modified: capturedAt)
-      ),
-      (
-        ViewImage.name, .view,
-        ViewImage.picture(
-          of: thermogram, captureID: captureID, rightSide: view?.rightSide, capturedAt: capturedAt)
-      ),
-      (
-        "mask.png", .mask,
-        PNGImage(
-          width: columns, height: rows, samples: .grey8(thermogram.states.map { $0 == .measured ? 0 : 255 }),
-          modified: capturedAt)
-      ),
-      (
-        "standard-error.png", .standardError,
-        PNGImage(
-          width: columns, height: rows, samples: .grey16(thermogram.standardErrorMillikelvin),
-          calibration: .millikelvinDifference, modified: capturedAt)
-      ),
+      )
     ]
+    for rendered in RenderedImage.allCases {
+      let picture = rendered.picture(
+        of: thermogram, captureID: captureID, rightSide: view?.rightSide, capturedAt: capturedAt)
+      images.append((rendered.name, rendered.kind, picture))
+    }
     if let change { images.append(("change.png", .change, change.image(modified: capturedAt))) }
     if let occlusion { images.append(("occlusion.png", .occlusion, occlusion.image(modified: capturedAt))) }
     var files: [File] = []
@@ -63,7 +50,7 @@ struct CaptureImages {
       let reference = CaptureRecord.ImageReference(
         name: name, kind: kind, mediaType: Self.mediaType, bytes: bytes.count,
         sha256: Hexadecimal.text(of: digests.sha256(bytes)), label: Self.label(of: kind))
-      if kind == .view, !sendsView {
+      if !sendsRenderings, RenderedImage(rawValue: name) != nil {
         renderings.append(reference)
       } else {
         files.append(File(reference: reference, bytes: bytes))
@@ -117,7 +104,12 @@ extension OcclusionMap {
   }
 }
 
-extension PNGImage.Calibration {
-  /// Samples in millikelvin of difference: 0 is none, one step is 0.001 degC.
-  static let millikelvinDifference = Self(purpose: "standard error", unit: "K", offset: "0", span: "65.535")
+extension RenderedImage {
+  fileprivate var kind: CaptureRecord.ImageReference.Kind {
+    switch self {
+    case .view: .view
+    case .mask: .mask
+    case .standardError: .standardError
+    }
+  }
 }

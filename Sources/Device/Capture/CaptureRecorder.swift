@@ -16,8 +16,9 @@ struct CaptureRecorder: Sendable {
     var framesAveraged: Int
     var firmware: String
     var configurationSHA256: String
-    /// The view is kept and sent; else the record promises it, and who wants it draws it.
-    var sendsView = true
+    /// The view, the mask and the standard error are kept and sent; else the record promises them, and who wants them draws
+    /// them from the master.
+    var sendsRenderings = true
   }
 
   var constants: Constants
@@ -38,7 +39,7 @@ struct CaptureRecorder: Sendable {
     let images = try CaptureImages(
       of: captured.thermogram, captureID: attribution.captureID, capturedAt: captured.ended,
       view: attribution.view, manifest: manifest.json(), occlusion: occlusion, change: change?.findings,
-      digests: digests, sendsView: constants.sendsView)
+      digests: digests, sendsRenderings: constants.sendsRenderings)
     let thermogram = captured.thermogram
     var record = CaptureRecord(
       captureID: attribution.captureID, outboxID: outboxID, sequence: 0, sessionID: attribution.sessionID,

@@ -1,7 +1,5 @@
 import Configuration
-import Cryptography
 import Forwarding
-import LocalFiles
 import Logging
 import Provenance
 import Remote
@@ -15,15 +13,15 @@ extension DeviceRuntime {
 
   /// The keys by which commands are signed; nil: none is taken. A file that cannot be read withholds commands and nothing
   /// else.
-  func commandKeys() -> TrustedKeys? {
+  func commandKeys(_ board: StatusBoard) -> TrustedKeys? {
     guard let path = commandKeysPath else { return nil }
     do {
-      let pem = try BoundedFile.read(path, maximumBytes: PublicKey.listBytesMaximum)
-      return try TrustedKeys(try PublicKey.list(pem: pem), digests: OpenSSLDigests())
+      return try TrustedKeys(listIn: path)
     } catch {
       logger.error(
         "no command is taken: the keys cannot be read",
         metadata: ["remote.command_keys_file": "\(path)", "reason": "\(error)"])
+      board.note(.commandKeys, "no command is taken: remote.command_keys_file: \(error)")
       return nil
     }
   }

@@ -180,6 +180,7 @@ extension CaptureRecorder.Constants {
     self.init(
       site: settings.device.site, device: settings.device.id, lens: settings.camera.lens.rawValue,
       distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
-      firmware: DeviceRuntime.firmware, configurationSHA256: configurationSHA256, sendsView: settings.pictures.sendView)
+      firmware: DeviceRuntime.firmware, configurationSHA256: configurationSHA256,
+      sendsRenderings: settings.pictures.sendView)
   }
 }

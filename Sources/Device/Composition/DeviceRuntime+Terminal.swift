@@ -82,7 +82,7 @@ extension DeviceRuntime {
     ) { parts in
       parts.recorder.constants.framesAveraged = min(parts.recorder.constants.framesAveraged, frames)
       // Whoever looks into a folder wants to see the picture.
-      if terminal.output != nil { parts.recorder.constants.sendsView = true }
+      if terminal.output != nil { parts.recorder.constants.sendsRenderings = true }
       parts.picture = terminal.picture
       parts.changed = { changed.yield($0) }
       parts.livePeriodMilliseconds = terminal.livePeriodMilliseconds

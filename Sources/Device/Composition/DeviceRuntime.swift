@@ -69,6 +69,9 @@ package struct DeviceRuntime {
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
+    if case .keysUnreadable(let reason) = receiptRules().trouble {
+      board.note(.receiverKeys, "no receipt is believed, and nothing is freed: \(reason)")
+    }
     let book = usableBook(common.digests, board)
     let (network, assessor) = try loadModels(book, limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
@@ -92,7 +95,7 @@ package struct DeviceRuntime {
     }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
-    let intake = commandKeys().map { CommandIntake(keys: $0, logger: logger) }
+    let intake = commandKeys(board).map { CommandIntake(keys: $0, logger: logger) }
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, intake: intake)
 

@@ -230,7 +230,8 @@ package struct DeviceReport: Sendable, Equatable, Codable {
       complaints.append(days < 0 ? "the certificate has expired" : "the certificate expires in \(days) days")
     }
     if line.acceptsUnsignedReceipts == true {
-      complaints.append("receipts are taken without a receiver's signature: delivery.receiver_keys_file")
+      complaints.append(
+        "receipts are taken without a receiver's signature; name the receivers' keys in delivery.receiver_keys_file")
     }
     if let count = line.receiptsUnfounded, count > 0 {
       complaints.append("receipts named \(count) messages that had not left this device: see the log")

@@ -14,8 +14,7 @@ extension ReceiptReader.Rules {
     var keys: TrustedKeys?
     if let path = receipts.keysFile {
       do throws(KeyFault) {
-        keys = try TrustedKeys(
-          try PublicKey.list(pem: try Self.read(path)), digests: OpenSSLDigests())
+        keys = try TrustedKeys(listIn: path)
       } catch {
         throw DeviceStartError("delivery.receiver_keys_file \(path): \(error)")
       }
@@ -23,12 +22,18 @@ extension ReceiptReader.Rules {
     self.init(keys: keys, requiresSignature: receipts.needSignatures)
   }
 
-  private static func read(_ path: String) throws(KeyFault) -> [UInt8] {
+}
+
+extension TrustedKeys {
+  /// The public keys of the file at `path`, in PEM, one behind another.
+  init(listIn path: String) throws(KeyFault) {
+    let pem: [UInt8]
     do throws(FileError) {
-      return try BoundedFile.read(path, maximumBytes: PublicKey.listBytesMaximum)
+      pem = try BoundedFile.read(path, maximumBytes: PublicKey.listBytesMaximum)
     } catch {
-      throw .form("not to be read: \(error)")
+      throw .form("unreadable: \(error)")
     }
+    try self.init(try PublicKey.list(pem: pem), digests: OpenSSLDigests())
   }
 }
 

@@ -105,7 +105,7 @@ final class DoctorBench {
     } catch {
       return .fail(.frame, "\(error)", remedy: "check cable length, supply and bus speed")
     }
-    guard let thermogram else { return .fail(.frame, "no picture came together", remedy: "check supply and bus speed") }
+    guard let thermogram else { return .fail(.frame, "no whole picture came", remedy: "check supply and bus speed") }
     return Self.judge(thermogram, noiseMaximum: settings.gates.noiseMaximumCelsius)
   }
 

@@ -5,6 +5,7 @@ import Identification
 import LocalFiles
 import Screening
 import Storage
+import Trust
 
 /// The files that a configuration names, looked at as the start will. Each fault stands where the file is named and says
 /// what it prevents; none of them makes the configuration unusable.
@@ -25,11 +26,12 @@ package struct NamedFiles {
 
   /// In the order of the configuration's tables.
   package func faults() -> [ConfigurationFault] {
-    keyFaults() + rosterFaults() + modelFaults() + languageFaults() + lineFaults()
+    keyFaults() + rosterFaults() + modelFaults() + languageFaults() + lineFaults() + receiverKeyFaults()
+      + commandKeyFaults()
   }
 
   /// Those that no other part of the examination looks at.
-  func otherFaults() -> [ConfigurationFault] { rosterFaults() + languageFaults() }
+  func otherFaults() -> [ConfigurationFault] { rosterFaults() + languageFaults() + commandKeyFaults() }
 
   private func fault(_ key: String, _ what: String, expected: String) -> ConfigurationFault {
     let place: SourcePlace =
@@ -123,5 +125,27 @@ package struct NamedFiles {
       }
     }
     return faults
+  }
+
+  private func receiverKeyFaults() -> [ConfigurationFault] {
+    keyListFaults(
+      "delivery.receiver_keys_file", settings.receipts.keysFile,
+      expected: "the receivers' public keys in PEM; until then no receipt is believed, and nothing is freed")
+  }
+
+  private func commandKeyFaults() -> [ConfigurationFault] {
+    keyListFaults(
+      "remote.command_keys_file", settings.remote.commands ? settings.remote.commandKeysFile : nil,
+      expected: "the public keys of those who may command, in PEM; until then no command is taken")
+  }
+
+  private func keyListFaults(_ key: String, _ path: String?, expected: String) -> [ConfigurationFault] {
+    guard let path else { return [] }
+    do throws(KeyFault) {
+      _ = try TrustedKeys(listIn: path)
+      return []
+    } catch {
+      return [fault(key, "\(error)", expected: expected)]
+    }
   }
 }

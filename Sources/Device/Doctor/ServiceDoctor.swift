@@ -73,7 +73,7 @@ struct ServiceDoctor: Sendable {
       let probe = ProbeMessage(id: RandomIdentifier(using: &generator), at: reporter.parts.common.time.now())
       return await delivery.roundTrip(
         probe, digests: OpenSSLDigests(), timeoutMilliseconds: receiptMilliseconds)
-    default: return .skip(part, "not the service's to say")
+    default: return .skip(part, "the service does not look at this part")
     }
   }
 
@@ -108,7 +108,7 @@ struct ServiceDoctor: Sendable {
           continuation.finish()
         }))
     guard asked else {
-      return .fail(.frame, "the camera's thread takes nothing", remedy: "systemctl restart thermograph")
+      return .fail(.frame, "the camera's thread does not answer", remedy: "systemctl restart thermograph")
     }
     let alarm = Task {
       try? await Task.sleep(for: Self.pictureTimeout)
@@ -119,7 +119,7 @@ struct ServiceDoctor: Sendable {
       guard let answer else { return .skip(.frame, "a capture is under way, or the camera was lost; ask again") }
       return DoctorBench.judge(answer, noiseMaximum: settings.gates.noiseMaximumCelsius)
     }
-    return .fail(.frame, "no picture came together in time", remedy: "check cable length, supply and bus speed")
+    return .fail(.frame, "no whole picture came in time", remedy: "check cable length, supply and bus speed")
   }
 }
 
