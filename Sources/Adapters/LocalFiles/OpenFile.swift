@@ -17,7 +17,7 @@ package struct FileStatus: Sendable, Equatable {
   /// Names that lead to the file.
   package var linkCount: Int
   /// Changes with the content: modification and change times in nanoseconds.
-  var times: [Int]
+  package var times: [Int]
 
   init(_ status: stat) {
     kind =
