@@ -146,6 +146,6 @@ import Testing
     let (status, findings, _) = try await doctor(workspace, [])
     #expect(status == 1)
     #expect(outcomes(findings, "fail") == ["configuration"])
-    #expect(outcomes(findings, "skip").count == 16)
+    #expect(outcomes(findings, "skip").count == 17)
   }
 }
