@@ -22,14 +22,17 @@ package final class RepositoryFolder: MetadataSource {
   }
 
   package func fetch(_ name: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
-    try read("metadata", [name], maximumBytes)
+    try content(of: [name], in: "metadata", maximumBytes: maximumBytes)
   }
 
   package func fetchTarget(_ path: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
-    try read("targets", path.split(separator: "/", omittingEmptySubsequences: false).map(String.init), maximumBytes)
+    let levels = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    return try content(of: levels, in: "targets", maximumBytes: maximumBytes)
   }
 
-  private func read(_ folder: String, _ levels: [String], _ maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
+  private func content(
+    of levels: [String], in folder: String, maximumBytes: Int
+  ) throws(MetadataFault) -> [UInt8]? {
     guard levels.count <= Self.mostLevels, levels.allSatisfy(OpenFolder.isName), let name = levels.last else {
       throw .malformed("\(levels.joined(separator: "/").prefix(200)): no name within the folder")
     }
