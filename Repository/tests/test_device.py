@@ -29,7 +29,7 @@ class Device:
         self.configuration.write_text(
             f'schema = 1\n[device]\nid = "unit-1"\nsite = "clinic-a"\n[paths]\nstate_directory = "{folder}/state"\n'
         )
-        (folder / "state").mkdir()
+        (folder / "state" / "keys").mkdir(parents=True, mode=0o700)
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         command = [str(PROGRAM), *map(str, words)]
@@ -112,8 +112,8 @@ def test_models_of_a_vendor_are_no_key_list(begun: Site, device: Device, tmp_pat
     device.sign()
     bring(begun, device)
     assert device.tool("enroll", "--install", device.stick).returncode == 0
+    (tmp_path / "other").mkdir()
     other = Site(tmp_path / "other")
-    (tmp_path / "other").mkdir(exist_ok=True)
     other.begin()
     refused = device.tool("trust import", other.publish("stick"))
     assert refused.returncode == 1
