@@ -101,7 +101,7 @@ def test_a_newer_list_is_taken_and_an_older_one_is_not(begun: Site, device: Devi
     assert "an earlier version than was trusted before" in refused.stderr
     assert (device.folder / "state" / "trust" / "site" / "trusted.json").read_bytes() == before
     # A rotated root, signed by the old and the new keys, and the key list below it.
-    words = ["rotate", "root", "--remove", begun.pem("root-1"), *begun.keys("root-2", "root-3", "root-1")]
+    words: list[str | Path] = ["rotate", "root", "--remove", begun.pem("root-1"), *begun.keys("root-2", "root-3", "root-1")]
     assert begun.run(str(words[0]), *words[1:]) == 0
     rotated = device.tool("trust import", begun.publish("rotated"))
     assert rotated.returncode == 0, rotated.stderr
@@ -136,7 +136,7 @@ def test_a_prepared_folder_needs_the_sites_signature(begun: Site, device: Device
     (installed / "thermograph.toml").write_text(main.format(port=1883) + "[import]\nrequire_signature = true\n")
     wanted = main.format(port=1884)
     (prepared / "thermograph.toml").write_text(wanted)
-    words = ["import", prepared, "--into", installed, "--owner", "nobody", "--confirm"]
+    words: list[str | Path] = ["import", prepared, "--into", installed, "--owner", "nobody", "--confirm"]
     unsigned = device.run(*words)
     assert unsigned.returncode == 1
     assert "import.require_signature" in unsigned.stdout
