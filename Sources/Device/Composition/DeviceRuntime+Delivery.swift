@@ -68,7 +68,7 @@ extension DeviceRuntime {
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    trust: DeviceTrust? = nil
+    trust: DeviceTrust? = nil, drift: InputDriftCounter? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -87,7 +87,8 @@ extension DeviceRuntime {
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
         clockFloor: clockFloor,
         receiptTrouble: delivery == nil
-          ? nil : receiptRules(site: trust?.site.keys(for: .receipt) ?? .noRoot).trouble))
+          ? nil : receiptRules(site: trust?.site.keys(for: .receipt) ?? .noRoot).trouble,
+        drift: drift))
     return services
   }
 
