@@ -29,7 +29,7 @@ class Device:
         self.configuration.write_text(
             f'schema = 1\n[device]\nid = "unit-1"\nsite = "clinic-a"\n[paths]\nstate_directory = "{folder}/state"\n'
         )
-        (folder / "state").mkdir()
+        (folder / "state" / "keys").mkdir(parents=True, mode=0o700)
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         command = [str(PROGRAM), *map(str, words)]
@@ -101,7 +101,7 @@ def test_a_newer_list_is_taken_and_an_older_one_is_not(begun: Site, device: Devi
     assert "an earlier version than was trusted before" in refused.stderr
     assert (device.folder / "state" / "trust" / "site" / "trusted.json").read_bytes() == before
     # A rotated root, signed by the old and the new keys, and the key list below it.
-    words = ["rotate", "root", "--remove", begun.pem("root-1"), *begun.keys("root-2", "root-3", "root-1")]
+    words: list[str | Path] = ["rotate", "root", "--remove", begun.pem("root-1"), *begun.keys("root-2", "root-3", "root-1")]
     assert begun.run(str(words[0]), *words[1:]) == 0
     rotated = device.tool("trust import", begun.publish("rotated"))
     assert rotated.returncode == 0, rotated.stderr
@@ -112,8 +112,8 @@ def test_models_of_a_vendor_are_no_key_list(begun: Site, device: Device, tmp_pat
     device.sign()
     bring(begun, device)
     assert device.tool("enroll", "--install", device.stick).returncode == 0
+    (tmp_path / "other").mkdir()
     other = Site(tmp_path / "other")
-    (tmp_path / "other").mkdir(exist_ok=True)
     other.begin()
     refused = device.tool("trust import", other.publish("stick"))
     assert refused.returncode == 1
@@ -136,7 +136,7 @@ def test_a_prepared_folder_needs_the_sites_signature(begun: Site, device: Device
     (installed / "thermograph.toml").write_text(main.format(port=1883) + "[import]\nrequire_signature = true\n")
     wanted = main.format(port=1884)
     (prepared / "thermograph.toml").write_text(wanted)
-    words = ["import", prepared, "--into", installed, "--owner", "nobody", "--confirm"]
+    words: list[str | Path] = ["import", prepared, "--into", installed, "--owner", "nobody", "--confirm"]
     unsigned = device.run(*words)
     assert unsigned.returncode == 1
     assert "import.require_signature" in unsigned.stdout
