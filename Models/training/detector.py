@@ -28,6 +28,7 @@ CHAIN = [{"step": "suppress-outliers", "limit": 250}, {"step": "mask-body", "met
          {"step": "subtract-mean", "region": "body"}, {"step": "fill-background", "value": 0},
          {"step": "quantise", "divisor": 5, "zero_point": 0}]
 PLAIN = preprocessing.unguarded(CHAIN)
+POPULATION = f"{data.IDENTITY}: drawn bodies, half of them with a warm spot of 0.5 to 5 degC; no people"
 ALPHA = 0.005  # healthy captures above the threshold, at most
 FLOOR = -7.0  # log odds below which places are not told apart
 HEIGHTS, CENTIMETRES = (0.5, 5.0), (1.8, 6.0)
@@ -146,15 +147,22 @@ def ship(content, plain, curve, best, count, seconds, head):
     table = evaluation.platt(raw, truth)
     test = data.Torsos("choose")
     chosen = np.concatenate([test.celsius[:4], spotted(rng, test, np.arange(4, 8), heights=(3.0, 5.0))[0]])
-    decision = {"output": 0, "element": 0, "calibration": {"ppm": table}, "thresholds": {"lower": -128, "upper": upper}}
+    decision = {"output": 0, "element": 0, "calibration": {"ppm": table},
+                "population": {"description": POPULATION, "prevalence": 0.5}, "thresholds": {"lower": -128, "upper": upper}}
     shipping.ship(NAME, content, purpose="screening", version=VERSION, outputs=[("score", ["spot"])],
                   training_data=data.IDENTITY, frames=chosen.astype(np.float32), chain=CHAIN, views=["frontal"],
-                  decision=decision)
+                  decision=decision, statistics=trained_on())
     made = {"parameters": int(plain.count_params()), "macs": int(architectures.multiply_accumulates(plain)),
             "tflite_bytes": len(content), "captures": count, "epochs": len(curve), "best_epoch": best["epoch"],
             "seconds": round(seconds), "curve": curve, "head": head, "alpha": ALPHA, "calibration_captures": len(held)}
     (fitting.FOLDER / NAME / "fit.json").write_text(json.dumps(made))
     print("upper", upper, "flagged on calibration", float((healthy >= upper).mean()), np.percentile(healthy, [1, 50, 90, 99]))
+
+
+def trained_on():
+    """Of the inputs without a spot that the fit saw."""
+    torsos = data.Torsos("train")
+    return shipping.input_statistics(preprocessing.apply(PLAIN, torsos.celsius))
 
 
 SIZES, DEGREES = (2.0, 3.0, 5.0), (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
@@ -209,19 +217,22 @@ def judge():
     truth = np.r_[np.zeros(len(healthy), bool), np.ones(len(ill), bool)]
     raw = np.r_[healthy, ill]
     figures, intervals, reliability = evaluation.binary(raw, table, -128, upper, truth, np.r_[np.arange(len(healthy)), some])
+    sessions = evaluation.by_session(raw, table, truth, np.r_[np.arange(len(healthy)), some])
     figures["healthy_flagged_upper"] = interval(int((healthy >= upper).sum()), len(healthy))[1]
     figures["healthy_flagged_inside"] = float((healthy >= upper)[test.inside].mean())
     plain = architectures.screening_spot_plain(trunk, **{k: made["head"][k] for k in ("floor", "slope", "offset")})
     f = plain.predict(real(preprocessing.apply(PLAIN, np.concatenate([test.celsius, mixed]))), verbose=0, batch_size=256)[:, 0]
     flips = float(((np.clip(np.rint(f * 256 - 128), -128, 127) >= upper) != (raw >= upper)).mean())
     mirror = int((score(test.celsius[:400][:, :, ::-1]) != healthy[:400]).sum())
-    robust = {}
-    first = np.concatenate([test.celsius[:600], mixed[:300]])
-    base = np.r_[healthy[:600], ill[:300]] >= upper
+    first, known = np.concatenate([test.celsius[:600], mixed[:300]]), np.r_[np.zeros(600, bool), np.ones(300, bool)]
+    before = np.r_[healthy[:600], ill[:300]]
+    base = before >= upper
+    robust, margins = {}, {"plain": evaluation.margins(evaluation.two_classes(raw), truth)}
     for kind in ("noise", "pixels"):
         again = score(evaluation.disturbed(first, kind))
+        margins[kind] = evaluation.margins(evaluation.two_classes(again), known, evaluation.two_classes(before))
         robust[kind] = {"same_outcome": float(((again >= upper) == base).mean()), "AUC": float(evaluation.auc(
-            again, np.r_[np.zeros(600, bool), np.ones(300, bool)]))}
+            again, known))}
     mask, _ = preprocessing.body_mask(preprocessing.centikelvin(first))
     for shift in (-3.0, 3.0):
         robust[f"background {shift:+.0f}"] = {"same_outcome": float(((score(np.where(mask, first, first + np.float32(shift))) >= upper) == base).mean())}
@@ -235,6 +246,7 @@ def judge():
             "alpha": made["alpha"], "calibration_captures": made["calibration_captures"], "test_flagged": int((healthy >= upper).sum()),
             "test_captures": len(healthy)},
         "thresholds": {"lower": -128, "upper": upper}, "reliability": [[float(v) for v in r] for r in reliability],
+        "by_session": sessions, "margins": margins,
         "curve": made["curve"],
         "training": {"captures": made["captures"], "epochs": made["epochs"], "best_epoch": made["best_epoch"],
                      "fit_seconds": made["seconds"], "all_seconds": made["seconds"]}}

@@ -74,6 +74,21 @@ def band(raw, lower, upper):
     return np.where((raw <= lower) & (lower > -128), 0, np.where((raw >= upper) & (upper < 127), 2, 1))
 
 
+def by_session(raw, table, truth, body):
+    """Reliability with one capture of each body, as a device would see it in one session each: of every second body the capture
+    with a spot, of the others the one without, so that the prevalence is about the one that the probability is said of."""
+    ill = {b for b in body[truth]}
+    ids = np.unique(body)
+    with_both = [b for b in ids if b in ill]
+    chosen = set(with_both[::2]) if len(ill) == len(ids) else ill
+    healthy = [b for b in ids if b not in chosen][:len(chosen)]
+    keep = np.array([(t and b in chosen) or (not t and b in set(healthy)) for t, b in zip(truth, body)])
+    p, t = np.array(table)[raw[keep].astype(int) + 128] / 1e6, truth[keep]
+    ece, mce, rows = calibration_errors(p, t)
+    return {"sessions": int(keep.sum()), "prevalence": float(t.mean()), "Brier": float(((p - t) ** 2).mean()), "ECE": ece, "MCE": mce,
+            "reliability": [[float(v) for v in r] for r in rows]}
+
+
 def bootstrap(patients, figure, draws=400, seed=3):
     """95 % interval of `figure(indices)` with whole patients redrawn."""
     rng = np.random.default_rng(seed)
@@ -125,3 +140,38 @@ def disturbed(celsius, kind, seed=4):
     if kind == "noise":
         return (celsius + 0.3 * noise).astype(np.float32)
     return (celsius + noise * (rng.uniform(size=celsius.shape) < 0.3)).astype(np.float32)
+
+
+def several(p, truth):
+    """Of probabilities [n, classes]: accuracy, and the means over the classes of precision, recall and AUC (each class against
+    the rest)."""
+    chosen, classes = p.argmax(axis=1), range(p.shape[1])
+    hits = [(chosen == k) & (truth == k) for k in classes]
+    return {"accuracy": float((chosen == truth).mean()),
+            "precision": float(np.mean([h.sum() / max((chosen == k).sum(), 1) for k, h in zip(classes, hits)])),
+            "recall": float(np.mean([h.sum() / max((truth == k).sum(), 1) for k, h in zip(classes, hits)])),
+            "AUC": float(np.mean([auc(p[:, k], truth == k) for k in classes if 0 < (truth == k).sum() < len(truth)]))}
+
+
+def two_classes(raw):
+    """Probabilities [n, 2] of raw int8 scores of the second class."""
+    p = (np.asarray(raw, float) + 128) / 256
+    return np.stack([1 - p, p], axis=1)
+
+
+def margins(p, truth, before=None):
+    """Classification margins: the true class's probability less the largest other one. Share above 0 (right) and above 0.1,
+    mean and 5 % quantile; with `before` (the same captures undisturbed) the share of right ones that stay right, and the mean
+    fall of the margin."""
+    def margin(q):
+        own = q[np.arange(len(q)), np.asarray(truth).astype(int)]
+        rest = q.copy()
+        rest[np.arange(len(q)), np.asarray(truth).astype(int)] = -1
+        return own - rest.max(axis=1)
+    m = margin(p)
+    result = {"captures": int(len(m)), "above_0": float((m > 0).mean()), "above_0.1": float((m > 0.1).mean()), "mean": float(m.mean()),
+              "quantile_5": float(np.quantile(m, 0.05))}
+    if before is not None:
+        was = margin(before)
+        result |= {"stay_above_0": float((m > 0)[was > 0].mean()), "mean_fall": float((was - m).mean())}
+    return result

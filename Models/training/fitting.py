@@ -45,9 +45,9 @@ class Curve:
         part.replace(self.path)
 
 
-def run(name, model, optimiser, epochs, train_epoch, measure, better):
-    """Runs `train_epoch(epoch)` and `measure()` (a dict) until `epochs` are done or the best epoch is 4 epochs old, from
-    where an earlier run stopped; ends with the best epoch's weights. `better` names the figure to be large."""
+def run(name, model, optimiser, epochs, train_epoch, measure, better, patience=4):
+    """Runs `train_epoch(epoch)` and `measure()` (a dict) until `epochs` are done or the best epoch is `patience` epochs old,
+    from where an earlier run stopped; ends with the best epoch's weights. `better` names the figure to be large."""
     import tensorflow as tf
     curve = Curve(name)
     folder = curve.path.parent
@@ -59,7 +59,7 @@ def run(name, model, optimiser, epochs, train_epoch, measure, better):
         best, start = kept["best"], kept["next"]
         checkpoint.read(str(folder / "last")).expect_partial()
     for epoch in range(start, epochs):
-        if epoch - best["epoch"] > 4:
+        if epoch - best["epoch"] > patience:
             break
         figures = {**train_epoch(epoch), **measure()}
         curve.add({"epoch": epoch, **figures})

@@ -30,7 +30,17 @@ def main():
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, epochs * len(q["train"]) // 64)),
                   ["sparse_categorical_crossentropy"] * 2)
     stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-    log = model.fit(real(q["train"]), targets("train"), batch_size=64, epochs=epochs, verbose=2, callbacks=[stop],
+    curve = []
+
+    def look(epoch, logs):
+        seen = model.predict(real(q["validation"]), verbose=0, batch_size=256)
+        row = {"epoch": epoch, "loss": float(logs["loss"]), "validation_loss": float(logs["val_loss"])}
+        for name, p, truth in zip(("health", "cyber"), seen, targets("validation")):
+            row |= {f"{name}_{k}": v for k, v in evaluation.several(np.asarray(p), truth).items()}
+        curve.append(row)
+
+    log = model.fit(real(q["train"]), targets("train"), batch_size=64, epochs=epochs, verbose=2,
+                    callbacks=[stop, keras.callbacks.LambdaCallback(on_epoch_end=look)],
                     validation_data=(real(q["validation"]), targets("validation")))
     history = [float(v) for v in log.history["val_loss"]]
     seconds = time.time() - start
@@ -46,7 +56,7 @@ def main():
                         [(len(simulator.HEALTH),), (len(simulator.CYBER),)])
     robustness = {"health": {"counters": float((again[0].argmax(axis=1) == sets["test"][1]).mean())},
                   "cyber": {"counters": float((again[1].argmax(axis=1) == sets["test"][2]).mean())}}
-    metrics = {"model": "sharma-dualpath", "version": "1.0.0", "kind": "sentinel", "parameters": int(model.count_params()),
+    metrics = {"model": "sharma-dualpath", "version": "1.0.1", "kind": "sentinel", "parameters": int(model.count_params()),
                "macs": int(architectures.multiply_accumulates(model)), "tflite_bytes": len(content),
                "health": {**quality.classes(test[0], health, simulator.HEALTH), **quality.probability_figures(test[0], health),
                           "anomaly_AUC": float(evaluation.auc(anomaly(test[0]), health > 0)),
@@ -57,13 +67,17 @@ def main():
                "int8_float_flips": {
                    name: float((np.asarray(o).argmax(axis=1) != r.argmax(axis=1)).mean()) for name, o, r in zip(
                        ("health", "cyber"), model.predict(real(q["test"]), verbose=0, batch_size=256), test)},
-               "robustness": robustness,
-               "training": {"windows": len(q["train"]), "epochs": len(history), "validation_loss": min(history)}}
+               "robustness": robustness, "margins": {
+                   name: {"plain": evaluation.margins((r.astype(float) + 128) / 256, t),
+                          "counters": evaluation.margins((a.astype(float) + 128) / 256, t, (r.astype(float) + 128) / 256)}
+                   for name, r, a, t in zip(("health", "cyber"), test, again, (health, cyber))},
+               "curve": curve,
+               "training": {"windows": len(q["train"]), "epochs": len(history), "best_epoch": int(np.argmin(history)), "validation_loss": min(history)}}
     names = [("health", simulator.HEALTH), ("cyber", simulator.CYBER)]
     channels = [dict(zip(("name", "unit", "transform", "gain", "offset"), c)) for c in simulator.CHANNELS]
     chosen = [int(np.nonzero(cyber == i)[0][0]) for i in range(len(simulator.CYBER))]
     chosen += [int(np.nonzero(health == i)[0][0]) for i in range(1, len(simulator.HEALTH))]
-    shipping.ship("sharma-dualpath", content, purpose="sentinel", version="1.0.0",
+    shipping.ship("sharma-dualpath", content, purpose="sentinel", version="1.0.1",
                   outputs=[names[order.index(k)] for k in range(2)], training_data="counters-synthetic-1",
                   q=q["test"][chosen], counters=sets["test"][0][chosen], channels=channels)
     metrics["training"]["fit_seconds"] = round(seconds)

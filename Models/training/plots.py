@@ -68,6 +68,12 @@ def mcnemar(found, truth):
         for b in names[i + 1:]:
             first, second, p = evaluation.mcnemar(found[a][1] == truth, found[b][1] == truth)
             rows.append({"a": a, "b": b, "only_a_right": first, "only_b_right": second, "p": p})
+    # Each model's own rows stand in its metrics too.
+    for name in names:
+        path = shipping.MODELS / name / "metrics.json"
+        own = json.loads(path.read_text())
+        own["mcnemar"] = [r for r in rows if name in (r["a"], r["b"])]
+        path.write_text(json.dumps(own, indent=1) + "\n")
     areas = {n: float(evaluation.auc(raw, truth)) for n, (raw, _) in found.items()}
     (PLOTS / "mcnemar.json").write_text(json.dumps({"captures": len(truth), "AUC": areas, "pairs": rows}, indent=1) + "\n")
 
@@ -83,7 +89,7 @@ def curves(metrics, found, truth):
             axes[1].plot(rows[:, 0], rows[:, 1], "o-", markersize=3, label=name)
         rows = m.get("curve")
         if rows:
-            key = "AUC" if "AUC" in rows[0] else "fault_accuracy" if "fault_accuracy" in rows[0] else "accuracy"
+            key = next(k for k in ("AUC", "health_AUC", "fault_accuracy", "accuracy") if k in rows[0])
             line, = axes[2].plot([r["epoch"] for r in rows], [r[key] for r in rows], label=f"{name}: {key}")
             if f"train_{key}" in rows[0]:
                 axes[2].plot([r["epoch"] for r in rows], [r[f"train_{key}"] for r in rows], ":", color=line.get_color())

@@ -20,7 +20,7 @@ def digest(path, folder):
 
 
 def ship(name, content, *, purpose, version, outputs, training_data, frames=None, chain=None, views=None, q=None,
-         channels=None, counters=None, decision=None, acceptance=None, subspaces=None, bases=None, residuals=None):
+         channels=None, counters=None, decision=None, acceptance=None, subspaces=None, bases=None, residuals=None, statistics=None):
     """`frames` (float32 degC) or `q` (int8 windows) are the golden inputs; `outputs` is [(name, labels)]."""
     import preprocessing
 
@@ -60,6 +60,8 @@ def ship(name, content, *, purpose, version, outputs, training_data, frames=None
     if chain is not None:
         manifest["input"]["views"] = views
         manifest["preprocessing"] = chain
+    if statistics is not None:
+        manifest["input"]["statistics"] = statistics
     if channels is not None:
         manifest["input"]["channels"] = channels
     manifest["outputs"] = [{"tensor": reference.tensor(detail, output), "labels": labels}
@@ -71,12 +73,24 @@ def ship(name, content, *, purpose, version, outputs, training_data, frames=None
     if subspaces is not None:
         manifest["subspaces"] = subspaces
     manifest["golden"] = golden
+    (folder / "manifest.json").write_text(written(manifest))
+    return folder
+
+
+def written(manifest):
+    """The text of a manifest: the calibration table in rows of sixteen, the rest as JSON is indented."""
     text = json.dumps(manifest, indent=2)
-    # The calibration table in rows of sixteen, and other lists of numbers or words in lines of their own.
-    if decision is not None:
-        ppm = decision["calibration"]["ppm"]
+    if "decision" in manifest:
+        ppm = manifest["decision"]["calibration"]["ppm"]
         rows = [", ".join(map(str, ppm[i:i + 16])) for i in range(0, 256, 16)]
         start = text.index('"ppm": [') + len('"ppm": [')
         text = text[:start] + "\n        " + ",\n        ".join(rows) + "\n      " + text[text.index("]", start):]
-    (folder / "manifest.json").write_text(text + "\n")
-    return folder
+    return text + "\n"
+
+
+def input_statistics(q, zero_point=0):
+    """What the device holds its own inputs against: 1 % and 99 % quantiles of the features of int8 inputs [n, ...]."""
+    flat = q.reshape(len(q), -1).astype(np.int64)
+    features = {"mean": flat.mean(axis=1), "deviation": flat.std(axis=1), "minimum": flat.min(axis=1), "maximum": flat.max(axis=1),
+                "at_zero": (flat == zero_point).mean(axis=1)}
+    return {name: [round(float(v), 4) for v in np.quantile(values, [0.01, 0.99])] for name, values in features.items()}

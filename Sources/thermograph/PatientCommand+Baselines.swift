@@ -96,7 +96,8 @@ extension PatientCommand {
       abstract: "Writes what is kept of patients to a file for another device of the site.",
       discussion: """
         Sealed by the site's key: only devices that have the same site key, and so the same references, can take it. \
-        Nothing is removed here. Exit status 0: the file is written.
+        Nothing is removed here. Exit status 0: the file is written, and everybody who was asked for is in it; 1: it is not \
+        written, or without somebody of whom nothing is kept or can be read: standard error says who or which.
 
           thermograph patient export /media/stick/patients.tgbl
           thermograph patient export /media/stick/one.tgbl --patient ward-7-0042
@@ -111,7 +112,9 @@ extension PatientCommand {
     var patient: [String] = []
 
     func run() async throws {
-      let transfer = try await options.withBaselines { try await $0.exported(patient.isEmpty ? nil : patient) }
+      let exported = try await options.withBaselines { try await $0.exported(patient.isEmpty ? nil : patient) }
+      for problem in exported.problems { printToStandardError(problem) }
+      let transfer = exported.transfer
       guard !transfer.patients.isEmpty else { throw CommandFailure("nothing is kept that could be exported") }
       let sealed = try transfer.sealed(siteKey: options.siteKey(), OpenSSLDigests())
       let (folder, name) = Folder.split(file)
@@ -121,6 +124,9 @@ extension PatientCommand {
       } else {
         printToStandardError("\(file): \(transfer.patients.count) patients")
       }
+      let missing = patient.filter { name in !transfer.patients.contains { $0.patient == name } }
+      for name in missing { printToStandardError("\(name): nothing is kept of this patient, and nothing was exported") }
+      if !missing.isEmpty || !exported.problems.isEmpty { throw ExitCode.failure }
     }
   }
 
@@ -130,7 +136,7 @@ extension PatientCommand {
       abstract: "Takes over what another device of the site exported.",
       discussion: """
         What is kept here stays; what is new in the file is added. A second import changes nothing. Exit status 0: all of it is \
-        here.
+        here; 1: some patients could not be taken over, which are named on standard error; the others are here.
 
           thermograph patient import /media/stick/patients.tgbl
         """)
@@ -143,12 +149,17 @@ extension PatientCommand {
     func run() async throws {
       let bytes = try BoundedFile.read(withoutLinks: file, maximumBytes: BaselineTransfer.maximumBytes)
       let transfer = try BaselineTransfer(file: bytes, path: file, siteKey: options.siteKey(), OpenSSLDigests())
-      let changed = try await options.withBaselines { try await $0.restore(transfer) }
+      let restored = try await options.withBaselines { try await $0.restore(transfer) }
+      for problem in restored.problems { printToStandardError(problem) }
       if options.json {
-        try printJSON(["patients": transfer.patients.count, "changed": changed])
+        try printJSON([
+          "patients": transfer.patients.count, "changed": restored.changed, "failed": restored.problems.count,
+        ])
       } else {
-        printToStandardError("\(file): \(transfer.patients.count) patients; for \(changed) of them something was new")
+        printToStandardError(
+          "\(file): \(transfer.patients.count) patients; for \(restored.changed) of them something was new")
       }
+      if !restored.problems.isEmpty { throw ExitCode.failure }
     }
   }
 }

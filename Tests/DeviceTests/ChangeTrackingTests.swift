@@ -199,11 +199,12 @@ import Thermography
     let bench = try SessionBench(change: Self.tracking(store))
     for day in 1...4 { _ = try await session(bench, day: UInt64(day)) }
     try await bench.stop()
-    let sealed = try await store.exported(nil).sealed(siteKey: siteKey, OpenSSLDigests())
+    let sealed = try await store.exported(nil).transfer.sealed(siteKey: siteKey, OpenSSLDigests())
     let other = try Self.store(scratch.file("other"))
     #expect(
       try await other.restore(
-        BaselineTransfer(file: sealed, path: "stick", siteKey: siteKey, OpenSSLDigests())) == 1)
+        BaselineTransfer(file: sealed, path: "stick", siteKey: siteKey, OpenSSLDigests())
+      ).changed == 1)
     let patient = try #require(PatientReference(try SessionBench.reference(1)))
     var generator = SystemRandomNumberGenerator()
     let captured = Self.picture(RandomIdentifier(using: &generator), day: 5, spotCelsius: 3)
@@ -218,6 +219,32 @@ import Thermography
     #expect(here.heightCelsius.map(\.bitPattern) == there.heightCelsius.map(\.bitPattern))
     #expect(here.spreadCelsius.map(\.bitPattern) == there.spreadCelsius.map(\.bitPattern))
     #expect(try here.image(modified: nil).encoded() == there.image(modified: nil).encoded())
+  }
+
+  /// Damage is told in the record, and by an alert that says what to do and names nobody; the capture is saved all the same.
+  @Test func aDamagedBaselineIsToldByAnAlert() async throws {
+    let bench = try SessionBench(
+      alerts: [AlertRule(.baselineDamaged, severity: .warning, holdOffSeconds: 0)], change: Self.tracking(store))
+    for day in 1...2 { _ = try await session(bench, day: UInt64(day)) }
+    let reference = try SessionBench.reference(1)
+    try await bench.wait("it is kept") { try await store.patients().patients.first?.sessions == 2 }
+    #expect(bench.memory.now.alerts.isEmpty)
+    let folder = scratch.file("baselines")
+    let name = try #require(
+      try FileManager.default.contentsOfDirectory(atPath: folder).first { $0.hasSuffix(".baseline") })
+    try Data(Array(repeating: UInt8(7), count: 300)).write(to: URL(filePath: folder + "/" + name))
+    let change = try #require(try await session(bench, day: 3).change)
+    #expect(change.state == .notComparable && change.reason?.contains("damaged") == true, "\(change)")
+    try await bench.wait("it is told") { !bench.memory.now.alerts.isEmpty }
+    let told = try await session(bench, day: 4)
+    #expect(told.change?.sessions == 1)
+    try await bench.stop()
+    let alerts = bench.memory.now.alerts
+    #expect(alerts.map(\.code) == ["baseline-damaged"] && alerts.first?.severity == .warning)
+    let detail = try #require(alerts.first?.detail)
+    #expect(detail.hasPrefix("1 patient's earlier sessions were damaged"), "\(detail)")
+    #expect(detail.contains("patient import"))
+    #expect(!detail.contains(reference) && !detail.contains(folder), "an alert names no patient and no file")
   }
 
   /// What the image's samples stand for.

@@ -3,6 +3,7 @@ import Forwarding
 import Foundation
 import Logging
 import Provenance
+import Screening
 import Storage
 import Synchronization
 import TestSupport
@@ -60,11 +61,24 @@ import Testing
     let outbox = try openOutbox()
     clock.change { $0.utcNanoseconds = Int64(Date().timeIntervalSince1970 * 1e9) }
     let certificate = try certificate(days: 10)
+    let drift = InputDriftCounter(model: "m")
+    var assessment = Assessment(
+      gates: [],
+      verdict: Verdict(
+        outcome: .uncertain, rawOutput: [0], score: 0.5, probability: 0.5, thresholds: .init(lower: 0, upper: 1),
+        leftRightDifference: nil, viewScores: [:], modelID: "m", modelSHA256: "", demonstration: true, reasons: ["-"]))
+    var generator = SystemRandomNumberGenerator()
+    // What was not scored does not count.
+    drift.note(.saved(captureID: RandomIdentifier(using: &generator), assessment))
+    for position in [InputStatistics.Position(above: [.maximum]), .init(below: [.atZero], above: [.maximum]), .init()] {
+      assessment.inputs = position
+      drift.note(.saved(captureID: RandomIdentifier(using: &generator), assessment))
+    }
     let service = HealthService(
       monitor: DeliveryMonitor(outbox: outbox, delivery: nil, time: clock), outbox: outbox, time: clock,
       logger: logger, firmware: "1.2.3", intervalSeconds: 300, prometheusFile: folder + "/thermograph.prom",
       certificatePath: certificate, clockFloor: ClockFloor(path: folder + "/trusted-time", logger: logger),
-      receiptTrouble: nil)
+      receiptTrouble: nil, drift: drift)
     let running = Task { try await service.run() }
     let deadline = ContinuousClock.now + .seconds(180)
     while true {
@@ -79,6 +93,8 @@ import Testing
     let health = try #require(try await outbox.pending(.health, after: 0, limit: 2).first)
     let message = try JSONDecoder().decode(HealthMessage.self, from: Data(await outbox.payload(of: health.id)))
     #expect(message.schema == "thermograph.health.v1" && message.firmware == "1.2.3" && message.clockSynchronised)
+    #expect(
+      message.inputs == HealthMessage.Inputs(model: "m", captures: 3, below: ["at_zero": 1], above: ["maximum": 2]))
     #expect(message.classes.keys.sorted() == DeliveryClass.allCases.map(\.name).sorted())
     let alert = try #require(try await outbox.pending(.alert, after: 0, limit: 2).first)
     let warning = try JSONDecoder().decode(AlertMessage.self, from: Data(await outbox.payload(of: alert.id)))

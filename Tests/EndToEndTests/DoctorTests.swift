@@ -26,7 +26,7 @@ import Testing
     let workspace = try Workspace()
     let list = try await Program.run(["doctor", "--list"], in: workspace.folder)
     let lines = list.output.split(separator: "\n")
-    #expect(list.status == 0 && lines.count == 17 && lines.allSatisfy { $0.split(separator: "\t").count == 2 })
+    #expect(list.status == 0 && lines.count == 18 && lines.allSatisfy { $0.split(separator: "\t").count == 2 })
     let unknown = try await Program.run(["doctor", "--part", "cammera"], in: workspace.folder)
     #expect(unknown.status != 0 && unknown.errors.contains("there is no part 'cammera'"))
   }
@@ -40,9 +40,12 @@ import Testing
     try workspace.configure(port: broker.port, captures: 0)
     let (status, findings, errors) = try await doctor(workspace, ["--simulate", "--listen-milliseconds", "2000"])
     #expect(status == 0, "\(findings)\n\(errors)")
-    #expect(findings.count == 17)
+    #expect(findings.count == 18)
     #expect(outcomes(findings, "fail") == [])
-    for part in ["camera", "eeprom", "frame", "reader", "tag", "model", "keys", "name", "receipt", "outbox"] {
+    let passing = [
+      "camera", "eeprom", "frame", "reader", "tag", "model", "keys", "name", "receipt", "outbox", "baselines",
+    ]
+    for part in passing {
       #expect(findings[part]?["outcome"] as? String == "pass", "\(part): \(findings[part] ?? [:])")
     }
     let receipt = try #require(findings["receipt"]?["what"] as? String)
@@ -143,6 +146,6 @@ import Testing
     let (status, findings, _) = try await doctor(workspace, [])
     #expect(status == 1)
     #expect(outcomes(findings, "fail") == ["configuration"])
-    #expect(outcomes(findings, "skip").count == 16)
+    #expect(outcomes(findings, "skip").count == 17)
   }
 }

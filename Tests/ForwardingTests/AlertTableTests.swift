@@ -34,7 +34,7 @@ import Testing
       (.outcome(.aboveThreshold), "outcome-above-threshold"), (.gateFailed(.tooFar), "gate-too-far"),
       (.cameraLost, "camera-lost"), (.readerLost, "reader-lost"), (.outboxFilling(percent: 80), "outbox-filling"),
       (.unknownTag, "unknown-tag"), (.clockUnsynchronised, "clock-unsynchronised"),
-      (.unlikeEarlier, "unlike-earlier"),
+      (.unlikeEarlier, "unlike-earlier"), (.baselineDamaged, "baseline-damaged"),
     ]
     for (occasion, code) in rows { #expect(occasion.code == code) }
   }

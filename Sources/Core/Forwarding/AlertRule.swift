@@ -16,6 +16,8 @@ package enum AlertOccasion: Sendable, Hashable {
   case clockUnsynchronised
   /// A capture is unlike the person's earlier ones: the tag may be another's.
   case unlikeEarlier
+  /// What the comparison over time keeps of a patient was damaged and set aside.
+  case baselineDamaged
 }
 
 /// One row of the table of alerts: which occasion, how urgent, and for how long it is not told again.
@@ -32,13 +34,14 @@ package struct AlertRule: Sendable, Hashable {
     case unknownTag
     case clockUnsynchronised
     case unlikeEarlier
+    case baselineDamaged
 
     /// Everything that a table can name.
     package static let allCases: [Trigger] =
       [.outcome(nil)] + Verdict.Outcome.allCases.map { .outcome($0) }
       + [.gate(nil)] + QualityGate.Code.allCases.map { .gate($0) }
       + [.cameraLost, .readerLost] + QuotaWatermarks.levels.map { .outboxFilling(percent: $0) }
-      + [.unknownTag, .clockUnsynchronised, .unlikeEarlier]
+      + [.unknownTag, .clockUnsynchronised, .unlikeEarlier, .baselineDamaged]
 
     /// As configurations write it.
     package var rawValue: String {
@@ -53,6 +56,7 @@ package struct AlertRule: Sendable, Hashable {
       case .unknownTag: "unknown-tag"
       case .clockUnsynchronised: "clock-unsynchronised"
       case .unlikeEarlier: "unlike-earlier"
+      case .baselineDamaged: "baseline-damaged"
       }
     }
 
@@ -71,6 +75,7 @@ package struct AlertRule: Sendable, Hashable {
     AlertRule(.unknownTag, severity: .warning, holdOffSeconds: 3600),
     AlertRule(.clockUnsynchronised, severity: .warning, holdOffSeconds: 86_400),
     AlertRule(.unlikeEarlier, severity: .warning, holdOffSeconds: 0),
+    AlertRule(.baselineDamaged, severity: .warning, holdOffSeconds: 0),
     AlertRule(.gate(.deadPixels), severity: .warning, holdOffSeconds: 86_400),
     AlertRule(.gate(.checkerboard), severity: .warning, holdOffSeconds: 86_400),
   ]
@@ -92,7 +97,8 @@ package struct AlertRule: Sendable, Hashable {
     case (.gate(let wanted), .gateFailed(let code)): wanted == nil || wanted == code
     case (.outboxFilling(let level), .outboxFilling(let percent)): percent >= level
     case (.cameraLost, .cameraLost), (.readerLost, .readerLost), (.unknownTag, .unknownTag),
-      (.clockUnsynchronised, .clockUnsynchronised), (.unlikeEarlier, .unlikeEarlier):
+      (.clockUnsynchronised, .clockUnsynchronised), (.unlikeEarlier, .unlikeEarlier),
+      (.baselineDamaged, .baselineDamaged):
       true
     default: false
     }
@@ -111,6 +117,7 @@ extension AlertOccasion {
     case .unknownTag: "unknown-tag"
     case .clockUnsynchronised: "clock-unsynchronised"
     case .unlikeEarlier: "unlike-earlier"
+    case .baselineDamaged: "baseline-damaged"
     }
   }
 }

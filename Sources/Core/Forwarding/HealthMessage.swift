@@ -1,4 +1,5 @@
 import Provenance
+import Screening
 
 /// The JSON on `up/health`: the snapshot's counters and gauges. Only the newest is worth sending; it names no patient.
 package struct HealthMessage: Sendable, Equatable, Codable {
@@ -51,6 +52,23 @@ package struct HealthMessage: Sendable, Equatable, Codable {
     }
   }
 
+  /// How many scored captures lay beyond what the screening model's training knew, since the start: of captures like those one in a
+  /// hundred does on each side of each feature.
+  package struct Inputs: Sendable, Equatable, Codable {
+    package var model: String
+    package var captures: Int
+    /// By `InputStatistics.Feature`; features that never did are left out.
+    package var below: [String: Int]
+    package var above: [String: Int]
+
+    package init(model: String, captures: Int, below: [String: Int], above: [String: Int]) {
+      self.model = model
+      self.captures = captures
+      self.below = below
+      self.above = above
+    }
+  }
+
   package var schema = Self.schema
   /// RFC 3339.
   package var at: String
@@ -62,15 +80,24 @@ package struct HealthMessage: Sendable, Equatable, Codable {
   package var line: Line
   /// By `DeliveryClass.name`.
   package var classes: [String: Class]
+  /// nil where no model runs that knows its training's inputs.
+  package var inputs: Inputs?
 
   private enum CodingKeys: String, CodingKey {
-    case schema, at, firmware, commits, line, classes
+    case schema, at, firmware, commits, line, classes, inputs
     case clockSynchronised = "clock_synchronised"
     case usedBytes = "used_bytes"
     case quotaBytes = "quota_bytes"
   }
 
-  package init(_ snapshot: DeliverySnapshot, firmware: String) {
+  package init(_ snapshot: DeliverySnapshot, firmware: String, inputs drift: InputDrift? = nil) {
+    inputs = drift.map { drift in
+      func named(_ counts: [InputStatistics.Feature: Int]) -> [String: Int] {
+        Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) })
+      }
+      return Inputs(
+        model: drift.model, captures: drift.captures, below: named(drift.below), above: named(drift.above))
+    }
     at = snapshot.at.rfc3339
     clockSynchronised = snapshot.at.synchronised
     self.firmware = firmware

@@ -7,6 +7,8 @@ package struct Assessment: Sendable, Equatable {
   package var verdict: Verdict
   /// What it rests on beside the thermogram; nil for one that was not made by an assessor.
   package var basis: AssessmentBasis?
+  /// Where the network's input lay beside those of its training; nil where it was not run, or does not know them.
+  package var inputs: InputStatistics.Position?
 
   package init(gates: [QualityGate], verdict: Verdict, basis: AssessmentBasis? = nil) {
     self.gates = gates
@@ -113,12 +115,14 @@ package struct Assessor {
     }
     let hard = gates.filter { !$0.passed && $0.severity == .hard }
     failures = hard.map { "\($0.code.rawValue): \($0.sentence)" } + failures
-    screen(readable, failures, context, into: &verdict)
+    let inputs = screen(readable, failures, context, into: &verdict)
     var scores = context.sessionScores
     scores.add(verdict, view: context.view)
     verdict.viewScores = scores.viewScores
     verdict.session = scores.verdict
-    return Assessment(gates: gates, verdict: verdict, basis: basis)
+    var assessment = Assessment(gates: gates, verdict: verdict, basis: basis)
+    assessment.inputs = inputs
+    return assessment
   }
 
   private func basis(_ conditions: AcquisitionConditions, _ context: CaptureContext) -> AssessmentBasis {
@@ -140,21 +144,22 @@ package struct Assessor {
 
   private func screen(
     _ thermogram: Thermogram, _ failures: [String], _ context: CaptureContext, into verdict: inout Verdict
-  ) {
+  ) -> InputStatistics.Position? {
     verdict.reasons = failures
-    guard failures.isEmpty else { return }
+    guard failures.isEmpty else { return nil }
     guard let network else {
       verdict.reasons = ["no screening model is configured"]
-      return
+      return nil
     }
     guard network.manifest.input.views?.contains(context.view.rawValue) == true else {
       verdict.reasons = ["the model \(network.manifest.id) was not made for the view \(context.view.rawValue)"]
-      return
+      return nil
     }
     do throws(ScreeningError) {
-      try network.screen(thermogram, into: &verdict)
+      return try network.screen(thermogram, into: &verdict)
     } catch {
       verdict.reasons = [error.description]
+      return nil
     }
   }
 }

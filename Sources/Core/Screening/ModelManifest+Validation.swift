@@ -157,18 +157,10 @@ extension ModelManifest {
       try require((1...32768).contains(subspaces.unit), "subspaces.unit", "\(subspaces.unit)", "1...32768")
       try require(golden.residuals != nil, "golden.residuals", "nothing", "a file, beside subspaces")
     }
+    if let decision { try validate(decision) }
     switch purpose {
     case .screening:
-      guard let decision else {
-        throw ModelManifestError(field: "decision", found: "nothing", expected: "a decision, for a screening model")
-      }
-      try require(
-        outputs.indices.contains(decision.output), "decision.output", "\(decision.output)",
-        "an index below \(outputs.count)")
-      let elements = outputs[decision.output].labels.count
-      try require(
-        (0..<elements).contains(decision.element), "decision.element", "\(decision.element)",
-        "an index below \(elements)")
+      try require(decision != nil, "decision", "nothing", "a decision, for a screening model")
     case .quality:
       guard let acceptance else {
         throw ModelManifestError(field: "acceptance", found: "nothing", expected: "acceptance, for a quality model")
@@ -186,6 +178,24 @@ extension ModelManifest {
     case .sentinel, .comparison:
       break
     }
+  }
+
+  /// Of any purpose: a model to be compared is run by its decision too.
+  private func validate(_ decision: Decision) throws(ModelManifestError) {
+    try require(
+      outputs.indices.contains(decision.output), "decision.output", "\(decision.output)",
+      "an index below \(outputs.count)")
+    let elements = outputs[decision.output].labels.count
+    try require(
+      (0..<elements).contains(decision.element), "decision.element", "\(decision.element)",
+      "an index below \(elements)")
+    guard let population = decision.population else { return }
+    try require(
+      (8...300).contains(population.description.utf8.count), "decision.population.description",
+      "\(population.description.utf8.count) bytes", "8 to 300: who the probability holds for")
+    try require(
+      (0...1).contains(population.prevalence), "decision.population.prevalence", "\(population.prevalence)",
+      "the share of that population with the label, 0...1")
   }
 
   private func validate(_ view: Acceptance.View) throws(ModelManifestError) {

@@ -94,6 +94,8 @@ package struct ModelManifest: Sendable, Equatable {
     package let views: [String]?
     /// Only for `window`.
     package let channels: [WindowChannel]?
+    /// nil where the training did not keep them.
+    package let statistics: InputStatistics?
   }
 
   /// How one counter of a window becomes int8; see `WindowEncoding`.
@@ -122,6 +124,8 @@ package struct ModelManifest: Sendable, Equatable {
     package let output: Int
     package let element: Int
     package let calibration: CalibrationTable
+    /// Whom the calibrated probability holds for; without it a record does not say.
+    package let population: Verdict.ProbabilityPopulation?
     package let thresholds: DecisionThresholds
   }
 

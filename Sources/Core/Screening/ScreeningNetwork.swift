@@ -35,14 +35,22 @@ package struct ScreeningNetwork {
   }
 
   /// Runs the network on one thermogram and fills in what it says.
-  package func screen(_ thermogram: Thermogram, into verdict: inout Verdict) throws(ScreeningError) {
-    let outputs = try outputs(of: thermogram)
+  ///
+  /// - Returns: where its input lies beside those of the training; nil where the manifest does not know them.
+  @discardableResult
+  package func screen(
+    _ thermogram: Thermogram, into verdict: inout Verdict
+  ) throws(ScreeningError) -> InputStatistics.Position? {
+    let input = try input(of: thermogram)
+    let outputs = outputs(of: input)
+    let position = manifest.input.statistics?.position(of: input, zeroPoint: manifest.input.tensor.zeroPoint)
     let output = outputs[decision.output]
     let raw = output[decision.element]
     let tensor = manifest.outputs[decision.output].tensor
     verdict.rawOutput = output
     verdict.score = tensor.scale * Double(Int(raw) - tensor.zeroPoint)
     verdict.probability = decision.calibration.probability(ofRaw: raw)
+    verdict.probabilityPopulation = decision.population
     let band = decision.thresholds.band(ofRaw: raw)
     switch band {
     case .belowThreshold: verdict.outcome = .belowThreshold
@@ -51,28 +59,31 @@ package struct ScreeningNetwork {
       verdict.outcome = .uncertain
       verdict.reasons = ["the score lies in the band in which the model does not decide"]
     }
-    guard let secondHead else { return }
+    guard let secondHead else { return position }
     let opinion = secondHead.opinion(of: outputs[secondHead.output], on: manifest.label(of: decision), band: band)
     verdict.secondHead = opinion
     if !opinion.agrees {
       verdict.outcome = .uncertain
       verdict.reasons = ["the model's two heads disagree: the second says \(opinion.label)"]
     }
+    return position
   }
 
   /// The raw output that the decision rests on.
   func rawScore(of thermogram: Thermogram) throws(ScreeningError) -> Int8 {
-    try outputs(of: thermogram)[decision.output][decision.element]
+    outputs(of: try input(of: thermogram))[decision.output][decision.element]
   }
 
-  private func outputs(of thermogram: Thermogram) throws(ScreeningError) -> [[Int8]] {
-    let input: [Int8]
+  private func input(of thermogram: Thermogram) throws(ScreeningError) -> [Int8] {
     do throws(PreprocessingError) {
-      input = try preprocessing.apply(toCelsius: thermogram.celsius, thermogram.geometry).tensor
+      return try preprocessing.apply(toCelsius: thermogram.celsius, thermogram.geometry).tensor
     } catch {
       throw .thermogram("\(error)")
     }
-    return interpreter.invoke([input.map(UInt8.init(bitPattern:))]).map { $0.map(Int8.init(bitPattern:)) }
+  }
+
+  private func outputs(of input: [Int8]) -> [[Int8]] {
+    interpreter.invoke([input.map(UInt8.init(bitPattern:))]).map { $0.map(Int8.init(bitPattern:)) }
   }
 }
 

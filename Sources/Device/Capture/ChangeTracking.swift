@@ -51,6 +51,9 @@ struct ChangeTracking: Sendable {
     self.logger = logger
   }
 
+  /// How many patients' earlier sessions were found damaged, and set aside, since this was asked last.
+  func takeDamaged() async -> Int { await store.takeDamaged() }
+
   /// Looks up what the present capture is compared with.
   func earlier(
     of patient: PatientReference, former: PatientReference?, view: CaptureView, before session: RandomIdentifier?
@@ -100,7 +103,9 @@ struct ChangeTracking: Sendable {
     do throws(BaselineError) {
       let left = try await store.reseal()
       if left > 0 {
-        logger.error("earlier sessions lie under a key that is not loaded", metadata: ["files": "\(left)"])
+        logger.error(
+          "earlier sessions could not be sealed anew: damaged, or under a key that is not loaded",
+          metadata: ["files": "\(left)"])
       }
     } catch {
       logger.error("earlier sessions could not be sealed anew", metadata: ["reason": "\(error)"])

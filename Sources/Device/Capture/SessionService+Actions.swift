@@ -184,6 +184,7 @@ extension SessionService {
       events.send(.stored(captureID: captureID, outcome))
       // Whoever waits for the capture has been told by now.
       if case .saved = outcome { await tracking?.keep(capture.captured, attribution, gates: assessment.gates) }
+      await self.tellDamagedBaselines()
       return outcome
     }
   }
@@ -249,6 +250,15 @@ extension SessionService {
     if !capture.captured.ended.synchronised {
       await alert(.clockUnsynchronised, "capture \(captureID) was dated by a clock that is not set")
     }
+  }
+
+  /// Whose earlier sessions were lost nobody can read any more: somebody is to know that they were, and what to do.
+  func tellDamagedBaselines() async {
+    guard let lost = await parts.change?.takeDamaged(), lost > 0 else { return }
+    await alert(
+      .baselineDamaged,
+      "\(lost) \(lost == 1 ? "patient's" : "patients'") earlier sessions were damaged and set aside; the comparison begins "
+        + "anew; 'thermograph patient import' brings them back from an export; examine the card")
   }
 
   /// Puts an alert into the store's first class where the table asks for one.

@@ -120,6 +120,7 @@ actor SessionService: Service {
       Task { [withoutConsent = tags.roster?.withoutConsent ?? []] in
         await change.reseal()
         await change.forget(withoutConsent)
+        await self.tellDamagedBaselines()
       }
     }
     await resume()
@@ -210,7 +211,10 @@ actor SessionService: Service {
     // What a broken file says of nobody, the one before it still says.
     if policy.rosterProblem == nil || tags.roster == nil { tags = TagDirectory(roster: policy.roster) }
     if let change = parts.change, let withoutConsent = policy.roster?.withoutConsent {
-      Task { await change.forget(withoutConsent) }
+      Task {
+        await change.forget(withoutConsent)
+        await self.tellDamagedBaselines()
+      }
     }
     logger.notice("the session's settings were changed; they hold from the next session on")
     showIdle()
@@ -219,7 +223,10 @@ actor SessionService: Service {
   private func present(_ tag: KnownTag) async {
     await lookForRoom()
     if let change = parts.change, let consent = tag.consent, !consent.contains(.capture) {
-      Task { await change.forget([tag.reference] + (tag.former.map { [$0] } ?? [])) }
+      Task {
+        await change.forget([tag.reference] + (tag.former.map { [$0] } ?? []))
+        await self.tellDamagedBaselines()
+      }
     }
     await feed(.tagPresented(tag))
     if tag.role == .patient, !tag.isEnrolled {

@@ -57,7 +57,8 @@ extension DeviceRuntime {
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
-    _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor
+    _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
+    drift: InputDriftCounter? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -74,7 +75,8 @@ extension DeviceRuntime {
         monitor: DeliveryMonitor(outbox: outbox, delivery: delivery, time: common.time), outbox: outbox,
         time: common.time, logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
-        clockFloor: clockFloor, receiptTrouble: delivery == nil ? nil : receiptRules().trouble))
+        clockFloor: clockFloor, receiptTrouble: delivery == nil ? nil : receiptRules().trouble,
+        drift: drift))
     return services
   }
 

@@ -74,6 +74,7 @@ package struct DeviceRuntime {
     }
     let (network, assessor) = try loadModels(limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
+    let drift = InputDriftCounter(network?.manifest)
 
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
@@ -88,7 +89,10 @@ package struct DeviceRuntime {
       parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/" + StateFiles.session)
       parts.show = { panel?.show($0) }
       parts.needsTechnician = { !board.fileProblems.isEmpty }
-      parts.changed = { simulation?.sessionChanged($0) }
+      parts.changed = {
+        drift?.note($0)
+        simulation?.sessionChanged($0)
+      }
     }
 
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
@@ -97,7 +101,7 @@ package struct DeviceRuntime {
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, intake: intake)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor)
+    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift)
     services += [
       camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
     ]

@@ -22,6 +22,8 @@ struct HealthService: Service {
   let certificatePath: String?
   let clockFloor: ClockFloor
   let receiptTrouble: ReceiptTrouble?
+  /// nil where no model runs that knows its training's inputs.
+  var drift: InputDriftCounter?
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
@@ -52,7 +54,8 @@ struct HealthService: Service {
         try BoundedFile.replace(prometheusFile, with: Array(snapshot.prometheusText.utf8))
       }
       if sendsMessage {
-        try await outbox.enqueue(.health(HealthMessage(snapshot, firmware: firmware).encoded(), created: now))
+        let message = HealthMessage(snapshot, firmware: firmware, inputs: drift?.now)
+        try await outbox.enqueue(.health(message.encoded(), created: now))
       }
     } catch OutboxError.refused(let refusal) {
       // Health gives way first; that the outbox is full is told by its own alerts.

@@ -112,6 +112,41 @@ extension Doctor {
     }
   }
 
+  /// Looks at every file and moves none: what is damaged is set aside by whoever uses it next.
+  func baselinesFinding() async -> DoctorFinding {
+    do {
+      let configuration = try BaselineConfiguration(anyway: settings, secrets: device.secrets)
+      guard try BoundedFile.exists(configuration.directory) else {
+        return settings.change.isEnabled
+          ? .pass(.baselines, "none yet; the service keeps them from the first capture on")
+          : .skip(.baselines, "the comparison over time is switched off, and nothing is kept")
+      }
+      let found = try await BaselineStore(configuration).inspect()
+      let what = "\(found.whole) of at most \(configuration.patientsMaximum) patients whole"
+      if found.damaged + found.setAside > 0 {
+        return .fail(
+          .baselines,
+          "\(what); \(found.damaged) damaged, \(found.setAside) set aside: the comparison of these patients begins anew",
+          remedy:
+            "thermograph patient import FILE brings them back from an export; examine the card; then remove "
+            + "*\(BaselineStore.damagedSuffix) in \(configuration.directory)"
+        )
+      }
+      if found.locked > 0 {
+        return .warn(
+          .baselines, "\(what); \(found.locked) under a key that is not loaded, or of a newer program",
+          remedy: "restore the former key and name it in outbox.older_key_file, or install the newer program")
+      }
+      return found.whole >= configuration.patientsMaximum
+        ? .warn(
+          .baselines, "\(what): nobody else is compared",
+          remedy: "raise change.patients_maximum, or remove some with thermograph patient forget")
+        : .pass(.baselines, what)
+    } catch {
+      return .fail(.baselines, "\(error)", remedy: "thermograph patient list names each file; examine the card")
+    }
+  }
+
   func spaceFinding() -> DoctorFinding {
     let path = settings.paths.stateDirectory
     do throws(FileError) {

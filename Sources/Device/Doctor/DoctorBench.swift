@@ -37,6 +37,7 @@ final class DoctorBench {
     case .lines: doctor.options.simulate ? .skip(part, "simulated") : doctor.linesFinding()
     case .model: doctor.modelFinding()
     case .outbox: doctor.outboxFinding()
+    case .baselines: await doctor.baselinesFinding()
     case .space: doctor.spaceFinding()
     case .clock: doctor.clockFinding()
     case .name: doctor.nameFinding()

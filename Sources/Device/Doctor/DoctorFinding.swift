@@ -1,7 +1,7 @@
 /// The parts of the device that `doctor` looks at, in the order in which a fault of one explains those behind it.
 package enum DoctorPart: String, Sendable, Codable, CaseIterable {
-  case configuration, devices, keys, bus, camera, eeprom, frame, reader, tag, lines, model, outbox, space, clock, name,
-    tls
+  case configuration, devices, keys, bus, camera, eeprom, frame, reader, tag, lines, model, outbox, baselines, space
+  case clock, name, tls
   case receipt
 
   /// Parts of which a fault shows as a fault of this one too.
@@ -11,7 +11,7 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
     case .camera: [.devices, .bus]
     case .eeprom, .frame: [.devices, .bus, .camera]
     case .tag: [.devices, .reader]
-    case .outbox: [.keys]
+    case .outbox, .baselines: [.keys]
     case .tls: [.name]
     case .receipt: [.name, .tls]
     default: []
@@ -33,6 +33,7 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
     case .lines: "button, light and buzzer"
     case .model: "the models' hashes and a golden run on this engine"
     case .outbox: "the outbox: integrity and what waits"
+    case .baselines: "the earlier sessions that the comparison over time keeps"
     case .space: "free space below the state directory"
     case .clock: "the time, and whether it is synchronised"
     case .name: "the broker's name"

@@ -35,7 +35,7 @@ import Thermography
     let frames = person(2, sessions: 4).compactMap { ChangeFrame(thermogram($0), camera: "a") }
     #expect(ChangeFrame(thermogram(Array(repeating: 30, count: 768)), camera: "a") == nil)
     #expect(ChangeFrame(thermogram(Array(repeating: .nan, count: 768)), camera: "a") == nil)
-    guard case .notComparable(_, let reason) = comparator.compare(nil, with: frames) else {
+    guard case .notComparable(frames.count, let reason) = comparator.compare(nil, with: frames) else {
       Issue.record("a picture without a body was compared")
       return
     }

@@ -32,7 +32,7 @@ package enum BaselineError: Error, Sendable, Equatable, CustomStringConvertible 
     case .full(let patients):
       "baselines: \(patients) patients are kept, as many as change.patients_maximum allows; raise it, or remove some "
         + "with `thermograph patient forget`"
-    case .tooLarge(let reason): "baselines: not kept: \(reason)"
+    case .tooLarge(let reason): "baselines: \(reason)"
     case .merge(let reason): "baselines: \(reason)"
     case .foreign(let path, let reason): "\(path): \(reason)"
     case .sealing(let error): "baselines: \(error)"

@@ -50,6 +50,9 @@ package struct BaselineTransfer: Sendable, Equatable, Codable {
   static let name = "transfer"
   package static let maximumBytes = 64 << 20
   package static let maximumPatients = 4096
+  static let maximumPlainBytes = maximumBytes / 2
+  static let tooManyPatients =
+    "these patients are more than one file takes; name some with --patient, and export the others to another"
 
   private var schema = Self.schema
   package var patients: [PatientBaselines]
@@ -64,9 +67,7 @@ package struct BaselineTransfer: Sendable, Equatable, Codable {
     guard let key = Self.key(siteKey, digests) else { throw .sealing(.library) }
     let plain: [UInt8]
     do { plain = try CanonicalJSON.bytes(of: self) } catch { throw .tooLarge(reason: "\(error)") }
-    guard plain.count <= Self.maximumBytes / 2 else {
-      throw .tooLarge(reason: "\(patients.count) patients are more than one file takes; name some with --patient")
-    }
+    guard plain.count <= Self.maximumPlainBytes else { throw .tooLarge(reason: Self.tooManyPatients) }
     do throws(SealingError) {
       return try BaselineFile.sealed(plain, name: Self.name, cipher: PayloadCipher(), key: key)
     } catch { throw .sealing(error) }

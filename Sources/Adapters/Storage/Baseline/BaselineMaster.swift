@@ -60,6 +60,9 @@ package struct BaselineMaster: Sendable, Equatable, Codable {
     Data(samples.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] })
   }
 
+  /// About as many bytes as it takes as JSON: pixels in base64, and its numbers.
+  var storedBytes: Int { (packedSamples.count + packedStates.count) * 4 / 3 + 512 }
+
   /// What is wrong with one that was read; nil when nothing is.
   var fault: String? {
     guard (1...Self.maximumPixels).contains(columns), (1...Self.maximumPixels).contains(rows),

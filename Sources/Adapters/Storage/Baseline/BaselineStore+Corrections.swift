@@ -14,7 +14,10 @@ extension BaselineStore {
     case .merge:
       guard let target = request.target else { return }
       try merge(request.subject, into: target)
-    case .unmerge: try unmerge(request.subject)
+    case .unmerge:
+      // Nothing was merged here, or it is undone already: there is nothing to follow.
+      guard try mergeTarget(of: request.subject) != nil else { return }
+      try unmerge(request.subject)
     }
   }
 }

@@ -20,6 +20,8 @@ package actor BaselineStore {
   private let maximumPatients: Int
   private let digests = OpenSSLDigests()
   private let cipher: PayloadCipher
+  /// Files that were set aside since somebody asked.
+  private var damaged = 0
 
   /// Makes the folder if the one above it is there.
   ///
@@ -61,7 +63,7 @@ package actor BaselineStore {
 
   /// Keeps a picture; returns when it is on disk.
   package func add(_ master: BaselineMaster, to patient: String) throws(BaselineError) {
-    if let fault = master.fault { throw .tooLarge(reason: fault) }
+    if let fault = master.fault { throw .tooLarge(reason: "the picture is not kept: \(fault)") }
     try locked { () throws(BaselineError) in
       var content = try resolved(patient) ?? PatientBaselines(patient: patient)
       content.add(master)
@@ -154,11 +156,17 @@ package actor BaselineStore {
   /// Two references are not one person after all: what was taken as `other` is `other`'s again.
   package func unmerge(_ other: String) throws(BaselineError) {
     try locked { () throws(BaselineError) in
-      guard let target = try mergeTarget(of: other), var content = try load(target) else {
+      guard let target = try mergeTarget(of: other) else {
         throw .merge(reason: "\(other) is not merged into another patient")
       }
+      var content = try load(target) ?? PatientBaselines(patient: target)
       var own = PatientBaselines(patient: other)
-      own.take(content.give { $0.takenAs == other })
+      // What is merged into `other` goes back with it: its tag leads there.
+      var theirs: Set<String> = [other]
+      for reference in content.references {
+        if try leads(reference, through: other) { theirs.insert(reference) }
+      }
+      own.take(content.give { theirs.contains($0.takenAs) })
       try write(own)
       try write(content)
     }
@@ -193,51 +201,10 @@ package actor BaselineStore {
     return (found.sorted { $0.patient < $1.patient }, problems)
   }
 
-  /// For a stick: everything of these patients, or of all. Of a merge, what the other holds goes with it.
-  package func exported(_ patients: [String]?) throws(BaselineError) -> BaselineTransfer {
-    if let patients {
-      var contents: [PatientBaselines] = []
-      for patient in patients {
-        guard let content = try load(patient) else { continue }
-        contents.append(content)
-        if let target = try mergeTarget(of: patient), let other = try load(target) { contents.append(other) }
-      }
-      return BaselineTransfer(contents)
-    }
-    var contents: [PatientBaselines] = []
-    for name in try names() { if let content = try load(name: name) { contents.append(content) } }
-    return BaselineTransfer(contents)
-  }
-
-  /// Takes over what another device of the site exported. What is here stays; what is there is added.
-  ///
-  /// - Returns: patients of whom something was new.
-  package func restore(_ transfer: BaselineTransfer) throws(BaselineError) -> Int {
-    try locked { () throws(BaselineError) in
-      var changed = 0
-      for imported in transfer.patients {
-        var here = try load(imported.patient)
-        var content = here ?? PatientBaselines(patient: imported.patient)
-        if let target = imported.mergedInto {
-          guard here == nil || here?.masters.isEmpty == true else {
-            throw .merge(reason: "\(imported.patient) is merged into \(target) there, and has pictures of its own here")
-          }
-          content = .merged(imported.patient, into: target)
-        } else {
-          // Merged here: the pictures belong with the other's.
-          if let target = try mergeTarget(of: imported.patient) {
-            here = try load(target)
-            content = here ?? PatientBaselines(patient: target)
-          }
-          content.take(imported.masters)
-        }
-        if content != here {
-          try write(content)
-          changed += 1
-        }
-      }
-      return changed
-    }
+  /// How many files this store has set aside since it was asked last: each is a patient whose comparison begins anew.
+  package func takeDamaged() -> Int {
+    defer { damaged = 0 }
+    return damaged
   }
 
   /// Files that lie under this key.
@@ -271,7 +238,7 @@ package actor BaselineStore {
     do throws(FileError) { return try body() } catch { throw .file(error) }
   }
 
-  private func locked<Result>(_ body: () throws(BaselineError) -> Result) throws(BaselineError) -> Result {
+  func locked<Result>(_ body: () throws(BaselineError) -> Result) throws(BaselineError) -> Result {
     let lock = try onFile { () throws(FileError) in
       try FileLock(directory + "/" + Self.lockName, waitMilliseconds: Self.lockWaitMilliseconds)
     }
@@ -285,12 +252,12 @@ package actor BaselineStore {
   }
 
   /// Of all patients.
-  private func names() throws(BaselineError) -> [String] {
-    try onFile { () throws(FileError) in
-      try Folder.names(in: directory, maximumNames: StateFiles.maximumNames).filter {
-        $0.hasSuffix(BaselineFile.suffix)
-      }
-    }
+  func names() throws(BaselineError) -> [String] {
+    try allNames().filter { $0.hasSuffix(BaselineFile.suffix) }
+  }
+
+  func allNames() throws(BaselineError) -> [String] {
+    try onFile { () throws(FileError) in try Folder.names(in: directory, maximumNames: StateFiles.maximumNames) }
   }
 
   private func header(_ name: String) throws(BaselineError) -> (version: Int, keyID: Int64)? {
@@ -300,7 +267,7 @@ package actor BaselineStore {
     return bytes.flatMap { BaselineFile.header(of: $0) }
   }
 
-  private func load(_ patient: String) throws(BaselineError) -> PatientBaselines? {
+  func load(_ patient: String) throws(BaselineError) -> PatientBaselines? {
     try load(name: BaselineFile.name(of: patient, digests))
   }
 
@@ -312,7 +279,34 @@ package actor BaselineStore {
     }
   }
 
-  private func load(name: String) throws(BaselineError) -> PatientBaselines? {
+  /// The same, nil too of a file that is damaged: it is set aside, and what comes takes its place.
+  func undamaged(_ patient: String) throws(BaselineError) -> PatientBaselines? {
+    do throws(BaselineError) { return try load(patient) } catch {
+      guard case .damaged = error else { throw error }
+      return nil
+    }
+  }
+
+  /// What is damaged is set aside, counted and told.
+  func load(name: String) throws(BaselineError) -> PatientBaselines? {
+    // Another process may have put a whole file in its place meanwhile: looked at twice.
+    do throws(BaselineError) { return try examined(name) } catch {
+      guard case .damaged = error else { throw error }
+    }
+    do throws(BaselineError) { return try examined(name) } catch {
+      if case .damaged(let path, _) = error {
+        try onFile { () throws(FileError) in
+          try BoundedFile.rename(path, to: path + BaselineFile.damagedSuffix)
+          try Folder.synchronise(directory)
+        }
+        damaged += 1
+      }
+      throw error
+    }
+  }
+
+  /// Reads and opens a file, and moves nothing.
+  func examined(_ name: String) throws(BaselineError) -> PatientBaselines? {
     let path = directory + "/" + name
     let bytes: [UInt8]?
     do throws(FileError) {
@@ -320,10 +314,12 @@ package actor BaselineStore {
     } catch {
       // Not an error of a call: the file itself is none of ours.
       guard error.systemErrorNumber == 0 else { throw .file(error) }
-      throw try setAside(path, "it is no file, or larger than any of ours")
+      throw .damaged(path: path, reason: "it is no file, or larger than any of ours")
     }
     guard let bytes else { return nil }
-    guard let header = BaselineFile.header(of: bytes) else { throw try setAside(path, "it does not begin as ours do") }
+    guard let header = BaselineFile.header(of: bytes) else {
+      throw .damaged(path: path, reason: "it does not begin as ours do")
+    }
     guard header.version <= BaselineFile.version else { throw .newer(path: path, version: header.version) }
     let plain: [UInt8]
     do throws(SealingError) {
@@ -331,33 +327,33 @@ package actor BaselineStore {
     } catch {
       switch error {
       case .unknownKey(let id): throw .unknownKey(path: path, id: id)
-      case .notAuthentic: throw try setAside(path, "\(error)")
+      case .notAuthentic: throw .damaged(path: path, reason: "\(error)")
       case .library: throw .sealing(error)
       }
     }
     guard let content: PatientBaselines = BaselineFile.decoded(plain), content.fault == nil,
       BaselineFile.name(of: content.patient, digests) == name
-    else { throw try setAside(path, "its content is none of ours") }
+    else { throw .damaged(path: path, reason: "its content is none of ours") }
     return content
   }
 
-  private func setAside(_ path: String, _ reason: String) throws(BaselineError) -> BaselineError {
-    try onFile { () throws(FileError) in
-      try BoundedFile.rename(path, to: path + BaselineFile.damagedSuffix)
-      try Folder.synchronise(directory)
-    }
-    return .damaged(path: path, reason: reason)
-  }
-
-  private func write(_ content: PatientBaselines) throws(BaselineError) {
+  func write(_ content: PatientBaselines) throws(BaselineError) {
     let name = BaselineFile.name(of: content.patient, digests)
+    // Of whom nothing is kept any more, nothing lies there: no name in the list, and no place that another could have.
+    guard !content.isEmpty else {
+      let path = directory + "/" + name
+      _ = try onFile { () throws(FileError) in try BoundedFile.erase(path) }
+      return
+    }
     if try !exists(content.patient) {
       let count = try names().count
       guard count < maximumPatients else { throw .full(patients: count) }
     }
     let plain: [UInt8]
     do { plain = try CanonicalJSON.bytes(of: content) } catch { throw .tooLarge(reason: "\(error)") }
-    guard plain.count + 1024 <= BaselineFile.maximumBytes else { throw .tooLarge(reason: "\(plain.count) bytes") }
+    guard plain.count + 1024 <= BaselineFile.maximumBytes else {
+      throw .tooLarge(reason: "not kept: \(plain.count) bytes")
+    }
     let sealed: [UInt8]
     do throws(SealingError) {
       sealed = try BaselineFile.sealed(plain, name: name, cipher: cipher, key: keys.current)
@@ -370,7 +366,7 @@ package actor BaselineStore {
   // MARK: - References
 
   /// Where the pictures of a merged reference are kept; nil of one that is not merged.
-  private func mergeTarget(of patient: String) throws(BaselineError) -> String? {
+  func mergeTarget(of patient: String) throws(BaselineError) -> String? {
     var reference = patient
     for _ in 0..<Self.maximumSteps {
       guard let next = try load(reference)?.mergedInto else { return reference == patient ? nil : reference }
@@ -387,6 +383,17 @@ package actor BaselineStore {
     }
   }
 
+  /// Whether a merged reference comes to its pictures by way of another.
+  private func leads(_ reference: String, through other: String) throws(BaselineError) -> Bool {
+    var present = reference
+    for _ in 0..<Self.maximumSteps {
+      guard let next = try load(present)?.mergedInto else { return false }
+      if next == other { return true }
+      present = next
+    }
+    return false
+  }
+
   /// What is kept of the patient, wherever that is.
   private func resolved(_ patient: String) throws(BaselineError) -> PatientBaselines? {
     guard let target = try mergeTarget(of: patient) else { return try load(patient) }
@@ -396,12 +403,20 @@ package actor BaselineStore {
   /// The same tag under its present reference.
   private func rename(_ former: String, to patient: String) throws(BaselineError) {
     guard let content = try load(former) else { return }
-    if let target = content.mergedInto {
-      try write(.merged(patient, into: target))
-    } else {
-      var own = try resolved(patient) ?? PatientBaselines(patient: patient)
-      own.take(content.masters.map { $0.takenAs == former ? [$0].taken(as: patient)[0] : $0 })
-      try write(own)
+    // Where the person's pictures are: after a merge that is another reference's file, which may be the present one's.
+    var home = try mergeTarget(of: patient)
+    if home == nil { home = try mergeTarget(of: former) }
+    let keeper = home ?? patient
+    var own = try load(keeper) ?? PatientBaselines(patient: keeper)
+    own.take(content.masters)
+    let present = keeper == patient ? nil : try load(patient)
+    own.take(present?.masters ?? [])
+    own.retag(former, as: patient)
+    try write(own)
+    if keeper != patient, present?.mergedInto == nil { try write(.merged(patient, into: keeper)) }
+    // References that were merged into the former one lead to where the pictures are from now on.
+    for other in own.references where other != former && other != keeper && other != patient {
+      if try load(other)?.mergedInto == former { try write(.merged(other, into: keeper)) }
     }
     let path = path(of: former)
     _ = try onFile { () throws(FileError) in try BoundedFile.erase(path) }

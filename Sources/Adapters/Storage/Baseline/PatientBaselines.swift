@@ -33,6 +33,7 @@ package struct PatientBaselines: Sendable, Equatable, Codable {
     guard (1...64).contains(patient.utf8.count), (mergedInto?.utf8.count ?? 0) <= 64 else {
       return "a reference's length"
     }
+    guard mergedInto == nil || masters.isEmpty, mergedInto != patient else { return "a merged reference with pictures" }
     return masters.lazy.compactMap(\.fault).first
   }
 
@@ -42,6 +43,12 @@ package struct PatientBaselines: Sendable, Equatable, Codable {
   package func earlier(view: String, before session: RandomIdentifier?) -> [BaselineMaster] {
     Array(masters.filter { $0.view == view && $0.sessionID != session }.suffix(Self.maximumSessions))
   }
+
+  /// Whether there is anything to keep: a picture, or where the pictures are.
+  var isEmpty: Bool { masters.isEmpty && mergedInto == nil }
+
+  /// About as many bytes as it takes on disk.
+  var storedBytes: Int { masters.reduce(256) { $0 + $1.storedBytes } }
 
   package var sessions: Int { Set(masters.map(\.sessionID)).count }
 
@@ -67,6 +74,12 @@ package struct PatientBaselines: Sendable, Equatable, Codable {
     let given = masters.filter(isMeant)
     masters.removeAll(where: isMeant)
     return given
+  }
+
+  /// What was taken under a former reference of the same tag counts as taken under the present one.
+  mutating func retag(_ former: String, as present: String) {
+    for index in masters.indices where masters[index].takenAs == former { masters[index].takenAs = present }
+    trim()
   }
 
   var references: Set<String> { Set(masters.map(\.takenAs)) }

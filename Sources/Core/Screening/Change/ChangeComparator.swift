@@ -58,7 +58,9 @@ package struct ChangeComparator {
   ///   - present: nil where no body stands out in the capture.
   ///   - earlier: one of each earlier session, oldest first; the newest count.
   package mutating func compare(_ present: ChangeFrame?, with earlier: [ChangeFrame]) -> ChangeOutcome {
-    guard let present else { return .notComparable(sessions: 0, reason: "no body stands out in the picture") }
+    guard let present else {
+      return .notComparable(sessions: earlier.count, reason: "no body stands out in the picture")
+    }
     guard present.geometry == geometry, earlier.allSatisfy({ $0.geometry == geometry }) else {
       return .notComparable(
         sessions: earlier.count,
