@@ -120,8 +120,9 @@ import Testing
     let first = try unit(small, 1)
     try store.stage(first, small)
     let before = try store.read()
+    let second = try unit(large, 2)
     do throws(UpdateStoreError) {
-      try store.stage(try unit(large, 2), large)
+      try store.stage(second, large)
       Issue.record("900 kB on a disk of 512")
     } catch { #expect("\(error)".contains("free space"), "\(error)") }
     #expect(try store.read() == before && store.bytes(of: first) == small)
