@@ -126,6 +126,9 @@ import Testing
     let status = try await Program.run(["status", "--config", path], in: workspace.folder)
     #expect(status.output.contains("! the roster names nobody"), "\(status.output)")
     #expect(status.output.contains("! no verdicts: ") && status.output.contains("absent/manifest.json"))
+    // The authority's file holds the line: nothing is sent, and the reason stands there.
+    let line = try #require(status.output.split(separator: "\n").first { $0.hasPrefix("line ") })
+    #expect(line.contains("waiting") && line.contains("absent.pem"), "\(status.output)")
     let reload = try await Program.run(["reload", "--config", path], in: workspace.folder)
     #expect(reload.status == 0 && reload.errors.contains("the roster names nobody"), "\(reload.errors)")
     let doctor = try await Program.run(

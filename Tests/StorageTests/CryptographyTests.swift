@@ -174,6 +174,24 @@ import Testing
     }
   }
 
+  /// A technician who is root looks at the service's keys; what somebody else laid beside them is no key of the device.
+  @Test(.enabled(if: geteuid() == 0, "needs root, to give files away")) func rootReadsTheKeysOfTheServicesFolder()
+    throws
+  {
+    let scratch = try ScratchFolder(inMemory: true)
+    let path = scratch.file("key")
+    var generator = SystemRandomNumberGenerator()
+    let key = try KeyFile.create(path: path, digests: digests, using: &generator)
+    let (service, stranger) = (uid_t(63_001), uid_t(63_002))
+    try #require(chown(scratch.path, service, 0) == 0 && chown(path, service, 0) == 0)
+    #expect(try KeyFile.load(path: path, digests: digests).id == key.id)
+    try #require(chown(path, stranger, 0) == 0)
+    #expect(throws: KeyFileError(path: path, .owner(uid: stranger))) { try KeyFile.load(path: path, digests: digests) }
+    // Of a folder of root's a stranger's file is none either.
+    try #require(chown(scratch.path, 0, 0) == 0)
+    #expect(throws: KeyFileError(path: path, .owner(uid: stranger))) { try KeyFile.load(path: path, digests: digests) }
+  }
+
   @Test func erasedKeyIsGone() throws {
     let scratch = try ScratchFolder(inMemory: true)
     var generator = SystemRandomNumberGenerator()

@@ -20,6 +20,8 @@ package enum KeyFile {
   }
 
   /// Reads the 32 bytes of a key. The file must be a regular file that belongs to us or to root and is closed to everyone else.
+  /// Root, who looks after the service's files, also reads what belongs to the owner of the folder that holds it: that owner could
+  /// exchange the file anyway.
   ///
   /// - Parameter requirePrivate: read a systemd credential with `false`, everything else with `true`. A credential may
   ///   show a readable group, which is the mask of the access list by which systemd lets the service's user read it.
@@ -35,13 +37,20 @@ package enum KeyFile {
     guard status.permissions & (requirePrivate ? 0o077 : 0o037) == 0 else {
       throw KeyFileError(path: path, .mode(status.permissions & 0o777))
     }
-    guard status.owner == geteuid() || status.owner == 0 else {
+    guard try isTrusted(owner: status.owner, of: path) else {
       throw KeyFileError(path: path, .owner(uid: status.owner))
     }
     guard let bytes = key(in: content), bytes.count == SealingKey.byteCount else {
       throw KeyFileError(path: path, .content(byteCount: status.byteCount))
     }
     return bytes
+  }
+
+  private static func isTrusted(owner: UInt32, of path: String) throws(KeyFileError) -> Bool {
+    if owner == geteuid() || owner == 0 { return true }
+    guard geteuid() == 0 else { return false }
+    let folder = try onFile(path) { () throws(FileError) in try BoundedFile.status(Folder.holding(path)) }
+    return folder?.owner == owner
   }
 
   /// Makes a new key file of mode 0600 that did not exist before, on disk when this returns.
