@@ -79,7 +79,7 @@ struct UpdateRollbackCommand: ParsableCommand {
     do {
       let book = try options.store.apply(.rollback(slot, reason: "taken back at the device"))
       print("\(slot.rawValue): \(book[slot].active.text)")
-    } catch let error as UpdateStoreError {
+    } catch {
       printToStandardError("\(error)")
       throw ExitCode.failure
     }
