@@ -25,7 +25,7 @@ import Trust
       index: 0, kind: .start,
       time: Timestamp(
         utcNanoseconds: 1_764_500_000_000_000_000, bootID: "b", monotonicNanoseconds: 5, synchronised: true),
-      what: ["version": "0.2.0"])
+      what: ["version": .string("0.2.0")])
     let text = try entry.encoded()
     #expect(
       String(decoding: text, as: UTF8.self)
@@ -40,7 +40,7 @@ import Trust
     let entry = AuditEntry(
       index: 3, kind: .sessionEnd,
       time: Timestamp(utcNanoseconds: 1, bootID: "b", monotonicNanoseconds: 5, synchronised: false),
-      what: ["session": "s", "note": "two\nlines \"quoted\" é"])
+      what: ["session": .string("s"), "note": .string("two\nlines \"quoted\" é")])
     let text = try entry.encoded()
     #expect(try AuditEntry(reading: text) == entry)
     #expect(!text.contains(UInt8(ascii: "\n")))

@@ -93,13 +93,13 @@ import Trust
       var bytes = whole
       bytes[index] ^= 1 << UInt8(index % 8)
       try Data(bytes).write(to: URL(filePath: path))
-      do throws(AuditLogError) {
+      do {
         let reopened = try device.open(directory)
         // Only what looks like an interrupted write is cut off; the head that was sent tells.
         #expect(reopened.head.size < 4, "byte \(index)")
         #expect(
           try reopened.examine(against: anchors(heads)).contains { if case .shortened = $0 { true } else { false } })
-      } catch {
+      } catch let error as AuditLogError {
         guard case .damaged = error else {
           Issue.record("byte \(index): \(error)")
           continue

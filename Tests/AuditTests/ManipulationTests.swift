@@ -69,7 +69,7 @@ import Testing
     func changed(_ entry: AuditEntry, time: Timestamp? = nil) -> AuditEntry {
       AuditEntry(
         index: entry.index, kind: time == nil ? .stop : entry.kind, time: time ?? entry.time,
-        what: time == nil ? ["forged": true] : entry.what)
+        what: time == nil ? ["forged": .boolean(true)] : entry.what)
     }
 
     mutating func apply(_ manipulation: Manipulation, _ generator: inout SeededGenerator) throws {

@@ -39,7 +39,7 @@ import Testing
     ("[broker]\nhost = broker\n", ["2:8"]),
     ("[broker\nhost = \"b\"\n", ["1:8"]),
     ("[log]\nlevel = \"loud\"\n", ["2:9"]),
-    ("[log]\nlevel = \"debug\"\nlevel = \"info\"\n", ["3:1"]),
+    ("[log]\nlevel = \"debug\"\nlevel = \"info\"\n", ["3:9"]),
     ("[session]\nviews = []\n", ["2:9"]),
     ("[session]\nviews = [\"frontal\", \"frontal\"]\n", ["2:21"]),
     ("[session]\nacclimatisation_minimum_seconds = 900\nacclimatisation_maximum_seconds = 60\n", ["2:1"]),

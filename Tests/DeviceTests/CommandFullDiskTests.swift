@@ -69,7 +69,7 @@ struct CommandFullDiskTests {
         path: disk.path + "/outbox.sqlite", keys: KeyRing(current: key),
         quota: OutboxQuota(totalBytes: 1 << 30, freeSpaceFloorBytes: 0, ballastBytes: 0)), time: clock)
     let done = Count()
-    let fill = { [path = disk.path] in Disk.fill(path) }
+    let fill = { @Sendable [path = disk.path] in Disk.fill(path) }
     let service = CommandService(
       intake: DownlinkIntake("commands", keys: sender.keys, logger: logger), outbox: outbox,
       topics: TopicSchema(site: try TopicIdentifier(sender.site), device: try TopicIdentifier(sender.device)),

@@ -2,6 +2,7 @@
 /// it. It holds plain files only, each once: `manifest.json` and what the manifest names.
 package struct ModelUnitFile: Sendable, Equatable {
   private static let blockBytes = 512
+  private static let space = UInt8(ascii: " ")
   private static let filesMaximum = 64
   package static let manifestName = "manifest.json"
 
@@ -44,7 +45,7 @@ package struct ModelUnitFile: Sendable, Equatable {
     }
     guard let stated = octal(header[148..<156]) else { throw ModelUnitError("a header has no checksum") }
     var sum = 0
-    for (index, byte) in header.enumerated() { sum += (148..<156).contains(index) ? 32 : Int(byte) }
+    for (index, byte) in header.enumerated() { sum += (148..<156).contains(index) ? Int(space) : Int(byte) }
     guard sum == stated else { throw ModelUnitError("a header is damaged (checksum \(sum), expected \(stated))") }
     let name = String(decoding: header[0..<100].prefix { $0 != 0 }, as: UTF8.self)
     guard ModelManifest.isPlainPath(name), header[345] == 0 else {
@@ -59,7 +60,7 @@ package struct ModelUnitFile: Sendable, Equatable {
 
   /// Octal digits up to a space or a zero byte; nil for anything else.
   private static func octal(_ field: ArraySlice<UInt8>) -> Int? {
-    let digits = field.drop { $0 == 32 }.prefix { $0 != 32 && $0 != 0 }
+    let digits = field.drop { $0 == space }.prefix { $0 != space && $0 != 0 }
     guard (1...11).contains(digits.count), digits.allSatisfy({ (48...55).contains($0) }) else { return nil }
     return digits.reduce(0) { $0 << 3 | Int($1 - 48) }
   }
@@ -113,7 +114,7 @@ package struct ModelUnitFile: Sendable, Equatable {
     put("ustar", at: 257)
     put("00", at: 263)
     put(octal(header.reduce(0) { $0 + Int($1) }, 6), at: 148)
-    (header[154], header[155]) = (0, 32)
+    (header[154], header[155]) = (0, space)
     return header
   }
 }
