@@ -112,7 +112,9 @@ let adapters: [Target] = [
     ]),
   module(
     "Storage", in: .adapters,
-    uses: ["Provenance", "Trust", "Forwarding", "Remote", "Audit", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
+    uses: [
+      "Provenance", "Trust", "Forwarding", "Remote", "Audit", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL",
+    ]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
@@ -272,7 +274,8 @@ let testTargets: [Target] = [
   tests(
     of: "Device",
     uses: [
-      "Device", "DeviceSimulation", "Storage", "Cryptography", "ImageFiles", "LinuxIO", "CloudLink", "ConfigurationFiles",
+      "Device", "DeviceSimulation", "Storage", "Cryptography", "ImageFiles", "LinuxIO", "CloudLink",
+      "ConfigurationFiles",
       logging,
     ]
       + core.map { .byName(name: $0.name) }),
