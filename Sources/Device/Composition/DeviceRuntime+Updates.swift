@@ -113,24 +113,32 @@ extension DeviceRuntime {
 
   /// Builds the models of the record beside the session and hands them over.
   private func load(_ book: UpdateBook, _ parts: Supervised) async -> UpdateService.Loading {
+    let (loading, models) = handOver(book, parts)
+    if let models { await parts.delivery?.modelsChanged(models) }
+    return loading
+  }
+
+  /// The part of it that waits for nobody.
+  private func handOver(
+    _ book: UpdateBook, _ parts: Supervised
+  ) -> (UpdateService.Loading, models: [StatusMessage.Model]?) {
     let digests = parts.common.digests
     for slot in ModelSlot.allCases {
-      if let reason = fault(of: slot, book, digests) { return .unusable(slot, reason: reason) }
+      if let reason = fault(of: slot, book, digests) { return (.unusable(slot, reason: reason), nil) }
     }
     do {
       let network = try loadScreeningNetwork(book, digests: digests)
       let models = network.map { [StatusMessage.Model(id: $0.manifest.id, sha256: $0.manifest.model.sha256)] } ?? []
       // The session has its own limits and sentences, and gives them to what it takes.
       let assessor = try loadAssessor(network: network, book, limits: GateLimits(), digests: digests)
-      guard parts.common.events.send(.models(Handover(assessor))) else { return .later }
+      guard parts.common.events.send(.models(Handover(assessor))) else { return (.later, nil) }
       parts.board.note(.model, nil)
       parts.board.note(.quality, nil)
       parts.board.models = models.map { .init(id: $0.id, sha256: $0.sha256) }
-      await parts.delivery?.modelsChanged(models)
-      return .done
+      return (.done, models)
     } catch {
       logger.error("models cannot be loaded", metadata: ["reason": "\(error)"])
-      return .later
+      return (.later, nil)
     }
   }
 }
