@@ -143,7 +143,7 @@ import Testing
 
   @Test(.enabled(if: LoopDisk.isPossible, "needs root, a loop device and ext4's shutdown ioctl"))
   func powerCutsLeaveTheOldRecordOrTheNew() async throws {
-    // A few records a cut.
+    // Many records a cut; on a fast machine the life may be over all the same, and then begins anew.
     let last = Int64(10 + Self.powerCuts * 4)
     let records = try UpdateLife.records(last: last)
     let steps = try Self.steps(records)
@@ -151,7 +151,8 @@ import Testing
     let state = disk.mount.appending(path: "state").path
     var position = -1
     var advanced = 0
-    for cut in 0..<Self.powerCuts {
+    var lives = 1
+    for _ in 0..<Self.powerCuts {
       let (process, output) = Self.process([Self.writer, state, "\(last)"])
       try process.run()
       try await Task.sleep(for: .milliseconds(Int.random(in: 5...150)))
@@ -168,9 +169,13 @@ import Testing
       let now = try check(state, records, steps, from: position, said: lines)
       if now > position { advanced += 1 }
       position = now
-      #expect(position < records.count - 1, "the life is over after \(cut) cuts; make it longer")
+      if position == records.count - 1 {
+        try FileManager.default.removeItem(atPath: state)
+        position = -1
+        lives += 1
+      }
     }
-    #expect(position >= 0 && advanced > 0)
-    print("update: \(Self.powerCuts) power cuts, \(position + 1) records of \(records.count)")
+    #expect(advanced > 0)
+    print("update: \(Self.powerCuts) power cuts in \(lives) lives of \(records.count) records")
   }
 }
