@@ -57,7 +57,7 @@ struct ReceiverProgramTests {
     let key = try makeKey("master.key")
     _ = try tool(["--migrate"])
     let empty = try tool(["fleet"])
-    #expect(empty.status == 0 && empty.text == "no device was heard of yet\n", "\(empty.text)")
+    #expect(empty.status == 0 && empty.text == "no device has reported yet\n", "\(empty.text)")
     #expect(try tool(["fleet", "--json"]).text == "")
     let store = try DatabaseStore(
       try DatabaseTarget(database.connection),
