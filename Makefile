@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help clinic-day lean-link test-change deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration compare-inference build lint packages clean
+.PHONY: help clinic-day lean-link test-change deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust test-repository compare-inference build lint packages clean
 
 ## Try it
 
@@ -134,6 +134,18 @@ test-faults: ## the long fault matrix: FAULT_ROWS=regex FAULT_CAPTURES=250 FAULT
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
 	  --filter '$(FAULT_ROWS)'
 
+UPDATE_KILLS ?= 500
+UPDATE_POWER_CUTS ?= 100
+UPDATE_SESSIONS ?= 200
+UPDATE_BAD_ROUNDS ?= 5
+
+test-updates: ## updates of models under attack: UPDATE_KILLS=500 UPDATE_POWER_CUTS=100 UPDATE_SESSIONS=200 UPDATE_BAD_ROUNDS=5 (of ten)
+	@Scripts/install-packages build test
+	THERMOGRAPH_UPDATE_KILLS=$(UPDATE_KILLS) THERMOGRAPH_UPDATE_POWER_CUTS=$(UPDATE_POWER_CUTS) \
+	  THERMOGRAPH_UPDATE_SESSIONS=$(UPDATE_SESSIONS) THERMOGRAPH_BAD_MODELS=$(UPDATE_BAD_ROUNDS) \
+	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel \
+	  --filter 'Update|ModelUnitFile'
+
 CHANGE_PEOPLE ?= 100
 CHANGE_CASES ?= 10000
 
@@ -180,6 +192,18 @@ fuzz-inference: ## mutated models: MUTATIONS=200000 FUZZ_SEED=1, then libFuzzer 
 
 fuzz-configuration: ## libFuzzer over the configuration's reader: FUZZ_SECONDS=120
 	@Scripts/fuzz-configuration $(FUZZ_SECONDS)
+
+TRUST_MUTATIONS ?= 1000000
+
+mutate-trust: ## damaged metadata, lists of keys and envelopes: TRUST_MUTATIONS=1000000
+	THERMOGRAPH_TRUST_MUTATIONS=$(TRUST_MUTATIONS) $(SWIFT) test -c release -Xswiftc -enable-testing \
+	  --scratch-path .build-tests --no-parallel --filter TrustMutationTests
+
+fuzz-trust: ## libFuzzer over what decides whom a device believes: FUZZ_SECONDS=120
+	@Scripts/fuzz-trust $(FUZZ_SECONDS)
+
+test-repository: ## Scripts/repository's own part of `make test`
+	@Scripts/test-repository
 
 GRAPHS ?= 500
 GRAPH_SEED ?= 1

@@ -31,7 +31,8 @@ func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
     exclude: ["Fixtures", "oracle"].filter {
       FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/\($0)")
     },
-    swiftSettings: strict)
+    // A test's own code need not be fast, and optimising all of it took a third of the build.
+    swiftSettings: strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
 }
 
 // With the runtime linked in, Swift asks for a name for every function of it; nobody looks them up (1.4 MB). Relocations
@@ -92,7 +93,8 @@ let core: [Target] = [
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
   module("Trust", in: .core, uses: ["Provenance"]),
-  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust"]),
+  module("Audit", in: .core, uses: ["Provenance", "Trust"]),
+  module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust", "Audit"]),
   module("Remote", in: .core, uses: ["Provenance", "Trust", "Forwarding"]),
   module(
     "Configuration", in: .core,
@@ -110,7 +112,9 @@ let adapters: [Target] = [
     ]),
   module(
     "Storage", in: .adapters,
-    uses: ["Provenance", "Trust", "Forwarding", "Remote", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL"]),
+    uses: [
+      "Provenance", "Trust", "Forwarding", "Remote", "Audit", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL",
+    ]),
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
@@ -122,7 +126,9 @@ let adapters: [Target] = [
     ]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
-  module("ConfigurationFiles", in: .adapters, uses: ["Configuration", "LocalFiles", "CTOML"]),
+  module(
+    "ConfigurationFiles", in: .adapters,
+    uses: ["Provenance", "Trust", "Remote", "Configuration", "LocalFiles", "Storage", "CTOML"]),
   module(
     "DeviceSimulation", in: .adapters,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux"]),
@@ -192,7 +198,7 @@ let testTargets: [Target] = [
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),
   tests(
     of: "Configuration",
-    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles"]),
+    uses: core.map { .byName(name: $0.name) } + ["ConfigurationFiles", "LocalFiles", "Storage"]),
   tests(
     of: "LinuxIO",
     uses: [
@@ -202,9 +208,16 @@ let testTargets: [Target] = [
   .executableTarget(
     name: "OutboxWriter", dependencies: ["Storage", "Forwarding", "Provenance"], path: "Tests/OutboxWriter",
     swiftSettings: strict),
+  // Takes updates through their states until a test kills it or cuts its power.
+  .executableTarget(
+    name: "UpdateWriter", dependencies: ["DriverSupport", "Remote", "Storage"], path: "Tests/UpdateWriter",
+    swiftSettings: strict),
   tests(
     of: "Storage",
-    uses: ["Storage", "LocalFiles", "Forwarding", "Screening", "Provenance", "CSQLite", "OutboxWriter"]),
+    uses: [
+      "Storage", "LocalFiles", "Forwarding", "Remote", "Screening", "Provenance", "CSQLite", "DriverSupport",
+      "OutboxWriter", "UpdateWriter",
+    ]),
   tests(of: "ImageFiles", uses: ["ImageFiles", "Thermography", "Provenance"]),
   tests(
     of: "CloudLink",
@@ -214,7 +227,8 @@ let testTargets: [Target] = [
     ]),
   // What the programs that tests start and kill have in common.
   .target(
-    name: "DriverSupport", dependencies: ["Provenance", "Storage"], path: "Tests/DriverSupport", swiftSettings: strict),
+    name: "DriverSupport", dependencies: ["Provenance", "Remote", "Storage"], path: "Tests/DriverSupport",
+    swiftSettings: strict),
   // A device's outbox and delivery until a test kills it or cuts its line.
   .executableTarget(
     name: "DeliveryDriver",
@@ -227,6 +241,7 @@ let testTargets: [Target] = [
     name: "MetadataClientProgram", dependencies: ["Trust", "Cryptography", "LocalFiles", "Provenance", "Storage"],
     path: "Tests/MetadataClientProgram",
     exclude: ["requirements.lock", "MetadataClientProgram.xfails"], swiftSettings: strict),
+  tests(of: "Audit", uses: ["Audit", "Trust", "Provenance", "Cryptography", "Storage", "LocalFiles"]),
   tests(of: "Remote", uses: ["Remote", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage"]),
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
@@ -259,7 +274,9 @@ let testTargets: [Target] = [
   tests(
     of: "Device",
     uses: [
-      "Device", "DeviceSimulation", "Storage", "ImageFiles", "LinuxIO", "CloudLink", "ConfigurationFiles", logging,
+      "Device", "DeviceSimulation", "Storage", "Cryptography", "ImageFiles", "LinuxIO", "CloudLink",
+      "ConfigurationFiles",
+      logging,
     ]
       + core.map { .byName(name: $0.name) }),
   tests(
@@ -283,7 +300,7 @@ let benchmarks: [Target] =
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),
   ]
 
-// libFuzzer brings the `main`; only `make fuzz-inference` and `make fuzz-configuration` ask for these targets.
+// libFuzzer brings the `main`; only `make fuzz-inference`, `fuzz-configuration` and `fuzz-trust` ask for these targets.
 let fuzzers: [Target] =
   Context.environment["THERMOGRAPH_FUZZERS"] == nil
   ? []
@@ -294,6 +311,9 @@ let fuzzers: [Target] =
     .executableTarget(
       name: "ConfigurationFuzzer", dependencies: ["Configuration", "ConfigurationFiles", "Provenance"],
       path: "Tests/ConfigurationFuzzer", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
+    .executableTarget(
+      name: "TrustFuzzer", dependencies: ["Trust", "Cryptography", "Storage"], path: "Tests/TrustFuzzer",
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
   ]
 
 let package = Package(

@@ -73,6 +73,7 @@ def test_schemas_are_schemas_that_refuse_something(path: Path) -> None:
         ("ProbeMessage", "ProbeMessage", "probe-1"),
         ("Receipt", "Receipt", "receipt-2"),
         ("../Remote/CommandReply", "CommandReply", "reply-1"),
+        ("../Remote/Updates/UpdateMessage", "UpdateMessage", "update-1"),
     ],
 )
 def test_members_are_those_of_the_source_that_sends_them(source: str, type_name: str, name: str) -> None:

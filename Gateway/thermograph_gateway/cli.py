@@ -31,10 +31,10 @@ from .notify import Notifier, read_settings
 from .record import VIEWS
 from .report import report
 from .sealing import MasterKeys
-from .send import COMMANDS, arguments, reply, send
+from .send import COMMANDS, Configuration, Sent, Wave, arguments, configure, listed, replies, roll_out, send, waves
 from .service import run, server_for
 from .source import CaptureSource, ReceiveFolder, read_bounded, write_durably
-from .statement import ResultKey
+from .statement import PAYLOAD_BYTES_MAXIMUM, ResultKey
 from .web import create_app, report_page
 
 _EXAMPLES = """examples:
@@ -147,19 +147,28 @@ def parser() -> argparse.ArgumentParser:
     correct.add_argument("--reason", required=True)
 
     sending = command(
-        "send", "signs a command, gives it to the worker, and shows the device's reply", [base],
+        "send", "signs a command or a configuration, gives it to the worker, and shows the device's reply", [base],
         "send doctor parts=camera,frame --site clinic-a --device unit-1 --key commander.key --database 'service=thermograph' "
         "--master-key-file master.key",
     )  # fmt: skip
-    sending.add_argument("name", choices=COMMANDS)
-    sending.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="lists with commas; Docs/remote.md")
-    sending.add_argument("--site", required=True)
-    sending.add_argument("--device", required=True)
+    sending.add_argument("name", choices=(*COMMANDS, "configuration"))
+    sending.add_argument(
+        "arguments", nargs="*", metavar="NAME=VALUE", help="lists with commas; of a configuration its TOML file; Docs/remote.md"
+    )
+    sending.add_argument("--site")
+    sending.add_argument("--device")
+    sending.add_argument("--devices", type=Path, help="instead of one: a file with site/device, a line each")
+    sending.add_argument("--wave", type=int, default=10, help="with --devices: per cent that are sent to at a time")
+    sending.add_argument("--stop-at", type=int, default=1, help="with --devices: so many that did not take it end the roll-out")
     sending.add_argument("--key", type=Path, required=True, help="PEM of a key that the device knows, mode 0600")
-    sending.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
+    sending.add_argument("--master-key-file", type=Path, help="the worker's master key: replies are sealed")
     sending.add_argument("--older-master-key-file", type=Path, action="append", default=[])
-    sending.add_argument("--hours", type=int, default=24, help="until when it may be done, 1 to 168")
-    sending.add_argument("--wait", type=int, default=60, help="seconds to wait for the reply; 0: do not wait")
+    sending.add_argument("--hours", type=int, help="until when it may be done: 1 to 168 (24); of a configuration to 720 (72)")
+    sending.add_argument("--wait", type=int, help="seconds to wait for replies; 0: do not wait")
+    sending.add_argument("--number", type=int, help="version of a configuration; without: one above the highest that is known")
+    sending.add_argument("--confirm-minutes", type=int, default=10, help="so long a configuration is tried, 2 to 60")
+    sending.add_argument("--for-boot", action="store_true", help="a configuration for the device's present start alone")
+    sending.add_argument("--output", type=Path, help="writes a configuration for a stick, and sends nothing; needs --number")
 
     migrate = command(
         "migrate", "makes the gateway's own schema in the database, as its owner", [base],
@@ -284,24 +293,68 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _send(options: argparse.Namespace) -> int:
-    if options.database is None:
-        raise GatewayError("--database is missing: the worker takes commands from there")
+    key = ResultKey.from_file(options.key)
+    now = datetime.now(UTC)
+    if options.devices is None and not (options.site and options.device):
+        raise GatewayError("--site and --device are missing, or --devices")
+    given = _configuration(options) if options.name == "configuration" else None
+    if options.output is not None:
+        return _stick(options, key, given, now)
+    if options.database is None or options.master_key_file is None:
+        raise GatewayError("--database and --master-key-file are missing: the worker takes what is sent from there")
     masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
     database = Database(options.database, masters, options.allow_plaintext)
-    key = ResultKey.from_file(options.key)
-    given = arguments(options.arguments)
-    sent = send(database, key, options.site, options.device, options.name, given, options.hours, datetime.now(UTC))
+
+    def one(site: str, device: str) -> Sent:
+        if given is not None:
+            return configure(database, key, site, device, given, now, options.for_boot)
+        return send(database, key, site, device, options.name, arguments(options.arguments), options.hours or 24, now)
+
+    # A trial, and the minute in which it is taken back.
+    seconds = options.wait if options.wait is not None else 60 if given is None else 60 * (given.confirm_minutes + 1)
+    if options.devices is not None:
+        devices = listed(read_bounded(options.devices, 1 << 20).decode("utf-8", "replace").splitlines())
+        parts = waves(devices, options.wave)
+        return 0 if roll_out(parts, one, lambda sent: replies(database, sent, seconds), options.stop_at, _tell) else 1
+    sent = one(options.site, options.device)
     print(f"{sent.id} waits for the worker", file=sys.stderr)
-    if not sent.names_start:
+    if given is None and not sent.names_start:
         print("the device's newest birth names no start: it takes no commands, or needs a newer program", file=sys.stderr)
-    if options.wait <= 0:
+    if seconds <= 0:
         return 0
-    answer = reply(database, sent, options.wait)
+    answer = replies(database, [sent], seconds).get(sent.id)
     if answer is None:
-        print("no reply yet; the command stays until its end, and its reply will be in the database", file=sys.stderr)
+        print("no reply yet; it stays until its end, and its reply will be in the database", file=sys.stderr)
         return 1
     print(json.dumps(answer, indent=2, sort_keys=True))
     return 0 if answer.get("state") == "done" else 1
+
+
+def _configuration(options: argparse.Namespace) -> Configuration:
+    if len(options.arguments) != 1:
+        raise GatewayError("configuration: expected its TOML file, and nothing else")
+    try:
+        toml = read_bounded(Path(options.arguments[0]), PAYLOAD_BYTES_MAXIMUM).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GatewayError(f"{options.arguments[0]} cannot be read: {error}; expected TOML in UTF-8") from error
+    return Configuration(toml, options.number, options.confirm_minutes, options.hours or 72)
+
+
+def _stick(options: argparse.Namespace, key: ResultKey, given: Configuration | None, now: datetime) -> int:
+    if given is None or given.version is None or options.devices is not None:
+        raise GatewayError("--output is for one configuration of one device, and needs --number")
+    envelope = given.envelope(key, options.site, options.device, now, given.version)[1]
+    write_durably(options.output, envelope)
+    print(f"{options.output}: on the device: thermograph config import {options.output.name}")
+    return 0
+
+
+def _tell(number: int, wave: Wave) -> None:
+    print(f"wave {number}: {len(wave.done)} took it, {len(wave.failed)} did not, {len(wave.silent)} have not answered")
+    for name, reason in wave.failed:
+        print(f"  {name}: {reason}", file=sys.stderr)
+    for name in wave.silent:
+        print(f"  {name}: no answer yet; it is offered again until its end", file=sys.stderr)
 
 
 def _sessions(catalogue: Catalogue, site: str, ref: str, view: str) -> dict[str, list[Entry]]:

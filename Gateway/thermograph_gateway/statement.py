@@ -18,6 +18,7 @@ from .source import read_bounded
 
 RESULT_TYPE = "application/vnd.thermograph.result.v1+json"
 COMMAND_TYPE = "application/vnd.thermograph.command.v1+json"
+CONFIGURATION_TYPE = "application/vnd.thermograph.configuration.v1+json"
 _KEY_BYTES_MAXIMUM = 4096
 # What a device takes of a statement (Sources/Core/Trust/Envelope.swift).
 PAYLOAD_BYTES_MAXIMUM = 12 * 1024

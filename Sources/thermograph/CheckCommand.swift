@@ -62,6 +62,9 @@ struct CheckCommand: ParsableCommand {
         if isTerminal, let excerpt = ConfigurationFolder.excerpt(of: fault) { printToStandardError(excerpt.text) }
       }
       for fault in fileFaults ?? [] { printToStandardError("\(fault)") }
+      if fileFaults != nil {
+        for notice in SiteRootNotice.ofDevice(reading.settings) { printToStandardError("note: \(notice)") }
+      }
       if effective { print(reading.effectiveListing(), terminator: "") }
       if reading.isUsable {
         let count = fileFaults?.count ?? 0

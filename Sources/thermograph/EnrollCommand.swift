@@ -15,7 +15,9 @@ struct EnrollCommand: ParsableCommand {
       The key is made on the device, mode 0600, and is never replaced and never leaves. The request goes into a folder, of \
       a stick for instance; whoever signs it puts certificate.pem beside it, and ca.pem, the authority of the broker. The \
       certificate is installed only when it fits: this key, this device's id, valid now, signed by issuer.pem or ca.pem. \
-      provisioning.json is the same request for AWS IoT fleet provisioning.
+      provisioning.json is the same request for AWS IoT fleet provisioning. With site-root.json beside it the device \
+      trusts that site from then on, and only the keys that the site lists: compare the fingerprint that is shown. \
+      metadata/ and targets/ beside it bring the list.
 
         thermograph enroll --request /media/stick
         thermograph enroll --install /media/stick
@@ -34,6 +36,9 @@ struct EnrollCommand: ParsableCommand {
 
   @Flag(name: .long, help: "With --install: an authority that is not in the folder has signed, as AWS IoT does.")
   var foreignIssuer = false
+
+  @Flag(name: .long, help: "With --install: site-root.json takes the place of another site root.")
+  var replaceSiteRoot = false
 
   @Flag(name: .long, help: "Erase keys, roster, outbox and certificate. What is not delivered is lost.")
   var decommission = false
@@ -80,7 +85,7 @@ struct EnrollCommand: ParsableCommand {
 
   private func take(_ enroller: Enroller, _ stick: String) throws {
     let (certificate, notes) = try enroller.install(
-      from: stick, foreignIssuer: foreignIssuer, time: try SystemClock())
+      from: stick, foreignIssuer: foreignIssuer, replacesSiteRoot: replaceSiteRoot, time: try SystemClock())
     let end = CivilDate(secondsSinceEpoch: certificate.notAfterSeconds).text
     print("\(try enroller.files().certificate): installed, CN=\(certificate.commonName), until \(end)")
     for note in notes { printToStandardError("note: \(note)") }

@@ -19,7 +19,8 @@ struct ImportCommand: ParsableCommand {
       changes nothing. \(ProvisioningFolder.reportName) is left in the folder, readable on any PC.
 
       A folder that changes the broker, its authority, or a key is refused while captures wait: it would lead them somewhere \
-      else. Deliver or export them first, or say --confirm at the device; at the start of the device such a folder waits.
+      else. Deliver or export them first, or say --confirm at the device; at the start of the device such a folder waits. \
+      With import.require_signature every file must be signed by the site (Docs/keys.md), --confirm or not.
 
         thermograph import /boot/firmware/thermograph
         thermograph import /media/stick/thermograph --confirm
@@ -45,6 +46,12 @@ struct ImportCommand: ParsableCommand {
     provisioning.isConfirmed = confirm
     let asOwner = provisioning.asOwner
     provisioning.backlog = { settings in Self.backlog(settings, asOwner: asOwner) }
+    let time = try SystemClock()
+    provisioning.unsigned = { [folder] settings, files, isDemanded in
+      ProvisioningFolder.reasonUnsigned(
+        files, in: folder, trust: RepositoryTrust(.site, settings, time: time), device: settings.device.id,
+        isDemanded: isDemanded)
+    }
     let report: ProvisioningFolder.Report
     do {
       report = try provisioning.install()
@@ -94,7 +101,7 @@ struct ImportCommand: ParsableCommand {
   }
 
   /// Root becomes `name` for the duration of a write.
-  private static func asUser(
+  static func asUser(
     _ name: String
   ) throws -> @Sendable (() throws(FileError) -> Void) throws(FileError) -> Void {
     guard let entry = getpwnam(name) else {

@@ -3,6 +3,7 @@ import Device
 import FoundationEssentials
 import LocalFiles
 import Provenance
+import Remote
 import Screening
 import Storage
 
@@ -44,13 +45,16 @@ struct ModelListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the models in a folder, one a line.",
     discussion: """
-      Each network's SHA-256 is compared with its manifest. Exit status 0: each model can be used; 1: one cannot.
+      Each network's SHA-256 is compared with its manifest. Behind the models stands what decides in the place of an \
+      installed one, where an update brought it (thermograph update status tells more). Exit status 0: each model can be used; 1: one cannot.
 
         thermograph model list
         thermograph model list --directory ./Models --json
       """)
 
   @OptionGroup var models: ModelsDirectory
+
+  @OptionGroup var options: UpdateOptions
 
   @Flag(name: .long, help: "Print one JSON object for each model.")
   var json = false
@@ -85,6 +89,21 @@ struct ModelListCommand: ParsableCommand {
           "\(line.id) \(line.version)  \(line.purpose)  \(line.status)  \(line.bytes) bytes  \(line.sha256.prefix(12))")
       }
     }
+    if !json { tellSlots() }
     if !isSound { throw ExitCode.failure }
+  }
+
+  /// What came as an update.
+  private func tellSlots() {
+    do {
+      let book = try options.store.read()
+      for slot in book.slots where slot.active != .installed || slot.previous != nil {
+        print(
+          "\(slot.slot.rawValue) slot: \(slot.active.text)" + (slot.previous.map { "; before it: \($0.text)" } ?? ""))
+      }
+      if let update = book.update { print("under way: \(update.text)") }
+    } catch {
+      printToStandardError("note: what decides in their place cannot be told: \(error)")
+    }
   }
 }

@@ -9,5 +9,5 @@ struct ModelCommand: ParsableCommand {
         thermograph model verify
         thermograph model verify screening-fold --kernels reference --json
       """,
-    subcommands: [ModelListCommand.self, ModelVerifyCommand.self])
+    subcommands: [ModelListCommand.self, ModelVerifyCommand.self, ModelPackCommand.self, ModelTrialCommand.self])
 }

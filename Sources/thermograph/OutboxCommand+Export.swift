@@ -2,6 +2,7 @@ import ArgumentParser
 import Cryptography
 import Device
 import Forwarding
+import LinuxIO
 import LocalFiles
 import Provenance
 import Storage
@@ -129,8 +130,9 @@ extension OutboxCommand {
       let topics = TopicSchema(
         site: try TopicIdentifier(settings.device.site), device: try TopicIdentifier(settings.device.id))
       let reader = ReceiptReader(
-        try ReceiptReader.Rules(settings.receipts), topics: topics, outboxID: outbox.outboxID,
-        verifier: OpenSSLVerifier())
+        try ReceiptReader.Rules(
+          settings.receipts, site: RepositoryTrust(.site, settings, time: try SystemClock()).keys(for: .receipt)),
+        topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier())
       let receipt = try reader.read(
         try BoundedFile.read(withoutLinks: file, maximumBytes: Receipt.limits.envelopeBytes))
       guard receipt.concerns(outbox: outbox.outboxID) else {

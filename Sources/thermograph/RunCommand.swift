@@ -34,7 +34,8 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     let environment = { (name: String) in getenv(name).map { String(cString: $0) } }
-    let folder = ConfigurationFolder(mainFile: config, credentialsDirectory: environment("CREDENTIALS_DIRECTORY"))
+    var folder = ConfigurationFolder(mainFile: config, credentialsDirectory: environment("CREDENTIALS_DIRECTORY"))
+    if !safeMode { folder.fromAfar = takeStart(of: folder.read().settings) }
     let reading = folder.read()
     for notice in reading.notices { printToStandardError("note: \(notice)") }
     let notifyEnvironment = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
@@ -68,12 +69,27 @@ struct RunCommand: AsyncParsableCommand {
       try await DeviceRuntime(
         live: live, configurationText: reading.canonicalText,
         credentialsDirectory: environment("CREDENTIALS_DIRECTORY"), notifier: notifier, logger: logger,
-        level: level
+        level: level, ignoresTrial: folder.fromAfar == .confirmed
       ).run(simulation: simulation)
     } catch {
       tell(notifier, "\(error)")
       printToStandardError("thermograph: \(error)")
       throw ExitCode.failure
+    }
+  }
+
+  /// A configuration from afar that is tried has one start; with the second it is taken back.
+  private func takeStart(of settings: Settings) -> ConfigurationFolder.FromAfar {
+    do {
+      if try RemoteConfigurationFolder(stateDirectory: settings.paths.stateDirectory)
+        .takeStart(settings, time: SystemClock())
+      {
+        printToStandardError("note: a configuration from afar was not confirmed before this start; it is taken back")
+      }
+      return .stored
+    } catch {
+      printToStandardError("note: the start could not be counted, so that nothing is tried in this one: \(error)")
+      return .confirmed
     }
   }
 

@@ -130,7 +130,12 @@ import Testing
     let saved = try device.numbers("saved")
     try await scene.verify(row, saved: saved, attempted: Set(saved), hangGuardSeconds: Double(300 + 60 * count))
     let counts = try network.counts()
-    #expect(counts.dropped * 100 > 20 * (counts.passed + counts.dropped), "the line did not lose what it should")
+    // Each packet is lost by a dice of its own: few packets may lose far fewer than 30 %, beyond four deviations never.
+    let packets = Double(counts.passed + counts.dropped)
+    #expect(
+      Double(counts.dropped) > 0.3 * packets - 4 * (0.3 * 0.7 * packets).squareRoot(),
+      "\(counts.dropped) of \(packets) packets lost: fewer than the line should")
+    #expect(counts.dropped > 0, "the line lost nothing")
     row.report("\(counts.dropped) packets thrown away, \(counts.passed) let through")
     _ = try await device.terminate()
     await scene.receiver.stop()

@@ -2,6 +2,7 @@ import CloudLink
 import Forwarding
 import Foundation
 import Glibc
+import LinuxIO
 import Storage
 import TestSupport
 import Testing
@@ -133,6 +134,36 @@ import Testing
     #expect(probe.disconnections.first?.kind == .timeout)
     _ = Glibc.kill(process, SIGCONT)
     await probe.client.stop()
+  }
+
+  /// A broker that is there before its receiver acknowledges what it gives to nobody. A receipt's timeout is ten minutes,
+  /// and an alert has none: it would be gone.
+  @Test func whatIsSentBeforeTheReceiverListensArrivesSoonAfterIt() async throws {
+    let broker = try MosquittoBroker()
+    try await broker.start()
+    let device = try DeviceBench()
+    for _ in 0..<5 { try await device.store(images: [500, 140_000]) }
+    _ = try await device.outbox.enqueue(.alert(Array(#"{"code":"early"}"#.utf8), created: try SystemClock().now()))
+    try device.start(broker.port, receiptTimeoutSeconds: 600)
+    try await eventually("the broker has said so of record, image and alert") {
+      try await device.line()?.counters.acknowledgementsByReason[0x10] ?? 0 >= 3
+    }
+    try await Task.sleep(for: .milliseconds(1500))
+    let accounts = try await device.outbox.accounts()
+    #expect(accounts[.capture, .pending].rows == 5 && accounts[.image, .pending].rows == 10)
+    #expect(accounts[.alert, .pending].rows == 1)
+    let start = ContinuousClock.now
+    let receiver = try await ReceiverEnd(broker.port)
+    try await eventually("everything is here", withinSeconds: 60) { try await device.backlog() == 0 }
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    print("5 captures and an alert freed \(seconds) s after the receiver came")
+    #expect(seconds < 30)
+    #expect(receiver.completed == 5)
+    let messages = receiver.root.appending(path: "clinic/unit-1/messages").path
+    #expect(try FileManager.default.contentsOfDirectory(atPath: messages).contains { $0.hasPrefix("alert-") })
+    try await device.stop()
+    await device.outbox.close()
+    await receiver.stop()
   }
 
   /// The receiver has everything, its receipts were lost while the device was away. A receipt's timeout is ten minutes.

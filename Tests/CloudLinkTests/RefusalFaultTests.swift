@@ -189,7 +189,10 @@ import Testing
     let device = try DeviceBench()
     let ids = try await row.store(Self.captures, in: device)
     let liar = try LinkProbe()
-    try await liar.connect(.plain(broker.port, "liar"))
+    var ears = LinkSettings.plain(broker.port, "liar")
+    ears.subscriptions = [device.topics.up("#")]
+    try await liar.connect(ears)
+    try await eventually("the liar listens") { !liar.notices.isEmpty }
     try device.start(broker.port)
     try await eventually("with the broker") {
       try await device.outbox.accounts()[.capture, .awaitingReceipt].rows > 0

@@ -53,6 +53,7 @@ struct ActingParts {
     add("change.patientsMaximum", baselines?.patientsMaximum ?? settings.change.patientsMaximum)
     add("delivery", settings.broker.delivery)
     add("commands.keysPath", runtime.commandKeysPath ?? "none")
+    add("configurations.keysPath", runtime.configurationKeysPath ?? "none")
     let receipts = runtime.receiptRules()
     add("receipts.rules", receipts.rules)
     add("receipts.trouble", receipts.trouble as Any)

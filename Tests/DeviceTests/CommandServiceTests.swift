@@ -42,7 +42,8 @@ import Trust
           self.counts.withLock { for id in ids { $0[id, default: 0] += 1 } }
           return ids.count
         },
-        holdImages: { _ in }, logLevel: TimedLogLevel(LogLevel(.info), configured: { .info }), isIdle: { true })
+        holdImages: { _ in }, logLevel: TimedLogLevel(LogLevel(.info), configured: { .info }),
+        captureRequest: { _ in .waiting(seconds: 60) }, identify: { .waiting(seconds: $0) }, isIdle: { true })
     }
 
     var challenge: String { challenges.withLock { $0.last ?? "" } }
@@ -57,7 +58,7 @@ import Trust
 
   private func service(_ outbox: Outbox, _ done: Done, _ floor: ClockFloor? = nil) throws -> CommandService {
     CommandService(
-      intake: CommandIntake(keys: sender.keys, logger: logger), outbox: outbox,
+      intake: DownlinkIntake("commands", keys: sender.keys, logger: logger), outbox: outbox,
       topics: TopicSchema(site: try TopicIdentifier(sender.site), device: try TopicIdentifier(sender.device)),
       effects: done.effects, time: clock,
       clockFloor: floor ?? clockFloor,

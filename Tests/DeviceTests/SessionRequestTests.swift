@@ -36,6 +36,50 @@ import Testing
     #expect(await control.cancel() == .refused(reason: "no session is open"))
   }
 
+  /// Asked for from afar: nothing begins before the patient's own gesture, and what would refuse the tag refuses this too.
+  @Test func aRequestFromAfarWaitsForTheTag() async throws {
+    let roster = try Roster.made(
+      """
+      fingerprint,id,role,consent
+      \(SessionBench.reference(1)),ward-7,patient,capture upload
+      \(SessionBench.reference(2)),nurse-1,operator,
+      \(SessionBench.reference(3)),ward-8,patient,
+      """)
+    let bench = try SessionBench(roster: roster)
+    let control = bench.session.control
+    for (name, word) in [("nurse-1", "staff"), ("ward-8", "consent"), ("nobody", "roster")] {
+      guard case .refused(let reason) = await control.awaitPatient(try patient(name)) else {
+        Issue.record("\(name) is waited for")
+        continue
+      }
+      #expect(reason.contains(word), "\(reason)")
+      #expect(control.snapshot.state == .idle)
+    }
+    guard case .waiting = await control.awaitPatient(try patient("ward-7")) else {
+      Issue.record("refused")
+      return
+    }
+    #expect(control.snapshot.state == .awaitingPatient && control.snapshot.sessionID == nil)
+    #expect(control.snapshot.patientRef == nil, "who was asked for is nobody's to read")
+    // A light to find the device would cover the one that asks for the tag.
+    guard case .refused = await control.identify(seconds: 5) else {
+      Issue.record("it shines")
+      return
+    }
+    guard case .accepted = await control.requestCapture(of: try patient("ward-7")) else {
+      Issue.record("the tag is refused")
+      return
+    }
+    _ = try await bench.captureAsked()
+    guard case .refused(let reason) = await control.awaitPatient(try patient("ward-7")) else {
+      Issue.record("waited for in the middle of a session")
+      return
+    }
+    #expect(reason.contains("under way"))
+    _ = await control.cancel()
+    #expect(control.snapshot.state == .idle)
+  }
+
   @Test func consentAndRolesHoldForRequestsToo() async throws {
     let roster = try Roster.made(
       """

@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test func everyOccasionOfAnAlertMeansSomething() {
-    #expect(AlertRule.Trigger.allCases.count == 5 + 1 + QualityGate.Code.allCases.count + 2 + 3 + 3)
+    #expect(AlertRule.Trigger.allCases.count == 5 + 1 + QualityGate.Code.allCases.count + 2 + 3 + 4)
     for trigger in AlertRule.Trigger.allCases { #expect(AlertRule.Trigger(rawValue: trigger.rawValue) == trigger) }
     #expect(AlertRule.Trigger(rawValue: "gate-nonesuch") == nil && AlertRule.Trigger(rawValue: "outbox-81") == nil)
   }

@@ -29,10 +29,12 @@ import Testing
     "paths.runtime_directory": "statusIsOneScreenAndOneObject",
     "paths.hardware_directory": "boardProfileIsUnderTheFiles",
     "camera.bus": "aBusThatHangsStarvesTheWatchdogAndCannotHoldUpAStop",
+    "import.require_signature": "anUnsignedFolderIsRefusedWhereTheSiteSigns",
     "patients.site_key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
     "outbox.key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
     "outbox.older_key_file": "theKeysThatTheSettingsNameAreTheOnesThatAreRead",
     "screening.occlusion_map": "theServicesAreGivenWhatTheSettingsSay",
+    "remote.pinned": "aPinnedKeyStaysAsTheDevicesOwnFilesSay",
     "health.interval_seconds": "theServicesAreGivenWhatTheSettingsSay",
     "health.prometheus_file": "theServicesAreGivenWhatTheSettingsSay",
     "simulation.captures": "threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder",
@@ -107,6 +109,8 @@ import Testing
     "delivery.send_view": ["constants.sendsRenderings"],
     "remote.commands": ["commands.keysPath"],
     "remote.command_keys_file": ["commands.keysPath"],
+    "remote.configuration": ["configurations.keysPath"],
+    "remote.configuration_keys_file": ["configurations.keysPath"],
     "lines.chip": ["wiring.button.chip"],
     "lines.led": ["wiring.light"],
     "lines.led_red": ["wiring.red"],
@@ -152,6 +156,7 @@ import Testing
     case "broker.password_file": ["broker": ["user_name = \"u\""]]
     case "broker.topics": ["broker": ["protocol_version = \"3.1.1\""]]
     case "remote.commands": ["remote": ["command_keys_file = \"/k\""]]
+    case "remote.configuration": ["remote": ["configuration_keys_file = \"/k\""]]
     case "broker.retry_minimum_seconds": ["broker": ["retry_maximum_seconds = 3600"]]
     case "lines.chip", "lines.button_active_low": ["lines": ["button = \"GPIO17\""]]
     case "lines.led_active_low": ["lines": ["led = \"GPIO18\""]]

@@ -12,7 +12,8 @@ import Testing
   ]
 
   @Test func aLeanCaptureIsSmallAndItsPicturesAreMadeAgain() async throws {
-    let captures = 4
+    // One connection of eight captures: two sessions of four views.
+    let captures = 8
     let workspace = try Workspace()
     let broker = try MosquittoBroker()
     try await broker.start()
@@ -30,6 +31,7 @@ import Testing
     // Connection, status, health, events, receipts and all: what the socket carried, both ways.
     let each = line.bytes / captures
     #expect(each > 4000 && each <= 12_000, "\(each) bytes a capture")
+    print("thin line: \(each) bytes a capture, both ways, over \(captures) captures")
 
     let records = try workspace.receivedRecords()
     #expect(records.count == captures)

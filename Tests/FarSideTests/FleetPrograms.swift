@@ -9,8 +9,12 @@ final class FleetProgram: Sendable {
   /// It must not go while the program, or its output, is still of use.
   private let folder: ScratchFolder
 
-  /// - Parameter name: a path, or the name of a program beside the test bundle.
-  init(_ name: String, _ arguments: [String], in folder: ScratchFolder) throws {
+  /// - Parameters:
+  ///   - name: a path, or the name of a program beside the test bundle.
+  ///   - environment: beside that of the test.
+  init(
+    _ name: String, _ arguments: [String], in folder: ScratchFolder, environment: [String: String] = [:]
+  ) throws {
     self.folder = folder
     output = folder.file("output-\(UUID().uuidString.prefix(8))")
     try Data().write(to: URL(filePath: output))
@@ -21,6 +25,7 @@ final class FleetProgram: Sendable {
       ? URL(filePath: name)
       : URL(filePath: bundle).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: name)
     started.arguments = arguments
+    started.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     started.standardInput = FileHandle.nullDevice
     let handle = try FileHandle(forWritingTo: URL(filePath: output))
     started.standardOutput = handle

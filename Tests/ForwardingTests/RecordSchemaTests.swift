@@ -100,7 +100,7 @@ import Testing
       record.formerPatientRef = "abcdef"
       record.acquisition.geometry = .init(columns: 160, rows: 120)
       record.versions.unitSHA256 = String(repeating: "d", count: 64)
-      record.audit = .init(size: 7, head: String(repeating: "e", count: 64))
+      record.audit = .init(size: 7, digest: Array(repeating: 0xee, count: 32))
       record.sentinel = .init(
         state: .uncertain, healthProbability: 0.4, cyberProbability: 0.5, delta: 0.2, windowID: "w-1")
       record.change = .init(

@@ -46,7 +46,7 @@ import Trust
   @Test func aReceiversWordIsTaken() throws {
     var sent = receipt()
     sent.refused = [.init(sent.entries[0], .contentDiffers)]
-    sent.cosignature = .init(size: 7, head: String(repeating: "0c", count: 32))
+    sent.cosignature = .init(size: 7, digest: Array(repeating: 0x0C, count: 32))
     let message = try sent.signed(by: receiver)
     #expect(try reader([receiver]).read(message) == sent)
     #expect(try reader([receiver], requires: false).read(message) == sent)
@@ -57,7 +57,7 @@ import Trust
   @Test func theSchemaNamesTheMembersThatAreWritten() throws {
     var sent = receipt()
     sent.refused = [.init(sent.entries[0], .contentDiffers)]
-    sent.cosignature = .init(size: 7, head: String(repeating: "0c", count: 32))
+    sent.cosignature = .init(size: 7, digest: Array(repeating: 0x0C, count: 32))
     let envelope = try #require(
       JSONSerialization.jsonObject(with: Data(try sent.signed(by: receiver))) as? [String: Any])
     #expect(envelope["payloadType"] as? String == "application/vnd.thermograph.receipt.v2+json")

@@ -109,6 +109,7 @@ struct Bench {
       awaitingReceipt += waiting.filter { $0.id == id }
       waiting.removeAll { $0.id == id }
     }
+    acknowledged.formUnion(settlement.unheard)
     quarantined += settlement.quarantined
     waiting.removeAll { item in settlement.quarantined.contains { $0.id == item.id } }
   }

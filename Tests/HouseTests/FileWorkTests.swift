@@ -7,6 +7,7 @@ import Testing
   private static let exceptions: [String: (calls: Set<String>, why: String)] = [
     "WakeSignal.swift": (["read", "write"], "an eventfd"),
     "SerialPort.swift": (["read", "write", "flock"], "a terminal"),
+    "ChildProcess.swift": (["read", "write"], "pipes of a child"),
     "PseudoTerminal.swift": (["read", "write"], "a terminal"),
     "SimulatedRFIDReader.swift": (["lstat", "unlink", "symlink"], "the name of a simulated terminal"),
     "SimulatedPanel.swift": (["read", "write"], "an eventfd"),

@@ -11,8 +11,9 @@ private let importTable: [String: Set<String>] = [
   "Panel": [],
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Panel", "Inference", "FoundationEssentials"],
-  "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "FoundationEssentials"],
+  "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "Audit", "FoundationEssentials"],
   "Remote": ["Provenance", "Trust", "Forwarding", "FoundationEssentials"],
+  "Audit": ["Provenance", "Trust"],
   // The top of Core: the settings hold the very types that act.
   "Configuration": [
     "Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding", "FoundationEssentials",
@@ -26,7 +27,7 @@ private let importTable: [String: Set<String>] = [
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "Storage": [
-    "Provenance", "Trust", "Forwarding", "Remote", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL",
+    "Provenance", "Trust", "Forwarding", "Remote", "Audit", "LocalFiles", "Threads", "CLinux", "CSQLite", "COpenSSL",
     "FoundationEssentials", "Glibc",
     "Synchronization",
   ],
@@ -39,7 +40,7 @@ private let importTable: [String: Set<String>] = [
   ],
   "Cryptography": ["Provenance", "Trust", "COpenSSL"],
   "Enrolment": ["LocalFiles", "COpenSSL"],
-  "ConfigurationFiles": ["Configuration", "LocalFiles", "CTOML"],
+  "ConfigurationFiles": ["Provenance", "Trust", "Remote", "Configuration", "LocalFiles", "Storage", "CTOML"],
   "DeviceSimulation": [
     "Provenance", "Thermography", "Identification", "Panel", "LocalFiles", "CLinux", "Glibc", "Synchronization",
   ],
@@ -47,7 +48,7 @@ private let importTable: [String: Set<String>] = [
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Panel", "Inference", "Screening", "Forwarding", "Configuration",
-  "Trust", "Remote",
+  "Trust", "Remote", "Audit",
 ]
 
 /// What only the far side's worker has: a device that named it would need libpq.

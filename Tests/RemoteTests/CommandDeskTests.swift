@@ -26,7 +26,7 @@ import Trust
     let statement = sender.statement(
       name, arguments, id: Self.id(number), expires: expires, challenge: challenge)
     guard
-      case .command(let command, let digest) = reader.read(
+      case .statement(let command, let digest) = reader.read(
         try sender.envelope(statement), isRetained: false, now: 0)
     else { throw ShapeFault("not read") }
     return (command, digest)

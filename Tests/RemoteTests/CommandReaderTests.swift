@@ -1,4 +1,5 @@
 import Cryptography
+import Forwarding
 import Provenance
 import Remote
 import Storage
@@ -28,7 +29,7 @@ import Trust
 
   @Test func aSignedCommandIsRead() throws {
     let statement = sender.statement("hold-images", #"{"seconds":60}"#, id: id, challenge: "c")
-    guard case .command(let command, let digest) = reading(try sender.envelope(statement)) else {
+    guard case .statement(let command, let digest) = reading(try sender.envelope(statement)) else {
       Issue.record("not read")
       return
     }
@@ -56,7 +57,7 @@ import Trust
   /// Every bit of a right envelope's text, turned.
   @Test func noBitMayDiffer() throws {
     let bytes = try sender.envelope(sender.statement("status", id: id))
-    guard case .command(let right, _) = reading(bytes) else {
+    guard case .statement(let right, _) = reading(bytes) else {
       Issue.record("not read")
       return
     }
@@ -68,7 +69,7 @@ import Trust
         // Each attempt at its own time, beyond any pause.
         let reading = reader.read(bent, isRetained: false, now: UInt64(index * 8 + bit) * 1_000_000_000_000)
         // A hint of whose signature it is may be bent: it decides nothing.
-        if case .command(let command, _) = reading { #expect(command == right) }
+        if case .statement(let command, _) = reading { #expect(command == right) }
       }
     }
   }
@@ -97,7 +98,7 @@ import Trust
     let statement = sender.statement("status", id: id).replacing(from, with: to)
     switch reading(try sender.envelope(statement)) {
     case .refused(.malformed, _): break
-    case .command(let command, _):
+    case .statement(let command, _):
       // What can be answered is answered.
       guard case .failure = command.action else {
         Issue.record("taken: \(statement)")
@@ -113,15 +114,23 @@ import Trust
     ("hold-images", #"{"seconds":86401}"#), ("hold-images", #"{"seconds":-1}"#), ("hold-images", #"{"seconds":1.0}"#),
     ("log-level", #"{"level":"debug","minutes":61}"#), ("log-level", #"{"level":"loud","minutes":1}"#),
     ("restart", #"{"now":true}"#), ("shell", #"{"line":"id"}"#), ("Status", "{}"), ("st\u{200B}atus", "{}"),
-    ("update-install", "{}"),
+    ("identify", "{}"), ("identify", #"{"seconds":31}"#), ("identify", #"{"seconds":0}"#),
+    ("capture-request", "{}"), ("capture-request", #"{"patient_ref":""}"#), ("capture-request", #"{"patient_ref":7}"#),
+    ("capture-request", #"{"patient_ref":"ward-7","now":true}"#),
+    ("capture-request", #"{"patient_ref":"\#(String(repeating: "a", count: 65))"}"#),
+    ("update-install", "{}"), ("update-install", #"{"target":"fold","version":0}"#),
+    ("update-install", #"{"target":"fold","version":1e2}"#), ("update-install", #"{"target":"../fold","version":1}"#),
+    ("update-install", #"{"target":"fold","version":1,"window":"25:00-26:00"}"#),
+    ("update-install", #"{"target":"fold","version":1,"url":"http://x"}"#), ("update-rollback", "{}"),
+    ("update-rollback", #"{"kind":"firmware"}"#), ("update-rollback", #"{"kind":"screening","version":3}"#),
   ])
   func argumentsAreBounded(_ name: String, _ arguments: String) throws {
     guard
-      case .command(let command, _) = reading(
+      case .statement(let command, _) = reading(
         try sender.envelope(sender.statement(name, arguments, id: id)))
     else {
       // Numbers with a fraction make no JSON of ours.
-      #expect(arguments.contains("1.0"))
+      #expect(arguments.contains("1.0") || arguments.contains("1e2"))
       return
     }
     guard case .failure(let fault) = command.action else {
@@ -132,20 +141,35 @@ import Trust
     #expect(CommandAction.names.contains(command.name) || command.name == "unknown")
   }
 
+  @Test func updatesAreNamedByModelVersionAndKind() throws {
+    func action(_ name: String, _ arguments: String) throws -> CommandAction? {
+      guard case .statement(let command, _) = reading(try sender.envelope(sender.statement(name, arguments, id: id)))
+      else { return nil }
+      return try command.action.get()
+    }
+    let target = try #require(UnitTarget(model: "screening-fold", version: 7))
+    #expect(
+      try action("update-install", #"{"target":"screening-fold","version":7}"#) == .updateInstall(target, window: nil))
+    #expect(
+      try action("update-install", #"{"target":"screening-fold","version":7,"window":"22:00-05:00"}"#)
+        == .updateInstall(target, window: SyncWindow("22:00-05:00")))
+    #expect(try action("update-rollback", #"{"kind":"quality"}"#) == .updateRollback(.quality))
+  }
+
   @Test func twentyWrongSignaturesMakeAPause() throws {
     var reader = sender.reader
     let stranger = try CommandSender()
     let wrong = try stranger.envelope(sender.statement("status", id: id))
     let right = try sender.envelope(sender.statement("status", id: id))
-    for count in 1...CommandReader.mostUntrusted {
+    for count in 1...StatementReading.mostUntrusted {
       guard case .refused(_, let isPause) = reader.read(wrong, isRetained: false, now: 5) else {
         Issue.record("not refused")
         return
       }
-      #expect(isPause == (count == CommandReader.mostUntrusted))
+      #expect(isPause == (count == StatementReading.mostUntrusted))
     }
-    #expect(reader.read(right, isRetained: false, now: 5 + CommandReader.pauseNanoseconds - 1) == .ignored)
-    guard case .command = reader.read(right, isRetained: false, now: 5 + CommandReader.pauseNanoseconds) else {
+    #expect(reader.read(right, isRetained: false, now: 5 + StatementReading.pauseNanoseconds - 1) == .ignored)
+    guard case .statement = reader.read(right, isRetained: false, now: 5 + StatementReading.pauseNanoseconds) else {
       Issue.record("still paused")
       return
     }

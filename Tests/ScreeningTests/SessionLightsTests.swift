@@ -26,7 +26,7 @@ import Testing
     .tag(SessionRun.ann), .tag(SessionRun.bea), .tag(SessionRun.stranger), .tag(SessionRun.nurse),
     .tag(SessionRun.fitter), .removed, .ambiguous, .unreadable, .press, .hold, .yes, .no, .skip, .averaged, .passed,
     .failed(.tooFar), .failed(.ambientRange), .saved, .saveFailed, .diskFull, .cameraLost, .cameraReturned,
-    .storageFull, .storageFree, .pass,
+    .storageFull, .storageFree, .pass, .request(SessionRun.ann), .request(SessionRun.stranger),
   ]
 
   private static func rules(_ variant: Int) -> (inout SessionRules) -> Void {
@@ -58,7 +58,7 @@ import Testing
         next.shown = signal
       }
     }
-    if next.run.machine.phase == .idle { next.shown = idleSignal(next.run.machine) }
+    if next.run.machine.isIdle { next.shown = idleSignal(next.run.machine) }
     return next
   }
 

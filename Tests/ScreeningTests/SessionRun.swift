@@ -36,6 +36,7 @@ struct SessionRun {
   /// What happens, in a test's words; `averaged`, `assessed` and the like mean the capture under way.
   enum Happening {
     case tag(KnownTag)
+    case request(KnownTag)
     case removed, ambiguous, unreadable, press, hold, yes, no, skip, drift(Double)
     case averaged, passed, failed(QualityGate.Code), saved, saveFailed, diskFull
     case cameraLost, cameraReturned, storageFull, storageFree, stopping
@@ -91,6 +92,7 @@ struct SessionRun {
     let id = captureID ?? Self.someID
     return switch happening {
     case .tag(let tag): .tagPresented(tag)
+    case .request(let tag): .requested(tag)
     case .removed: .tagRemoved
     case .ambiguous: .tagsAmbiguous
     case .unreadable: .tagUnreadable

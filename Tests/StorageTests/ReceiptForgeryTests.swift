@@ -81,6 +81,24 @@ import Testing
     await again.close()
   }
 
+  /// The broker acknowledged it and had nobody to give it to: it waits on, and a receipt counts, also after a restart.
+  @Test func whatNobodyHeardHasLeftTheDeviceAllTheSame() async throws {
+    let scratch = try ScratchFolder()
+    let (outbox, entries) = try await outbox(scratch, retentionSeconds: 0)
+    let images = try await outbox.pending(.image, after: 0, limit: 100)
+    var settlement = Settlement()
+    settlement.unheard = [images[0].id, images[5].id]
+    try await outbox.settle(settlement)
+    #expect(try await outbox.accounts()[.image, .pending].rows == 40)
+    #expect(try await outbox.apply(Receipt(receiver: "clinic", entries: [entries[0]])).delivered == [images[0].id])
+    await outbox.close()
+    let again = try Outbox(configuration(scratch, retentionSeconds: 0), time: clock)
+    let outcome = try await again.apply(Receipt(receiver: "clinic", entries: entries))
+    #expect(outcome.delivered == [images[5].id])
+    #expect(outcome.unfounded.entries.count == 38)
+    await again.close()
+  }
+
   /// A stick is a way out too: what lies on it may be confirmed, what waits and what is set aside alike.
   @Test func whatWasExportedMayBeConfirmed() async throws {
     let scratch = try ScratchFolder()

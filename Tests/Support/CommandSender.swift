@@ -35,6 +35,26 @@ package struct CommandSender: Sendable {
       + #""name":"\#(name)","arguments":\#(arguments)}"#
   }
 
+  /// A configuration's JSON, for tests to bend.
+  package func configuration(
+    _ toml: String, version: Int64, id: RandomIdentifier, issued: String = "2026-03-01T09:30:00Z",
+    expires: String = "2026-03-02T09:30:00Z", challenge: String? = nil, minutes: Int64? = nil, device: String? = nil
+  ) -> String {
+    var members: [JSONObject.Member] = [
+      .init("schema", .string(ConfigurationStatement.schema)), .init("id", .string("\(id)")),
+      .init("site", .string(site)), .init("device", .string(device ?? self.device)),
+      .init("version", .integer(version)), .init("issued", .string(issued)), .init("expires", .string(expires)),
+    ]
+    if let challenge { members.append(.init("for_boot", .string(challenge))) }
+    if let minutes { members.append(.init("confirm_minutes", .integer(minutes))) }
+    members.append(.init("toml", .string(toml)))
+    return String(decoding: JSONValue.object(JSONObject(members)).encoded(), as: UTF8.self)
+  }
+
+  package var configurationReader: StatementReader<ConfigurationStatement> {
+    StatementReader(keys, site: site, device: device, verifier: OpenSSLVerifier(), digests: OpenSSLDigests())
+  }
+
   package func envelope(_ statement: String, type: ExactText = Command.payloadType) throws -> [UInt8] {
     try Envelope(Array(statement.utf8), type: type, signedBy: [signer]).encoded()
   }

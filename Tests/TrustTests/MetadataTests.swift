@@ -2,6 +2,7 @@ import Cryptography
 import Foundation
 import Provenance
 import Storage
+import TestSupport
 import Testing
 
 @testable import Trust

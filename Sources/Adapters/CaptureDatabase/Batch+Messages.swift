@@ -45,9 +45,10 @@ extension Batch {
         .texts(rows.map { Self.word($0.heading.schema) }), .texts(rows.map { Self.word($0.heading.code) }),
         .texts(rows.map { Self.word($0.heading.severity) }), .integers(keyIDs), .manyBytes(sealed),
       ], "store messages")
-    // A device that is busy did nothing, and the same message comes again.
+    // A device that is busy did nothing, and the same message comes again; one that tries a configuration tells its end.
     let replies = rows.filter {
-      $0.kind == Delivery.MessageKind.reply.rawValue && $0.heading.id != nil && $0.heading.state != "busy"
+      $0.kind == Delivery.MessageKind.reply.rawValue && $0.heading.id != nil
+        && !["busy", "trying"].contains($0.heading.state)
     }
     if !replies.isEmpty { try noteAnswers(replies.map { ($0.device, Self.word($0.heading.id) ?? "") }) }
   }

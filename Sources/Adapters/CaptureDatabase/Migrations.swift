@@ -1,4 +1,5 @@
-/// One step of the schema. Steps are only ever added: a database in the field has run them.
+/// One step of the schema. Steps are only ever added: a database in the field has run them. The gateway reads the same tables and
+/// refuses steps that it does not know: a new one also goes into `WORKER_STEPS` of `Gateway/thermograph_gateway/database.py`.
 struct Migration {
   let number: Int64
   let name: String

@@ -1,7 +1,8 @@
 import Configuration
 import LocalFiles
 
-/// The configuration files of a device: the main file, the drop-ins beside it and the board profile they name.
+/// The configuration files of a device: the main file, what came from afar, the drop-ins beside the main file and the board
+/// profile they name.
 package struct ConfigurationFolder: Sendable {
   /// `conf.d/*.toml` in the same folder are drop-ins, read after it in the byte order of their names.
   package var mainFile: String
@@ -10,6 +11,20 @@ package struct ConfigurationFolder: Sendable {
 
   /// Content that counts instead of the file at its path, for files that are about to be installed.
   package var overlay: [String: [UInt8]] = [:]
+
+  /// What stands between the main file and the drop-ins.
+  package enum FromAfar: Sendable, Equatable {
+    /// What the state directory has in force. When it does not fit the other files it is left out, which a notice says: a
+    /// device must not lie still because of what somebody far away wrote.
+    case stored
+    case nothing
+    /// What the state directory has as confirmed, and not what is tried.
+    case confirmed
+    /// A text that is to be judged; places in it name this file.
+    case proposed([UInt8], file: String)
+  }
+
+  package var fromAfar = FromAfar.stored
 
   package static let installedMainFile = "/etc/thermograph/thermograph.toml"
   static let maximumDropIns = 64
@@ -21,11 +36,62 @@ package struct ConfigurationFolder: Sendable {
 
   /// Reads and checks every file. Does not fail: what is wrong is in `faults`.
   package func read() -> ConfigurationReading {
+    let own = sources()
+    let draft = ConfigurationReading(layers: own.layers, mainFile: mainFile)
+    var notices: [ConfigurationFault] = []
+    let text: RemoteText?
+    switch fromAfar {
+    case .nothing: text = nil
+    case .proposed(let bytes, let file): text = RemoteText(file: file, bytes: bytes)
+    case .stored, .confirmed:
+      let found = RemoteConfigurationFolder(stateDirectory: draft.settings.paths.stateDirectory)
+        .text(isTrialIgnored: fromAfar == .confirmed)
+      notices = found.notices
+      text = found.text
+    }
+    guard let text else { return finished(own, notices) }
+    let pinned = Set((draft.settings.remote.pinned ?? []).map(\.path))
+    if case .proposed = fromAfar { return finished(own.with(text, .remote(pinned: pinned, isProposed: true)), notices) }
+    let reading = finished(own.with(text, .remote(pinned: pinned, isProposed: false)), notices)
+    guard !reading.isUsable else { return reading }
+    let without = finished(own, notices)
+    guard without.isUsable, let fault = reading.faults.first else { return reading }
+    return finished(
+      own,
+      notices + [
+        ConfigurationFault(
+          at: fault.place, "what came from afar does not fit and has no effect: \(fault.what)", expected: fault.expected
+        )
+      ])
+  }
+
+  /// What keeps a text from afar out, a line each with its line and column; empty: it fits the device's own files.
+  package func faults(ofProposed toml: [UInt8]) -> [String] {
+    var folder = self
+    folder.fromAfar = .proposed(toml, file: Self.proposedName)
+    return folder.read().faults.map { "\($0)" }
+  }
+
+  private static let proposedName = "configuration"
+
+  /// What of the text from afar that is in force has no effect, and why, a line each.
+  package func remarksOnRemote() -> [String] {
+    let reading = read()
+    return reading.notices.map { "\($0)" }.filter { $0.contains(RemoteConfigurationFolder.relativePath + "/") }
+  }
+
+  /// The main file and the drop-ins.
+  private func sources() -> Sources {
     var sources = Sources(overlay: overlay)
     sources.add(mainFile, role: .settings, whatToDo: mainFileAdvice)
     for file in dropIns(&sources) {
       sources.add(file, role: .settings) { _ in "a readable file, or none" }
     }
+    return sources
+  }
+
+  private func finished(_ given: Sources, _ notices: [ConfigurationFault]) -> ConfigurationReading {
+    var sources = given
     let draft = ConfigurationReading(layers: sources.layers, mainFile: mainFile)
     addBoardProfile(draft, to: &sources)
     var reading = ConfigurationReading(layers: sources.layers, mainFile: mainFile, syntaxFaults: sources.faults)
@@ -34,6 +100,7 @@ package struct ConfigurationFolder: Sendable {
         ConfigurationFault(
           at: SourcePlace(file: file), "is not read: the name of a drop-in ends in .toml and begins with no dot"))
     }
+    reading.notices += notices
     checkPrivateFiles(&reading)
     return reading
   }
@@ -68,6 +135,17 @@ package struct ConfigurationFolder: Sendable {
         throw FileError(path: file, reason: "has \(bytes.count) bytes; expected at most \(TOMLText.maximumBytes)")
       }
       return bytes
+    }
+
+    /// With a text behind the main file, which is the first layer whether it could be read or not.
+    func with(_ text: RemoteText, _ role: ConfigurationLayer.Role) -> Self {
+      var sources = self
+      let toml = TOMLText(text.bytes, file: text.file)
+      sources.faults += toml.faults
+      sources.layers.insert(
+        ConfigurationLayer(role: role, file: text.file, root: toml.root, isPartial: toml.isPartial),
+        at: min(1, sources.layers.count))
+      return sources
     }
 
     mutating func add(
@@ -127,8 +205,7 @@ package struct ConfigurationFolder: Sendable {
     guard let board = draft.settings.device.board else { return }
     let directory = draft.settings.paths.hardwareDirectory + "/boards"
     let file = "\(directory)/\(board).toml"
-    let place: SourcePlace =
-      if case .file(let place) = draft.origins["device.board"] { place } else { SourcePlace(file: mainFile) }
+    let place = draft.origins["device.board"]?.place ?? SourcePlace(file: mainFile)
     let known: [String]
     do throws(FileError) {
       known = try Folder.names(in: directory, maximumNames: 1000).filter { $0.hasSuffix(".toml") }.map {
@@ -155,8 +232,7 @@ extension ConfigurationFolder {
   /// Modes only: a file that is not there yet is made later, by `enroll` or by the service.
   private func checkPrivateFiles(_ reading: inout ConfigurationReading) {
     for (key, path) in reading.settings.privateFiles {
-      let place: SourcePlace =
-        if case .file(let place) = reading.origins[key] { place } else { SourcePlace(file: mainFile) }
+      let place = reading.origins[key]?.place ?? SourcePlace(file: mainFile)
       do throws(FileError) {
         let mode = try Folder.permissions(of: path)
         if mode & 0o077 != 0 {

@@ -31,6 +31,12 @@ package struct ProvisioningFolder: Sendable {
 
   /// Asked only when the folder changes where captures go or who is believed.
   package var backlog: @Sendable (Settings) -> Backlog = { _ in .none }
+  /// Why these files, by name, are not signed by the site; nil when they are. Asked where `import.require_signature` says so
+  /// (`isDemanded`), and where the installed configuration can no longer say whether it does.
+  package var unsigned:
+    @Sendable (_ present: Settings, _ files: [(name: String, bytes: [UInt8])], _ isDemanded: Bool) -> String? = {
+      $2 ? "nothing here can check a signature" : nil
+    }
   /// A technician at the device has seen what changes.
   package var isConfirmed = false
 
@@ -145,7 +151,7 @@ package struct ProvisioningFolder: Sendable {
       report.outcomes += items.map { Outcome(name: $0.name, result: .refused("the configuration has a mistake")) }
       return report
     }
-    if let reason = reasonToWait(items, reading.settings) {
+    if let reason = reasonOfSignature(items) ?? reasonToWait(items, reading.settings) {
       report.outcomes += items.map { Outcome(name: $0.name, result: .refused(reason)) }
       return report
     }
@@ -162,6 +168,15 @@ package struct ProvisioningFolder: Sendable {
       report.outcomes.append(Outcome(name: item.name, result: put(item)))
     }
     return report
+  }
+
+  /// What is installed decides whether a signature is needed, not the folder.
+  private func reasonOfSignature(_ items: [Item]) -> String? {
+    let present = ConfigurationFolder(mainFile: configurationDirectory + "/thermograph.toml").read()
+    let isDemanded = present.settings.imports.requireSignature
+    guard isDemanded || !present.isUsable, !items.isEmpty else { return nil }
+    guard let reason = unsigned(present.settings, items.map { ($0.name, $0.bytes) }, isDemanded) else { return nil }
+    return "import.require_signature: \(reason); what waits for delivery stays"
   }
 
   /// Whoever may write a boot partition could send what waits on the card to a broker of their own. So a folder that changes
@@ -201,6 +216,8 @@ package struct ProvisioningFolder: Sendable {
       ("broker.confirm", before.delivery.confirm != after.delivery.confirm),
       ("delivery.receiver_keys_file", old.receipts.keysFile != new.receipts.keysFile),
       ("delivery.require_signed_receipts", old.receipts.needSignatures != new.receipts.needSignatures),
+      ("remote.command_keys_file", old.remote.commandKeysFile != new.remote.commandKeysFile),
+      ("remote.configuration_keys_file", old.remote.configurationKeysFile != new.remote.configurationKeysFile),
       ("device.id", old.device.id != new.device.id), ("device.site", old.device.site != new.device.site),
       ("outbox.key_file", old.outbox.keyFile != new.outbox.keyFile),
       ("patients.site_key_file", old.patients.siteKeyFile != new.patients.siteKeyFile),
@@ -233,6 +250,8 @@ extension ProvisioningFolder {
     for name in try folder.names(maximumNames: Self.maximumNames) {
       // Traces of other systems, and the last report.
       if name.hasPrefix(".") || name == "System Volume Information" || name == Self.reportName { continue }
+      // The site's signatures, which are looked at on their own.
+      if ["metadata", "targets", "trust.json", "site-root.json"].contains(name) { continue }
       if name == "conf.d" {
         guard let dropIns = try folder.folder(name) else { continue }
         for inner in try dropIns.names(maximumNames: Self.maximumNames) where !inner.hasPrefix(".") {

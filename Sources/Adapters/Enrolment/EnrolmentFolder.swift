@@ -13,6 +13,9 @@ package struct EnrolmentFolder: ~Copyable, Sendable {
   /// Public keys of the receivers whose receipts the device shall take.
   package static let receiversName = "receivers.pem"
 
+  /// The root of the site's repository.
+  package static let siteRootName = "site-root.json"
+
   private let folder: OpenFolder
 
   /// - Throws: when the folder is not there, or a link leads to it.
@@ -44,6 +47,13 @@ package struct EnrolmentFolder: ~Copyable, Sendable {
   package func authority() throws(FileError) -> [UInt8]? { try readIfThere(Self.authorityName) }
   package func issuer() throws(FileError) -> [UInt8]? { try readIfThere(Self.issuerName) }
   package func receivers() throws(FileError) -> [UInt8]? { try readIfThere(Self.receiversName) }
+
+  package func siteRoot(maximumBytes: Int) throws(FileError) -> [UInt8]? {
+    try folder.readIfThere(Self.siteRootName, maximumBytes: maximumBytes)
+  }
+
+  /// Whether the folder brings the repository's metadata too.
+  package func hasMetadata() throws(FileError) -> Bool { try folder.status(of: "metadata")?.kind == .folder }
 
   private static let maximumBytes = DeviceKey.maximumBytes * 4
 

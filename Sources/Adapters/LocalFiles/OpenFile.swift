@@ -17,7 +17,7 @@ package struct FileStatus: Sendable, Equatable {
   /// Names that lead to the file.
   package var linkCount: Int
   /// Changes with the content: modification and change times in nanoseconds.
-  var times: [Int]
+  package var times: [Int]
 
   init(_ status: stat) {
     kind =
@@ -203,7 +203,8 @@ package struct OpenFile: ~Copyable, Sendable {
     }
   }
 
-  func truncate(to count: Int) throws(FileError) {
+  /// Cuts it off behind its first `count` bytes, or lengthens it with zeros.
+  package func truncate(to count: Int) throws(FileError) {
     let number = descriptor.number
     try fileCall("ftruncate", on: path) { ftruncate(number, off_t(count)) }
   }

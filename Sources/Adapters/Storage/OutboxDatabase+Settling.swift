@@ -44,9 +44,14 @@ extension OutboxDatabase {
 
   /// Notes that messages lie on a stick: what a receiver says of them counts. Only inside `transaction`.
   func noteExported(_ ids: [Int64]) throws(OutboxError) {
+    try mark(ids, HandOver.exported)
+  }
+
+  private func mark(_ ids: [Int64], _ way: Int) throws(OutboxError) {
+    guard !ids.isEmpty else { return }
     try markHandOvers()
     for id in ids {
-      try run("UPDATE message SET handed_over = ifnull(handed_over, 0) | \(HandOver.exported) WHERE id = ?") {
+      try run("UPDATE message SET handed_over = ifnull(handed_over, 0) | \(way) WHERE id = ?") {
         statement throws(SQLiteError) in
         try statement.bind(1, id)
       }
@@ -288,6 +293,7 @@ extension OutboxDatabase {
   func settle(_ settlement: Settlement) throws(OutboxError) {
     try deliver(settlement.delivered)
     try awaitReceipt(settlement.awaitingReceipt)
+    try mark(settlement.unheard, HandOver.acknowledged)
     for id in settlement.refused { try recordRefusal(id) }
     for entry in settlement.quarantined {
       // A receipt may have been quicker: what the receiver has is no gap.

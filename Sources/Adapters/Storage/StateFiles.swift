@@ -1,4 +1,5 @@
 import LocalFiles
+import Trust
 
 /// Everything that the running device and its tools make in the state directory: the one list. Whoever makes a file there
 /// takes its name from here, and the end of the device's life erases all of it.
@@ -14,6 +15,18 @@ package enum StateFiles {
   package static let keys = "keys"
   /// A folder: what the comparison over time keeps, a file a patient.
   package static let baselines = "baselines"
+  /// A folder: the record of updates, and what is on its way.
+  package static let updates = "updates"
+  static let updateBook = "state.json"
+  static let updateLock = "lock"
+  static let incoming = "incoming"
+  /// A folder: models that came as updates.
+  package static let models = "models"
+  static let unitStore = "store"
+  /// A folder: what is trusted of the vendor's and of the site's repository, a folder each.
+  package static let trust = "trust"
+  /// A folder: configurations from afar.
+  package static let remoteConfiguration = "remote/config"
   /// Each may have a file beside it that was set aside.
   package static let maximumBaselinePatients = 3000
 
@@ -25,7 +38,10 @@ package enum StateFiles {
     OutboxRecovery.damagedSuffix + "-wal", OutboxRecovery.partialSuffix, OutboxRecovery.partialSuffix + "-wal",
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
-  private static let folders = [keys, sensors, baselines]
+  private static let folders =
+    [keys, sensors, baselines, remoteConfiguration] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
+      "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
+    ]
   static let maximumNames = 8192
 
   /// The paths of all of them, the keys first, whether they are there or not; of folders what lies in them.
@@ -34,12 +50,16 @@ package enum StateFiles {
     for folder in folders {
       let path = directory + "/" + folder
       guard try BoundedFile.exists(path) else { continue }
-      paths += try Folder.names(in: path, maximumNames: maximumNames).sorted().map { path + "/" + $0 }
+      paths += try Folder.names(in: path, maximumNames: maximumNames).sorted().filter {
+        !folders.contains("\(folder)/\($0)")
+      }.map { path + "/" + $0 }
     }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
       + [session, trustedTime].map { directory + "/" + $0 }
   }
 
   /// Folders of the list, which are empty once everything in them is erased.
-  package static func allFolders(in directory: String) -> [String] { folders.map { directory + "/" + $0 } }
+  package static func allFolders(in directory: String) -> [String] {
+    (folders + [String(remoteConfiguration.prefix { $0 != "/" }), trust]).map { directory + "/" + $0 }
+  }
 }

@@ -25,6 +25,8 @@ int clinux_name_current_thread(const char *name) {
   return pthread_setname_np(pthread_self(), kept);
 }
 
+int clinux_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
+
 int clinux_clock_is_synchronised(void) {
   struct timex state = {0};
   int clock = adjtimex(&state);

@@ -65,6 +65,16 @@ package enum SettingOrigin: Sendable, Hashable {
   case builtIn
   case boardProfile(SourcePlace)
   case file(SourcePlace)
+  /// The configuration that came from afar.
+  case remote(SourcePlace)
+
+  /// Where it stands; nil: in no file.
+  package var place: SourcePlace? {
+    switch self {
+    case .builtIn: nil
+    case .boardProfile(let place), .file(let place), .remote(let place): place
+    }
+  }
 }
 
 /// What the files of a device say.

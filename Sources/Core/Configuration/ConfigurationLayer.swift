@@ -1,8 +1,10 @@
 /// One file, as values. Later layers override earlier ones key by key.
 package struct ConfigurationLayer: Sendable {
-  package enum Role: Sendable {
+  package enum Role: Sendable, Equatable {
     case boardProfile
     case settings
+    /// From afar. Keys in `pinned` stay as the other files have them, and with `isProposed` it is a fault to set one.
+    case remote(pinned: Set<String>, isProposed: Bool)
   }
 
   package var role: Role
@@ -23,7 +25,7 @@ package struct ConfigurationLayer: Sendable {
 extension ConfigurationReading {
   /// Checks the layers and joins them.
   /// - Parameters:
-  ///   - layers: In the order of their effect: board profile, main file, drop-ins.
+  ///   - layers: In the order of their effect: board profile, main file, what came from afar, drop-ins.
   ///   - mainFile: Named where a required key is missing.
   ///   - syntaxFaults: What was found while the layers were made.
   ///   - retired: Keys of earlier releases that files may still hold.
@@ -146,21 +148,59 @@ private struct LayerReader {
       reading.faults.append(unknown(entry, table: table))
       return
     }
-    guard role == .settings || key.isOfBoard else {
-      reading.faults.append(
-        ConfigurationFault(
-          at: entry.keyPlace, "\(path) does not belong into a board profile", expected: "it in thermograph.toml"))
-      return
-    }
+    guard allows(key, entry, into: &reading) else { return }
     do throws(Mismatch) {
       try key.assign(entry.value, &reading.settings)
-      reading.origins[path] = role == .settings ? .file(entry.keyPlace) : .boardProfile(entry.keyPlace)
+      switch role {
+      case .settings:
+        if case .remote(let place) = reading.origins[path] {
+          reading.notices.append(
+            ConfigurationFault(at: entry.keyPlace, "\(path) stands here, so that \(place) has no effect"))
+        }
+        reading.origins[path] = .file(entry.keyPlace)
+      case .boardProfile: reading.origins[path] = .boardProfile(entry.keyPlace)
+      case .remote: reading.origins[path] = .remote(entry.keyPlace)
+      }
     } catch {
       faulty.insert(path)
       reading.faults.append(
         ConfigurationFault(
           at: error.place ?? entry.keyPlace, "\(path) \(error.what)", expected: error.expected,
           suggestion: error.suggestion))
+    }
+  }
+
+  /// Whether this layer may set a key.
+  private mutating func allows(
+    _ key: SettingKey, _ entry: LocatedValue.Entry, into reading: inout ConfigurationReading
+  ) -> Bool {
+    switch role {
+    case .settings: return true
+    case .boardProfile:
+      guard !key.isOfBoard else { return true }
+      reading.faults.append(
+        ConfigurationFault(
+          at: entry.keyPlace, "\(key.path) does not belong into a board profile", expected: "it in thermograph.toml"))
+    case .remote(let pinned, let isProposed):
+      guard key.isRemote else {
+        reading.faults.append(
+          ConfigurationFault(
+            at: entry.keyPlace, "\(key.path) cannot be set from afar", expected: "it in the device's own files"))
+        return false
+      }
+      guard pinned.contains(key.path) else { return true }
+      let note = ConfigurationFault(
+        at: entry.keyPlace, "\(key.path) is pinned on this device", expected: "it as the device's own files say")
+      if isProposed { reading.faults.append(note) } else { reading.notices.append(note) }
+    }
+    return false
+  }
+
+  private func mayHold(_ key: SettingKey) -> Bool {
+    switch role {
+    case .settings: true
+    case .boardProfile: key.isOfBoard
+    case .remote: key.isRemote
     }
   }
 
@@ -204,7 +244,7 @@ private struct LayerReader {
         suggestion: nearestName(to: entry.key, among: isTable ? Self.tables : ["schema"])
       ).shortened("a table of this program")
     }
-    let names = SettingKey.all.filter { $0.table == table && (role == .settings || $0.isOfBoard) }.map(\.name)
+    let names = SettingKey.all.filter { $0.table == table && mayHold($0) }.map(\.name)
     return ConfigurationFault(
       at: entry.keyPlace, "unknown \(isTable ? "table" : "key") \(table).\(shown)",
       expected: "one of " + names.joined(separator: ", "), suggestion: nearestName(to: entry.key, among: names)

@@ -51,6 +51,7 @@ extension SettingOrigin: CustomStringConvertible {
     switch self {
     case .builtIn: "built in"
     case .boardProfile(let place), .file(let place): "\(place)"
+    case .remote(let place): "from afar, \(place)"
     }
   }
 }

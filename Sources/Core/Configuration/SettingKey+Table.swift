@@ -9,7 +9,8 @@ extension SettingKey {
   /// Every key, in the order of the effective listing.
   package static let all: [SettingKey] =
     deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys + outboxKeys
-    + brokerKeys + deliveryKeys + remoteKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys
+    + brokerKeys + deliveryKeys + remoteKeys + importKeys + lineKeys + panelKeys + alertKeys + serviceKeys
+    + simulationKeys
 
   /// Names the table once for all its keys.
   private static func table(_ name: String, @SettingKeyList _ keys: (String) -> [SettingKey]) -> [SettingKey] {
@@ -33,13 +34,13 @@ extension SettingKey {
   private static let cameraKeys = table("camera") { t in
     key(t + "bus", \.camera.bus, .text(.absolutePath), "I2C bus of the MLX90640", .ofBoard)
     key(t + "address", \.camera.sensor.address, .integer(0x08...0x77), "7-bit I2C address", .ofBoard)
-    key(t + "refresh_rate_hz", \.camera.sensor.refreshRate, .refreshRate, "sub-pages a second")
+    key(t + "refresh_rate_hz", \.camera.sensor.refreshRate, .refreshRate, "sub-pages a second", .remote)
     key(t + "bus_speed_khz", \.camera.busSpeedKHz, .integer(100...1000), "SCL as the board sets it", .ofBoard)
     key(t + "emissivity", \.camera.emissivity, .number(0.5...1), "of the skin")
     key(
       t + "reflected_temperature_celsius", \.camera.reflectedTemperatureCelsius, .number(-40...85),
       "temperature that the skin reflects; unset: sensor temperature minus 8")
-    key(t + "frames_averaged", \.camera.framesAveraged, .integer(1...128), "whole frames in one thermogram")
+    key(t + "frames_averaged", \.camera.framesAveraged, .integer(1...128), "whole frames in one thermogram", .remote)
     key(t + "lens", \.camera.lens, .choice, "field of view in degrees")
     key(t + "distance_centimetres", \.camera.distanceCentimetres, .number(20...200), "lens to skin")
   }
@@ -52,13 +53,13 @@ extension SettingKey {
       "unset: what the reader leaves the factory with")
     key(
       t + "hold_off_milliseconds", \.reader.policy.holdOffMilliseconds, .integer(0...60_000),
-      "an accepted tag is ignored")
+      "an accepted tag is ignored", .remote)
     key(
       t + "confirmation_frames", \.reader.policy.requiredFrames, .integer(1...10),
-      "identical frames that make a tag; unset: 3 for rdm6300 and pn532-hsu, else 1")
+      "identical frames that make a tag; unset: 3 for rdm6300 and pn532-hsu, else 1", .remote)
     key(
       t + "confirmation_window_milliseconds", \.reader.policy.windowMilliseconds, .integer(50...5000),
-      "all of them arrive within this")
+      "all of them arrive within this", .remote)
     key(
       t + "accept_suspect_frames", \.reader.policy.acceptsUnrepeatedSuspects, .flag,
       "id12la, line: a frame that looks like a phantom makes a tag")
@@ -83,28 +84,33 @@ extension SettingKey {
 
   private static let sessionKeys = table("session") { t in
     key(t + "questions", \.session.questions, questions, "before the rest; the tag says yes, the button no", .live)
-    key(t + "acclimatisation_seconds", \.session.acclimatisationSeconds, .integer(0...3600), "rest first", .live)
+    key(
+      t + "acclimatisation_seconds", \.session.acclimatisationSeconds, .integer(0...3600), "rest first",
+      [.live, .remote])
     key(
       t + "acclimatisation_minimum_seconds", \.session.acclimatisationMinimumSeconds, .integer(0...3600),
-      "with a settled skin", .live)
+      "with a settled skin", [.live, .remote])
     key(
       t + "acclimatisation_maximum_seconds", \.session.acclimatisationMaximumSeconds, .integer(0...7200),
-      "with a skin that drifts", .live)
+      "with a skin that drifts", [.live, .remote])
     key(
       t + "skin_drift_maximum_celsius_per_minute", \.session.skinDriftMaximumCelsiusPerMinute, .number(0.01...5),
       "that counts as settled", .live)
-    key(t + "views", \.session.views, .choices(of: \.rawValue), "in the order of capture", .live)
-    key(t + "view_start", \.session.viewStart, .choice, "position_seconds, or the button or tag", .live)
-    key(t + "position_seconds", \.session.positionSeconds, .integer(0...120), "to take the position", .live)
-    key(t + "retakes_per_view", \.session.retakesPerView, .integer(0...5), "after a refused attempt", .live)
-    key(t + "idle_timeout_seconds", \.session.idleTimeoutSeconds, .integer(10...3600), "then abandoned", .live)
-    key(t + "capture_timeout_seconds", \.session.captureTimeoutSeconds, .integer(5...600), "for one view", .live)
+    key(t + "views", \.session.views, .choices(of: \.rawValue), "in the order of capture", [.live, .remote])
+    key(t + "view_start", \.session.viewStart, .choice, "position_seconds, or the button or tag", [.live, .remote])
+    key(t + "position_seconds", \.session.positionSeconds, .integer(0...120), "to take the position", [.live, .remote])
+    key(t + "retakes_per_view", \.session.retakesPerView, .integer(0...5), "after a refused attempt", [.live, .remote])
+    key(
+      t + "idle_timeout_seconds", \.session.idleTimeoutSeconds, .integer(10...3600), "then abandoned", [.live, .remote])
+    key(
+      t + "capture_timeout_seconds", \.session.captureTimeoutSeconds, .integer(5...600), "for one view",
+      [.live, .remote])
     key(t + "save_timeout_seconds", \.session.saveTimeoutSeconds, .integer(1...600), "for the disk", .live)
-    key(t + "resume_seconds", \.session.resumeSeconds, .integer(0...86_400), "after a restart", .live)
+    key(t + "resume_seconds", \.session.resumeSeconds, .integer(0...86_400), "after a restart", [.live, .remote])
     key(t + "maintenance_seconds", \.session.maintenanceSeconds, .integer(60...86_400), "technician's tag", .live)
     key(t + "require_operator", \.session.requiresOperator, .flag, "an operator's tag signs each session", .live)
     key(t + "tag_must_stay", \.session.tagMustStay, .flag, "at the reader, all the time", .live)
-    key(t + "language", \.language, .text(.label), "of what patients are told")
+    key(t + "language", \.language, .text(.label), "of what patients are told", .remote)
   }
 
   private static let questions = ValueFormat<[SessionRules.Question]>.items(
@@ -146,7 +152,9 @@ extension SettingKey {
   private static let screeningKeys =
     table("screening") { t in
       key(t + "model", \.screening.model, .text(.label), "folder of models_directory; unset: no verdict")
-      key(t + "occlusion_map", \.screening.occlusionMap, .flag, "a picture for the doctor of what the model reacted to")
+      key(
+        t + "occlusion_map", \.screening.occlusionMap, .flag, "a picture for the doctor of what the model reacted to",
+        .remote)
     }
     + table("quality") { t in
       key(t + "model", \.quality.model, .text(.label), "folder of models_directory; unset: the other gates alone")
@@ -175,32 +183,36 @@ extension SettingKey {
   }
 
   private static let brokerKeys = table("broker") { t in
-    key(t + "host", \.broker.host, .text(.host), "MQTT broker; unset: nothing is sent")
-    key(t + "port", \.broker.port, .integer(1...65_535), "unset: 8883 with TLS, else 1883")
-    key(t + "protocol_version", \.broker.protocolVersion, .choice, "of MQTT")
+    key(t + "host", \.broker.host, .text(.host), "MQTT broker; unset: nothing is sent", .remote)
+    key(t + "port", \.broker.port, .integer(1...65_535), "unset: 8883 with TLS, else 1883", .remote)
+    key(t + "protocol_version", \.broker.protocolVersion, .choice, "of MQTT", .remote)
     key(t + "confirm", \.broker.delivery.confirm, .choice, "what frees local copies")
-    key(t + "keepalive_seconds", \.broker.keepaliveSeconds, .integer(5...1200), "between pings")
+    key(t + "keepalive_seconds", \.broker.keepaliveSeconds, .integer(5...1200), "between pings", .remote)
     key(t + "allow_plaintext", \.broker.allowPlaintext, .flag, "MQTT without TLS to another host")
     key(t + "ca_file", \.broker.caFile, .text(.absolutePath), "PEM; with it the connection is TLS")
     key(t + "certificate_file", \.broker.certificateFile, .text(.absolutePath), "PEM of this device")
     key(t + "key_file", \.broker.keyFile, .secret, "PEM key of that certificate")
-    key(t + "application_protocol", \.broker.applicationProtocol, .text(.label), "ALPN name")
-    key(t + "user_name", \.broker.userName, .text(.printable), "where the broker asks for one")
+    key(t + "application_protocol", \.broker.applicationProtocol, .text(.label), "ALPN name", .remote)
+    key(t + "user_name", \.broker.userName, .text(.printable), "where the broker asks for one", .remote)
     key(t + "password_file", \.broker.passwordFile, .secret, "one line, read anew for every connection")
     key(t + "topics", \.broker.topics, .choice, "how topics are called")
-    key(t + "sync_window", \.broker.delivery.syncWindow, .timeWindow, "in UTC; outside only alerts are sent")
+    key(t + "sync_window", \.broker.delivery.syncWindow, .timeWindow, "in UTC; outside only alerts are sent", .remote)
     key(
       t + "bytes_per_day", \.broker.delivery.bytesPerDay, .integer(1_048_576...1_099_511_627_776),
-      "of a metered line; alerts are not held")
-    key(t + "window_messages", \.broker.delivery.window, .integer(1...100), "in flight")
-    key(t + "part_size_bytes", \.broker.delivery.partBytes, .integer(1024...16_777_216), "larger payloads are cut")
-    key(t + "pacing_messages_per_second", \.broker.delivery.messagesPerSecond, .integer(1...1000), "at most")
-    key(t + "connect_timeout_seconds", \.broker.connectTimeoutSeconds, .integer(1...120), "TLS included")
+      "of a metered line; alerts are not held", .remote)
+    key(t + "window_messages", \.broker.delivery.window, .integer(1...100), "in flight", .remote)
     key(
-      t + "retry_minimum_seconds", \.broker.delivery.backoff.minimumMilliseconds, .seconds(1...3600), "between attempts"
+      t + "part_size_bytes", \.broker.delivery.partBytes, .integer(1024...16_777_216), "larger payloads are cut",
+      .remote)
+    key(t + "pacing_messages_per_second", \.broker.delivery.messagesPerSecond, .integer(1...1000), "at most", .remote)
+    key(t + "connect_timeout_seconds", \.broker.connectTimeoutSeconds, .integer(1...120), "TLS included", .remote)
+    key(
+      t + "retry_minimum_seconds", \.broker.delivery.backoff.minimumMilliseconds, .seconds(1...3600),
+      "between attempts", .remote
     )
     key(
-      t + "retry_maximum_seconds", \.broker.delivery.backoff.maximumMilliseconds, .seconds(1...3600), "between attempts"
+      t + "retry_maximum_seconds", \.broker.delivery.backoff.maximumMilliseconds, .seconds(1...3600),
+      "between attempts", .remote
     )
   }
 
@@ -214,7 +226,13 @@ extension SettingKey {
     key(
       t + "send_view", \.pictures.sendView, .flag,
       "false, for a thin line: of the pictures the master alone is sent, and the receiver makes view, mask and standard "
-        + "error again from it")
+        + "error again from it", .remote)
+  }
+
+  private static let importKeys = table("import") { t in
+    key(
+      t + "require_signature", \.imports.requireSignature, .flag,
+      "take only prepared folders that the site has signed; needs a site root")
   }
 
   private static let remoteKeys = table("remote") { t in
@@ -222,7 +240,21 @@ extension SettingKey {
     key(
       t + "command_keys_file", \.remote.commandKeysFile, .text(.absolutePath),
       "PEM public keys of those who may command this device, one behind another; unset: nobody may")
+    key(
+      t + "configuration", \.remote.configuration, .flag,
+      "take signed configurations of the far side; none without their keys")
+    key(
+      t + "configuration_keys_file", \.remote.configurationKeysFile, .text(.absolutePath),
+      "PEM public keys of those who may configure this device, one behind another; unset: nobody may")
+    key(t + "pinned", \.remote.pinned, .choices(of: \.path), "keys that nobody may change from afar; unset: none")
   }
+
+  /// Keys that a configuration from afar may set: those with the trait. Not the table of `remote` itself, so that this list
+  /// can stand in it.
+  static let fromAfar: [String] =
+    (deviceKeys + pathKeys + cameraKeys + readerKeys + patientKeys + sessionKeys + gateKeys + screeningKeys
+    + outboxKeys + brokerKeys + deliveryKeys + lineKeys + panelKeys + alertKeys + serviceKeys + simulationKeys)
+    .filter(\.isRemote).map(\.path)
 
   private static let lineKeys = table("lines") { t in
     key(t + "chip", \.pins.chip, .text(.label), "label of the GPIO chip", .ofBoard)
@@ -268,6 +300,7 @@ extension SettingKey {
     key(t + "not_assessable", \.panel[.notAssessable], .panelPattern, "on disk, and cannot be assessed")
     key(t + "incomplete", \.panel[.incomplete], .panelPattern, "ended early, some is saved")
     key(t + "nothing_saved", \.panel[.nothingSaved], .panelPattern, "ended early, nothing is saved")
+    key(t + "identify", \.panel[.identify], .panelPattern, "wanted to be found")
     key(t + "full", \.panel[.full], .panelPattern, "no room for another capture")
     key(t + "unable", \.panel[.unable], .panelPattern, "no capture is possible")
   }
@@ -285,11 +318,11 @@ extension SettingKey {
 
   private static let serviceKeys =
     table("health") { t in
-      key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages")
+      key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages", .remote)
       key(t + "prometheus_file", \.health.prometheusFile, .text(.absolutePath), "for node_exporter; unset: none")
     }
     + table("log") { t in
-      key(t + "level", \.log.level, .choice, "least severe that is written", .live)
+      key(t + "level", \.log.level, .choice, "least severe that is written", [.live, .remote])
     }
 
   private static let simulationKeys = table("simulation") { t in

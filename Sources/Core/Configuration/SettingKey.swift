@@ -11,6 +11,9 @@ package struct SettingKey: Sendable {
   package let isLive: Bool
   /// A board profile may set it.
   package let isOfBoard: Bool
+  /// A configuration from afar may set it: what describes neither the place nor the hardware, names no file and no key, and
+  /// decides over nobody's identity, consent or data.
+  package let isRemote: Bool
 
   /// Sets the property, or says why the value does not fit and leaves it.
   let assign: @Sendable (LocatedValue, inout Settings) throws(Mismatch) -> Void
@@ -31,6 +34,7 @@ struct SettingTraits: OptionSet {
   static let required = Self(rawValue: 1)
   static let live = Self(rawValue: 2)
   static let ofBoard = Self(rawValue: 4)
+  static let remote = Self(rawValue: 8)
 }
 
 extension SettingKey {
@@ -73,6 +77,7 @@ extension SettingKey {
     self.isRequired = traits.contains(.required)
     self.isLive = traits.contains(.live)
     self.isOfBoard = traits.contains(.ofBoard)
+    self.isRemote = traits.contains(.remote)
     self.assign = assign
     self.copy = copy
     self.effectiveText = effectiveText

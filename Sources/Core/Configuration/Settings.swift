@@ -30,6 +30,7 @@ package struct Settings: Sendable, Equatable {
   package var receipts = Receipts()
   package var pictures = Pictures()
   package var remote = Remote()
+  package var imports = Import()
   package var pins = Pins()
   package var panel = PanelTable.standard
   /// At most 64; the first that applies decides.

@@ -10,14 +10,11 @@ struct SettingsRule: Sendable {
     in settings: Settings, _ origins: [String: SettingOrigin], faulty: Set<String>
   ) -> [ConfigurationFault] {
     guard keys.allSatisfy({ !faulty.contains($0) }), let (what, expected) = violation(settings) else { return [] }
-    for key in keys {
-      switch origins[key] {
-      case .file(let place), .boardProfile(let place):
-        return [ConfigurationFault(at: place, what, expected: expected)]
-      default: continue
-      }
-    }
-    return []
+    // What came from afar is the newest: with its place the sender knows what to mend.
+    let places = keys.compactMap { origins[$0] }
+    let newest = places.first { if case .remote = $0 { true } else { false } } ?? places.first { $0 != .builtIn }
+    guard let place = newest?.place else { return [] }
+    return [ConfigurationFault(at: place, what, expected: expected)]
   }
 
   /// In the order of `Settings.Pins.all`.
@@ -166,11 +163,7 @@ struct SettingsRule: Sendable {
   ) -> [ConfigurationFault] {
     var notices: [ConfigurationFault] = []
     let note = { (key: String, text: String) in
-      let place: SourcePlace =
-        switch origins[key] {
-        case .file(let place), .boardProfile(let place): place
-        default: SourcePlace(file: mainFile)
-        }
+      let place = origins[key]?.place ?? SourcePlace(file: mainFile)
       notices.append(ConfigurationFault(at: place, text))
     }
     if settings.broker.allowPlaintext, settings.broker.usesTLS {

@@ -1,6 +1,6 @@
 /// The bytes that a metered line may carry: an allowance that fills up evenly over a day and holds a day's worth at
 /// most. It begins full, so a restart grants a new day's worth.
-struct ByteBudget: Sendable {
+package struct ByteBudget: Sendable {
   private let bytesPerDay: UInt64
   private var used: UInt64 = 0
   private var sinceNanoseconds: UInt64?
@@ -8,12 +8,12 @@ struct ByteBudget: Sendable {
   private static let dayNanoseconds: UInt64 = 86_400_000_000_000
 
   /// - Parameter bytesPerDay: at least 1.
-  init(bytesPerDay: Int) {
+  package init(bytesPerDay: Int) {
     self.bytesPerDay = UInt64(max(1, bytesPerDay))
   }
 
   /// Whether anything is left. A message may overdraw what is left; the next waits for it.
-  mutating func allows(now: UInt64) -> Bool {
+  package mutating func allows(now: UInt64) -> Bool {
     refill(now)
     return used < bytesPerDay
   }
@@ -26,7 +26,7 @@ struct ByteBudget: Sendable {
     return now + Self.scaled(missing, by: Self.dayNanoseconds, over: bytesPerDay) + 1
   }
 
-  mutating func take(bytes: Int, now: UInt64) {
+  package mutating func take(bytes: Int, now: UInt64) {
     refill(now)
     used += UInt64(max(0, bytes))
   }

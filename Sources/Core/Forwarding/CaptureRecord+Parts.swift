@@ -189,19 +189,6 @@ extension CaptureRecord {
     }
   }
 
-  /// Where the device's audit log stood.
-  package struct AuditHead: Sendable, Hashable, Codable {
-    /// Entries, 0 or more.
-    package var size: Int64
-    /// Hash of the last entry's chain, 64 lower-case hexadecimal digits.
-    package var head: String
-
-    package init(size: Int64, head: String) {
-      self.size = size
-      self.head = head
-    }
-  }
-
   /// What the device thought of itself.
   package struct SentinelState: Sendable, Hashable, Codable {
     package enum State: String, Sendable, Hashable, Codable {

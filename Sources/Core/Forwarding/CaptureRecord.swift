@@ -1,3 +1,4 @@
+import Audit
 import Identification
 import Provenance
 import Screening

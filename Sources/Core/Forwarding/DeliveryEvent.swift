@@ -90,6 +90,8 @@ package struct PublishOrder: Sendable, Equatable {
 package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
   /// The broker refuses a class of messages; they wait.
   case refused(DeliveryClass, reason: UInt8, nextAttemptSeconds: Int)
+  /// The broker has nobody to give a class of messages to; they wait. Told once a connection.
+  case unheard(DeliveryClass, nextAttemptSeconds: Int)
   case quarantined(id: Int64, reason: String)
   case acknowledgementsStalled(seconds: Int)
   /// The peer hangs up whenever a large packet arrives; images are cut smaller from now on.
@@ -124,6 +126,8 @@ package enum DeliveryReport: Sendable, Equatable, CustomStringConvertible {
     switch self {
     case .refused(let deliveryClass, let reason, let seconds):
       "the broker refuses \(deliveryClass.name) messages with reason 0x\(hex(reason)); they wait, next attempt in \(seconds) s"
+    case .unheard(let deliveryClass, let seconds):
+      "nobody listens at the broker to \(deliveryClass.name) messages; they wait, next attempt in \(seconds) s"
     case .quarantined(let id, let reason): "message \(id) is set aside: \(reason)"
     case .acknowledgementsStalled(let seconds): "no acknowledgement for \(seconds) s; connecting anew"
     case .packetLimitAssumed(let bytes): "the broker hangs up at large packets; assuming a limit of \(bytes) bytes"

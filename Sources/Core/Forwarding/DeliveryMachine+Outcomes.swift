@@ -13,9 +13,10 @@ extension DeliveryMachine {
       count {
         $0.acknowledgementsByReason[reason, default: 0] += 1
       }
+      poison.progressed()
+      guard !waitsUnheard(message.item, reason: reason, now: now, &actions) else { return }
       message.acknowledged += 1
       progress[flight.id] = message
-      poison.progressed()
       guard message.acknowledged == message.parts else { return }
       lanes[deliveryClass.rawValue].refusals = 0
       count { $0.acknowledged[deliveryClass.rawValue] += 1 }
@@ -77,7 +78,7 @@ extension DeliveryMachine {
   }
 
   /// Puts a message back to its place in the queue and holds its class.
-  private mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
+  mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
     forget(item.id)
     let index = item.deliveryClass.rawValue
     lanes[index].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000
@@ -130,6 +131,7 @@ extension DeliveryMachine {
         progress[id] = message.acknowledged == message.parts ? nil : message
       }
       actions.append(.report(.delivered(count: freed.count)))
+      distrustUnheard()
     }
     for capture in outcome.refused { actions.append(.report(.refusedForEver(capture: capture))) }
     // One line, however many faults a hostile receipt has.
@@ -179,7 +181,7 @@ extension DeliveryMachine {
     for (token, flight) in flights where flight.id == id { flights[token] = nil }
   }
 
-  private mutating func note(now: UInt64, _ change: (inout Settlement) -> Void) {
+  mutating func note(now: UInt64, _ change: (inout Settlement) -> Void) {
     change(&settlement)
     if settlementDueNanoseconds == nil {
       settlementDueNanoseconds = now + UInt64(configuration.settlementDelayMilliseconds) * 1_000_000

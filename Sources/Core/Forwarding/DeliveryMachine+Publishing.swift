@@ -40,7 +40,8 @@ extension DeliveryMachine {
       if lanes[index].heldUntilNanoseconds != nil { continue }
       if deliveryClass == .image, imagesHeldUntilNanoseconds != nil { continue }
       // After a refusal one message asks whether it is over; more at a time could be refused in part and lose their order.
-      if lanes[index].refusals > 0, progress.values.contains(where: { $0.item.deliveryClass == deliveryClass }) {
+      let isAsking = lanes[index].refusals > 0 || lanes[index].unheard.isAsking
+      if isAsking, progress.values.contains(where: { $0.item.deliveryClass == deliveryClass }) {
         continue
       }
       if !lanes[index].ready.isEmpty { return deliveryClass }

@@ -36,6 +36,7 @@ package struct DeliveryMachine: Sendable {
     var heldUntilNanoseconds: UInt64?
     /// Refusals in a row.
     var refusals = 0
+    var unheard = UnheardWatch()
   }
 
   /// A message of which parts are on the wire or still to be sent.
@@ -95,6 +96,8 @@ package struct DeliveryMachine: Sendable {
   var unanswered: [Int64: OutboxItem] = [:]
   var nextRequeueNanoseconds: UInt64?
   var poison = PoisonWatch()
+  /// It was told on this connection that nobody listens.
+  var saidUnheard = false
   var acknowledgements = AcknowledgementWatch()
   /// Whether the sync window is open.
   var isWindowOpen = true
@@ -373,6 +376,7 @@ package struct DeliveryMachine: Sendable {
       phase = .connected(limits, sinceNanoseconds: now)
       actions.append(.announce(.online))
       replayBoundary = highestStored
+      forgetUnheard()
       rewind()
       nextRequeueNanoseconds = awaitsReceipts(limits) && isListening ? now : nil
     case .connectionFailed(let failure):

@@ -4,6 +4,12 @@ package struct DownlinkReader: Sendable {
     case receipt(Receipt)
     /// A message on `dn/command`, not believed yet.
     case command(IncomingMessage)
+    /// A message on `dn/trust`, not believed yet.
+    case trust(IncomingMessage)
+    /// A message on `dn/config`, not believed yet.
+    case configuration(IncomingMessage)
+    /// A message below `dn/model`, not believed yet.
+    case model(IncomingMessage)
     /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
     /// a receipt.
     case refused(String?, isReceipt: Bool)
@@ -15,20 +21,35 @@ package struct DownlinkReader: Sendable {
 
   private let topics: TopicSchema
   private let takesCommands: Bool
-  package let receipts: ReceiptReader
+  private let takesConfigurations: Bool
+  private let takesTrust: Bool
+  private let takesModels: Bool
+  package private(set) var receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
 
-  package init(_ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false) {
+  package init(
+    _ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesConfigurations: Bool = false,
+    takesTrust: Bool = false, takesModels: Bool = false
+  ) {
     self.topics = topics
     self.takesCommands = takesCommands
+    self.takesConfigurations = takesConfigurations
+    self.takesTrust = takesTrust
+    self.takesModels = takesModels
     self.receipts = receipts
   }
+
+  /// From now on receipts are judged by these.
+  package mutating func judge(by rules: ReceiptReader.Rules) { receipts.rules = rules }
 
   /// A retained message is refused: a broker keeps it for ever and gives it to whoever subscribes, so it proves nothing
   /// of the present.
   package mutating func read(_ message: IncomingMessage) -> Meaning {
     guard !message.retain else { return refuse(.retained, "a retained message on \(message.topic)") }
     if takesCommands, message.topic == topics.commands { return .command(message) }
+    if takesTrust, message.topic == topics.trust { return .trust(message) }
+    if takesConfigurations, message.topic == topics.configurations { return .configuration(message) }
+    if takesModels, message.topic.hasPrefix(topics.models + "/") { return .model(message) }
     guard message.topic == topics.receipts else {
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }

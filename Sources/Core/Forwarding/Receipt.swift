@@ -1,3 +1,4 @@
+import Audit
 import Provenance
 import Trust
 
@@ -72,25 +73,13 @@ package struct Receipt: Sendable, Equatable {
     }
   }
 
-  /// The head of the device's audit log that the receiver has seen: its signature over the receipt stands for it.
-  package struct AuditHead: Sendable, Hashable, Codable {
-    /// Entries up to it.
-    package var size: Int64
-    /// 64 lower-case hexadecimal digits.
-    package var head: String
-
-    package init(size: Int64, head: String) {
-      self.size = size
-      self.head = head
-    }
-  }
-
   /// The receiver's own name, for the audit trail.
   package var receiver: String
   /// Always there in version 2.
   package var addressee: Addressee?
   package var entries: [Entry]
   package var refused: [Refusal]
+  /// The head of the device's audit log that the receiver has seen: its signature over the receipt stands for it.
   package var cosignature: AuditHead?
 
   package init(receiver: String, addressee: Addressee? = nil, entries: [Entry], refused: [Refusal] = []) {
@@ -223,7 +212,7 @@ extension Receipt {
         }
       }
       cosignature = try object.optionalObject("cosignature").map { head throws(ShapeFault) in
-        AuditHead(size: try head.integer("size", in: 0...Int64.max), head: try head.text("head").string)
+        try AuditHead(reading: head)
       }
     } catch {
       throw ReceiptError.malformed("\(error)")

@@ -19,7 +19,7 @@ package struct ReceiptReader: Sendable {
     package static let anybody = Rules(keys: nil, requiresSignature: false)
   }
 
-  package let rules: Rules
+  package var rules: Rules
   private let site: String
   private let device: String
   private let outboxID: RandomIdentifier?

@@ -6,6 +6,8 @@ package struct Settlement: Sendable, Equatable {
   package var delivered: [Int64] = []
   /// With the broker: kept until the receipt.
   package var awaitingReceipt: [Int64] = []
+  /// Acknowledged by the broker, which had nobody to give them to: they wait on, and what a receiver says of them counts.
+  package var unheard: [Int64] = []
   /// Refused by the broker, one more attempt each.
   package var refused: [Int64] = []
   /// Cannot be delivered.
@@ -24,10 +26,12 @@ package struct Settlement: Sendable, Equatable {
   package init() {}
 
   package var isEmpty: Bool {
-    delivered.isEmpty && awaitingReceipt.isEmpty && refused.isEmpty && quarantined.isEmpty
+    count == 0
   }
 
-  package var count: Int { delivered.count + awaitingReceipt.count + refused.count + quarantined.count }
+  package var count: Int {
+    delivered.count + awaitingReceipt.count + unheard.count + refused.count + quarantined.count
+  }
 }
 
 /// What receipts brought about in the outbox.

@@ -59,6 +59,27 @@ package struct StatusMessage: Sendable, Equatable {
     }
   }
 
+  /// What came from afar.
+  package struct Configuration: Sendable, Equatable, Codable {
+    /// Of the one in force; nil: none.
+    package var version: Int64?
+    /// The one in force is tried, and not confirmed yet.
+    package var isTried: Bool
+    /// The highest version that was ever taken, whatever became of it; the next one must be higher.
+    package var highest: Int64
+
+    package init(version: Int64?, isTried: Bool, highest: Int64) {
+      self.version = version
+      self.isTried = isTried
+      self.highest = highest
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case version, highest
+      case isTried = "tried"
+    }
+  }
+
   package var state: State
   package var site: String
   package var device: String
@@ -77,13 +98,15 @@ package struct StatusMessage: Sendable, Equatable {
   /// Of this start of the device: a command that names it is of the present, whatever the clock says. nil when no
   /// command is taken.
   package var challenge: String?
+  /// nil when no configuration is taken from afar.
+  package var configuration: Configuration?
   /// RFC 3339; nil in a will.
   package var at: String?
 
   package init(
     state: State, site: String, device: String, connectCounter: Int, firmware: String, models: [Model],
     configurationSHA256: String, outboxID: RandomIdentifier, accounts: OutboxAccounts?, line: Line?,
-    oldestWithoutReceipt: Int64? = nil, challenge: String? = nil, at: Timestamp?
+    oldestWithoutReceipt: Int64? = nil, challenge: String? = nil, configuration: Configuration? = nil, at: Timestamp?
   ) {
     self.state = state
     self.site = site
@@ -96,6 +119,7 @@ package struct StatusMessage: Sendable, Equatable {
     self.line = line
     self.oldestWithoutReceipt = oldestWithoutReceipt
     self.challenge = challenge
+    self.configuration = configuration
     self.at = at?.rfc3339
     backlog = [:]
     if let accounts {
@@ -119,6 +143,7 @@ package struct StatusMessage: Sendable, Equatable {
 extension StatusMessage: Codable {
   private enum CodingKeys: String, CodingKey {
     case schema, state, site, device, firmware, models, backlog, line, challenge, at
+    case configuration = "remote_configuration"
     case connectCounter = "connect_counter"
     case configurationSHA256 = "configuration_sha256"
     case outboxID = "outbox_id"
@@ -144,6 +169,7 @@ extension StatusMessage: Codable {
     line = try container.decodeIfPresent(Line.self, forKey: .line)
     oldestWithoutReceipt = try container.decodeIfPresent(Int64.self, forKey: .oldestWithoutReceipt)
     challenge = try container.decodeIfPresent(String.self, forKey: .challenge)
+    configuration = try container.decodeIfPresent(Configuration.self, forKey: .configuration)
     at = try container.decodeIfPresent(String.self, forKey: .at)
   }
 
@@ -162,6 +188,7 @@ extension StatusMessage: Codable {
     try container.encodeIfPresent(line, forKey: .line)
     try container.encodeIfPresent(oldestWithoutReceipt, forKey: .oldestWithoutReceipt)
     try container.encodeIfPresent(challenge, forKey: .challenge)
+    try container.encodeIfPresent(configuration, forKey: .configuration)
     try container.encodeIfPresent(at, forKey: .at)
   }
 }

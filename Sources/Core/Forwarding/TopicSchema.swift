@@ -57,8 +57,18 @@ package struct TopicSchema: Sendable, Hashable {
   package var status: String { up("status") }
   package var receipts: String { "\(root)/dn/receipt" }
   package var commands: String { "\(root)/dn/command" }
+  package var configurations: String { "\(root)/dn/config" }
+  /// The metadata of a repository in one piece.
+  package var trust: String { "\(root)/dn/trust" }
+  /// Parts of models are below it: `.../{sha256}/{i}-of-{n}`.
+  package var models: String { "\(root)/dn/model" }
   /// What a device subscribes to: the topics that it acts on, and no more.
-  package func downlinks(takesCommands: Bool) -> [String] { takesCommands ? [receipts, commands] : [receipts] }
+  package func downlinks(
+    takesCommands: Bool, takesConfigurations: Bool = false, takesTrust: Bool = false, takesModels: Bool = false
+  ) -> [String] {
+    [receipts] + (takesCommands ? [commands] : []) + (takesConfigurations ? [configurations] : [])
+      + (takesTrust ? [trust] : []) + (takesModels ? [models + "/+/+"] : [])
+  }
 
   /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}_master_png`.
   package func up(_ suffix: String) -> String { "\(root)/up/\(suffix)" }

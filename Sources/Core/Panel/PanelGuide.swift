@@ -15,7 +15,7 @@ extension PanelSignal {
   /// The pattern's look is that of the shipped table.
   package var guide: PanelGuide {
     switch self {
-    case .ready, .degraded, .maintenance, .full, .unable: idleGuide
+    case .ready, .degraded, .maintenance, .identify, .full, .unable: idleGuide
     case .tagAccepted, .tagRefused, .tagUnknown, .notNow, .question, .confirm, .operatorTag, .ownTag: tagGuide
     case .acclimatising, .position, .positionLeftOblique, .positionRightOblique, .positionLeftLateral,
       .positionRightLateral, .capturing, .retake, .working:
@@ -35,6 +35,10 @@ extension PanelSignal {
       .init(
         "a long and a short turquoise blink", "the technician is at work",
         "wait; the technician's tag ends it")
+    case .identify:
+      .init(
+        "red, green and blue, each shorter than the one before", "somebody far away wants this device to be found",
+        "nothing: hold the tag to the reader as always")
     case .full:
       .init(
         "two red blinks, then a pause", "the memory is full: no picture can be saved",

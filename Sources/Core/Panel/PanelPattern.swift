@@ -44,6 +44,8 @@ package enum PanelSignal: String, Sendable, CaseIterable {
   case incomplete
   /// The session was closed and nothing of it is saved.
   case nothingSaved = "nothing-saved"
+  /// Somebody far away wants this device to be found.
+  case identify
   /// There is no room for another capture.
   case full
   /// No capture is possible: camera lost, configuration invalid.
@@ -196,6 +198,7 @@ package struct PanelTable: Sendable, Equatable {
       .notAssessable: "RGz700 -150 RGz700 -150 RG1500",
       .incomplete: "RGz600 -200 RG200 -200 RG200 -1000",
       .nothingSaved: "Rz600 -200 R200 -200 R200 -200 R200 -1000",
+      .identify: "R500 -500 G300 -300 B100 -100 *",
       .full: "R200 -200 R200 -1400 *",
       .unable: "R1000 -200 *",
     ].compactMapValues { PanelPattern($0) })

@@ -10,7 +10,8 @@ import Trust
 ///  "expires": at most 7 days later, "for_boot": the challenge of the newest birth (optional), "name": ...,
 ///  "arguments": {...}}
 /// ```
-package struct Command: Sendable, Equatable {
+package struct Command: DeviceStatement {
+  package static let kind = "command"
   package static let payloadType: ExactText = "application/vnd.thermograph.command.v1+json"
   package static let schema: ExactText = "thermograph.command.v1"
   /// From `issued` to `expires`.
@@ -30,18 +31,8 @@ package struct Command: Sendable, Equatable {
 
   /// - Throws: what is wrong with the part without which nobody could be answered.
   package init(reading payload: [UInt8]) throws(ShapeFault) {
-    let tree: JSONValue
-    do throws(JSONFault) {
-      tree = try JSONValue(
-        reading: payload, within: JSONLimits(bytes: Envelope.Limits.statement.payloadBytes, depth: 6, values: 2048))
-    } catch { throw ShapeFault("\(error)") }
-    guard case .object(let object) = tree else { throw ShapeFault("\(tree.kind); expected an object") }
-    let schema = try object.text("schema")
-    guard schema == Self.schema else { throw ShapeFault("'schema' is another; expected \(Self.schema)") }
-    guard let id = RandomIdentifier(try object.text("id").string) else {
-      throw ShapeFault("'id' is no UUID of 36 characters")
-    }
-    self.id = id
+    let object = try Self.object(in: payload, schema: Self.schema)
+    id = try Self.identifier(object)
     site = try object.text("site").string
     device = try object.text("device").string
     issuedSeconds = try Self.time(object, "issued")
@@ -52,12 +43,5 @@ package struct Command: Sendable, Equatable {
     do throws(ShapeFault) {
       action = .success(try CommandAction(name, try object.optionalObject("arguments") ?? JSONObject([])))
     } catch { action = .failure(error) }
-  }
-
-  private static func time(_ object: JSONObject, _ name: ExactText) throws(ShapeFault) -> Int64 {
-    guard let seconds = UTCTime.seconds(of: try object.text(name)) else {
-      throw ShapeFault("'\(name)' is no time; expected YYYY-MM-DDTHH:MM:SSZ")
-    }
-    return seconds
   }
 }

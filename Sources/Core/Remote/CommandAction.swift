@@ -1,3 +1,4 @@
+import Forwarding
 import Provenance
 import Trust
 
@@ -13,19 +14,30 @@ package enum CommandAction: Sendable, Equatable {
   case holdImages(seconds: Int)
   /// The log's level, for so long.
   case logLevel(String, minutes: Int)
+  /// A session waits for this patient's own tag; nothing is captured before it.
+  case captureRequest(patient: String)
+  /// A light of its own, so that somebody who stands before several devices finds this one.
+  case identify(seconds: Int)
   /// An orderly end while nobody is before the device; the system starts it again.
   case restart
+  /// The director's word: this unit shall be tried, within a window of the day (UTC) if there is one.
+  case updateInstall(UnitTarget, window: SyncWindow?)
+  /// Back to the model before, never to anything else.
+  case updateRollback(ModelSlot)
 
-  package static let names = ["status", "doctor", "resend", "hold-images", "log-level", "restart"]
-  /// Names that are reserved and not done yet; a device says so.
-  package static let laterNames = [
-    "capture-request", "identify", "update-install", "update-rollback", "audit-prove",
+  package static let names = [
+    "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart",
+    "update-install", "update-rollback",
   ]
+  /// Names that are reserved and not done yet; a device says so.
+  package static let laterNames = ["audit-prove"]
 
   private static let mostParts = 32
+  private static let patientBytesMaximum = 64
   /// A command holds some 290 ids: its envelope has at most 16 KiB.
   package static let mostCaptures = 1000
   package static let holdSeconds: ClosedRange<Int64> = 0...86_400
+  package static let identifySeconds: ClosedRange<Int64> = 1...30
   package static let logMinutes: ClosedRange<Int64> = 1...60
   private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
 
@@ -33,7 +45,7 @@ package enum CommandAction: Sendable, Equatable {
   package var hasEffect: Bool {
     switch self {
     case .status, .doctor: false
-    case .resend, .holdImages, .logLevel, .restart: true
+    case .resend, .holdImages, .logLevel, .captureRequest, .identify, .restart, .updateInstall, .updateRollback: true
     }
   }
 
@@ -75,9 +87,37 @@ package enum CommandAction: Sendable, Equatable {
         throw ShapeFault("'level' is none; expected \(Self.logLevels.joined(separator: ", "))")
       }
       self = .logLevel(level, minutes: Int(try arguments.integer("minutes", in: Self.logMinutes)))
+    case "capture-request":
+      try only(["patient_ref"])
+      let patient = try arguments.text("patient_ref").string
+      guard (1...Self.patientBytesMaximum).contains(patient.utf8.count) else {
+        throw ShapeFault("'patient_ref' has \(patient.utf8.count) bytes; expected 1...\(Self.patientBytesMaximum)")
+      }
+      self = .captureRequest(patient: patient)
+    case "identify":
+      try only(["seconds"])
+      self = .identify(seconds: Int(try arguments.integer("seconds", in: Self.identifySeconds)))
     case "restart":
       try only([])
       self = .restart
+    case "update-install":
+      try only(["target", "version", "window"])
+      let version = try arguments.integer("version", in: UnitTarget.versions)
+      guard let target = UnitTarget(model: try arguments.text("target").string, version: version) else {
+        throw ShapeFault("'target' is no model's id; expected 1 to 36 of a-z, 0-9 and hyphen")
+      }
+      var window: SyncWindow?
+      if let text = try arguments.optionalText("window") {
+        window = SyncWindow(text.string)
+        guard window != nil else { throw ShapeFault("'window' is none; expected HH:MM-HH:MM in UTC") }
+      }
+      self = .updateInstall(target, window: window)
+    case "update-rollback":
+      try only(["kind"])
+      guard let slot = ModelSlot(rawValue: try arguments.text("kind").string) else {
+        throw ShapeFault("'kind' is none; expected \(ModelSlot.allCases.map(\.rawValue).joined(separator: " or "))")
+      }
+      self = .updateRollback(slot)
     case let name where Self.laterNames.contains(name): throw ShapeFault("\(name) is not done by this version")
     default: throw ShapeFault("there is no such command; expected one of \(Self.names.joined(separator: ", "))")
     }

@@ -95,7 +95,7 @@ package struct CommandDesk: Sendable {
     switch action {
     case .doctor: guard Self.take(&doctors, now) else { return false }
     case .restart: guard Self.take(&restarts, now) else { return false }
-    case .status, .resend, .holdImages, .logLevel: break
+    case .status, .resend, .holdImages, .logLevel, .captureRequest, .identify, .updateInstall, .updateRollback: break
     }
     commands.take(now: now)
     return true

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Provenance
 
-/// The JSON on `up/reply`: what became of a command. It goes through the outbox like everything else.
+/// The JSON on `up/reply`: what became of a command or a configuration. It goes through the outbox like everything else.
 package struct CommandReply: Sendable, Equatable, Codable {
   package static let schema = "thermograph.reply.v1"
   /// Lines of `details`, and bytes of one.
@@ -18,6 +18,10 @@ package struct CommandReply: Sendable, Equatable, Codable {
     case busy
     /// The device was interrupted while it was at it. It may have been done, and is not begun again.
     case unknown
+    /// Of a configuration: it is in force and not confirmed. The end is told in another reply of the same id.
+    case trying
+    /// Of a configuration: it was in force, and what was before is in force again.
+    case rolledBack = "rolled-back"
   }
 
   /// What showed that the command is of the present.
@@ -31,9 +35,12 @@ package struct CommandReply: Sendable, Equatable, Codable {
   }
 
   package var schema = Self.schema
-  /// The command's.
+  /// The command's or the configuration's.
   package var id: RandomIdentifier
+  /// The command's name, or `configuration`.
   package var name: String
+  /// Of a configuration.
+  package var version: Int64?
   package var state: State
   package var reason: String?
   /// Lines for a person, e.g. the doctor's findings.
@@ -47,6 +54,20 @@ package struct CommandReply: Sendable, Equatable, Codable {
   package init(to command: Command, _ state: State, reason: String? = nil, at now: Timestamp) {
     id = command.id
     name = command.name
+    self.state = state
+    self.reason = reason
+    at = now.rfc3339
+  }
+
+  package init(to statement: ConfigurationStatement, _ state: State, reason: String? = nil, at now: Timestamp) {
+    self.init(
+      configuration: .init(id: statement.id, version: statement.version, sha256: []), state, reason: reason, at: now)
+  }
+
+  package init(configuration: ConfigurationRecord.Text, _ state: State, reason: String? = nil, at now: Timestamp) {
+    id = configuration.id
+    name = ConfigurationStatement.kind
+    version = configuration.version
     self.state = state
     self.reason = reason
     at = now.rfc3339
@@ -76,7 +97,7 @@ package struct CommandReply: Sendable, Equatable, Codable {
   package func encoded() throws -> [UInt8] { try CanonicalJSON.bytes(of: self) }
 
   private enum CodingKeys: String, CodingKey {
-    case schema, id, name, state, reason, details, freshness, at
+    case schema, id, name, version, state, reason, details, freshness, at
     case tookMilliseconds = "took_ms"
   }
 }

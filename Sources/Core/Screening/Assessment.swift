@@ -9,6 +9,9 @@ package struct Assessment: Sendable, Equatable {
   package var basis: AssessmentBasis?
   /// Where the network's input lay beside those of its training; nil where it was not run, or does not know them.
   package var inputs: InputStatistics.Position?
+  /// The units of the models that made it; nil for one that is not there, or is not known by its unit.
+  package var screeningUnitSHA256: String?
+  package var qualityUnitSHA256: String?
 
   package init(gates: [QualityGate], verdict: Verdict, basis: AssessmentBasis? = nil) {
     self.gates = gates
@@ -122,6 +125,8 @@ package struct Assessor {
     verdict.session = scores.verdict
     var assessment = Assessment(gates: gates, verdict: verdict, basis: basis)
     assessment.inputs = inputs
+    assessment.screeningUnitSHA256 = network?.unitSHA256
+    assessment.qualityUnitSHA256 = quality?.unitSHA256
     return assessment
   }
 

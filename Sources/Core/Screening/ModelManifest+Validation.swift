@@ -92,7 +92,7 @@ extension ModelManifest {
   }
 
   /// No path leaves the model's folder.
-  private static func isPlainPath(_ path: String) -> Bool {
+  static func isPlainPath(_ path: String) -> Bool {
     let name = path.hasPrefix("golden/") ? path.dropFirst(7) : path[...]
     return (1...64).contains(name.utf8.count) && !name.hasPrefix(".")
       && name.utf8.allSatisfy {

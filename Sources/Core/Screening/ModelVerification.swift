@@ -9,6 +9,8 @@ package struct ModelVerification: Sendable, Equatable {
   /// Bytes of input tensors and of outputs that were compared and found equal.
   package let inputBytes: Int
   package let outputBytes: Int
+  /// Whether what decides differs between the samples: a network that does not look at its input says the same of each.
+  package let hasVaryingOutput: Bool
   /// The kernels that ran.
   package let kernels: String
 
@@ -81,12 +83,14 @@ package struct ModelVerification: Sendable, Equatable {
     let outputs = try zip(manifest.golden.outputs.indices, manifest.golden.outputs).map {
       try array($1, "golden.outputs[\($0)]", manifest.outputs[$0].tensor.shape)
     }
+    var deciding: Set<[UInt8]> = []
     for sample in 0..<count {
       let computed = interpreter.invoke([Array(input.bytes[sample * size..<(sample + 1) * size])])
       for (index, bytes) in computed.enumerated() {
         let expected = outputs[index].bytes.dropFirst(sample * bytes.count).prefix(bytes.count)
         try Self.requireEqual(bytes, Array(expected), field: "golden.outputs[\(index)], sample \(sample)")
       }
+      deciding.insert(Self.deciding(computed, manifest))
       if let (classifier, residuals) = classifier {
         let features = computed[classifier.output].map(Int8.init(bitPattern:))
         let found = classifier.residuals(of: features)
@@ -98,10 +102,17 @@ package struct ModelVerification: Sendable, Equatable {
       }
     }
     samples = count
+    hasVaryingOutput = deciding.count > 1
     let isMadeHere = manifest.golden.frames != nil || manifest.golden.counters != nil
     inputBytes = isMadeHere ? input.bytes.count : 0
     outputBytes = outputs.reduce(0) { $0 + $1.bytes.count }
     self.kernels = interpreter.kernels
+  }
+
+  /// What of the outputs a verdict or a gate rests on.
+  private static func deciding(_ outputs: [[UInt8]], _ manifest: ModelManifest) -> [UInt8] {
+    if let decision = manifest.decision { return [outputs[decision.output][decision.element]] }
+    return outputs[manifest.acceptance?.output ?? 0]
   }
 
   private static func file(

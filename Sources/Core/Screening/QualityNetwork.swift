@@ -7,6 +7,8 @@ import Thermography
 /// its mirror image are judged alike.
 package struct QualityNetwork {
   package let manifest: ModelManifest
+  /// SHA-256 of the manifest's file; nil where it is not known.
+  package let unitSHA256: String?
   private let preprocessing: PreprocessingChain
   private let acceptance: ModelManifest.Acceptance
   private let interpreter: Interpreter
@@ -84,7 +86,7 @@ package struct QualityNetwork {
   ///   - modelFile: the bytes of its `.tflite`; the caller has compared their SHA-256 with the manifest's.
   ///   - kernels: which kernels to run; `automatic` in the field.
   package init(
-    manifest: ModelManifest, modelFile: [UInt8], kernels: KernelChoice = .automatic
+    manifest: ModelManifest, modelFile: [UInt8], unitSHA256: String? = nil, kernels: KernelChoice = .automatic
   ) throws(ScreeningError) {
     guard manifest.purpose == .quality, let preprocessing = manifest.preprocessing,
       let acceptance = manifest.acceptance
@@ -93,6 +95,7 @@ package struct QualityNetwork {
         id: manifest.id, reason: "its manifest is for \(manifest.purpose.rawValue); expected a quality model")
     }
     self.manifest = manifest
+    self.unitSHA256 = unitSHA256
     self.preprocessing = preprocessing
     self.acceptance = acceptance
     interpreter = try manifest.interpreter(modelFile: modelFile, kernels: kernels)

@@ -4,6 +4,8 @@ import Thermography
 /// A screening model ready to run: manifest and network, checked against each other.
 package struct ScreeningNetwork {
   package let manifest: ModelManifest
+  /// SHA-256 of the manifest's file; nil where it is not known.
+  package let unitSHA256: String?
   private let preprocessing: PreprocessingChain
   private let decision: ModelManifest.Decision
   private let interpreter: Interpreter
@@ -15,12 +17,14 @@ package struct ScreeningNetwork {
   ///   - bases: the bytes of the manifest's `subspaces.bases`, compared likewise; required when it names them.
   ///   - kernels: which kernels to run; `automatic` in the field.
   package init(
-    manifest: ModelManifest, modelFile: [UInt8], bases: [UInt8]? = nil, kernels: KernelChoice = .automatic
+    manifest: ModelManifest, modelFile: [UInt8], bases: [UInt8]? = nil, unitSHA256: String? = nil,
+    kernels: KernelChoice = .automatic
   ) throws(ScreeningError) {
     guard let preprocessing = manifest.preprocessing, let decision = manifest.decision else {
       throw .model(id: manifest.id, reason: "its manifest has no preprocessing or no decision; expected both")
     }
     self.manifest = manifest
+    self.unitSHA256 = unitSHA256
     self.preprocessing = preprocessing
     self.decision = decision
     interpreter = try manifest.interpreter(modelFile: modelFile, kernels: kernels)
@@ -70,7 +74,7 @@ package struct ScreeningNetwork {
   }
 
   /// The raw output that the decision rests on.
-  func rawScore(of thermogram: Thermogram) throws(ScreeningError) -> Int8 {
+  package func rawScore(of thermogram: Thermogram) throws(ScreeningError) -> Int8 {
     outputs(of: try input(of: thermogram))[decision.output][decision.element]
   }
 

@@ -6,6 +6,8 @@ import Provenance
 package enum SessionEvent: Sendable {
   /// A confirmed presentation; see `PresentationConfirmer`.
   case tagPresented(KnownTag)
+  /// Somebody far away asks for a capture of this patient: the device waits for the tag, and nothing more.
+  case requested(KnownTag)
   /// The tag that was presented is no longer heard.
   case tagRemoved
   /// More than one tag is in the field.

@@ -17,7 +17,13 @@ extension SessionMachine {
     _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
   ) {
     if case .maintenance = phase { return step.refuse(.maintenance) }
-    guard let session else { return open(tag, &step, using: &generator) }
+    guard let session else {
+      let wasAwaited = isAwaited
+      awaitedUntilNanoseconds = nil
+      open(tag, &step, using: &generator)
+      if wasAwaited, self.session == nil { step.show(.ready) }
+      return
+    }
     guard tag.isBearer(of: session.patient) else { return anotherPatient(&step) }
     if session.patient != tag.reference { self.session?.rename(to: tag) }
     if case .awaitingPatient = phase {
@@ -34,13 +40,37 @@ extension SessionMachine {
     signGiven(yes: true, &step, using: &generator)
   }
 
+  /// Waits for a patient's tag. Whatever would refuse that tag refuses this, without a light: nobody may be there to see it.
+  /// Who comes first is served, the one that was asked for or another.
+  mutating func awaitTag(_ tag: KnownTag, _ step: inout SessionStep) {
+    if let refusal = refusalOfRequest(tag) { return step.actions.append(.refuse(refusal)) }
+    awaitedUntilNanoseconds = step.now.after(seconds: rules.idleTimeoutSeconds)
+    step.show(.presentOwnTag)
+  }
+
+  private func refusalOfRequest(_ tag: KnownTag) -> SessionRefusal? {
+    if case .maintenance = phase { return .maintenance }
+    if session != nil { return .sessionUnderWay }
+    return refusalToOpen(tag)
+  }
+
+  mutating func stopAwaiting(_ step: inout SessionStep) {
+    guard isAwaited else { return }
+    awaitedUntilNanoseconds = nil
+    step.show(.ready)
+  }
+
+  private func refusalToOpen(_ tag: KnownTag) -> SessionRefusal? {
+    if cameraIsLost { return .cameraLost }
+    if storageIsFull { return .storageFull }
+    if !tag.isEnrolled, rules.unknownTags == .refuse { return .unknownTag }
+    return lacksConsent(tag) ? .noConsent : nil
+  }
+
   private mutating func open(
     _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
   ) {
-    if cameraIsLost { return step.refuse(.cameraLost) }
-    if storageIsFull { return step.refuse(.storageFull) }
-    if !tag.isEnrolled, rules.unknownTags == .refuse { return step.refuse(.unknownTag) }
-    if lacksConsent(tag) { return step.refuse(.noConsent) }
+    if let refusal = refusalToOpen(tag) { return step.refuse(refusal) }
     var opened = OpenSession(id: RandomIdentifier(using: &generator), patient: tag.reference, rules: rules)
     opened.rename(to: tag)
     opened.consent = tag.consent
@@ -100,6 +130,7 @@ extension SessionMachine {
   private mutating func presentTechnician(_ tag: KnownTag, _ step: inout SessionStep) {
     if case .maintenance = phase { return endMaintenance(&step) }
     guard session == nil else { return step.refuse(.sessionUnderWay) }
+    awaitedUntilNanoseconds = nil
     phase = .maintenance(until: step.now.after(seconds: rules.maintenanceSeconds))
     step.actions.append(.openMaintenance(technician: tag.reference))
     step.show(.maintenance)

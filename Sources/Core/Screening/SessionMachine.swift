@@ -20,6 +20,8 @@ package struct SessionMachine: Sendable {
   var session: OpenSession?
   var cameraIsLost = false
   var storageIsFull = false
+  /// Until when a patient's tag is waited for, because somebody far away asked for a capture.
+  var awaitedUntilNanoseconds: UInt64?
   /// An operator's tag that was presented before the patient's.
   var waitingOperator: (reference: PatientReference, untilNanoseconds: UInt64)?
 
@@ -34,6 +36,10 @@ package struct SessionMachine: Sendable {
   // Not inlined: Swift 6.3.1 breaks off ("Found outside of lifetime use") when it optimises this in an actor's async
   // function.
   @inline(never) package var sessionID: RandomIdentifier? { session?.id }
+  /// A tag is waited for and no session is open.
+  @inline(never) package var isAwaited: Bool { awaitedUntilNanoseconds != nil }
+  /// Nobody is before the device, and nobody is waited for.
+  @inline(never) package var isIdle: Bool { phase == .idle && !isAwaited }
   @inline(never) package var isSessionOpen: Bool { session != nil }
   /// The view under way; nil without a session and when all views are done.
   package var view: CaptureView? { session?.view }
@@ -47,7 +53,7 @@ package struct SessionMachine: Sendable {
   /// When `timePassed` has something to do; nil while nothing waits for time.
   package var nextDeadlineNanoseconds: UInt64? {
     switch phase {
-    case .idle: nil
+    case .idle: awaitedUntilNanoseconds
     case .acclimatising(let rest): rest.deadline(isSettled: session?.skinIsSettled)
     case .maintenance(let until), .awaitingOperator(let until), .confirming(let until), .asking(_, let until),
       .awaitingPatient(let until), .positioning(let until), .awaitingCamera(let until), .averaging(_, let until),
@@ -82,10 +88,12 @@ package struct SessionMachine: Sendable {
   ) {
     switch event {
     case .tagPresented(let tag): present(tag, &step, using: &generator)
+    case .requested(let tag): awaitTag(tag, &step)
     case .tagRemoved: tagRemoved(&step)
     case .tagsAmbiguous: tagsAmbiguous(&step)
     case .tagUnreadable: step.refuse(.unreadableTag)
     case .button(.short): signGiven(yes: false, &step, using: &generator)
+    case .button(.long) where isAwaited: stopAwaiting(&step)
     case .button(.long): end(.cancelled, &step)
     case .answer(let yes): answer(yes, &step, using: &generator)
     case .skipRest:
@@ -95,9 +103,14 @@ package struct SessionMachine: Sendable {
     case .assessed(let captureID, let gates): assessed(captureID, gates, &step)
     case .saved(let captureID): saved(captureID, &step, using: &generator)
     case .saveFailed(let captureID, let full): saveFailed(captureID, storageFull: full, &step)
-    case .cameraLost: lost(&step)
+    case .cameraLost:
+      lost(&step)
+      // A tag would be of no use: the light must not ask for one.
+      stopAwaiting(&step)
     case .cameraReturned: returned(&step, using: &generator)
-    case .storageFull: storageIsFull = true
+    case .storageFull:
+      storageIsFull = true
+      stopAwaiting(&step)
     case .storageFree: storageIsFull = false
     case .interruptedSessionFound(let checkpoint, let age): resume(checkpoint, ageSeconds: age, &step)
     case .stopping: close(.incomplete(.shutdown), &step)
@@ -110,7 +123,7 @@ package struct SessionMachine: Sendable {
   ) {
     switch phase {
     case .idle:
-      break
+      stopAwaiting(&step)
     case .maintenance:
       endMaintenance(&step)
     case .awaitingOperator, .confirming, .asking:

@@ -58,7 +58,7 @@ struct CaptureRecorder: Sendable {
         edgeMilliseconds: milliseconds(from: captured.ended, to: assessed)),
       versions: .init(
         firmware: constants.firmware, configurationSHA256: constants.configurationSHA256,
-        modelSHA256: assessment.verdict.modelSHA256),
+        modelSHA256: assessment.verdict.modelSHA256, unitSHA256: assessment.screeningUnitSHA256),
       signedBy: attribution.signedBy?.text, answers: attribution.answers.isEmpty ? nil : attribution.answers,
       consent: attribution.consent.map { consent in Roster.Consent.allCases.filter { consent.contains($0) } })
     record.patientRefVersion = attribution.patientVersion?.rawValue

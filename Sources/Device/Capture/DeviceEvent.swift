@@ -37,8 +37,12 @@ enum DeviceEvent: Sendable {
   /// What became of a capture that was to be stored.
   case stored(captureID: RandomIdentifier, CaptureStoring)
   case request(SessionControl.Request, answer: @Sendable (SessionReply) -> Void)
+  /// The light that finds the device has shone long enough.
+  case identified
   /// The configuration was read again.
   case policy(SessionService.Policy)
+  /// Other models shall decide, as soon as no session is open.
+  case models(Handover<Assessor>)
   /// The alarm that the session had set.
   case timePassed
   /// The watchdog asks whether events are still taken.

@@ -64,6 +64,8 @@ package struct SessionSnapshot: Sendable, Equatable, Codable {
 package enum SessionReply: Sendable, Equatable {
   /// The session that is open now, or that the request was about.
   case accepted(sessionID: RandomIdentifier)
+  /// So long the device does what was asked for.
+  case waiting(seconds: Int)
   /// Nothing changed. For a person: what is in the way and what to do.
   case refused(reason: String)
 }
@@ -73,6 +75,8 @@ package final class SessionControl: Sendable {
   /// What can be asked for beside presenting a tag.
   enum Request: Sendable {
     case capture(PatientReference)
+    case awaitPatient(PatientReference)
+    case identify(seconds: Int)
     case answer(Bool)
     case proceed
     case skipRest
@@ -103,6 +107,12 @@ package final class SessionControl: Sendable {
   /// Begins a session for `patient` as if the patient's tag had been presented; refused while another is open. The
   /// roster's consent and the policy for unknown tags hold here too.
   package func requestCapture(of patient: PatientReference) async -> SessionReply { await ask(.capture(patient)) }
+
+  /// Waits for `patient`'s own tag, and captures nothing before it. What keeps a tag from opening a session refuses this too.
+  package func awaitPatient(_ patient: PatientReference) async -> SessionReply { await ask(.awaitPatient(patient)) }
+
+  /// Shows a light of its own, while nobody is before the device.
+  package func identify(seconds: Int) async -> SessionReply { await ask(.identify(seconds: seconds)) }
 
   /// Answers the pending question, or confirms an unknown tag.
   package func answer(_ yes: Bool) async -> SessionReply { await ask(.answer(yes)) }

@@ -164,7 +164,7 @@ extension SessionService {
     if !capture.namesFormerReference { attribution.formerPatient = nil }
     let (recorder, store, events) = (parts.recorder, parts.store, self.events)
     let occlusion = parts.drawsOcclusionMap ? occlusionMap(of: capture, assessment.verdict) : nil
-    let (tracking, earlier) = (parts.change, self.earlier)
+    let (tracking, earlier, kept) = (parts.change, self.earlier, parts.kept)
     storing = Task { [attribution] in
       // The earlier sessions were looked up while the frames were averaged; what is left takes a bounded time.
       var change: ChangeReport?
@@ -174,10 +174,11 @@ extension SessionService {
       }
       let outcome: CaptureStoring
       do {
-        outcome = await store.store(
-          try recorder.capture(
-            attribution, of: capture.captured, assessment, assessed: assessed, occlusion: occlusion, change: change,
-            outboxID: store.outboxID))
+        let new = try recorder.capture(
+          attribution, of: capture.captured, assessment, assessed: assessed, occlusion: occlusion, change: change,
+          outboxID: store.outboxID)
+        outcome = await store.store(new)
+        if case .saved = outcome { kept(KeptCapture(new, assessment)) }
       } catch {
         outcome = .failed(isFull: false, reason: "\(error)")
       }

@@ -45,6 +45,8 @@ actor SessionService: Service {
     var past: @Sendable (PatientReference, _ former: PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
     /// The comparison with the patient's earlier sessions; nil where it is switched off, or nothing is kept.
     var change: ChangeTracking?
+    /// A capture is on disk: what a trial of a model, and its confirmation, have of it.
+    var kept: @Sendable (KeptCapture) -> Void = { _ in }
     /// An occlusion map, for the doctor, goes with each capture that has a verdict.
     var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
@@ -78,6 +80,8 @@ actor SessionService: Service {
   var earlier: Task<EarlierSessions, Never>?
   var skinDrift = TemperatureDrift()
   var lastRefusal: SessionRefusal?
+  /// Models that are to decide from the next session on.
+  private var waitingModels: Handover<Assessor>?
   private var idleSignalShown: PanelSignal?
   private var alarm = Alarm()
   private var watching: Int?
@@ -157,6 +161,22 @@ actor SessionService: Service {
   // MARK: - Events
 
   private func handle(_ event: DeviceEvent) async {
+    await take(event)
+    adoptModels()
+  }
+
+  /// Between sessions only: all pictures of a session are judged by the same models.
+  private func adoptModels() {
+    guard let waiting = waitingModels, !machine.isSessionOpen, capture == nil else { return }
+    waitingModels = nil
+    guard var next = waiting.take() else { return }
+    next.limits = limits
+    next.sentences = assessor.sentences
+    assessor = next
+    logger.notice("other models decide from now on")
+  }
+
+  private func take(_ event: DeviceEvent) async {
     switch event {
     case .presented(let reading): await present(tags.tag(await parts.fingerprints(reading.uid)))
     case .removed: await feed(.tagRemoved)
@@ -196,7 +216,9 @@ actor SessionService: Service {
     case .outboxTidied: await lookForRoom()
     case .stored(let captureID, let outcome): await stored(captureID, outcome)
     case .request(let request, let answer): answer(await fulfil(request))
+    case .identified: if machine.isIdle { show(.ready) }
     case .policy(let policy): adopt(policy)
+    case .models(let models): waitingModels = models
     case .timePassed: await feed(.timePassed)
     case .question(let answer): answer()
     }
@@ -257,6 +279,8 @@ actor SessionService: Service {
         return .refused(reason: "\(patient) is not a patient's id: \(reason)")
       }
       await present(tag)
+    case .awaitPatient(let patient): return await awaitTag(of: patient)
+    case .identify(let seconds): return identify(seconds: seconds)
     case .answer(let yes): await feed(.answer(yes))
     case .proceed: await feed(.button(.short))
     case .skipRest: await feed(.skipRest)
@@ -267,6 +291,26 @@ actor SessionService: Service {
     }
     if let lastRefusal { return .refused(reason: sentence(for: lastRefusal)) }
     return machine.sessionID.map { .accepted(sessionID: $0) } ?? .refused(reason: "no session is open")
+  }
+
+  private func awaitTag(of patient: PatientReference) async -> SessionReply {
+    guard let tag = tags.patient(patient) else {
+      return .refused(reason: "that is no patient's id: the roster does not have it, or has it for staff")
+    }
+    await lookForRoom()
+    await feed(.requested(tag))
+    if let lastRefusal { return .refused(reason: sentence(for: lastRefusal)) }
+    return .waiting(seconds: machine.rules.idleTimeoutSeconds)
+  }
+
+  private func identify(seconds: Int) -> SessionReply {
+    guard machine.isIdle else { return .refused(reason: sentence(for: .sessionUnderWay)) }
+    parts.show(.identify)
+    Task { [events] in
+      do { try await Task.sleep(for: .seconds(seconds)) } catch { return }
+      events.send(.identified)
+    }
+    return .waiting(seconds: seconds)
   }
 
   private func note(_ notice: OutboxNotice) async {
@@ -304,7 +348,7 @@ actor SessionService: Service {
 
   /// Keeps the idle light true when the camera, the reader or the storage comes or goes.
   private func showIdle() {
-    guard machine.phase == .idle else {
+    guard machine.isIdle else {
       idleSignalShown = nil
       return
     }
@@ -328,7 +372,9 @@ actor SessionService: Service {
 
   /// Brings the snapshot up to date.
   private func publishSnapshot() {
-    let (state, now) = (SessionSnapshot.State(machine.phase), time.now())
+    let (state, now) = (
+      machine.isAwaited ? SessionSnapshot.State.awaitingPatient : SessionSnapshot.State(machine.phase), time.now()
+    )
     control.change { snapshot in
       if snapshot.state != state || snapshot.sessionID != machine.sessionID { snapshot.since = now }
       if state == .idle || state == .positioning { snapshot.gates = [] }

@@ -7,6 +7,7 @@ import Provenance
 import Screening
 import ServiceLifecycle
 import Storage
+import Trust
 
 // The delivery side: outbox, link, and what watches them.
 extension DeviceRuntime {
@@ -29,36 +30,46 @@ extension DeviceRuntime {
   }
 
   /// Whose receipts count, and what is wrong with that. Without the receivers' keys the device goes on and frees nothing.
-  func receiptRules() -> (rules: ReceiptReader.Rules, trouble: ReceiptTrouble?) {
+  ///
+  /// - Parameter site: what the site's root says of it.
+  func receiptRules(
+    site: SiteKeys = .noRoot
+  ) -> (rules: ReceiptReader.Rules, trouble: ReceiptTrouble?) {
     do {
-      return (try ReceiptReader.Rules(settings.receipts), settings.takesUnsignedReceipts ? .unsigned : nil)
+      let rules = try ReceiptReader.Rules(settings.receipts, site: site)
+      return (rules, site == .noRoot && settings.takesUnsignedReceipts ? .unsigned : nil)
     } catch {
-      return (
-        .init(keys: nil, requiresSignature: settings.receipts.needSignatures), .keysUnreadable("\(error)")
-      )
+      let requires = site != .noRoot || settings.receipts.needSignatures
+      return (.init(keys: nil, requiresSignature: requires), .keysUnreadable("\(error)"))
     }
   }
 
   /// nil when no broker is configured.
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
-    intake: CommandIntake? = nil
+    trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil,
+    partIntake: PartIntake? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
       return nil
     }
+    let configured = receiptRules().rules
+    let currentRules: @Sendable () -> ReceiptReader.Rules = {
+      let site = trust.site.keys(for: .receipt)
+      return site == .noRoot ? configured : receiptRules(site: site).rules
+    }
     return try DeliveryService(
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
-      logger: logger, receipts: receiptRules().rules, clockFloorSeconds: { clockFloor.seconds },
-      intake: intake)
+      logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
+      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    drift: InputDriftCounter? = nil
+    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -75,7 +86,9 @@ extension DeviceRuntime {
         monitor: DeliveryMonitor(outbox: outbox, delivery: delivery, time: common.time), outbox: outbox,
         time: common.time, logger: logger, firmware: Self.firmware, intervalSeconds: settings.health.intervalSeconds,
         prometheusFile: settings.health.prometheusFile, certificatePath: settings.broker.certificateFile,
-        clockFloor: clockFloor, receiptTrouble: delivery == nil ? nil : receiptRules().trouble,
+        clockFloor: clockFloor,
+        receiptTrouble: delivery == nil
+          ? nil : receiptRules(site: trust?.site.keys(for: .receipt) ?? .noRoot).trouble,
         drift: drift))
     return services
   }

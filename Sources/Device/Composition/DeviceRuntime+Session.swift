@@ -4,6 +4,7 @@ import Identification
 import LinuxIO
 import Logging
 import Provenance
+import Remote
 import Screening
 import ServiceLifecycle
 import Storage
@@ -67,17 +68,16 @@ extension DeviceRuntime {
 
   // MARK: - Assessor
 
-  func loadScreeningNetwork(digests: OpenSSLDigests) throws -> ScreeningNetwork? {
-    guard let name = settings.screening.model else { return nil }
-    let folder = try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests)
-    return try folder.networkForPatients()
+  /// - Parameter book: which models decide; nil: what is written down of it.
+  func loadScreeningNetwork(_ book: UpdateBook? = nil, digests: OpenSSLDigests) throws -> ScreeningNetwork? {
+    try modelFolder(.screening, book ?? readableBook, digests)?.networkForPatients()
   }
 
   /// The models as far as they can be used: one that is missing or damaged withholds the verdict and is told, and keeps no
   /// picture from being taken. Without its quality network the screening network gives no verdict either: it would judge
   /// pictures that should not be judged.
   func loadModels(
-    limits: GateLimits, digests: OpenSSLDigests, board: StatusBoard
+    _ book: UpdateBook, limits: GateLimits, digests: OpenSSLDigests, board: StatusBoard
   ) throws -> (ScreeningNetwork?, Assessor) {
     func problem(_ file: StatusBoard.NamedFile, _ error: any Error) {
       board.note(file, "no verdicts: \(error)")
@@ -85,33 +85,32 @@ extension DeviceRuntime {
     }
     var network: ScreeningNetwork?
     do {
-      network = try loadScreeningNetwork(digests: digests)
+      network = try loadScreeningNetwork(book, digests: digests)
     } catch {
       problem(.model, error)
     }
     do {
-      return (network, try loadAssessor(network: network, limits: limits, digests: digests, board: board))
+      return (network, try loadAssessor(network: network, book, limits: limits, digests: digests, board: board))
     } catch {
       problem(.quality, error)
     }
     return (
-      nil, try loadAssessor(network: nil, limits: limits, digests: digests, board: board, asksQuality: false)
+      nil, try loadAssessor(network: nil, book, limits: limits, digests: digests, board: board, asksQuality: false)
     )
   }
 
   /// The models, limits and sentences that the configuration names. What is amiss with a translation is told here.
   func loadAssessor(
-    network: ScreeningNetwork?, limits: GateLimits, digests: OpenSSLDigests, board: StatusBoard? = nil,
-    asksQuality: Bool = true
+    network: ScreeningNetwork?, _ book: UpdateBook? = nil, limits: GateLimits, digests: OpenSSLDigests,
+    board: StatusBoard? = nil, asksQuality: Bool = true
   ) throws -> Assessor {
-    let (book, warnings) = SentenceFolder(path: settings.paths.languagesDirectory)
+    let (sentences, warnings) = SentenceFolder(path: settings.paths.languagesDirectory)
       .book(language: settings.language)
     for warning in warnings { logger.warning("language", metadata: ["reason": "\(warning)"]) }
     board?.note(.language, warnings.first)
-    let quality = try (asksQuality ? settings.quality.model : nil).map { name in
-      try ModelFolder(path: settings.paths.modelsDirectory + "/" + name, digests: digests).qualityNetwork()
-    }
-    return Assessor(network: network, quality: quality, limits: limits, sentences: book)
+    let quality =
+      asksQuality ? try modelFolder(.quality, book ?? readableBook, digests)?.qualityNetwork() : nil
+    return Assessor(network: network, quality: quality, limits: limits, sentences: sentences)
   }
 
   // MARK: - Session
@@ -183,20 +182,5 @@ extension CaptureRecorder.Constants {
       distanceCentimetres: settings.camera.distanceCentimetres, framesAveraged: settings.camera.framesAveraged,
       firmware: DeviceRuntime.firmware, configurationSHA256: configurationSHA256,
       sendsRenderings: settings.pictures.sendView)
-  }
-}
-
-/// Hands a value that cannot be shared to the one thread that will own it.
-private final class Handover<Value>: @unchecked Sendable {
-  // Written before the thread starts and taken once by it: the start orders the two.
-  private var value: Value?
-
-  init(_ value: consuming Value) {
-    self.value = value
-  }
-
-  func take() -> Value? {
-    defer { value = nil }
-    return value
   }
 }

@@ -25,6 +25,7 @@ extension DeviceRuntime {
     var outbox: Outbox
     var delivery: DeliveryService?
     var identity: DeliveryService.Identity
+    var trust: DeviceTrust?
   }
 
   /// In the order of start: they stop before everything they watch.

@@ -27,6 +27,8 @@ package struct DeviceRuntime {
   let logger: Logger
   /// The level that `logger` writes from; a command may change it for a while.
   let level: LogLevel
+  /// What was tried from afar is not in force in this run, and could not be written down as taken back.
+  let ignoresTrial: Bool
 
   /// - Parameters:
   ///   - live: the settings, checked, and the files they come from.
@@ -35,8 +37,9 @@ package struct DeviceRuntime {
   ///   - notifier: nil when systemd did not start this process.
   package init(
     live: LiveSettings, configurationText: String, credentialsDirectory: String?, notifier: ServiceNotifier?,
-    logger: Logger, level: LogLevel = LogLevel(.warning)
+    logger: Logger, level: LogLevel = LogLevel(.warning), ignoresTrial: Bool = false
   ) {
+    self.ignoresTrial = ignoresTrial
     self.level = level
     self.notifier = notifier
     self.live = live
@@ -69,10 +72,13 @@ package struct DeviceRuntime {
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
-    if case .keysUnreadable(let reason) = receiptRules().trouble {
+    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
+    let trust = DeviceTrust(settings, time: common.time, clockFloor: clockFloor, logger: logger)
+    if case .keysUnreadable(let reason) = receiptRules(site: trust.site.keys(for: .receipt)).trouble {
       board.note(.receiverKeys, "no receipt is believed, and nothing is freed: \(reason)")
     }
-    let (network, assessor) = try loadModels(limits: policy.limits, digests: common.digests, board: board)
+    let book = usableBook(common.digests, board)
+    let (network, assessor) = try loadModels(book, limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
 
@@ -82,6 +88,7 @@ package struct DeviceRuntime {
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
       progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
+    let shadows = ShadowIntake()
     let session = sessionService(
       common, policy: policy, assessor: assessor,
       store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
@@ -93,15 +100,20 @@ package struct DeviceRuntime {
         drift?.note($0)
         simulation?.sessionChanged($0)
       }
+      parts.kept = { shadows.put($0) }
     }
 
-    let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
-    let intake = commandKeys(board).map { CommandIntake(keys: $0, logger: logger) }
+    for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
+    let commands = commandIntake(trust, board)
+    let configurations = configurationIntake(trust, board)
+    // Without commands nobody can order a model from afar.
+    let partIntake = commands == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
-      outbox, identity: identity, time: common.time, clockFloor: clockFloor, intake: intake)
+      outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
+      configurations: configurations, partIntake: partIntake)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift)
+    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust)
     services += [
       camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
     ]
@@ -109,9 +121,15 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity)
-    if let delivery, let intake {
-      services.append(try commandService(intake, supervised, delivery: delivery, clockFloor: clockFloor))
+      delivery: delivery, identity: identity, trust: trust)
+    if let delivery {
+      services += try remoteServices(
+        commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
+    }
+    services.append(updateService(supervised, book, shadows, partIntake))
+    if delivery != nil, let messages = trust.intake {
+      services.append(
+        TrustService(intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger))
     }
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()

@@ -15,7 +15,7 @@ package final class LiveSettings: Sendable {
     var observers: [(tables: Set<String>, always: Bool, observer: Observer)] = []
   }
 
-  private let folder: ConfigurationFolder
+  let folder: ConfigurationFolder
   private let state: Mutex<State>
   private let logger: Logger
 

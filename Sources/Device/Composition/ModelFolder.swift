@@ -1,8 +1,55 @@
 import LocalFiles
 import Provenance
+import Remote
 import Screening
 
-/// A model as it lies on disk: a folder with `manifest.json` and the network's file.
+/// The files of a model: of a folder, or of a unit, which holds them all in one file.
+package struct ModelFiles: Sendable {
+  package let path: String
+  /// nil: a folder.
+  private let unit: ModelUnitFile?
+
+  /// - Parameter path: of a folder with `manifest.json`, or of a unit.
+  package init(path: String) throws(ModelFolderError) {
+    let bytes: [UInt8]?
+    do throws(FileError) {
+      bytes =
+        try BoundedFile.status(path)?.kind == .file
+        ? try BoundedFile.read(path, maximumBytes: UpdateRules.unitBytesMaximum) : nil
+    } catch {
+      throw ModelFolderError(path: error.path, reason: error.reason)
+    }
+    self.path = path
+    if let bytes { unit = try Self.unit(bytes, path) } else { unit = nil }
+  }
+
+  /// - Parameter path: for errors.
+  package init(unit bytes: [UInt8], path: String) throws(ModelFolderError) {
+    self.path = path
+    unit = try Self.unit(bytes, path)
+  }
+
+  private static func unit(_ bytes: [UInt8], _ path: String) throws(ModelFolderError) -> ModelUnitFile {
+    do throws(ModelUnitError) { return try ModelUnitFile(archive: bytes) } catch {
+      throw ModelFolderError(path: path, reason: "\(error)")
+    }
+  }
+
+  /// A file of the model, at most `maximumBytes`.
+  package func read(_ name: String, _ maximumBytes: Int) throws(ModelFolderError) -> [UInt8] {
+    guard let unit else {
+      do throws(FileError) { return try BoundedFile.read("\(path)/\(name)", maximumBytes: maximumBytes) } catch {
+        throw ModelFolderError(path: error.path, reason: error.reason)
+      }
+    }
+    guard let bytes = unit.files[name], bytes.count <= maximumBytes else {
+      throw ModelFolderError(path: "\(path) (\(name))", reason: "is missing, or larger than \(maximumBytes) bytes")
+    }
+    return bytes
+  }
+}
+
+/// A model as it lies on disk: a folder with `manifest.json` and the network's file, or a unit.
 package struct ModelFolder: Sendable {
   package static let manifestName = "manifest.json"
   /// Larger networks than this are not for this class of machine.
@@ -13,22 +60,24 @@ package struct ModelFolder: Sendable {
   package let modelFile: [UInt8]
   /// The bases of a subspace classifier, where the manifest names them.
   package let bases: [UInt8]?
+  /// SHA-256 of the manifest, which names every other file by its hash: what records call `unit_sha256`.
+  package let unitSHA256: String
 
-  /// Reads the folder and checks that the network is the one that its manifest describes.
+  /// Reads the folder, or the unit, and checks that the network is the one that its manifest describes.
   package init(path: String, digests: some MessageDigests) throws(ModelFolderError) {
-    self.path = path
-    let manifestPath = path + "/" + Self.manifestName
-    do {
-      manifest = try ModelManifest(
-        json: BoundedFile.read(manifestPath, maximumBytes: ModelManifest.sizeLimitBytes))
-    } catch let error as FileError {
-      throw ModelFolderError(path: error.path, reason: error.reason)
-    } catch {
-      throw ModelFolderError(path: manifestPath, reason: "\(error)")
+    try self.init(try ModelFiles(path: path), digests: digests)
+  }
+
+  package init(_ files: ModelFiles, digests: some MessageDigests) throws(ModelFolderError) {
+    path = files.path
+    let json = try files.read(Self.manifestName, ModelManifest.sizeLimitBytes)
+    do throws(ModelManifestError) { manifest = try ModelManifest(json: json) } catch {
+      throw ModelFolderError(path: files.path + "/" + Self.manifestName, reason: "\(error)")
     }
-    modelFile = try Self.read(manifest.model, in: path, digests: digests)
+    unitSHA256 = Hexadecimal.text(of: digests.sha256(json))
+    modelFile = try Self.read(manifest.model, in: files, digests: digests)
     if let subspaces = manifest.subspaces {
-      bases = try Self.read(subspaces.bases, in: path, digests: digests)
+      bases = try Self.read(subspaces.bases, in: files, digests: digests)
     } else {
       bases = nil
     }
@@ -36,15 +85,10 @@ package struct ModelFolder: Sendable {
 
   /// A file of the folder, the one that the manifest describes.
   private static func read(
-    _ file: ModelManifest.File, in folder: String, digests: some MessageDigests
+    _ file: ModelManifest.File, in files: ModelFiles, digests: some MessageDigests
   ) throws(ModelFolderError) -> [UInt8] {
-    let path = folder + "/" + file.path
-    let bytes: [UInt8]
-    do throws(FileError) {
-      bytes = try BoundedFile.read(path, maximumBytes: maximumModelBytes)
-    } catch {
-      throw ModelFolderError(path: error.path, reason: error.reason)
-    }
+    let path = files.path + "/" + file.path
+    let bytes = try files.read(file.path, maximumModelBytes)
     let sum = Hexadecimal.text(of: digests.sha256(bytes))
     guard sum == file.sha256 else {
       throw ModelFolderError(
@@ -58,7 +102,7 @@ package struct ModelFolder: Sendable {
   /// The network of a screening model, ready to run.
   package func screeningNetwork() throws(ModelFolderError) -> ScreeningNetwork {
     do throws(ScreeningError) {
-      return try ScreeningNetwork(manifest: manifest, modelFile: modelFile, bases: bases)
+      return try ScreeningNetwork(manifest: manifest, modelFile: modelFile, bases: bases, unitSHA256: unitSHA256)
     } catch {
       throw ModelFolderError(path: path + "/" + manifest.model.path, reason: "\(error)")
     }
@@ -77,7 +121,7 @@ package struct ModelFolder: Sendable {
   /// The network of a quality model, ready to run.
   package func qualityNetwork() throws(ModelFolderError) -> QualityNetwork {
     do throws(ScreeningError) {
-      return try QualityNetwork(manifest: manifest, modelFile: modelFile)
+      return try QualityNetwork(manifest: manifest, modelFile: modelFile, unitSHA256: unitSHA256)
     } catch {
       throw ModelFolderError(path: path + "/" + manifest.model.path, reason: "\(error)")
     }

@@ -156,12 +156,51 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     package var needRestart: [String] = []
     /// In safe mode: the mistakes.
     package var faults: [String] = []
+    /// nil when nothing ever came from afar.
+    package var remote: RemoteConfiguration?
 
     package init() {}
 
     private enum CodingKeys: String, CodingKey {
-      case path, sha256, faults
+      case path, sha256, faults, remote
       case needRestart = "need_restart"
+    }
+  }
+
+  /// What others have set on this device.
+  package struct RemoteConfiguration: Sendable, Equatable, Codable {
+    /// In force; nil: nothing from afar is.
+    package var version: Int64?
+    /// In force before; `thermograph config rollback` goes back to it.
+    package var previous: Int64?
+    /// The highest version that was ever taken.
+    package var highest: Int64
+    /// The version that came last, and what became of it: `waiting`, `trying`, `done`, `rolled-back`, `refused`.
+    package var newest: Int64?
+    package var state: String?
+    /// While it is tried: the line must carry its reply within so many minutes.
+    package var confirmMinutes: Int?
+
+    package init(highest: Int64) { self.highest = highest }
+
+    /// For a person: how it stands.
+    package var sentence: String {
+      var text = version.map { "version \($0) in force" } ?? "nothing in force"
+      if let newest, let state {
+        switch state {
+        case "waiting": text += "; version \(newest) waits until nobody is before the device"
+        case "trying":
+          text += ", tried: taken back unless the line carries its reply within \(confirmMinutes ?? 0) minutes"
+        case "done": break
+        default: text += "; version \(newest) was \(state == "rolled-back" ? "taken back" : state)"
+        }
+      }
+      return text
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case version, previous, highest, newest, state
+      case confirmMinutes = "confirm_minutes"
     }
   }
 
@@ -196,16 +235,20 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   /// Files that the configuration names and that cannot be used; nil where there is none.
   package var fileProblems: [String]?
   package var models: [Model] = []
+  /// The update of a model that is under way, in words; nil: none is.
+  package var update: String?
   package var session: Session?
   package var outbox = Outbox()
   package var line = Line()
   package var beats: [Beat] = []
+  /// Of each root that is installed; nil: none is.
+  package var trust: [TrustReport]?
 
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
-    case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, session, outbox, line,
-      beats
+    case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
+      line, beats, trust
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"
@@ -237,8 +280,14 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     if let count = line.receiptsRefused, count > 0 {
       complaints.append("\(count) receipts were not believed: see the log")
     }
+    for root in trust ?? [] {
+      if let reason = root.reason { complaints.append("\(root.root) root: \(reason)") }
+    }
     if camera.calibration == "backup" { complaints.append("the camera's calibration is taken from its backup") }
     if clock.source == "none" { complaints.append("the clock is not synchronised") }
+    if let remote = configuration.remote, ["waiting", "trying"].contains(remote.state) {
+      complaints.append("configuration from afar: \(remote.sentence)")
+    }
     if !configuration.needRestart.isEmpty {
       complaints.append("waits for a restart: " + configuration.needRestart.joined(separator: ", "))
     }

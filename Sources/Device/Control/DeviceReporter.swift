@@ -1,3 +1,4 @@
+import ConfigurationFiles
 import Forwarding
 import LinuxIO
 import Provenance
@@ -26,15 +27,27 @@ struct DeviceReporter: Sendable {
     report.configuration.path = live.mainFile
     report.configuration.sha256 = parts.identity.configurationSHA256
     report.configuration.needRestart = live.needRestart
+    do {
+      report.configuration.remote = try RemoteConfigurationFolder(
+        stateDirectory: live.settings.paths.stateDirectory
+      ).standing()
+    } catch {
+      report.configuration.faults.append("what came from afar cannot be looked at: \(error)")
+    }
     report.camera = parts.board.camera
     report.reader = parts.board.reader
     report.panelProblems = parts.board.panelProblems
     let fileProblems = parts.board.fileProblems
     report.fileProblems = fileProblems.isEmpty ? nil : fileProblems
     report.session = Self.session(parts.session.snapshot)
-    report.models = parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
+    report.models = parts.board.models ?? parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
+    report.update = parts.board.update
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
+    }
+    if let trust = parts.trust {
+      let reports = trust.all.map { TrustReport($0) }.filter { $0.state != .absent }
+      report.trust = reports.isEmpty ? nil : reports
     }
     await addDelivery(to: &report)
     return report

@@ -18,6 +18,7 @@ extension SessionControl {
     switch await requestCapture(of: reference) {
     case .refused(let reason): throw ControlRefusal(reason)
     case .accepted(let sessionID): opened = sessionID
+    case .waiting: throw ControlRefusal("no session was opened")
     }
     var told: CaptureProgress?
     while true {

@@ -20,11 +20,14 @@ package enum StatusScreen {
       row("outbox", outbox(report.outbox))
       row("line", line(report.line))
       row("models", report.models.isEmpty ? "none" : report.models.map(\.id).joined(separator: ", "))
+      if let update = report.update { row("update", update) }
+      for root in report.trust ?? [] { row("trust", trust(root)) }
       row("clock", "\(report.clock.now)  \(report.clock.source == "none" ? "not synchronised" : report.clock.source)")
       row(
         "active",
         report.beats.map { "\($0.part) \(rounded($0.secondsAgo)) s" }.joined(separator: ", ") + " ago")
     }
+    if let remote = report.configuration.remote { row("from afar", remote.sentence) }
     row("config", report.configuration.path + "  " + report.configuration.sha256.prefix(12))
     return lines.joined(separator: "\n") + "\n"
   }
@@ -72,6 +75,12 @@ package enum StatusScreen {
     if !others.isEmpty { text += "; also " + others.joined(separator: ", ") }
     let percent = outbox.quotaBytes > 0 ? outbox.storedBytes * 100 / outbox.quotaBytes : 0
     return text + "  \(size(outbox.storedBytes)) stored, \(percent) % of the quota"
+  }
+
+  private static func trust(_ root: TrustReport) -> String {
+    let keys = (root.keys ?? [:]).filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    let counted = root.keys == nil ? "" : "  keys: \(keys.isEmpty ? "none" : keys.joined(separator: ", ")), no others"
+    return "\(root.root) root  \((root.fingerprint ?? "").prefix(12))  \(root.freshness ?? "not usable")\(counted)"
   }
 
   private static func line(_ line: DeviceReport.Line) -> String {

@@ -92,11 +92,17 @@ extension DeliveryService {
       logger.notice("disconnected", metadata: ["reason": "\(failure)"])
     case .subscribed(let filter, let reason) where reason >= 0x80:
       logger.error(
-        filter == topics.commands
-          ? "the broker refuses a subscription; commands cannot arrive, check its ACL"
-          : "the broker refuses a subscription; receipts cannot arrive, check its ACL",
+        "the broker refuses a subscription; \(what(of: filter)) cannot arrive, check its ACL",
         metadata: ["filter": "\(filter)", "reason": "\(reason)"])
     case .secured, .subscribed, .oversize, .received, .published, .moving: break
+    }
+  }
+
+  private func what(of filter: String) -> String {
+    switch filter {
+    case topics.commands: "commands"
+    case topics.configurations: "configurations"
+    default: "receipts"
     }
   }
 

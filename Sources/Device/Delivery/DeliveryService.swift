@@ -20,7 +20,12 @@ package actor DeliveryService: Service {
   let time: any TimeSource
   let logger: Logger
   let client: MQTTClient
-  private let intake: CommandIntake?
+  private let commands: DownlinkIntake?
+  private let configurations: DownlinkIntake?
+  private let trustIntake: TrustIntake?
+  private let partIntake: PartIntake?
+  /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
+  private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
   private let clockFloorSeconds: (@Sendable () -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
@@ -37,12 +42,16 @@ package actor DeliveryService: Service {
   private var settling: Task<Void, Never>?
   /// The round trip that `doctor` waits for.
   var probe: LinkRoundTrip?
+  /// What was published beside the outbox, and who hears whether the broker has it.
+  private var beside: [PublishToken: @Sendable (Bool) -> Void] = [:]
 
   package init(
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
-    intake: CommandIntake? = nil
+    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
+    partIntake: PartIntake? = nil,
+    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -50,7 +59,11 @@ package actor DeliveryService: Service {
     self.generator = generator
     self.logger = logger
     self.clockFloorSeconds = clockFloorSeconds
-    self.intake = intake
+    self.commands = commands
+    self.configurations = configurations
+    self.trustIntake = trustIntake
+    self.partIntake = partIntake
+    self.receiptRules = receiptRules
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
@@ -61,7 +74,8 @@ package actor DeliveryService: Service {
     downlinks = DownlinkReader(
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
-      takesCommands: intake != nil)
+      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
+      takesModels: partIntake != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -141,20 +155,35 @@ package actor DeliveryService: Service {
     case .published(let token, let outcome) where token == probe?.token:
       probe?.settled(outcome, at: time.now().monotonicNanoseconds)
     case .received(let message): return read(message)
-    // Without commands the device does all its work; it said so in the log.
-    case .subscribed(let filter, let reason) where reason >= 0x80 && filter == topics.commands: return nil
+    case .published(let token, let outcome): tellBeside(token, outcome)
+    case .connectionFailed, .disconnected: tellAllBeside()
+    // Without commands and configurations the device does all its work; it said so in the log.
+    case .subscribed(let filter, let reason)
+    where reason >= 0x80
+      && ([topics.commands, topics.configurations, topics.trust].contains(filter) || filter.hasPrefix(topics.models)):
+      return nil
     default: break
     }
     return event
   }
 
   private func read(_ message: IncomingMessage) -> DeliveryEvent? {
+    if let receiptRules { downlinks.judge(by: receiptRules()) }
     switch downlinks.read(message) {
     case .receipt(let receipt):
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
     case .command(let message):
-      intake?.take(message)
+      commands?.take(message)
+      return nil
+    case .configuration(let message):
+      configurations?.take(message)
+      return nil
+    case .trust(let message):
+      trustIntake?.take(message)
+      return nil
+    case .model(let message):
+      partIntake?.take(message)
       return nil
     case .refused(let reason, let isReceipt):
       if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
@@ -230,15 +259,44 @@ package actor DeliveryService: Service {
 
   /// Publishes the birth message again while connected.
   ///
-  /// - Parameter challenge: of this start; nil leaves it as it is.
-  func announceAgain(challenge: String?) async {
+  /// - Parameters:
+  ///   - challenge: of this start; nil leaves it as it is.
+  ///   - configuration: what came from afar; nil leaves it as it is.
+  func announceAgain(challenge: String?, configuration: StatusMessage.Configuration? = nil) async {
     if let challenge { status.challenge = challenge }
+    if let configuration { status.remoteConfiguration = configuration }
     if machine.isConnected { await announce(.online) }
+  }
+
+  /// Other models decide; the birth says so from now on.
+  func modelsChanged(_ models: [StatusMessage.Model]) async {
+    status.identity.models = models
+    await announceAgain(challenge: nil)
   }
 
   /// Images wait for so long.
   nonisolated func holdImages(seconds: Int) {
     send(.holdImages(seconds: seconds))
+  }
+
+  /// Publishes at once, beside what waits in the outbox. What it says must be told again where it matters.
+  ///
+  /// - Parameter settled: hears once whether the broker has it; false also without a connection, or when it breaks.
+  func publishBeside(_ message: OutgoingMessage, settled: @escaping @Sendable (Bool) -> Void) {
+    guard machine.isConnected else { return settled(false) }
+    let token = takeOwnToken()
+    beside[token] = settled
+    client.publish(message, token: token)
+  }
+
+  private func tellBeside(_ token: PublishToken, _ outcome: PublishOutcome) {
+    guard let settled = beside.removeValue(forKey: token) else { return }
+    if case .acknowledged = outcome { settled(true) } else { settled(false) }
+  }
+
+  private func tellAllBeside() {
+    for settled in beside.values { settled(false) }
+    beside = [:]
   }
 
   private func announce(_ state: StatusMessage.State) async {
@@ -255,7 +313,7 @@ package actor DeliveryService: Service {
   /// The will carries the number of the connection that it belongs to: the next.
   private func linkWithWill() -> LinkSettings {
     var settings = link
-    settings.subscriptions = machine.isListening ? topics.downlinks(takesCommands: intake != nil) : []
+    settings.subscriptions = machine.isListening ? downlinkTopics : []
     if let clockFloorSeconds { settings.clockFloorSeconds = clockFloorSeconds() }
     do {
       settings.will = try status.will(connectCounter: machine.counters.connections + 1)
@@ -263,6 +321,12 @@ package actor DeliveryService: Service {
       logger.error("connecting without a will", metadata: ["reason": "\(error)"])
     }
     return settings
+  }
+
+  private var downlinkTopics: [String] {
+    topics.downlinks(
+      takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
+      takesModels: partIntake != nil)
   }
 
   func takeOwnToken() -> PublishToken {

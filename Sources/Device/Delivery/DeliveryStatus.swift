@@ -27,7 +27,7 @@ extension DeliveryService {
 
 /// The retained message on `up/status`: birth, farewell, and the will that the broker speaks when the connection breaks.
 struct DeliveryStatus: Sendable {
-  let identity: DeliveryService.Identity
+  var identity: DeliveryService.Identity
   let topics: TopicSchema
   let outboxID: RandomIdentifier
   let logger: Logger
@@ -35,6 +35,8 @@ struct DeliveryStatus: Sendable {
   var protection = "none"
   /// Of this start, for commands; nil when none is taken.
   var challenge: String?
+  /// What came from afar; nil when none is taken.
+  var remoteConfiguration: StatusMessage.Configuration?
 
   /// - Parameter connectCounter: of the connection that the broker is to speak of.
   func will(connectCounter: Int) throws -> OutgoingMessage {
@@ -72,7 +74,8 @@ struct DeliveryStatus: Sendable {
       state: state, site: topics.site.text, device: topics.device.text, connectCounter: connectCounter,
       firmware: identity.firmware, models: identity.models, configurationSHA256: identity.configurationSHA256,
       outboxID: outboxID, accounts: accounts, line: line,
-      oldestWithoutReceipt: oldestWithoutReceipt, challenge: state == .online ? challenge : nil, at: now)
+      oldestWithoutReceipt: oldestWithoutReceipt, challenge: state == .online ? challenge : nil,
+      configuration: state == .online ? remoteConfiguration : nil, at: now)
     return OutgoingMessage(
       topic: topics.status, payload: try status.encoded(), contentType: "application/json",
       qualityOfService: .atLeastOnce, retain: true)

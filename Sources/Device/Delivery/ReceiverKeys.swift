@@ -7,6 +7,17 @@ import Storage
 import Trust
 
 extension ReceiptReader.Rules {
+  /// By the site's list where its root is installed, else of the configuration.
+  ///
+  /// - Throws: `DeviceStartError` that says why nobody's receipt would be believed.
+  package init(_ receipts: Settings.Receipts, site: SiteKeys) throws {
+    switch site {
+    case .noRoot: try self.init(receipts)
+    case .keys(let keys): self.init(keys: keys, requiresSignature: true)
+    case .none(let reason): throw DeviceStartError("no receipt is believed: \(reason)")
+    }
+  }
+
   /// Of the configuration, with the receivers' keys read from their file.
   ///
   /// - Throws: `DeviceStartError` that names the file.

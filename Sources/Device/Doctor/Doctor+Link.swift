@@ -42,8 +42,13 @@ extension Doctor {
       return .fail(.receipt, "\(error)", remedy: "put the files of [broker] where the configuration names them")
     }
     let rules: ReceiptReader.Rules
-    do { rules = try ReceiptReader.Rules(settings.receipts) } catch {
-      return .fail(.receipt, "\(error)", remedy: "put the receivers' public keys there, in PEM")
+    do {
+      rules = try ReceiptReader.Rules(
+        settings.receipts, site: RepositoryTrust(.site, settings, time: time).keys(for: .receipt))
+    } catch {
+      return .fail(
+        .receipt, "\(error)",
+        remedy: "put the receivers' public keys there, in PEM; where a site root is installed, into its list of keys")
     }
     do throws(LinkFailure) {
       var generator = SystemRandomNumberGenerator()

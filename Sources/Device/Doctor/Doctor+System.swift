@@ -19,9 +19,10 @@ extension Doctor {
         .configuration, "usable, but a file that it names is not: \(first)\(more)",
         remedy: "thermograph check --files names each of them")
     }
-    guard reading.notices.isEmpty else {
+    let notices = reading.notices.map(\.description) + SiteRootNotice.ofDevice(settings)
+    guard notices.isEmpty else {
       return .warn(
-        .configuration, "usable; " + reading.notices.map(\.description).joined(separator: "; "),
+        .configuration, "usable; " + notices.joined(separator: "; "),
         remedy: "change each place that is named; until then it works")
     }
     let others = reading.files.count - 1

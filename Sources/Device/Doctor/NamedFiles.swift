@@ -27,18 +27,14 @@ package struct NamedFiles {
   /// In the order of the configuration's tables.
   package func faults() -> [ConfigurationFault] {
     keyFaults() + rosterFaults() + modelFaults() + languageFaults() + lineFaults() + receiverKeyFaults()
-      + commandKeyFaults()
+      + remoteKeyFaults()
   }
 
   /// Those that no other part of the examination looks at.
-  func otherFaults() -> [ConfigurationFault] { rosterFaults() + languageFaults() + commandKeyFaults() }
+  func otherFaults() -> [ConfigurationFault] { rosterFaults() + languageFaults() + remoteKeyFaults() }
 
   private func fault(_ key: String, _ what: String, expected: String) -> ConfigurationFault {
-    let place: SourcePlace =
-      switch reading.origins[key] {
-      case .file(let place), .boardProfile(let place): place
-      default: SourcePlace(file: reading.files.first ?? key)
-      }
+    let place = reading.origins[key]?.place ?? SourcePlace(file: reading.files.first ?? key)
     // The advice that fits is the one below.
     return ConfigurationFault(at: place, "\(key): \(what.replacing("; check the path", with: ""))", expected: expected)
   }
@@ -133,14 +129,19 @@ package struct NamedFiles {
       expected: "the receivers' public keys in PEM; until then no receipt is believed, and nothing is freed")
   }
 
-  private func commandKeyFaults() -> [ConfigurationFault] {
+  private func remoteKeyFaults() -> [ConfigurationFault] {
     keyListFaults(
       "remote.command_keys_file", settings.remote.commands ? settings.remote.commandKeysFile : nil,
       expected: "the public keys of those who may command, in PEM; until then no command is taken")
+      + keyListFaults(
+        "remote.configuration_keys_file",
+        settings.remote.configuration ? settings.remote.configurationKeysFile : nil,
+        expected: "the public keys of those who may configure, in PEM; until then no configuration is taken")
   }
 
   private func keyListFaults(_ key: String, _ path: String?, expected: String) -> [ConfigurationFault] {
-    guard let path else { return [] }
+    // Where a site root is installed the file counts no more, and whoever looks says so.
+    guard let path, !SiteRootNotice.isSiteRootInstalled(settings) else { return [] }
     do throws(KeyFault) {
       _ = try TrustedKeys(listIn: path)
       return []

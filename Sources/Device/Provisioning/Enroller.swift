@@ -82,10 +82,12 @@ package struct Enroller {
 
   /// Examines what came back, and installs it when it fits.
   ///
-  /// - Parameter foreignIssuer: an authority that is not on the stick signed it (AWS IoT does): no chain is asked for.
+  /// - Parameters:
+  ///   - foreignIssuer: an authority that is not on the stick signed it (AWS IoT does): no chain is asked for.
+  ///   - replacesSiteRoot: the site root on the stick takes the place of another one that is installed.
   /// - Returns: the certificate, and notes for a person.
   package func install(
-    from stick: String, foreignIssuer: Bool, time: SystemClock
+    from stick: String, foreignIssuer: Bool, replacesSiteRoot: Bool = false, time: SystemClock
   ) throws -> (certificate: DeviceCertificate, notes: [String]) {
     let files = try files()
     let folder = try EnrolmentFolder(path: stick)
@@ -123,6 +125,11 @@ package struct Enroller {
       do throws(KeyFault) { return try PublicKey.list(pem: pem) } catch {
         throw EnrolmentError("\(stick)/\(EnrolmentFolder.receiversName) is not installed: \(error)")
       }
+    }
+    // Before anything else is installed: what one root or another says is told, and a wrong one stops all.
+    if let root = try folder.siteRoot(maximumBytes: TrustStore.rootBytesMaximum) {
+      let metadata = try folder.hasMetadata() ? stick : nil
+      notes += try SiteRootInstaller(settings, time: time).install(root, metadata, isReplacing: replacesSiteRoot)
     }
     // Readable by the service whatever the mask of the shell that this runs in.
     if let authority, authority != installed {

@@ -1,4 +1,5 @@
 import Forwarding
+import Identification
 import Logging
 import Provenance
 import Remote
@@ -12,6 +13,20 @@ package struct CommandEffects: Sendable {
     var reason: String?
     var details: [String] = []
 
+    init(state: CommandReply.State, reason: String? = nil, details: [String] = []) {
+      self.state = state
+      self.reason = reason
+      self.details = details
+    }
+
+    init(_ reply: SessionReply) {
+      switch reply {
+      case .refused(let reason): self = .refused(reason)
+      case .waiting(let seconds): self = .done(["for \(seconds) seconds"])
+      case .accepted: self = .done()
+      }
+    }
+
     static func done(_ details: [String] = []) -> Self { Self(state: .done, details: details) }
     static func refused(_ reason: String) -> Self { Self(state: .refused, reason: reason) }
     static func failed(_ reason: String) -> Self { Self(state: .failed, reason: reason) }
@@ -24,10 +39,19 @@ package struct CommandEffects: Sendable {
   var resend: @Sendable (_ captures: [RandomIdentifier]) async throws -> Int
   var holdImages: @Sendable (_ seconds: Int) -> Void
   var logLevel: TimedLogLevel
+  /// Lets a session wait for this patient.
+  var captureRequest: @Sendable (_ patient: PatientReference) async -> SessionReply
+  var identify: @Sendable (_ seconds: Int) async -> SessionReply
   /// Nobody is before the device.
   var isIdle: @Sendable () -> Bool
+  /// Orders a unit, under the command's id.
+  var install: @Sendable (_ target: UnitTarget, _ window: SyncWindow?, _ command: RandomIdentifier) async -> Outcome = {
+    _, _, _ in .refused("this device takes no updates")
+  }
+  var rollBack: @Sendable (_ slot: ModelSlot) async -> Outcome = { _ in .refused("this device takes no updates") }
 
-  func perform(_ action: CommandAction) async -> Outcome {
+  /// - Parameter id: the command's.
+  func perform(_ action: CommandAction, id: RandomIdentifier) async -> Outcome {
     switch action {
     case .status:
       await announce(nil)
@@ -51,8 +75,14 @@ package struct CommandEffects: Sendable {
       guard let level = Logger.Level(rawValue: name) else { return .refused("no such level") }
       logLevel.set(level, minutes: minutes)
       return .done()
+    case .captureRequest(let text):
+      guard let patient = PatientReference(text) else { return .refused("'patient_ref' is no patient's id") }
+      return Outcome(await captureRequest(patient))
+    case .identify(let seconds): return Outcome(await identify(seconds))
     case .restart:
       return isIdle() ? .done() : .refused("a session is open")
+    case .updateInstall(let target, let window): return await install(target, window, id)
+    case .updateRollback(let slot): return await rollBack(slot)
     }
   }
 }

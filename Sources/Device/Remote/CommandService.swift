@@ -7,31 +7,6 @@ import ServiceLifecycle
 import Storage
 import Trust
 
-/// What came on `dn/command` and waits for its turn.
-package struct CommandIntake: Sendable {
-  /// More are dropped, and the far side offers them again at the next birth.
-  private static let most = 64
-
-  /// Who may command.
-  let keys: TrustedKeys
-  let messages: AsyncStream<IncomingMessage>
-  private let arrivals: AsyncStream<IncomingMessage>.Continuation
-  private let logger: Logger
-
-  package init(keys: TrustedKeys, logger: Logger) {
-    self.keys = keys
-    self.logger = logger
-    (messages, arrivals) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.most))
-  }
-
-  /// Any thread may call.
-  package func take(_ message: IncomingMessage) {
-    if case .dropped = arrivals.yield(message) {
-      logger.warning("too many commands wait; one is dropped, and may come again at the next birth")
-    }
-  }
-}
-
 /// Carries out what the far side asks for, one command after another: judged by `CommandDesk`, written down before it is
 /// begun, and answered through the outbox in the commit that says it is done.
 ///
@@ -42,17 +17,29 @@ package actor CommandService: Service {
   private let time: any TimeSource
   private let clockFloor: ClockFloor
   private let logger: Logger
-  private let intake: CommandIntake
+  private let intake: DownlinkIntake
+  private let challenge: StartChallenge
   private var generator: any RandomNumberGenerator & Sendable
   private var reader: CommandReader
   private var desk: CommandDesk?
   private var told: Set<String> = []
+  /// Commands that are done and whose replies the disk did not take. None is lost while the program runs: they are tried
+  /// again until the disk has room.
+  private var unwritten: [(entry: LedgerEntry, reply: [UInt8], created: Timestamp)] = []
+  private var isWriting = false
+  private var retry: Task<Void, Never>?
+  private let sleep: @Sendable (Duration) async throws -> Void
+  private static let retryPeriod = Duration.seconds(30)
 
   package init(
-    intake: CommandIntake, outbox: Outbox, topics: TopicSchema, effects: CommandEffects,
-    time: any TimeSource, clockFloor: ClockFloor, generator: any RandomNumberGenerator & Sendable, logger: Logger
+    intake: DownlinkIntake, outbox: Outbox, topics: TopicSchema, effects: CommandEffects,
+    challenge: StartChallenge = StartChallenge(), time: any TimeSource, clockFloor: ClockFloor,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger,
+    sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
   ) {
+    self.sleep = sleep
     self.intake = intake
+    self.challenge = challenge
     self.outbox = outbox
     self.effects = effects
     self.time = time
@@ -60,21 +47,22 @@ package actor CommandService: Service {
     self.generator = generator
     self.logger = logger
     reader = CommandReader(
-      intake.keys, site: topics.site.text, device: topics.device.text, verifier: OpenSSLVerifier(),
-      digests: OpenSSLDigests())
+      nil, site: topics.site.text, device: topics.device.text, verifier: OpenSSLVerifier(), digests: OpenSSLDigests())
   }
 
   package func run() async throws {
     await begin()
     for await message in intake.messages.cancelOnGracefulShutdown() where await handle(message) { return }
     try await gracefulShutdown()
+    retry?.cancel()
+    await writeUnwritten()
   }
 
   /// Opens the ledger, answers for what was interrupted, and names this start. Commands wait until that has worked.
   func begin() async {
     do {
       let began = try await outbox.openLedger(at: clock.seconds)
-      let desk = CommandDesk(challenge: newChallenge(), ledgerBeganSeconds: began)
+      let desk = CommandDesk(challenge: challenge.renew(using: &generator), ledgerBeganSeconds: began)
       for entry in try await outbox.interruptedCommands() {
         let reply = CommandReply(interrupted: entry, at: time.now())
         try await outbox.finish(entry, reply: .reply(try reply.encoded(), created: time.now()))
@@ -85,10 +73,6 @@ package actor CommandService: Service {
     } catch {
       logger.error("the command ledger cannot be opened; no command is carried out", metadata: ["reason": "\(error)"])
     }
-  }
-
-  private func newChallenge() -> String {
-    Hexadecimal.text(of: (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) })
   }
 
   private var clock: CommandClock {
@@ -102,6 +86,7 @@ package actor CommandService: Service {
 
   /// True when the device is to end.
   func handle(_ message: IncomingMessage) async -> Bool {
+    reader.believe(intake.keys)
     switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
     case .ignored: return false
     case .refused(let refusal, let isPause):
@@ -109,11 +94,11 @@ package actor CommandService: Service {
       if isPause {
         await alert(
           "commands-untrusted",
-          "\(CommandReader.mostUntrusted) messages on dn/command in a row had no right signature; commands are ignored for ten minutes. Look who may write there (the broker's ACL), and whether the sender has the right key"
+          "\(StatementReading.mostUntrusted) messages on dn/command in a row had no right signature; commands are ignored for ten minutes. Look who may write there (the broker's ACL), and whether the sender has the right key"
         )
       }
       return false
-    case .command(let command, let digest):
+    case .statement(let command, let digest):
       do {
         return try await carryOut(command, digest)
       } catch {
@@ -126,6 +111,7 @@ package actor CommandService: Service {
   }
 
   private func carryOut(_ command: Command, _ digest: [UInt8]) async throws -> Bool {
+    await writeUnwritten()
     var view = try await outbox.command(command.id)
     if desk == nil || view.beganSeconds != desk?.ledgerBeganSeconds {
       // The database was made again without its ledger: what this start's challenge proved may have been done.
@@ -162,30 +148,67 @@ package actor CommandService: Service {
     _ action: CommandAction, of command: Command, _ entry: LedgerEntry, _ freshness: CommandReply.Freshness
   ) async throws -> Bool {
     let began = time.now().monotonicNanoseconds
-    let outcome = await effects.perform(action)
+    let outcome = await effects.perform(action, id: entry.id)
     let now = time.now()
     var reply = CommandReply(to: command, outcome.state, reason: outcome.reason, at: now)
     reply.tell(outcome.details)
     reply.freshness = freshness
     reply.tookMilliseconds = Int(
       clamping: (now.monotonicNanoseconds - min(began, now.monotonicNanoseconds)) / 1_000_000)
-    try await outbox.finish(entry, reply: .reply(try reply.encoded(), created: now))
+    do {
+      try await outbox.finish(entry, reply: .reply(try reply.encoded(), created: now))
+    } catch {
+      if action == .restart, outcome.state == .done {
+        // Ending now would lose the only word of it.
+        reply.state = .failed
+        reply.reason = "its reply could not be written down, so that the device did not start again: \(error)"
+      }
+      try keep(entry, reply, created: now, because: error)
+      return false
+    }
     try await outbox.forgetCommands(expiredAt: clockFloor.seconds)
     return action == .restart && outcome.state == .done
+  }
+
+  private func keep(
+    _ entry: LedgerEntry, _ reply: CommandReply, created: Timestamp, because error: any Error
+  ) throws {
+    unwritten.append((entry, try reply.encoded(), created))
+    logger.error(
+      "a command is done, and its reply cannot be written down yet; it is tried again",
+      metadata: ["name": "\(entry.name)", "reason": "\(error)"])
+    guard retry == nil else { return }
+    retry = Task { [weak self, sleep] in
+      while !Task.isCancelled {
+        do { try await sleep(CommandService.retryPeriod) } catch { return }
+        guard let self, await !self.writeUnwritten() else { return }
+      }
+    }
+  }
+
+  /// Writes down what the disk did not take before, in its order. True when nothing is left.
+  @discardableResult
+  func writeUnwritten() async -> Bool {
+    // Whoever comes meanwhile finds nothing to do: each is written once.
+    guard !isWriting else { return false }
+    isWriting = true
+    defer { isWriting = false }
+    while let first = unwritten.first {
+      do {
+        try await outbox.finish(first.entry, reply: .reply(first.reply, created: first.created))
+      } catch { return false }
+      unwritten.removeFirst()
+      logger.notice("the reply to a command is written down", metadata: ["name": "\(first.entry.name)"])
+    }
+    retry = nil
+    return true
   }
 
   // MARK: - Telling
 
   /// Of each kind the first is told; a broker full of rubbish fills no log.
-  private func refuse(_ refusal: CommandRefusal) {
-    let kind =
-      switch refusal {
-      case .retained: "retained"
-      case .untrusted: "untrusted"
-      case .malformed: "malformed"
-      case .misdirected: "misdirected"
-      }
-    guard told.insert(kind).inserted else { return }
+  private func refuse(_ refusal: StatementRefusal) {
+    guard told.insert(refusal.word).inserted else { return }
     logger.error(
       "a command is not believed; more of this kind are not told", metadata: ["reason": "\(refusal)"])
   }

@@ -7,7 +7,7 @@ import Thermography
 final class StatusBoard: Sendable {
   /// A file that the configuration names; its fault keeps no picture from being taken.
   enum NamedFile: String, Sendable, CaseIterable {
-    case roster, model, quality, language, receiverKeys, commandKeys
+    case roster, model, quality, language, receiverKeys, commandKeys, configurationKeys, updates
   }
 
   private struct State {
@@ -15,6 +15,8 @@ final class StatusBoard: Sendable {
     var camera = DeviceReport.Camera()
     var reader = DeviceReport.Reader()
     var panelProblems: [String]?
+    var models: [DeviceReport.Model]?
+    var update: String?
   }
 
   private let state: Mutex<State>
@@ -33,6 +35,18 @@ final class StatusBoard: Sendable {
 
   /// Lines of the front panel that were not to be had at the start; nil where no line is configured.
   var panelProblems: [String]? { state.withLock { $0.panelProblems } }
+
+  /// The models that decide since an update took the place of one; nil: those of the start.
+  var models: [DeviceReport.Model]? {
+    get { state.withLock { $0.models } }
+    set { state.withLock { $0.models = newValue } }
+  }
+
+  /// The update of a model that is under way, in words.
+  var update: String? {
+    get { state.withLock { $0.update } }
+    set { state.withLock { $0.update = newValue } }
+  }
 
   /// What is wrong with named files, a line each; empty when all is well.
   var fileProblems: [String] {

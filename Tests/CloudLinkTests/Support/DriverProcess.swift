@@ -106,28 +106,6 @@ final class DriverProcess {
   }
 }
 
-/// Runs a command and throws with its words when it fails.
-func run(_ command: String, _ arguments: String...) throws { try run(command, arguments) }
-
-func run(_ command: String, _ arguments: [String]) throws {
-  let process = Process()
-  process.executableURL = URL(filePath: "/usr/bin/env")
-  process.arguments = [command] + arguments
-  let report = FileManager.default.temporaryDirectory.appending(path: "run-\(UUID().uuidString).txt")
-  try Data().write(to: report)
-  defer { try? FileManager.default.removeItem(at: report) }
-  let handle = try FileHandle(forWritingTo: report)
-  process.standardOutput = handle
-  process.standardError = handle
-  process.standardInput = FileHandle.nullDevice
-  try process.run()
-  process.waitUntilExit()
-  guard process.terminationStatus == 0 else {
-    let words = try String(contentsOf: report, encoding: .utf8)
-    throw TestFault(description: "\(command) \(arguments.joined(separator: " ")): \(words)")
-  }
-}
-
 /// A device's place on a network of its own: a namespace, and a pair of virtual interfaces to this process's. Its
 /// addresses are of a block for documentation (RFC 5737) and reach nothing else.
 final class NetworkNamespace {
@@ -228,55 +206,5 @@ final class NetworkNamespace {
   static let isPossible: Bool = {
     guard geteuid() == 0, let probe = try? NetworkNamespace() else { return false }
     return (try? probe.lose(percent: 1)) != nil
-  }()
-}
-
-/// An ext4 file system in a file, whose power can be cut: the shutdown ioctl throws away what was not synced.
-final class LoopDisk {
-  let mount: URL
-  private let folder: URL
-
-  init(megabytes: Int = 256) throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "disk-\(UUID().uuidString)")
-    mount = folder.appending(path: "mount")
-    try FileManager.default.createDirectory(at: mount, withIntermediateDirectories: true)
-    try run("truncate", "-s", "\(megabytes)M", image)
-    try run("mkfs.ext4", "-q", "-F", image)
-    try attach()
-  }
-
-  deinit {
-    try? run("umount", "-l", mount.path)
-    try? FileManager.default.removeItem(at: folder)
-  }
-
-  private var image: String { folder.appending(path: "image").path }
-
-  func attach() throws { try run("mount", "-o", "loop", image, mount.path) }
-
-  /// Unmounts; who still has files open must have ended.
-  func detach() throws { try run("umount", mount.path) }
-
-  /// As if the power had gone: no write reaches the disk any more, the journal included (EXT4_IOC_SHUTDOWN without a
-  /// flush). Every later call gives EIO.
-  func cutPower() throws {
-    try run(
-      "python3", "-c",
-      "import fcntl, os, struct, sys; "
-        + "fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))", mount.path)
-  }
-
-  /// As ext4 does it after an error: read-only at once, under open files too.
-  func turnReadOnly() throws { try run("mount", "-o", "remount,abort", mount.path) }
-
-  /// What the system does before it mounts a file system with an error again.
-  func check() throws {
-    // 1: errors were corrected.
-    try run("sh", "-c", "e2fsck -p \"$1\" || [ $? -eq 1 ]", "sh", image)
-  }
-
-  static let isPossible: Bool = {
-    guard geteuid() == 0, let probe = try? LoopDisk(megabytes: 16) else { return false }
-    return (try? probe.cutPower()) != nil
   }()
 }

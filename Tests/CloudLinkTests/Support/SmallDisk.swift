@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A tmpfs of a few megabytes of the test's own, and somebody else on it who takes its room.
 final class SmallDisk {

@@ -62,6 +62,9 @@ int clinux_peer(int descriptor, uid_t *_Nonnull user, gid_t *_Nonnull group, gid
 /// -1 with ENOSYS where the kernel or an emulator lacks it.
 int clinux_open_without_links(int folder, const char *_Nonnull path, int flags);
 
+/// pipe2 with O_CLOEXEC: `ends[0]` reads what `ends[1]` writes; 0, or -1.
+int clinux_pipe(int *_Nonnull ends);
+
 /// Gives the kernel the heap's pages that nobody uses (malloc_trim): glibc keeps what lies below a block in use.
 void clinux_give_back_free_memory(void);
 

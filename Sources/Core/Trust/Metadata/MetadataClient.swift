@@ -1,28 +1,11 @@
 import Provenance
 
-/// Where a repository's files come from, and where those that are trusted are kept. A stick, parts that came over MQTT,
-/// or a test's web server.
-package protocol MetadataStore {
-  /// The bytes of a file of the repository, or nil when it has none of that name.
-  ///
-  /// - Parameters:
-  ///   - name: e.g. `2.root.json`; role names in it are percent-encoded, so it has no slash.
-  ///   - maximumBytes: more are not taken.
-  func fetch(_ name: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]?
-
-  /// A file that was kept, byte for byte, or nil.
-  func kept(_ name: String) throws(MetadataFault) -> [UInt8]?
-
-  /// Keeps a trusted file, replaced as a whole.
-  func keep(_ bytes: [UInt8], as name: String) throws(MetadataFault)
-}
-
 /// The client's work-flow of TUF 1.0 (section 5) over a store.
 package struct MetadataClient<Store: MetadataStore> {
   /// New roots that are taken at a time.
   package static var rootsMaximum: Int64 { 256 }
-  /// Roles that are looked at for one target.
-  package static var rolesMaximum: Int { 32 }
+  /// Roles that are taken of one repository.
+  package static var rolesMaximum: Int { TargetSearch.rolesMaximum }
 
   private let store: Store
   private let digests: any MetadataDigests
@@ -110,36 +93,41 @@ package struct MetadataClient<Store: MetadataStore> {
     return bytes
   }
 
+  /// Takes every role that is delegated to and that the snapshot names, so that nothing has to be fetched later.
+  package mutating func loadDelegations() throws(MetadataFault) {
+    if !isRefreshed { try refresh() }
+    var waiting: [ExactText] = ["targets"]
+    var visited: Set<ExactText> = ["targets"]
+    while let role = waiting.popLast() {
+      for delegation in trusted.targets[role]?.delegations ?? [] {
+        guard try trusted.snapshotNames(delegation.name) else { continue }
+        try loadTargets(delegation.name, delegator: role)
+        guard visited.insert(delegation.name).inserted else { continue }
+        guard visited.count <= Self.rolesMaximum else {
+          throw .malformed("targets: more than \(Self.rolesMaximum) roles are delegated to")
+        }
+        waiting.append(delegation.name)
+      }
+    }
+  }
+
+  /// What is trusted so far.
+  package var metadata: TrustedMetadata { trusted }
+
   /// Looks a target up in the roles that may speak of it, in the order of trust; nil when none names it.
   package mutating func target(_ path: ExactText) throws(MetadataFault) -> FileDescription? {
     if !isRefreshed { try refresh() }
-    var waiting: [(role: ExactText, delegator: ExactText?)] = [("targets", nil)]
-    var visited: Set<ExactText> = []
-    while visited.count <= Self.rolesMaximum, let (role, delegator) = waiting.popLast() {
-      guard !visited.contains(role) else { continue }
+    return try TargetSearch.find(path, digests) {
+      (role: ExactText, delegator: ExactText?) throws(MetadataFault) -> TargetsRole? in
       try loadTargets(role, delegator: delegator)
       guard let targets = trusted.targets[role] else { throw .missing(role.string) }
-      if let description = targets.targets[path] { return description }
-      visited.insert(role)
-      var children: [(role: ExactText, delegator: ExactText?)] = []
-      for delegation in targets.delegations where delegation.covers(path, digests) {
-        children.append((delegation.name, role))
-        if delegation.isTerminating {
-          // Nobody else is asked for this path.
-          waiting = []
-          break
-        }
-      }
-      waiting += children.reversed()
+      return targets
     }
-    return nil
   }
 
   /// Under which name the repository keeps a target: with its hash in front where snapshots are consistent.
   package func fileName(of path: ExactText, _ description: FileDescription) -> String {
-    guard trusted.root.usesConsistentSnapshots, let hash = description.nameHash else { return path.string }
-    let slash = path.string.lastIndex(of: "/").map { path.string.index(after: $0) } ?? path.string.startIndex
-    return path.string[..<slash] + "\(hash)." + path.string[slash...]
+    trusted.fileName(of: path, description)
   }
 }
 

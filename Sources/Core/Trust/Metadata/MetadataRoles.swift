@@ -55,6 +55,9 @@ package struct FileDescription: Sendable, Equatable {
     hashes = found
   }
 
+  /// The SHA-256 that was signed, in hexadecimal digits; nil when another hash function was.
+  package var sha256: String? { hashes["sha256"] }
+
   /// The hash by which a repository names the file.
   var nameHash: String? { hashes["sha256"] ?? hashes["sha512"] }
 

@@ -31,7 +31,8 @@ struct SignedMetadata: Sendable {
       guard try signed.text("spec_version").string.split(separator: ".").first == "1" else {
         throw ShapeFault("'spec_version' is not 1")
       }
-      version = try signed.integer("version", in: 1...Int64.max)
+      // One less than there can be: the next version is always a number too.
+      version = try signed.integer("version", in: 1...(Int64.max - 1))
       let expires = try signed.text("expires")
       guard let seconds = UTCTime.seconds(of: expires) else {
         throw ShapeFault("'expires' is '\(expires)'; expected YYYY-MM-DDTHH:MM:SSZ")

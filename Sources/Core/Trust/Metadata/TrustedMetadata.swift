@@ -126,11 +126,60 @@ package struct TrustedMetadata: Sendable {
     return entry
   }
 
+  /// Whether the snapshot speaks of a role's file.
+  func snapshotNames(_ role: ExactText) throws(MetadataFault) -> Bool {
+    try finalSnapshot().meta[ExactText(role.string + ".json")] != nil
+  }
+
   private func keys(of role: ExactText, delegator: ExactText?) throws(MetadataFault) -> RoleKeys {
     guard let delegator else { return try root.keys(of: .targets) }
     guard let keys = targets[delegator]?.delegations.first(where: { $0.name == role })?.keys else {
       throw .order("\(role): not before \(delegator), or not delegated by it")
     }
     return keys
+  }
+}
+
+// MARK: - What is asked of trusted metadata
+
+extension TrustedMetadata {
+  /// What the metadata says of a target; nil when no role that is here and may speak of it names it.
+  package func description(of path: ExactText) throws(MetadataFault) -> FileDescription? {
+    try TargetSearch.find(path, digests) {
+      (role: ExactText, delegator: ExactText?) throws(MetadataFault) -> TargetsRole? in
+      guard targets[role] != nil else { return nil }
+      try confirmTargets(role, delegator: delegator)
+      return targets[role]
+    }
+  }
+
+  /// What the roles name that are loaded; whether each may speak of it is asked when it is looked up.
+  package var targetNames: Set<ExactText> { targets.values.reduce(into: []) { $0.formUnion($1.targets.keys) } }
+
+  /// What the top-level targets role says of a target, whatever it has delegated to others.
+  package func ownDescription(of path: ExactText) -> FileDescription? { targets["targets"]?.targets[path] }
+
+  /// Under which name the repository keeps a target: with its hash in front where snapshots are consistent.
+  package func fileName(of path: ExactText, _ description: FileDescription) -> String {
+    guard root.usesConsistentSnapshots, let hash = description.nameHash else { return path.string }
+    let slash = path.string.lastIndex(of: "/").map { path.string.index(after: $0) } ?? path.string.startIndex
+    return path.string[..<slash] + "\(hash)." + path.string[slash...]
+  }
+
+  /// The first role, from the top, that has expired; nil when none has.
+  package func expiredRole(atSeconds now: Int64) -> String? {
+    if root.file.isExpired(atSeconds: now) { return "root" }
+    if timestamp?.file.isExpired(atSeconds: now) == true { return "timestamp" }
+    if snapshot?.file.isExpired(atSeconds: now) == true { return "snapshot" }
+    return targets.filter { $0.value.file.isExpired(atSeconds: now) }.keys.min()?.string
+  }
+
+  /// Version and end (seconds since 1970) of each role that is here, by role.
+  package var roles: [(role: String, version: Int64, expiresSeconds: Int64)] {
+    var roles = [("root", root.file)]
+    if let timestamp { roles.append(("timestamp", timestamp.file)) }
+    if let snapshot { roles.append(("snapshot", snapshot.file)) }
+    roles += targets.sorted { $0.key < $1.key }.map { ($0.key.string, $0.value.file) }
+    return roles.map { ($0.0, $0.1.version, $0.1.expiresSeconds) }
   }
 }

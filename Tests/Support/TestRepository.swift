@@ -4,51 +4,51 @@ import Storage
 import Trust
 
 /// A small repository in memory whose every member a test may change, also into what no honest tool would write.
-struct TestRepository {
-  typealias Members = [(String, JSONValue)]
+package struct TestRepository {
+  package typealias Members = [(String, JSONValue)]
 
   /// By role; several sign together.
-  var signers: [String: [SigningKey]] = [:]
-  var thresholds: [String: Int64] = ["root": 1, "timestamp": 1, "snapshot": 1, "targets": 1]
-  var versions: [String: Int64] = ["root": 1, "timestamp": 1, "snapshot": 1, "targets": 1]
-  var expires = "2030-01-01T00:00:00Z"
-  var targets: Members = []
-  var delegations: JSONValue?
+  package var signers: [String: [SigningKey]] = [:]
+  package var thresholds: [String: Int64] = ["root": 1, "timestamp": 1, "snapshot": 1, "targets": 1]
+  package var versions: [String: Int64] = ["root": 1, "timestamp": 1, "snapshot": 1, "targets": 1]
+  package var expires = "2030-01-01T00:00:00Z"
+  package var targets: Members = []
+  package var delegations: JSONValue?
   /// Of the `meta` of the snapshot, beside targets.json.
-  var delegatedVersions: [(String, Int64)] = []
-  var files: [String: [UInt8]] = [:]
+  package var delegatedVersions: [(String, Int64)] = []
+  package var files: [String: [UInt8]] = [:]
 
-  static let digests = OpenSSLDigests()
+  package static let digests = OpenSSLDigests()
 
-  init() throws {
+  package init() throws {
     for role in ["root", "timestamp", "snapshot", "targets"] { signers[role] = [try Self.key()] }
     try publish()
   }
 
-  static func key() throws -> SigningKey { try SigningKey(pem: try SigningKey.make(), digests: digests) }
+  package static func key() throws -> SigningKey { try SigningKey(pem: try SigningKey.make(), digests: digests) }
 
-  static func object(_ members: Members) -> JSONValue {
+  package static func object(_ members: Members) -> JSONValue {
     .object(JSONObject(members.map { .init(ExactText($0.0), $0.1) }))
   }
 
   /// A key as metadata describes it.
-  static func description(_ key: PublicKey) -> JSONValue {
+  package static func description(_ key: PublicKey) -> JSONValue {
     object([
       ("keytype", .string("ed25519")), ("scheme", .string("ed25519")),
       ("keyval", object([("public", .string(Hexadecimal.text(of: key.bytes)))])),
     ])
   }
 
-  static func hashes(_ bytes: [UInt8]) -> JSONValue {
+  package static func hashes(_ bytes: [UInt8]) -> JSONValue {
     object([("sha256", .string(Hexadecimal.text(of: digests.sha256(bytes))))])
   }
 
-  static func target(_ bytes: [UInt8]) -> JSONValue {
+  package static func target(_ bytes: [UInt8]) -> JSONValue {
     object([("length", .integer(Int64(bytes.count))), ("hashes", hashes(bytes))])
   }
 
   /// Signs whatever `members` say.
-  static func signed(_ members: Members, by signers: [SigningKey]) throws -> [UInt8] {
+  package static func signed(_ members: Members, by signers: [SigningKey]) throws -> [UInt8] {
     let signed = object(members)
     let canonical = try signed.canonicallyEncoded()
     let signatures = try signers.map { signer in
@@ -59,7 +59,7 @@ struct TestRepository {
     return object([("signed", signed), ("signatures", .array(signatures))]).encoded()
   }
 
-  func head(_ type: String, _ role: String? = nil) -> Members {
+  package func head(_ type: String, _ role: String? = nil) -> Members {
     [
       ("_type", .string(type)), ("spec_version", .string("1.0.31")), ("version", .integer(versions[role ?? type] ?? 1)),
       ("expires", .string(expires)),
@@ -67,7 +67,7 @@ struct TestRepository {
   }
 
   /// Keys by their ids, and the four roles.
-  func rootMembers() -> Members {
+  package func rootMembers() -> Members {
     let keys = signers.values.joined().map { ($0.keyIdentifier, Self.description($0.publicKey)) }
     let unique = Dictionary(keys, uniquingKeysWith: { first, _ in first }).sorted { $0.key < $1.key }
     let roles = ["root", "timestamp", "snapshot", "targets"].map { role in
@@ -85,20 +85,20 @@ struct TestRepository {
     ]
   }
 
-  func snapshotMembers() -> Members {
+  package func snapshotMembers() -> Members {
     let meta = [("targets", versions["targets"] ?? 1)] + delegatedVersions
     return head("snapshot") + [
       ("meta", Self.object(meta.map { ("\($0.0).json", Self.object([("version", .integer($0.1))])) }))
     ]
   }
 
-  func targetsMembers() -> Members {
+  package func targetsMembers() -> Members {
     var members = head("targets") + [("targets", Self.object(targets))]
     if let delegations { members.append(("delegations", delegations)) }
     return members
   }
 
-  func timestampMembers() -> Members {
+  package func timestampMembers() -> Members {
     head("timestamp") + [
       (
         "meta",
@@ -108,7 +108,7 @@ struct TestRepository {
   }
 
   /// Writes the four files of the present versions.
-  mutating func publish() throws {
+  package mutating func publish() throws {
     files["\(versions["root"] ?? 1).root.json"] = try Self.signed(rootMembers(), by: signers["root"] ?? [])
     files["\(versions["targets"] ?? 1).targets.json"] = try Self.signed(targetsMembers(), by: signers["targets"] ?? [])
     files["\(versions["snapshot"] ?? 1).snapshot.json"] = try Self.signed(
@@ -116,50 +116,7 @@ struct TestRepository {
     files["timestamp.json"] = try Self.signed(timestampMembers(), by: signers["timestamp"] ?? [])
   }
 
-  mutating func raise(_ roles: String...) {
+  package mutating func raise(_ roles: String...) {
     for role in roles { versions[role, default: 0] += 1 }
-  }
-}
-
-/// The client's folder, and what it asked for.
-final class MemoryStore: MetadataStore {
-  var repository: TestRepository
-  var keptFiles: [String: [UInt8]] = [:]
-  var asked: [String] = []
-
-  init(_ repository: TestRepository) {
-    self.repository = repository
-    keptFiles["root.json"] = repository.files["1.root.json"]
-  }
-
-  func fetch(_ name: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
-    asked.append(name)
-    guard let bytes = repository.files[name] else { return nil }
-    guard bytes.count <= maximumBytes else { throw .content("\(name): more than \(maximumBytes) bytes") }
-    return bytes
-  }
-
-  func kept(_ name: String) -> [UInt8]? { keptFiles[name] }
-  func keep(_ bytes: [UInt8], as name: String) { keptFiles[name] = bytes }
-
-  /// 2027-01-15.
-  static let nowSeconds: Int64 = 1_800_000_000
-
-  func client(nowSeconds: Int64 = nowSeconds) throws(MetadataFault) -> MetadataClient<MemoryStore> {
-    try MetadataClient(
-      self, nowSeconds: nowSeconds, verifier: OpenSSLVerifier(), digests: TestRepository.digests)
-  }
-
-  func refresh(nowSeconds: Int64 = nowSeconds) throws(MetadataFault) {
-    var client = try client(nowSeconds: nowSeconds)
-    try client.refresh()
-  }
-
-  /// Why a refresh fails; nil when it does not.
-  func fault(nowSeconds: Int64 = nowSeconds) -> MetadataFault? {
-    do throws(MetadataFault) {
-      try refresh(nowSeconds: nowSeconds)
-      return nil
-    } catch { return error }
   }
 }
