@@ -88,7 +88,11 @@ import Testing
       let trial = try await trial(of: badness)
       guard case .failed(let reason) = trial else {
         if case .golden(let figures) = trial, badness == .slow {
-          #expect(figures.complaint != nil)
+          // Where both take less than can be told from noise, the slower one is not refused for it.
+          let current = try #require(figures.currentMicroseconds)
+          #expect(figures.candidateMicroseconds > current, "\(figures)")
+          let allowed = max(2 * current, UpdateRules.latencyFloorMicroseconds)
+          #expect((figures.complaint == nil) == (figures.candidateMicroseconds <= allowed), "\(figures)")
         } else {
           Issue.record("\(badness): \(trial)")
         }
