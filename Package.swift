@@ -24,6 +24,9 @@ func module(
     swiftSettings: strict + settings)
 }
 
+/// Modules whose tests count what the measured code allocates.
+let countsAllocations: Set = ["Identification", "Inference", "Screening", "Thermography"]
+
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests",
@@ -31,8 +34,9 @@ func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
     exclude: ["Fixtures", "oracle"].filter {
       FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\(name)Tests/\($0)")
     },
-    // A test's own code need not be fast, and optimising all of it took a third of the build.
-    swiftSettings: strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
+    // A test's own code need not be fast, and optimising all of it takes minutes; unoptimised code allocates, though.
+    swiftSettings: countsAllocations.contains(name)
+      ? strict : strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
 }
 
 // With the runtime linked in, Swift asks for a name for every function of it; nobody looks them up (1.4 MB). Relocations
