@@ -122,11 +122,12 @@ let adapters: [Target] = [
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
-  module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "LocalFiles"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "Audit", "LocalFiles"]),
   module(
     "CaptureDatabase", in: .adapters,
     uses: [
-      "Provenance", "Screening", "Forwarding", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
+      "Provenance", "Screening", "Forwarding", "Audit", "LocalFiles", "Storage", "ImageFiles", "Receiving",
+      "CPostgreSQL",
     ]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),

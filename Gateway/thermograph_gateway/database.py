@@ -23,6 +23,7 @@ from .sealing import MasterKeys, SiteKeys
 # The steps of the worker's schema that this gateway reads; a test holds them against the worker's own list.
 WORKER_STEPS = (
     (1, "captures"), (2, "messages and devices"), (3, "downlink"), (4, "views that stay"), (5, "metadata and parts"),
+    (6, "audit heads"),
 )  # fmt: skip
 OWN_VERSION = 1
 SCHEMA = "gateway"

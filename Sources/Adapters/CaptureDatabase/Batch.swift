@@ -57,6 +57,7 @@ final class Batch {
       try complete(current)
       try answerBirths()
     }
+    try connection.transaction("witness") { _ throws(DatabaseError) in try witness(current) }
     return outcomes
   }
 

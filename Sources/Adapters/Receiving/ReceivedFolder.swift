@@ -17,6 +17,7 @@ import Provenance
 /// {site}/{device}/by-sequence/{outbox_id}-{n}      link to the capture; the unique key (device, outbox_id, sequence)
 /// {site}/{device}/messages/alert-....json          alerts, events, replies, once each
 /// {site}/{device}/status.json, health.json         the newest
+/// {site}/{device}/audit-heads.json                 where the device's audit log stood, by its records
 /// ```
 package final class ReceivedFolder: CaptureStore {
   let root: String
@@ -71,7 +72,9 @@ package final class ReceivedFolder: CaptureStore {
     do {
       guard let topics = delivery.topics else { throw Rejection("no topic of a device's uplink") }
       switch delivery.content {
-      case .record(let record): try takeRecord(delivery, record, topics, &arrival, &outcome)
+      case .record(let record):
+        try watch(record, topics, at: delivery.arrivedAt, &outcome)
+        try takeRecord(delivery, record, topics, &arrival, &outcome)
       case .image(let captureID, let name, let part):
         arrival.captureID = "\(captureID)"
         arrival.name = name
@@ -83,6 +86,9 @@ package final class ReceivedFolder: CaptureStore {
         try keep(kind, delivery, topics, &arrival)
         if kind == .event { try follow(delivery.message.payload, topics, &outcome) }
       case .rejected(let rejection): throw rejection
+      }
+      for index in outcome.vouched.indices {
+        outcome.vouched[index].cosignature = try cosignature(outcome.vouched[index].outboxID, topics)
       }
     } catch let rejection as Rejection {
       if arrival.outcome == .stored { arrival.outcome = .rejected }

@@ -25,6 +25,10 @@ package enum StateFiles {
   static let unitStore = "store"
   /// A folder: what is trusted of the vendor's and of the site's repository, a folder each.
   package static let trust = "trust"
+  /// A folder: the audit log.
+  package static let audit = "audit"
+  /// A folder: what tools did, on its way into the audit log.
+  static let auditNotes = "audit/notes"
   /// A folder: configurations from afar.
   package static let remoteConfiguration = "remote/config"
   /// Each may have a file beside it that was set aside.
@@ -39,7 +43,7 @@ package enum StateFiles {
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
   private static let folders =
-    [keys, sensors, baselines, remoteConfiguration] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
+    [keys, sensors, baselines, remoteConfiguration, auditNotes, audit] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
       "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
     ]
   static let maximumNames = 8192

@@ -43,7 +43,10 @@ package struct ReceiptReader: Sendable {
       receipt = try open(message)
     } else {
       guard !rules.requiresSignature else { throw .unsigned }
-      receipt = try Receipt(decoding: message)
+      var unsigned = try Receipt(decoding: message)
+      // Who signed nothing has cosigned nothing.
+      unsigned.cosignature = nil
+      receipt = unsigned
     }
     if let addressee = receipt.addressee {
       guard addressee.site == site, addressee.device == device else {

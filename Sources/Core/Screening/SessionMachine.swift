@@ -36,6 +36,8 @@ package struct SessionMachine: Sendable {
   // Not inlined: Swift 6.3.1 breaks off ("Found outside of lifetime use") when it optimises this in an actor's async
   // function.
   @inline(never) package var sessionID: RandomIdentifier? { session?.id }
+  /// The operator who signed the open session.
+  @inline(never) package var signedBy: PatientReference? { session?.signedBy }
   /// A tag is waited for and no session is open.
   @inline(never) package var isAwaited: Bool { awaitedUntilNanoseconds != nil }
   /// Nobody is before the device, and nobody is waited for.

@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Identification
 import Provenance
@@ -23,6 +24,8 @@ struct CaptureRecorder: Sendable {
 
   var constants: Constants
   let digests: any MessageDigests
+  /// Where the audit log stands: asked when the record gets its number, so that both rise together.
+  var audit: @Sendable () -> AuditHead? = { nil }
 
   /// - Parameters:
   ///   - outboxID: of the store that the capture goes to; its sequence is filled in there.
@@ -70,8 +73,9 @@ struct CaptureRecorder: Sendable {
       images: images.files.map {
         CaptureImage(name: $0.reference.name, contentType: $0.reference.mediaType, bytes: $0.bytes)
       },
-      record: { [record] number in
+      record: { [record, audit] number in
         var numbered = record
+        numbered.audit = audit()
         numbered.sequence = number.sequence
         return try CanonicalJSON.bytes(of: numbered)
       })

@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Identification
 import Logging
@@ -40,6 +41,7 @@ extension SessionService {
       }
     case .save(let attribution): save(attribution)
     case .close(let summary):
+      parts.audit.post(AuditEvent(endOf: summary))
       clearJournal()
       capture = nil
       log(summary)
@@ -218,6 +220,7 @@ extension SessionService {
         await alert(about: finished)
       }
     case .failed(let isFull, let reason):
+      parts.audit.post(.storageRefusal(.capture, reason: reason))
       logger.critical("capture NOT saved", metadata: ["capture": "\(captureID)", "reason": "\(reason)"])
       await feed(.saveFailed(captureID: captureID, storageFull: isFull))
     }
@@ -301,6 +304,16 @@ extension SessionService {
       logger.error("camera: the sensor's archive cannot be used", metadata: ["reason": "\(reason)"])
       await store(AlertMessage(code: "sensor-archive-failed", severity: .warning, detail: reason, at: now), now)
     }
+  }
+}
+
+extension AuditEvent {
+  init(endOf summary: SessionSummary) {
+    var reason: String?
+    if case .incomplete(let why) = summary.outcome { reason = why.rawValue }
+    self = .sessionEnd(
+      summary.sessionID, patient: summary.patient.text, isComplete: summary.outcome == .complete, reason: reason,
+      views: summary.savedViews.map(\.rawValue))
   }
 }
 

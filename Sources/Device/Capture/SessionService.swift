@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Identification
 import Logging
@@ -47,6 +48,8 @@ actor SessionService: Service {
     var change: ChangeTracking?
     /// A capture is on disk: what a trial of a model, and its confirmation, have of it.
     var kept: @Sendable (KeptCapture) -> Void = { _ in }
+    /// Who writes down what is done to the device and by it.
+    var audit: any AuditTrail = NoAuditTrail()
     /// An occlusion map, for the doctor, goes with each capture that has a verdict.
     var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
@@ -332,11 +335,17 @@ actor SessionService: Service {
     var pending = [event]
     while !pending.isEmpty {
       let next = pending.removeFirst()
-      let wasUnderWay = machine.isUnderWay
+      let (wasUnderWay, wasFull) = (machine.isUnderWay, machine.isStorageFull)
       let actions = machine.handle(next, atNanoseconds: time.now().monotonicNanoseconds, using: &generator)
       if !wasUnderWay, machine.isUnderWay {
+        if let session = machine.sessionID, let patient = machine.patient {
+          parts.audit.post(.sessionStart(session, patient: patient.text, signedBy: machine.signedBy?.text))
+        }
         parts.show(.tagAccepted)
         parts.changed(.opened)
+      }
+      if !wasFull, machine.isStorageFull {
+        parts.audit.post(.storageRefusal(.sessions, reason: "there is no room for a whole session"))
       }
       for action in actions { await perform(action, leadingTo: &pending) }
     }

@@ -48,7 +48,7 @@ extension DeviceRuntime {
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
     trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil,
-    partIntake: PartIntake? = nil
+    partIntake: PartIntake? = nil, audit: AuditKeeper? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -63,13 +63,16 @@ extension DeviceRuntime {
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
       logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
-      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules)
+      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules,
+      cosigned: { head, receipt in
+        if let audit { Task { await audit.take(cosignature: head, receipt: receipt) } }
+      })
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil
+    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil, audit: AuditKeeper? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -77,6 +80,8 @@ extension DeviceRuntime {
         recovered: { delivery?.outboxChanged() }, noticed: { common.events.send(.outbox($0)) },
         tidied: { common.events.send(.outboxTidied) })
     ]
+    // After the outbox, which takes its last entry, and before everybody who writes to it.
+    if let audit { services.append(AuditService(keeper: audit)) }
     if let delivery {
       services.append(delivery)
       services.append(NetworkWatchService(logger: logger, cameUp: { delivery.networkCameUp() }))

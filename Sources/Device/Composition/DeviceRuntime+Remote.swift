@@ -90,7 +90,7 @@ extension DeviceRuntime {
     let doctor = doctor(parts, receiptMilliseconds: nil)
     let vendor = parts.trust?.vendor
     return CommandService(
-      intake: intake, outbox: outbox, topics: try topics,
+      intake: intake, outbox: outbox, audit: parts.audit, topics: try topics,
       effects: CommandEffects(
         announce: { await delivery.announceAgain(challenge: $0) },
         diagnose: { await doctor.findings($0) },
@@ -119,7 +119,7 @@ extension DeviceRuntime {
     let topics = try topics
     let service = ConfigurationService(
       intake: intake, folder: RemoteConfigurationFolder(stateDirectory: settings.paths.stateDirectory),
-      files: live.folder, outbox: parts.outbox, topics: topics,
+      files: live.folder, outbox: parts.outbox, audit: parts.audit, topics: topics,
       effects: ConfigurationEffects(
         announce: { await delivery.announceAgain(challenge: $0, configuration: $1) },
         isIdle: { parts.session.snapshot.state == .idle },

@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import Identification
@@ -124,16 +125,18 @@ extension DeviceRuntime {
   func sessionService(
     _ common: CommonParts, policy: SessionService.Policy, assessor: sending Assessor, store: any CaptureStore,
     siteKey: [UInt8],
-    outbox: Outbox?, change: (inout SessionService.Parts) -> Void
+    outbox: Outbox?, audit: any AuditTrail = NoAuditTrail(), change: (inout SessionService.Parts) -> Void
   ) -> SessionService {
     var parts = SessionService.Parts(
       camera: common.cameraRequests, store: store,
       fingerprints: Fingerprinter(siteKey: siteKey, digests: common.digests).fingerprints,
       journal: SessionJournal(path: nil),
       recorder: CaptureRecorder(
-        constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests),
+        constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests,
+        audit: { audit.head }),
       past: past(in: outbox), change: outbox == nil ? nil : changeTracking(),
       drawsOcclusionMap: settings.screening.occlusionMap)
+    parts.audit = audit
     change(&parts)
     return SessionService(
       policy: policy, parts: parts, assessor: assessor, events: common.events, time: common.time,

@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import Glibc
@@ -26,6 +27,10 @@ extension DeviceRuntime {
     var delivery: DeliveryService?
     var identity: DeliveryService.Identity
     var trust: DeviceTrust?
+    /// nil where no log is kept.
+    var keeper: AuditKeeper?
+
+    var audit: any AuditTrail { keeper ?? NoAuditTrail() }
   }
 
   /// In the order of start: they stop before everything they watch.
@@ -55,7 +60,8 @@ extension DeviceRuntime {
           }
           return try await parts.outbox.correct(request)
         },
-        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) }),
+        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) },
+        audit: parts.audit),
       logger: logger)
     return [
       watchdog(parts), control,

@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import LinuxIO
@@ -57,7 +58,17 @@ package struct DeviceRuntime {
     let siteKey = try secrets.bytes(of: settings.patients.siteKeyFile)
     let outbox = try openOutbox(common.time)
     do {
-      try await run(simulation, common, siteKey: siteKey, outbox: outbox)
+      let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
+      let board = StatusBoard(bus: settings.camera.bus, reader: reader)
+      let audit = try openAudit(outbox, common, board: board)
+      await audit.begin(auditStart(.service, common.digests))
+      do {
+        try await run(
+          simulation, common, siteKey: siteKey, outbox: outbox, reader: reader, board: board, audit: audit)
+      } catch {
+        await audit.end(reason: "\(error)")
+        throw error
+      }
     } catch {
       // In order, so that the next start has nothing to doubt.
       await outbox.close()
@@ -66,10 +77,9 @@ package struct DeviceRuntime {
   }
 
   private func run(
-    _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox
+    _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox, reader: TagReader.Settings,
+    board: StatusBoard, audit: AuditKeeper
   ) async throws {
-    let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
-    let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
@@ -91,7 +101,7 @@ package struct DeviceRuntime {
     let shadows = ShadowIntake()
     let session = sessionService(
       common, policy: policy, assessor: assessor,
-      store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
+      store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox, audit: audit
     ) { parts in
       parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/" + StateFiles.session)
       parts.show = { panel?.show($0) }
@@ -110,10 +120,12 @@ package struct DeviceRuntime {
     let partIntake = commands == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
-      configurations: configurations, partIntake: partIntake)
+      configurations: configurations, partIntake: partIntake, audit: audit)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust)
+    var services = deliveryServices(
+      outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust, audit: audit)
+    auditReloads(audit, common.digests)
     services += [
       camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
     ]
@@ -121,7 +133,7 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity, trust: trust)
+      delivery: delivery, identity: identity, trust: trust, keeper: audit)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
@@ -129,7 +141,7 @@ package struct DeviceRuntime {
     services.append(updateService(supervised, book, shadows, partIntake))
     if delivery != nil, let messages = trust.intake {
       services.append(
-        TrustService(intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger))
+        TrustService(intake: messages, trusts: trust.all, outbox: outbox, audit: audit, time: common.time, logger: logger))
     }
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()

@@ -1,4 +1,6 @@
+import Audit
 import Forwarding
+import Identification
 import LinuxIO
 import LocalFiles
 import Logging
@@ -15,6 +17,7 @@ struct ControlPort: Sendable {
   var correct: @Sendable (CorrectionRequest) async throws -> CorrectionMessage
   /// Begins a session and calls back at each change until it is over.
   var capture: @Sendable (_ patient: String, _ progress: @Sendable (CaptureProgress) -> Bool) async throws -> Void
+  var audit: any AuditTrail = NoAuditTrail()
 }
 
 /// Answers the control socket until the device stops.
@@ -62,13 +65,20 @@ struct ControlService: Service {
       let request = try ControlRequest(decoding: arrival.request)
       logger.debug(
         "control", metadata: ["request": "\(request.request.rawValue)", "user": "\(arrival.peer.user)"])
-      try await carryOut(request, arrival.answer)
+      try await carryOut(request, of: arrival.peer, arrival.answer)
     } catch {
       send(.error("\(error)"), to: arrival.answer)
     }
   }
 
-  private func carryOut(_ request: ControlRequest, _ answer: ControlAnswer) async throws {
+  /// Who stands before the device is not kept from working by a log that cannot be written: that is told elsewhere.
+  private func note(_ event: AuditEvent) async {
+    do { try await port.audit.write(event) } catch { port.audit.post(event) }
+  }
+
+  private func carryOut(
+    _ request: ControlRequest, of peer: ControlPeer, _ answer: ControlAnswer
+  ) async throws {
     var reply = ControlReply()
     switch request.request {
     case .status: reply.status = await port.report()
@@ -79,11 +89,19 @@ struct ControlService: Service {
         throw ControlRefusal("an unknown part; thermograph doctor --list names all")
       }
       reply.findings = await port.diagnose(parts, request.receiptMilliseconds)
-    case .reload: reply.changes = try port.reload()
+    case .reload:
+      await note(.technician(.reload, user: peer.user))
+      reply.changes = try port.reload()
     case .correct:
       guard let correction = request.correction else {
         throw ControlRefusal("correct: what? \"correction\" is missing")
       }
+      // Before anything of it stands in a log: what is no id may be a name.
+      try correction.check()
+      await note(
+        .correction(
+          kind: correction.kind.rawValue, subject: correction.subject, target: correction.target,
+          signedBy: correction.signedBy))
       let made = try await port.correct(correction)
       logger.notice(
         "corrected", metadata: ["kind": "\(made.kind.rawValue)", "correction": "\(made.correctionID)"])
@@ -93,6 +111,7 @@ struct ControlService: Service {
         throw ControlRefusal("capture: whom? \"patient\" is the pseudonym or the roster's id")
       }
       logger.notice("a capture is asked for over the control socket")
+      await note(.technician(.capture, user: peer.user, detail: PatientReference(patient)?.text))
       try await port.capture(patient) { progress in
         var reply = ControlReply()
         reply.capture = progress

@@ -204,6 +204,25 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     }
   }
 
+  /// How long the audit log is.
+  package struct AuditLog: Sendable, Equatable, Codable {
+    package var entries: UInt64
+    package var bytes: Int
+    /// Entries that a receiver has seen, and signed that it has; nil: none.
+    package var cosignedEntries: UInt64?
+
+    package init(entries: UInt64, bytes: Int, cosignedEntries: UInt64?) {
+      self.entries = entries
+      self.bytes = bytes
+      self.cosignedEntries = cosignedEntries
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case entries, bytes
+      case cosignedEntries = "cosigned_entries"
+    }
+  }
+
   package struct Beat: Sendable, Equatable, Codable {
     package var part: String
     package var secondsAgo: Double
@@ -243,12 +262,14 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var beats: [Beat] = []
   /// Of each root that is installed; nil: none is.
   package var trust: [TrustReport]?
+  /// nil: none is kept; a complaint says why.
+  package var audit: AuditLog?
 
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats, trust
+      line, beats, trust, audit
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"

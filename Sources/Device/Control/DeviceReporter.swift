@@ -49,6 +49,10 @@ struct DeviceReporter: Sendable {
       let reports = trust.all.map { TrustReport($0) }.filter { $0.state != .absent }
       report.trust = reports.isEmpty ? nil : reports
     }
+    if let standing = await parts.keeper?.standing {
+      report.audit = .init(
+        entries: standing.entries, bytes: standing.bytes, cosignedEntries: standing.cosignedEntries)
+    }
     await addDelivery(to: &report)
     return report
   }

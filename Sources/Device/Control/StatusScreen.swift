@@ -22,6 +22,9 @@ package enum StatusScreen {
       row("models", report.models.isEmpty ? "none" : report.models.map(\.id).joined(separator: ", "))
       if let update = report.update { row("update", update) }
       for root in report.trust ?? [] { row("trust", trust(root)) }
+      if let audit = report.audit {
+        row("audit", "\(audit.entries) entries, \(audit.cosignedEntries.map { "\($0)" } ?? "none") cosigned")
+      }
       row("clock", "\(report.clock.now)  \(report.clock.source == "none" ? "not synchronised" : report.clock.source)")
       row(
         "active",

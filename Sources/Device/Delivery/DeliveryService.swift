@@ -1,3 +1,4 @@
+import Audit
 import CloudLink
 import Cryptography
 import Forwarding
@@ -26,6 +27,8 @@ package actor DeliveryService: Service {
   private let partIntake: PartIntake?
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
   private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
+  /// Hears of heads of the audit log that a receiver has cosigned.
+  private let cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)?
   private let clockFloorSeconds: (@Sendable () -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
@@ -51,7 +54,8 @@ package actor DeliveryService: Service {
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
     commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
     partIntake: PartIntake? = nil,
-    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
+    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil,
+    cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -64,6 +68,7 @@ package actor DeliveryService: Service {
     self.trustIntake = trustIntake
     self.partIntake = partIntake
     self.receiptRules = receiptRules
+    self.cosigned = cosigned
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
@@ -172,7 +177,9 @@ package actor DeliveryService: Service {
     switch downlinks.read(message) {
     case .receipt(let receipt):
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
-      return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
+      guard receipt.concerns(outbox: outbox.outboxID) else { return nil }
+      if let head = receipt.cosignature { cosigned?(head, message.payload) }
+      return .receipt(receipt)
     case .command(let message):
       commands?.take(message)
       return nil

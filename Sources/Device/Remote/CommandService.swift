@@ -1,3 +1,4 @@
+import Audit
 import Cryptography
 import Forwarding
 import Logging
@@ -13,6 +14,7 @@ import Trust
 /// When it ends, the device ends: that is how `restart` is done, after its reply is on disk.
 package actor CommandService: Service {
   private let outbox: Outbox
+  private let audit: any AuditTrail
   private let effects: CommandEffects
   private let time: any TimeSource
   private let clockFloor: ClockFloor
@@ -32,7 +34,8 @@ package actor CommandService: Service {
   private static let retryPeriod = Duration.seconds(30)
 
   package init(
-    intake: DownlinkIntake, outbox: Outbox, topics: TopicSchema, effects: CommandEffects,
+    intake: DownlinkIntake, outbox: Outbox, audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema,
+    effects: CommandEffects,
     challenge: StartChallenge = StartChallenge(), time: any TimeSource, clockFloor: ClockFloor,
     generator: any RandomNumberGenerator & Sendable, logger: Logger,
     sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
@@ -41,6 +44,7 @@ package actor CommandService: Service {
     self.intake = intake
     self.challenge = challenge
     self.outbox = outbox
+    self.audit = audit
     self.effects = effects
     self.time = time
     self.clockFloor = clockFloor
@@ -128,6 +132,7 @@ package actor CommandService: Service {
       try await outbox.enqueue(.reply(bytes, created: time.now()))
       return false
     case .answer(let reply):
+      audit.post(.commandRefused(name: reply.name, id: command.id, reason: reply.reason ?? ""))
       logger.notice(
         "a command is refused", metadata: ["name": "\(reply.name)", "reason": "\(reply.reason ?? "")"])
       if let known = view.known, known.digest != digest {
@@ -136,6 +141,16 @@ package actor CommandService: Service {
       try await outbox.enqueue(.reply(try reply.encoded(), created: time.now()))
       return false
     case .begin(let action, let entry, let freshness):
+      do {
+        try await audit.write(.commandAccepted(name: entry.name, id: entry.id))
+      } catch {
+        // It is in no ledger: sent again once the log can be written, it is done.
+        logger.error("a command is refused: the audit log cannot be written", metadata: ["reason": "\(error)"])
+        let reply = CommandReply(
+          to: command, .refused, reason: "the audit log cannot be written: \(error)", at: time.now())
+        try await outbox.enqueue(.reply(try reply.encoded(), created: time.now()))
+        return false
+      }
       try await outbox.begin(entry)
       logger.notice(
         "a command is carried out",
@@ -209,6 +224,7 @@ package actor CommandService: Service {
   /// Of each kind the first is told; a broker full of rubbish fills no log.
   private func refuse(_ refusal: StatementRefusal) {
     guard told.insert(refusal.word).inserted else { return }
+    audit.post(.commandRefused(name: nil, id: nil, reason: "not believed: \(refusal.word)"))
     logger.error(
       "a command is not believed; more of this kind are not told", metadata: ["reason": "\(refusal)"])
   }

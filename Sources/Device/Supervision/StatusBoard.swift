@@ -7,7 +7,7 @@ import Thermography
 final class StatusBoard: Sendable {
   /// A file that the configuration names; its fault keeps no picture from being taken.
   enum NamedFile: String, Sendable, CaseIterable {
-    case roster, model, quality, language, receiverKeys, commandKeys, configurationKeys, updates
+    case roster, model, quality, language, receiverKeys, commandKeys, configurationKeys, updates, audit
   }
 
   private struct State {

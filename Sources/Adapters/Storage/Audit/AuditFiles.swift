@@ -1,0 +1,101 @@
+import Audit
+import LocalFiles
+import Provenance
+import Trust
+
+/// Where the audit log of a device lies, and what lies beside it.
+package struct AuditFiles: Sendable {
+  package static let keyName = "audit.key"
+  static let sentName = "sent"
+  static let cosignedName = "cosigned.json"
+  private static let maximumNotes = 1024
+  private static let noteSuffix = ".json"
+  private static let unreadableSuffix = ".unreadable"
+
+  package let stateDirectory: String
+
+  package init(stateDirectory: String) {
+    self.stateDirectory = stateDirectory
+  }
+
+  /// The folder of the log.
+  package var directory: String { stateDirectory + "/" + StateFiles.audit }
+  /// The device's private audit key.
+  package var keyPath: String { "\(stateDirectory)/\(StateFiles.keys)/\(Self.keyName)" }
+  package var originPath: String { directory + "/" + AuditLog.originName }
+  var sentPath: String { directory + "/" + Self.sentName }
+  /// The newest receipt that cosigns a head of this log, as it came.
+  package var cosignedPath: String { directory + "/" + Self.cosignedName }
+  private var notesPath: String { stateDirectory + "/" + StateFiles.auditNotes }
+
+  /// The key that seals the log, made of the audit key: it is never exchanged, as the outbox's is.
+  ///
+  /// - Parameter pem: of the private audit key.
+  package static func sealingKey(auditKey pem: [UInt8], digests: some MessageDigests) -> SealingKey? {
+    SealingKey(
+      bytes: digests.hmacSHA256(key: pem, message: Array("thermograph audit sealing v1".utf8)), digests: digests)
+  }
+
+  // MARK: - Notes
+
+  /// What a tool did while it was not the log's writer. The service puts it into the log.
+  struct Note {
+    let path: String
+    let kind: AuditKind
+    let what: JSONObject
+  }
+
+  /// Leaves word of what a tool is about to do; on disk when this returns. The log has one writer, the service, so a tool
+  /// beside it writes a file of its own, which the service takes into the log within a minute, or at its next start.
+  package func leave(_ event: AuditEvent, at time: Timestamp) throws {
+    let name = noteName(time)
+    let text = JSONValue.object([
+      "kind": .string(ExactText(event.kind.rawValue)), "at": .string(ExactText(time.rfc3339)),
+      "what": .object(event.what),
+    ]).encoded()
+    try OwnerRights.asOwner(of: stateDirectory) { () throws(FileError) in
+      try Folder.makeAll(notesPath, mode: 0o700)
+      guard try Folder.names(in: notesPath, maximumNames: 2 * Self.maximumNotes).count < Self.maximumNotes else {
+        throw FileError(
+          path: notesPath, reason: "holds \(Self.maximumNotes) notes already; start the service, which takes them")
+      }
+      try BoundedFile.createPrivate(notesPath + "/" + name, with: text)
+    }
+  }
+
+  /// Sorts by time as far as one run of the system goes.
+  private func noteName(_ time: Timestamp) -> String {
+    var generator = SystemRandomNumberGenerator()
+    let digits = String(time.monotonicNanoseconds)
+    return String(repeating: "0", count: 20 - digits.count) + digits + "-\(RandomIdentifier(using: &generator))"
+      + Self.noteSuffix
+  }
+
+  /// Notes that wait, in the order of their names. What is no note is set aside and named.
+  func notes() throws(FileError) -> (notes: [Note], faults: [String]) {
+    guard try BoundedFile.exists(notesPath) else { return ([], []) }
+    var notes: [Note] = []
+    var faults: [String] = []
+    for name in try Folder.names(in: notesPath, maximumNames: 2 * Self.maximumNotes).sorted()
+    where name.hasSuffix(Self.noteSuffix) && !name.hasPrefix(".") {
+      let path = notesPath + "/" + name
+      do {
+        let bytes = try BoundedFile.read(path, maximumBytes: AuditEntry.maximumBytes)
+        guard case .object(let object) = try JSONValue(reading: bytes, within: AuditEntry.limits) else {
+          throw ShapeFault("it is no object")
+        }
+        guard let kind = AuditKind(rawValue: try object.text("kind").string) else { throw ShapeFault("'kind' is none") }
+        let what = try object.object("what")
+        notes.append(
+          Note(
+            path: path, kind: kind,
+            what: JSONObject(what.members + [JSONObject.Member("noted_at", .string(try object.text("at")))])))
+      } catch let error as FileError { throw error } catch {
+        faults.append("\(name): \(error)")
+        // Kept for a person, and not read again.
+        try BoundedFile.rename(path, to: path + Self.unreadableSuffix)
+      }
+    }
+    return (notes, faults)
+  }
+}
