@@ -48,7 +48,7 @@ extension DeviceRuntime {
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
     trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil,
-    partIntake: PartIntake? = nil
+    partIntake: PartIntake? = nil, counters: CounterBoard? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -63,13 +63,15 @@ extension DeviceRuntime {
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
       logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
-      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules)
+      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules,
+      counters: counters)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil
+    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil,
+    sentinel: (@Sendable () -> HealthMessage.Sentinel)? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -89,7 +91,7 @@ extension DeviceRuntime {
         clockFloor: clockFloor,
         receiptTrouble: delivery == nil
           ? nil : receiptRules(site: trust?.site.keys(for: .receipt) ?? .noRoot).trouble,
-        drift: drift))
+        drift: drift, sentinel: sentinel))
     return services
   }
 

@@ -26,6 +26,9 @@ extension DeviceRuntime {
     var delivery: DeliveryService?
     var identity: DeliveryService.Identity
     var trust: DeviceTrust?
+    var counters: CounterBoard
+    var sentinel: SentinelWatch
+    var lockDown: LockDown
   }
 
   /// In the order of start: they stop before everything they watch.
@@ -55,8 +58,20 @@ extension DeviceRuntime {
           }
           return try await parts.outbox.correct(request)
         },
-        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) }),
-      logger: logger)
+        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) },
+        sentinel: { after, follows, line in
+          try await parts.sentinel.tell(after: after, follows: follows) { report in
+            var report = report
+            report.lockedDownAt = parts.lockDown.since
+            return line(report)
+          }
+        },
+        release: {
+          guard try parts.lockDown.release("a technician at the control socket") else {
+            throw ControlRefusal("the device is not locked down")
+          }
+        }),
+      logger: logger, counters: parts.counters, lockDown: parts.lockDown)
     return [
       watchdog(parts), control,
       ReadinessService(

@@ -81,12 +81,17 @@ package struct DeviceRuntime {
     let (network, assessor) = try loadModels(book, limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
+    let counters = CounterBoard()
+    let lockDown = lockDown(outbox, common.time)
+    let watch = SentinelWatch(
+      stepMilliseconds: simulation == nil
+        ? SentinelService.stepMilliseconds : settings.simulation.sentinelStepMilliseconds)
 
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let camera = cameraService(
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
-      progress: { heartbeats.beat(.camera) })
+      counters: counters, progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
     let shadows = ShadowIntake()
     let session = sessionService(
@@ -95,12 +100,14 @@ package struct DeviceRuntime {
     ) { parts in
       parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/" + StateFiles.session)
       parts.show = { panel?.show($0) }
-      parts.needsTechnician = { !board.fileProblems.isEmpty }
+      parts.needsTechnician = { !board.fileProblems.isEmpty || watch.isAlarmed || lockDown.isLockedDown }
+      parts.standing = { watch.standing }
       parts.changed = {
         drift?.note($0)
         simulation?.sessionChanged($0)
       }
       parts.kept = { shadows.put($0) }
+      parts.refused = { counters.refused($0) }
     }
 
     for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
@@ -110,10 +117,12 @@ package struct DeviceRuntime {
     let partIntake = commands == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
-      configurations: configurations, partIntake: partIntake)
+      configurations: configurations, partIntake: partIntake, counters: counters)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust)
+    var services = deliveryServices(
+      outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust,
+      sentinel: { HealthMessage.Sentinel(watch.report, isLockedDown: lockDown.isLockedDown) })
     services += [
       camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
     ]
@@ -121,7 +130,7 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity, trust: trust)
+      delivery: delivery, identity: identity, trust: trust, counters: counters, sentinel: watch, lockDown: lockDown)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
@@ -131,6 +140,7 @@ package struct DeviceRuntime {
       services.append(
         TrustService(intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger))
     }
+    services.append(sentinelService(watch, counters, lockDown, outbox, common, isSimulated: simulation != nil))
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()
     logger.notice("stopped")
