@@ -25,7 +25,7 @@ func module(
 }
 
 /// Modules whose tests count what the measured code allocates.
-let countsAllocations: Set = ["Identification", "Inference", "Screening", "Thermography"]
+let countsAllocations: Set = ["Identification", "Inference", "Screening", "Sentinel", "Thermography"]
 
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
@@ -96,6 +96,7 @@ let core: [Target] = [
   module("Panel", in: .core),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
+  module("Sentinel", in: .core, uses: ["Provenance", "Inference", "Screening"]),
   module("Trust", in: .core, uses: ["Provenance"]),
   module("Audit", in: .core, uses: ["Provenance", "Trust"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust", "Audit"]),
@@ -198,6 +199,7 @@ let testTargets: [Target] = [
   tests(
     of: "Screening",
     uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance", "CAllocationCount"]),
+  tests(of: "Sentinel", uses: ["Sentinel", "Screening", "Inference", "Provenance", "Storage", "CAllocationCount"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),

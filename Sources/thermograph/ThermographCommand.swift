@@ -25,7 +25,8 @@ struct ThermographCommand: AsyncParsableCommand {
       DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,
       PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self, RosterCommand.self,
-      RunCommand.self, SessionCommand.self, StatusCommand.self, TagCommand.self, TrustCommand.self, UpdateCommand.self,
+      RunCommand.self, SentinelCommand.self, SessionCommand.self, StatusCommand.self, TagCommand.self,
+      TrustCommand.self, UpdateCommand.self,
     ]
   )
 

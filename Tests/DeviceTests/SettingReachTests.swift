@@ -37,6 +37,13 @@ import Testing
     "remote.pinned": "aPinnedKeyStaysAsTheDevicesOwnFilesSay",
     "health.interval_seconds": "theServicesAreGivenWhatTheSettingsSay",
     "health.prometheus_file": "theServicesAreGivenWhatTheSettingsSay",
+    "lines.case_contact": "aContactThatIsNotThereIsMissingAndTold",
+    "lines.case_contact_active_low": "theContactIsAskedForAsTheSettingsSay",
+    "sentinel.model": "theServicesAreGivenWhatTheSettingsSay",
+    "sentinel.delta": "theServicesAreGivenWhatTheSettingsSay",
+    "sentinel.lock_down": "theServicesAreGivenWhatTheSettingsSay",
+    "simulation.sentinel_step_milliseconds": "whatIsCountedCanBeRecordedAndSurvivesARestart",
+    "simulation.system_directory": "whatIsCountedCanBeRecordedAndSurvivesARestart",
     "simulation.captures": "threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder",
     // Only a simulation waits; no test measures how long.
     "simulation.tag_delay_milliseconds": "everyKeyReachesWhatActs",

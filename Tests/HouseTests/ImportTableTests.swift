@@ -14,6 +14,7 @@ private let importTable: [String: Set<String>] = [
   "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "Audit", "FoundationEssentials"],
   "Remote": ["Provenance", "Trust", "Forwarding", "FoundationEssentials"],
   "Audit": ["Provenance", "Trust"],
+  "Sentinel": ["Provenance", "Inference", "Screening", "FoundationEssentials"],
   // The top of Core: the settings hold the very types that act.
   "Configuration": [
     "Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding", "FoundationEssentials",
@@ -48,7 +49,7 @@ private let importTable: [String: Set<String>] = [
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Panel", "Inference", "Screening", "Forwarding", "Configuration",
-  "Trust", "Remote", "Audit",
+  "Trust", "Remote", "Audit", "Sentinel",
 ]
 
 /// What only the far side's worker has: a device that named it would need libpq.

@@ -9,6 +9,10 @@ package enum StateFiles {
   package static let session = "session.json"
   /// The last time that a time source vouched for.
   package static let trustedTime = "trusted-time"
+  /// The sentinel's window of counters.
+  package static let counters = "counters"
+  /// There while the device is locked down.
+  package static let lockDown = "lock-down"
   /// A folder: what is kept about each sensor.
   package static let sensors = "sensors"
   /// A folder: the keys that are made on the device.
@@ -59,7 +63,7 @@ package enum StateFiles {
       }.map { path + "/" + $0 }
     }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
-      + [session, trustedTime].map { directory + "/" + $0 }
+      + [session, trustedTime, counters, lockDown].map { directory + "/" + $0 }
   }
 
   /// Folders of the list, which are empty once everything in them is erased.

@@ -19,6 +19,13 @@ package struct DownlinkReader: Sendable {
     case retained, unusedTopic, unbelieved
   }
 
+  /// Of what kind a refused message was, for whoever counts them.
+  package enum Refusal: Sendable, Equatable {
+    case retained, unusedTopic
+    /// A receipt that is none, and one whose word does not count.
+    case malformed, untrusted
+  }
+
   private let topics: TopicSchema
   private let takesCommands: Bool
   private let takesConfigurations: Bool
@@ -26,6 +33,8 @@ package struct DownlinkReader: Sendable {
   private let takesModels: Bool
   package private(set) var receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
+  /// Of the newest message that was refused.
+  package private(set) var lastRefusal: Refusal?
 
   package init(
     _ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesConfigurations: Bool = false,
@@ -45,17 +54,22 @@ package struct DownlinkReader: Sendable {
   /// A retained message is refused: a broker keeps it for ever and gives it to whoever subscribes, so it proves nothing
   /// of the present.
   package mutating func read(_ message: IncomingMessage) -> Meaning {
-    guard !message.retain else { return refuse(.retained, "a retained message on \(message.topic)") }
+    guard !message.retain else {
+      lastRefusal = .retained
+      return refuse(.retained, "a retained message on \(message.topic)")
+    }
     if takesCommands, message.topic == topics.commands { return .command(message) }
     if takesTrust, message.topic == topics.trust { return .trust(message) }
     if takesConfigurations, message.topic == topics.configurations { return .configuration(message) }
     if takesModels, message.topic.hasPrefix(topics.models + "/") { return .model(message) }
     guard message.topic == topics.receipts else {
+      lastRefusal = .unusedTopic
       return refuse(.unusedTopic, "a message on \(message.topic.prefix(128)), which is not in use")
     }
     do throws(ReceiptError) {
       return .receipt(try receipts.read(message.payload))
     } catch {
+      lastRefusal = error.isMalformed ? .malformed : .untrusted
       return refuse(.unbelieved, "\(error); it frees nothing")
     }
   }

@@ -109,6 +109,14 @@ package enum ReceiptError: Error, Sendable, Equatable, CustomStringConvertible {
   /// For another device or another outbox.
   case misdirected(String)
 
+  /// It is no receipt at all; else its word does not count.
+  var isMalformed: Bool {
+    switch self {
+    case .tooLarge, .malformed, .entry: true
+    case .unsigned, .noKeys, .untrusted, .misdirected: false
+    }
+  }
+
   package var description: String {
     switch self {
     case .tooLarge(let count): "receipt: \(count) bytes; expected at most \(Receipt.maximumBytes)"

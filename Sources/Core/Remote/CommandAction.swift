@@ -24,10 +24,12 @@ package enum CommandAction: Sendable, Equatable {
   case updateInstall(UnitTarget, window: SyncWindow?)
   /// Back to the model before, never to anything else.
   case updateRollback(ModelSlot)
+  /// Ends a lock-down.
+  case sentinelRelease
 
   package static let names = [
     "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart",
-    "update-install", "update-rollback",
+    "update-install", "update-rollback", "sentinel-release",
   ]
   /// Names that are reserved and not done yet; a device says so.
   package static let laterNames = ["audit-prove"]
@@ -45,9 +47,14 @@ package enum CommandAction: Sendable, Equatable {
   package var hasEffect: Bool {
     switch self {
     case .status, .doctor: false
-    case .resend, .holdImages, .logLevel, .captureRequest, .identify, .restart, .updateInstall, .updateRollback: true
+    case .resend, .holdImages, .logLevel, .captureRequest, .identify, .restart, .updateInstall, .updateRollback,
+      .sentinelRelease:
+      true
     }
   }
+
+  /// Whether it is taken while the device is locked down: what changes nothing, and what ends the lock-down.
+  package var isTakenInLockDown: Bool { !hasEffect || self == .sentinelRelease }
 
   /// - Throws: `ShapeFault` that names the argument, what it is and what it should be.
   init(_ name: ExactText, _ arguments: JSONObject) throws(ShapeFault) {
@@ -118,6 +125,9 @@ package enum CommandAction: Sendable, Equatable {
         throw ShapeFault("'kind' is none; expected \(ModelSlot.allCases.map(\.rawValue).joined(separator: " or "))")
       }
       self = .updateRollback(slot)
+    case "sentinel-release":
+      try only([])
+      self = .sentinelRelease
     case let name where Self.laterNames.contains(name): throw ShapeFault("\(name) is not done by this version")
     default: throw ShapeFault("there is no such command; expected one of \(Self.names.joined(separator: ", "))")
     }

@@ -32,6 +32,8 @@ package struct CommandDesk: Sendable {
   private var doctors = RateLimiter(intervalNanoseconds: hourNanoseconds / 6, burst: 2)
   private var restarts = RateLimiter(intervalNanoseconds: 8 * hourNanoseconds, burst: 1)
   /// Answers that come from no effect, so that whoever has a valid command cannot fill the outbox with it.
+  /// While the device is locked down.
+  package var isHalved = false
   private var answers = RateLimiter(intervalNanoseconds: hourNanoseconds / 240, burst: 60)
 
   /// - Parameters:
@@ -95,9 +97,13 @@ package struct CommandDesk: Sendable {
     switch action {
     case .doctor: guard Self.take(&doctors, now) else { return false }
     case .restart: guard Self.take(&restarts, now) else { return false }
-    case .status, .resend, .holdImages, .logLevel, .captureRequest, .identify, .updateInstall, .updateRollback: break
+    case .status, .resend, .holdImages, .logLevel, .captureRequest, .identify, .updateInstall, .updateRollback,
+      .sentinelRelease:
+      break
     }
     commands.take(now: now)
+    // Each counts for two: the limit is half of what it was.
+    if isHalved { commands.take(now: now) }
     return true
   }
 

@@ -32,9 +32,11 @@ struct CaptureRecorder: Sendable {
   ///   - assessed: when the verdict was known.
   ///   - occlusion: what the doctor gets beside it, where the technician asked for it.
   ///   - change: the comparison with the patient's earlier sessions; nil where none is made.
+  ///   - standing: what the device thought of itself when the picture was assessed.
   func capture(
     _ attribution: CaptureAttribution, of captured: CapturedThermogram, _ assessment: Assessment, assessed: Timestamp,
-    occlusion: OcclusionMap? = nil, change: ChangeReport? = nil, outboxID: RandomIdentifier
+    occlusion: OcclusionMap? = nil, change: ChangeReport? = nil, standing: CaptureStanding = CaptureStanding(),
+    outboxID: RandomIdentifier
   ) throws -> NewCapture {
     let manifest = MasterManifest(
       captureID: attribution.captureID, capturedAt: captured.ended, view: attribution.view,
@@ -67,6 +69,8 @@ struct CaptureRecorder: Sendable {
     record.patientRefVersion = attribution.patientVersion?.rawValue
     record.formerPatientRef = attribution.formerPatient?.text
     record.change = change?.record
+    record.sentinel = standing.sentinel
+    record.power = standing.power
     record.renderings = images.renderings.isEmpty ? nil : images.renderings
     return NewCapture(
       captureID: attribution.captureID, created: captured.ended,

@@ -51,6 +51,7 @@ extension SessionService {
       parts.changed(.closed(summary))
     case .refuse(let refusal):
       lastRefusal = refusal
+      parts.refused(refusal)
       logger.notice("refused", metadata: ["reason": "\(refusal.rawValue)"])
       await store(event: SessionMessage(refusal, at: time.now()))
     case .openMaintenance(let technician):
@@ -125,13 +126,16 @@ extension SessionService {
   /// Gates and verdict of the picture that was taken under this id; nil when there is none.
   private func assess(_ captureID: RandomIdentifier, restMissingSeconds: Int) async -> [QualityGate]? {
     guard let captured = capture?.captured, captured.captureID == captureID else { return nil }
-    let conditions = AcquisitionConditions(captured, restMissingSeconds: restMissingSeconds)
+    var conditions = AcquisitionConditions(captured, restMissingSeconds: restMissingSeconds)
+    let standing = parts.standing()
+    if standing.isSensingIll { conditions.sensingIsIll = true }
     let assessment = assessor.assess(captured.thermogram, conditions: conditions, context: await comparison.context())
     comparison.add(assessment.verdict)
     // Once: in the first record under the new reference, of the first session after the change.
     capture?.namesFormerReference = machine.savedViews.isEmpty ? await comparison.formerReferenceIsNews() : false
     capture?.assessment = assessment
     capture?.assessed = time.now()
+    capture?.standing = standing
     control.change { $0.gates = assessment.gates }
     announce(assessment)
     return assessment.gates
@@ -178,7 +182,7 @@ extension SessionService {
       do {
         let new = try recorder.capture(
           attribution, of: capture.captured, assessment, assessed: assessed, occlusion: occlusion, change: change,
-          outboxID: store.outboxID)
+          standing: capture.standing, outboxID: store.outboxID)
         outcome = await store.store(new)
         if case .saved = outcome { kept(KeptCapture(new, assessment)) }
       } catch {

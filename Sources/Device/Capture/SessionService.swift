@@ -40,6 +40,9 @@ actor SessionService: Service {
     /// Every live picture with its gates, for a terminal.
     var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
     var changed: @Sendable (Change) -> Void = { _ in }
+    var refused: @Sendable (SessionRefusal) -> Void = { _ in }
+    /// What the device thinks of itself, asked when a picture is assessed.
+    var standing: @Sendable () -> CaptureStanding = { CaptureStanding() }
     /// Whether something is wrong that keeps no picture from being taken, and that a technician should see to.
     var needsTechnician: @Sendable () -> Bool = { false }
     /// The patient's own earlier captures, as far as they are still there.
@@ -61,6 +64,7 @@ actor SessionService: Service {
     var captured: CapturedThermogram
     var assessment: Assessment?
     var assessed: Timestamp?
+    var standing = CaptureStanding()
     var namesFormerReference = false
   }
 

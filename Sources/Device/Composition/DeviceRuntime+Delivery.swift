@@ -48,7 +48,7 @@ extension DeviceRuntime {
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
     trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil,
-    partIntake: PartIntake? = nil, audit: AuditKeeper? = nil
+    partIntake: PartIntake? = nil, audit: AuditKeeper? = nil, counters: CounterBoard? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -66,13 +66,14 @@ extension DeviceRuntime {
       configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules,
       cosigned: { head, receipt in
         if let audit { Task { await audit.take(cosignature: head, receipt: receipt) } }
-      })
+      }, counters: counters)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil, audit: AuditKeeper? = nil
+    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil, audit: AuditKeeper? = nil,
+    sentinel: (@Sendable () -> HealthMessage.Sentinel)? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -94,7 +95,7 @@ extension DeviceRuntime {
         clockFloor: clockFloor,
         receiptTrouble: delivery == nil
           ? nil : receiptRules(site: trust?.site.keys(for: .receipt) ?? .noRoot).trouble,
-        drift: drift))
+        drift: drift, sentinel: sentinel))
     return services
   }
 

@@ -107,9 +107,16 @@ extension DeviceRuntime {
           return await parts.session.identify(seconds: seconds)
         },
         isIdle: { parts.session.snapshot.state == .idle },
-        install: { install($0, $1, $2, vendor) }, rollBack: { rollBack($0) }),
+        install: { install($0, $1, $2, vendor) },
+        lockDownRefusal: { parts.lockDown.refusal },
+        release: {
+          do {
+            return try parts.lockDown.release("a signed command")
+              ? .done() : .refused("the device is not locked down")
+          } catch { return .failed("\(error)") }
+        }, rollBack: { rollBack($0) }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, generator: SystemRandomNumberGenerator(),
-      logger: logger)
+      logger: logger, counters: parts.counters)
   }
 
   private func configurationService(
@@ -132,7 +139,8 @@ extension DeviceRuntime {
           Task { await delivery.publishBeside(message, settled: settled) }
         }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, ignoresTrial: ignoresTrial,
-      generator: SystemRandomNumberGenerator(), logger: logger)
+      generator: SystemRandomNumberGenerator(), logger: logger, counters: parts.counters,
+      lockDownRefusal: { parts.lockDown.refusal })
     live.onChange(of: [], always: true) { [weak service] _ in service?.lookAgain() }
     return service
   }

@@ -51,15 +51,16 @@ extension DeviceRuntime {
   ///
   /// - Parameters:
   ///   - board: where `status` looks; nil at a terminal.
+  ///   - counters: of the sentinel; nil where nobody counts.
   ///   - progress: for the watchdog.
   func cameraService(
-    _ camera: some CameraSource, _ common: CommonParts, board: StatusBoard? = nil,
+    _ camera: some CameraSource, _ common: CommonParts, board: StatusBoard? = nil, counters: CounterBoard? = nil,
     progress: @escaping @Sendable () -> Void = {}
   ) -> ThreadService {
     let loop = CameraLoop(
       acquisition: .init(settings), commands: common.cameraRequests, events: common.events, time: common.time,
       clock: SystemSensorClock(),
-      logger: logger, board: board, progress: progress)
+      logger: logger, board: board, counters: counters, progress: progress)
     let box = Handover(camera)
     return ThreadService(name: "camera") { stop in
       guard let camera = box.take() else { return }

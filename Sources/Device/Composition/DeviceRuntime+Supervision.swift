@@ -29,6 +29,9 @@ extension DeviceRuntime {
     var trust: DeviceTrust?
     /// nil where no log is kept.
     var keeper: AuditKeeper?
+    var counters: CounterBoard
+    var sentinel: SentinelWatch
+    var lockDown: LockDown
 
     var audit: any AuditTrail { keeper ?? NoAuditTrail() }
   }
@@ -61,8 +64,20 @@ extension DeviceRuntime {
           return try await parts.outbox.correct(request)
         },
         capture: { patient, progress in try await parts.session.capture(patient, progress: progress) },
-        audit: parts.audit),
-      logger: logger)
+        audit: parts.audit,
+        sentinel: { after, follows, line in
+          try await parts.sentinel.tell(after: after, follows: follows) { report in
+            var report = report
+            report.lockedDownAt = parts.lockDown.since
+            return line(report)
+          }
+        },
+        release: {
+          guard try parts.lockDown.release("a technician at the control socket") else {
+            throw ControlRefusal("the device is not locked down")
+          }
+        }),
+      logger: logger, counters: parts.counters, lockDown: parts.lockDown)
     return [
       watchdog(parts), control,
       ReadinessService(

@@ -91,12 +91,17 @@ package struct DeviceRuntime {
     let (network, assessor) = try loadModels(book, limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
+    let counters = CounterBoard()
+    let lockDown = lockDown(outbox, common.time)
+    let watch = SentinelWatch(
+      stepMilliseconds: simulation == nil
+        ? SentinelService.stepMilliseconds : settings.simulation.sentinelStepMilliseconds)
 
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let camera = cameraService(
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
-      progress: { heartbeats.beat(.camera) })
+      counters: counters, progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
     let shadows = ShadowIntake()
     let session = sessionService(
@@ -105,12 +110,14 @@ package struct DeviceRuntime {
     ) { parts in
       parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/" + StateFiles.session)
       parts.show = { panel?.show($0) }
-      parts.needsTechnician = { !board.fileProblems.isEmpty }
+      parts.needsTechnician = { !board.fileProblems.isEmpty || watch.isAlarmed || lockDown.isLockedDown }
+      parts.standing = { watch.standing }
       parts.changed = {
         drift?.note($0)
         simulation?.sessionChanged($0)
       }
       parts.kept = { shadows.put($0) }
+      parts.refused = { counters.refused($0) }
     }
 
     for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
@@ -120,11 +127,12 @@ package struct DeviceRuntime {
     let partIntake = commands == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
-      configurations: configurations, partIntake: partIntake, audit: audit)
+      configurations: configurations, partIntake: partIntake, audit: audit, counters: counters)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services = deliveryServices(
-      outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust, audit: audit)
+      outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust, audit: audit,
+      sentinel: { HealthMessage.Sentinel(watch.report, isLockedDown: lockDown.isLockedDown) })
     auditReloads(audit, common.digests)
     services += [
       camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
@@ -133,7 +141,8 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity, trust: trust, keeper: audit)
+      delivery: delivery, identity: identity, trust: trust, keeper: audit, counters: counters, sentinel: watch,
+      lockDown: lockDown)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
@@ -143,6 +152,7 @@ package struct DeviceRuntime {
       services.append(
         TrustService(intake: messages, trusts: trust.all, outbox: outbox, audit: audit, time: common.time, logger: logger))
     }
+    services.append(sentinelService(watch, counters, lockDown, outbox, common, isSimulated: simulation != nil))
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()
     logger.notice("stopped")

@@ -10,6 +10,8 @@ package struct ControlRequest: Sendable, Equatable, Codable {
     case capture
     case reload
     case correct
+    case sentinel
+    case release
   }
 
   package var request: Kind
@@ -21,6 +23,10 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   package var patient: String?
   /// `correct`: what is to be put right.
   package var correction: CorrectionRequest?
+  /// `sentinel`: go on with each step that comes.
+  package var follow: Bool?
+  /// `sentinel`: steps behind this one.
+  package var after: Int?
 
   package init(
     _ request: Kind, parts: [String]? = nil, receiptMilliseconds: Int? = nil, patient: String? = nil,
@@ -34,7 +40,7 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case request, parts, patient, correction
+    case request, parts, patient, correction, follow, after
     case receiptMilliseconds = "receipt_milliseconds"
   }
 
@@ -75,6 +81,10 @@ package struct ControlReply: Sendable, Codable {
   package var correction: CorrectionMessage?
   /// A capture under way, a line at each change; the last one says `isOver`.
   package var capture: CaptureProgress?
+  /// A line for each step that comes, where they are followed.
+  package var sentinel: SentinelReport?
+  /// The lock-down was ended.
+  package var released: Bool?
 
   package init() {}
 

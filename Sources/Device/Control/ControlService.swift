@@ -18,6 +18,15 @@ struct ControlPort: Sendable {
   /// Begins a session and calls back at each change until it is over.
   var capture: @Sendable (_ patient: String, _ progress: @Sendable (CaptureProgress) -> Bool) async throws -> Void
   var audit: any AuditTrail = NoAuditTrail()
+  /// Tells of the sentinel once, or step after step; false from `line` when nobody listens any more.
+  var sentinel:
+    @Sendable (_ after: Int?, _ follows: Bool, _ line: @Sendable (SentinelReport) -> Bool) async throws -> Void = {
+      _, _, _ in throw ControlRefusal("safe mode: nothing is counted; thermograph check names the mistakes")
+    }
+  /// Ends a lock-down.
+  var release: @Sendable () throws -> Void = {
+    throw ControlRefusal("safe mode: nothing is locked down; thermograph check names the mistakes")
+  }
 }
 
 /// Answers the control socket until the device stops.
@@ -29,13 +38,18 @@ struct ControlService: Service {
   let path: String
   let port: ControlPort
   let logger: Logger
+  /// Where connections are counted; nil where nobody counts.
+  var counters: CounterBoard?
+  /// Halves what clients may cost while it stands; nil where there is none.
+  var lockDown: LockDown?
 
   func run() async throws {
     let (requests, arrivals) = AsyncStream.makeStream(
       of: Arrival.self, bufferingPolicy: .bufferingOldest(Self.maximumRequests))
     let listener: ControlListener
     do throws(SystemCallError) {
-      listener = try ControlListener(path: path) { request, peer, answer in
+      listener = try ControlListener(path: path, arrived: { [counters] in counters?.connected($0) }) {
+        request, peer, answer in
         if case .dropped = arrivals.yield(Arrival(request: request, peer: peer, answer: answer)) { answer.finish() }
       }
     } catch {
@@ -44,6 +58,8 @@ struct ControlService: Service {
       try await gracefulShutdown()
       return
     }
+    lockDown?.follow { listener.halve($0) }
+    defer { lockDown?.follow { _ in } }
     await withDiscardingTaskGroup { group in
       for await arrival in requests.cancelOnGracefulShutdown() {
         group.addTask { await answer(arrival) }
@@ -106,6 +122,16 @@ struct ControlService: Service {
       logger.notice(
         "corrected", metadata: ["kind": "\(made.kind.rawValue)", "correction": "\(made.correctionID)"])
       reply.correction = made
+    case .release:
+      try port.release()
+      reply.released = true
+    case .sentinel:
+      try await port.sentinel(request.after, request.follow == true) { report in
+        var reply = ControlReply()
+        reply.sentinel = report
+        return send(reply, to: answer)
+      }
+      return
     case .capture:
       guard let patient = request.patient, !patient.isEmpty else {
         throw ControlRefusal("capture: whom? \"patient\" is the pseudonym or the roster's id")

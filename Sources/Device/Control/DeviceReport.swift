@@ -256,6 +256,8 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var models: [Model] = []
   /// The update of a model that is under way, in words; nil: none is.
   package var update: String?
+  /// What the device thinks of itself, without the steps; nil before anything is counted.
+  package var sentinel: SentinelReport?
   package var session: Session?
   package var outbox = Outbox()
   package var line = Line()
@@ -269,7 +271,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats, trust, audit
+      line, beats, trust, audit, sentinel
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"
@@ -282,6 +284,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     if mode == .safe { return complaints }
     if camera.health == .lost { complaints.append("camera lost: \(camera.reason ?? "")") }
     if reader.health == .lost { complaints.append("reader lost: \(reader.reason ?? "")") }
+    if let sentinel { complaints += sentinel.complaints }
     complaints += (panelProblems ?? []).map { "front panel: \($0)" }
     complaints += fileProblems ?? []
     if session?.storageIsFull == true { complaints.append("the outbox is full; new captures are refused") }

@@ -21,6 +21,7 @@ package enum StatusScreen {
       row("line", line(report.line))
       row("models", report.models.isEmpty ? "none" : report.models.map(\.id).joined(separator: ", "))
       if let update = report.update { row("update", update) }
+      if let sentinel = report.sentinel, sentinel.model != nil { row("sentinel", self.sentinel(sentinel)) }
       for root in report.trust ?? [] { row("trust", trust(root)) }
       if let audit = report.audit {
         row("audit", "\(audit.entries) entries, \(audit.cosignedEntries.map { "\($0)" } ?? "none") cosigned")
@@ -84,6 +85,14 @@ package enum StatusScreen {
     let keys = (root.keys ?? [:]).filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     let counted = root.keys == nil ? "" : "  keys: \(keys.isEmpty ? "none" : keys.joined(separator: ", ")), no others"
     return "\(root.root) root  \((root.fingerprint ?? "").prefix(12))  \(root.freshness ?? "not usable")\(counted)"
+  }
+
+  private static func sentinel(_ report: SentinelReport) -> String {
+    guard let health = report.healthProbability, let cyber = report.cyberProbability else {
+      return report.problem == nil ? "\(report.state.rawValue)  gathers its first window" : "does not judge"
+    }
+    func thousandths(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+    return "\(report.state.rawValue)  sensing ill \(thousandths(health))  attack \(thousandths(cyber))"
   }
 
   private static func line(_ line: DeviceReport.Line) -> String {

@@ -49,7 +49,7 @@ extension DeliveryService {
         failures.append(.unavailable(order.token))
       }
     }
-    client.publish(messages)
+    handOver(messages)
     return failures
   }
 }

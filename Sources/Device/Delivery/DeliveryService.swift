@@ -29,6 +29,9 @@ package actor DeliveryService: Service {
   private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
   /// Hears of heads of the audit log that a receiver has cosigned.
   private let cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)?
+  /// Where the line's doings are counted; nil where nobody counts.
+  private let counters: CounterBoard?
+  private var stopwatch = PublishStopwatch()
   private let clockFloorSeconds: (@Sendable () -> Int64)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
@@ -55,7 +58,7 @@ package actor DeliveryService: Service {
     commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
     partIntake: PartIntake? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil,
-    cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil
+    cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil, counters: CounterBoard? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -69,6 +72,7 @@ package actor DeliveryService: Service {
     self.partIntake = partIntake
     self.receiptRules = receiptRules
     self.cosigned = cosigned
+    self.counters = counters
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
@@ -155,6 +159,7 @@ package actor DeliveryService: Service {
   private func admit(_ event: DeliveryEvent) -> DeliveryEvent? {
     guard case .link(let reported) = event else { return event }
     log(reported)
+    count(reported)
     switch reported {
     case .secured(let name): status.protection = name
     case .published(let token, let outcome) where token == probe?.token:
@@ -172,9 +177,34 @@ package actor DeliveryService: Service {
     return event
   }
 
+  /// How long the broker takes, and how often the line is lost.
+  private func count(_ reported: LinkEvent) {
+    guard let counters else { return }
+    switch reported {
+    case .published(let token, let outcome):
+      let milliseconds = stopwatch.stop(token, at: time.now().monotonicNanoseconds)
+      if case .acknowledged = outcome, let milliseconds { counters.published(afterMilliseconds: milliseconds) }
+    case .connectionFailed, .disconnected:
+      stopwatch.forgetAll()
+      counters.count(.reconnects)
+    case .secured, .connected, .moving, .subscribed, .oversize, .received: break
+    }
+  }
+
+  /// Hands messages over, and times them.
+  func handOver(_ messages: [(message: OutgoingMessage, token: PublishToken)]) {
+    if counters != nil {
+      let now = time.now().monotonicNanoseconds
+      for message in messages { stopwatch.start(message.token, at: now) }
+    }
+    client.publish(messages)
+  }
+
   private func read(_ message: IncomingMessage) -> DeliveryEvent? {
     if let receiptRules { downlinks.judge(by: receiptRules()) }
-    switch downlinks.read(message) {
+    let meaning = downlinks.read(message)
+    counters?.arrived(message, meaning, downlinks.lastRefusal)
+    switch meaning {
     case .receipt(let receipt):
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       guard receipt.concerns(outbox: outbox.outboxID) else { return nil }

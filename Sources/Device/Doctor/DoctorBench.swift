@@ -43,6 +43,9 @@ final class DoctorBench {
     case .name: doctor.nameFinding()
     case .tls: await doctor.tlsFinding()
     case .receipt: await doctor.receiptFinding()
+    case .supply:
+      doctor.options.simulate ? .skip(part, "simulated") : Self.supplyFinding(BoardGauges())
+    case .sentinel: .skip(part, "the service does not run, so that nothing is counted")
     }
   }
 

@@ -3,6 +3,7 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
   case configuration, devices, keys, bus, camera, eeprom, frame, reader, tag, lines, model, outbox, baselines, space
   case clock, name, tls
   case receipt
+  case supply, sentinel
 
   /// Parts of which a fault shows as a fault of this one too.
   package var causes: [DoctorPart] {
@@ -39,6 +40,8 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
     case .name: "the broker's name"
     case .tls: "the TLS handshake and the certificates' dates"
     case .receipt: "a message to the broker and the receiver's receipt"
+    case .supply: "under-voltage and throttling of the board"
+    case .sentinel: "what the running service makes of its own counters"
     }
   }
 }

@@ -48,10 +48,14 @@ package struct CommandEffects: Sendable {
   var install: @Sendable (_ target: UnitTarget, _ window: SyncWindow?, _ command: RandomIdentifier) async -> Outcome = {
     _, _, _ in .refused("this device takes no updates")
   }
+  /// Why nothing with an effect is done now; nil when it is.
+  var lockDownRefusal: @Sendable () -> String? = { nil }
+  var release: @Sendable () async -> Outcome = { .refused("this device is never locked down") }
   var rollBack: @Sendable (_ slot: ModelSlot) async -> Outcome = { _ in .refused("this device takes no updates") }
 
   /// - Parameter id: the command's.
   func perform(_ action: CommandAction, id: RandomIdentifier) async -> Outcome {
+    if let refusal = lockDownRefusal(), !action.isTakenInLockDown { return .refused(refusal) }
     switch action {
     case .status:
       await announce(nil)
@@ -83,6 +87,7 @@ package struct CommandEffects: Sendable {
       return isIdle() ? .done() : .refused("a session is open")
     case .updateInstall(let target, let window): return await install(target, window, id)
     case .updateRollback(let slot): return await rollBack(slot)
+    case .sentinelRelease: return await release()
     }
   }
 }

@@ -21,6 +21,8 @@ package actor CommandService: Service {
   private let logger: Logger
   private let intake: DownlinkIntake
   private let challenge: StartChallenge
+  /// Where what is not believed is counted; nil where nobody counts.
+  private let counters: CounterBoard?
   private var generator: any RandomNumberGenerator & Sendable
   private var reader: CommandReader
   private var desk: CommandDesk?
@@ -37,10 +39,11 @@ package actor CommandService: Service {
     intake: DownlinkIntake, outbox: Outbox, audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema,
     effects: CommandEffects,
     challenge: StartChallenge = StartChallenge(), time: any TimeSource, clockFloor: ClockFloor,
-    generator: any RandomNumberGenerator & Sendable, logger: Logger,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger, counters: CounterBoard? = nil,
     sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
   ) {
     self.sleep = sleep
+    self.counters = counters
     self.intake = intake
     self.challenge = challenge
     self.outbox = outbox
@@ -94,6 +97,7 @@ package actor CommandService: Service {
     switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
     case .ignored: return false
     case .refused(let refusal, let isPause):
+      counters?.refused(refusal)
       refuse(refusal)
       if isPause {
         await alert(
@@ -123,9 +127,11 @@ package actor CommandService: Service {
       view = try await outbox.command(command.id)
     }
     guard var desk else { return false }
+    desk.isHalved = effects.lockDownRefusal() != nil
     let decision = desk.decide(
       command, digest: digest, known: view.known, entries: view.entries, clock: clock, at: time.now())
     self.desk = desk
+    counters?.judged(command, decision, isKnown: view.known != nil)
     switch decision {
     case .silence: return false
     case .repeatReply(let bytes):

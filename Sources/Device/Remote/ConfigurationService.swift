@@ -51,6 +51,10 @@ package actor ConfigurationService: Service {
   private let time: any TimeSource
   private let clockFloor: ClockFloor
   private let logger: Logger
+  /// Where what is not believed is counted; nil where nobody counts.
+  private let counters: CounterBoard?
+  /// Why none is taken now; nil when it is.
+  private let lockDownRefusal: @Sendable () -> String?
   private var generator: any RandomNumberGenerator & Sendable
   private var reader: StatementReader<ConfigurationStatement>
   private var desk = ConfigurationDesk()
@@ -68,8 +72,10 @@ package actor ConfigurationService: Service {
   ///   - ignoresTrial: this run began without what was tried, because it could not be written down as taken back.
   init(
     intake: DownlinkIntake, folder: RemoteConfigurationFolder, files: ConfigurationFolder, outbox: Outbox,
-    audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema, effects: ConfigurationEffects, challenge: StartChallenge, time: any TimeSource,
-    clockFloor: ClockFloor, ignoresTrial: Bool = false, generator: any RandomNumberGenerator & Sendable, logger: Logger
+    audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema, effects: ConfigurationEffects,
+    challenge: StartChallenge, time: any TimeSource, clockFloor: ClockFloor, ignoresTrial: Bool = false,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger, counters: CounterBoard? = nil,
+    lockDownRefusal: @escaping @Sendable () -> String? = { nil }
   ) {
     self.intake = intake
     self.folder = folder
@@ -83,6 +89,8 @@ package actor ConfigurationService: Service {
     mustTakeBack = ignoresTrial
     self.generator = generator
     self.logger = logger
+    self.counters = counters
+    self.lockDownRefusal = lockDownRefusal
     reader = StatementReader(
       nil, site: topics.site.text, device: topics.device.text, verifier: OpenSSLVerifier(),
       digests: OpenSSLDigests())
@@ -168,6 +176,7 @@ package actor ConfigurationService: Service {
     switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
     case .ignored: return
     case .refused(let refusal, let isPause):
+      counters?.refused(refusal)
       if told.insert(refusal.word).inserted {
         logger.error(
           "a configuration is not believed; more of this kind are not told", metadata: ["reason": "\(refusal)"])
@@ -198,9 +207,14 @@ package actor ConfigurationService: Service {
       statement, digest: digest, record: record, challenge: challenge.value, clock: clock, at: time.now())
     switch decision {
     case .silence: return
-    case .repeatReply(let bytes): try await outbox.enqueue(.reply(bytes, created: time.now()))
+    case .repeatReply(let bytes):
+      counters?.count(.commandsReplayed)
+      try await outbox.enqueue(.reply(bytes, created: time.now()))
     case .answer(let reply): try await answer(reply)
     case .examine(let freshness):
+      if let refusal = lockDownRefusal() {
+        return try await answer(CommandReply(to: statement, .refused, reason: refusal, at: time.now()))
+      }
       let faults = files.faults(ofProposed: statement.toml)
       guard faults.isEmpty else {
         var reply = CommandReply(

@@ -1,0 +1,113 @@
+import Foundation
+import LinuxIO
+import TestSupport
+import Testing
+
+/// The real binary counts what happens to it. Steps are short, which only the simulation can ask for.
+@Suite(.serialized) struct SentinelTests {
+  private static let stepMilliseconds = 100
+
+  private struct Line: Decodable {
+    var step: Int
+    var values: [Int?]
+  }
+
+  private struct Head: Decodable {
+    var schema: String
+    var step_seconds: Double
+    var channels: [String]
+  }
+
+  private func lines(_ file: String) throws -> (head: Head, steps: [Line]) {
+    let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map { Data($0.utf8) }
+    let decoder = JSONDecoder()
+    return (
+      try decoder.decode(Head.self, from: try #require(lines.first)),
+      try lines.dropFirst().map { try decoder.decode(Line.self, from: $0) }
+    )
+  }
+
+  private func fakeBoard(in folder: String) throws -> String {
+    let root = folder + "/board"
+    let zone = root + "/sys/class/thermal/thermal_zone0"
+    try FileManager.default.createDirectory(atPath: zone, withIntermediateDirectories: true)
+    try "48312\n".write(toFile: zone + "/temp", atomically: false, encoding: .utf8)
+    return root
+  }
+
+  @Test func whatIsCountedCanBeRecordedAndSurvivesARestart() async throws {
+    let workspace = try Workspace()
+    let broker = try MosquittoBroker()
+    try await broker.start()
+    let configuration = try workspace.configure(
+      port: broker.port, captures: 0,
+      more: [
+        "gates": "settling_seconds = 0",
+        "simulation":
+          "captures = 0\nsentinel_step_milliseconds = \(Self.stepMilliseconds)\nsystem_directory = \"\(try fakeBoard(in: workspace.folder))\"",
+      ])
+    func start() async throws -> Program {
+      let device = try Program(
+        Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)
+      try await device.waitForErrors(containing: "ready")
+      return device
+    }
+    var device = try await start()
+    try await eventually("the device hears receipts", context: { broker.log }) {
+      broker.log.contains("test-device/dn/receipt (QoS 1)")
+    }
+    let file = workspace.folder + "/counters.jsonl"
+    let recorder = try Program(
+      Program.thermograph, ["sentinel", "record", file, "--steps", "90", "--config", configuration],
+      in: workspace.folder)
+    for _ in 0..<30 {
+      _ = try ControlClient(path: workspace.folder + "/run/control.socket")
+        .ask(Array(#"{"request":"status"}"#.utf8), silenceMilliseconds: 10_000) { _ in false }
+    }
+    let sent = try await Program.run(
+      [
+        "-h", "127.0.0.1", "-p", "\(broker.port)", "-q", "1", "-t", "tg/v1/test-site/test-device/dn/receipt", "-m",
+        "rubbish", "--repeat", "50",
+      ], executable: "/usr/bin/mosquitto_pub", in: workspace.folder)
+    #expect(sent.status == 0, "\(sent.errors)")
+    #expect(try await recorder.waitForExit() == 0, "\(recorder.errors)")
+
+    let (head, steps) = try lines(file)
+    #expect(head.schema == "thermograph.counters.v1" && head.step_seconds == 0.1 && head.channels.count == 16)
+    #expect(steps.count == 90 && zip(steps, steps.dropFirst()).allSatisfy { $1.step == $0.step + 1 })
+    func sum(_ channel: Int) -> Int { steps.reduce(0) { $0 + ($1.values[channel] ?? 0) } }
+    // The recorder's own connection is one too.
+    #expect((30...32).contains(sum(0)), "\(sum(0)) connections")
+    #expect(sum(5) == 50 && sum(6) == 50 && sum(7) == 0 && sum(8) == 0, "\(sum(5)), \(sum(6)), \(sum(7)), \(sum(8))")
+    #expect(sum(2) == 50 * ("tg/v1/test-site/test-device/dn/receipt".utf8.count + 7))
+    #expect(steps.allSatisfy { $0.values[11] == 4831 && $0.values[12] == nil })
+    // The simulated sensor is noisy, and its own temperature is that of a part.
+    #expect(steps.contains { ($0.values[14] ?? 0) > 0 } && steps.contains { ($0.values[15] ?? 0) > 1000 })
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    #expect(!text.contains("test-site") && !text.contains("patient"))
+    // A file that is there is nobody's to overwrite.
+    let again = try await Program.run(
+      ["sentinel", "record", file, "--steps", "1", "--config", configuration], in: workspace.folder)
+    #expect(again.status != 0 && again.errors.contains("is there already"))
+
+    device.send(SIGTERM)
+    #expect(try await device.waitForExit() == 0)
+    device = try await start()
+    let shown = try await Program.run(["sentinel", "show", "--json", "--config", configuration], in: workspace.folder)
+    #expect(shown.status == 0, "\(shown.errors)")
+    let report = try #require(try JSONSerialization.jsonObject(with: Data(shown.output.utf8)) as? [String: Any])
+    let newest = try #require((report["steps"] as? [[String: Any]])?.last?["step"] as? Int)
+    #expect(report["state"] as? String == "unjudged" && newest > (steps.last?.step ?? 0))
+    let screen = try await Program.run(["sentinel", "show", "--config", configuration], in: workspace.folder)
+    #expect(screen.output.contains("COUNTS ONLY") && screen.output.contains("network.connections"), "\(screen.output)")
+
+    device.send(SIGTERM)
+    #expect(try await device.waitForExit() == 0)
+    var kept = try Data(contentsOf: URL(fileURLWithPath: workspace.folder + "/state/counters"))
+    kept[100] ^= 1
+    try kept.write(to: URL(fileURLWithPath: workspace.folder + "/state/counters"))
+    device = try await start()
+    try await device.waitForErrors(containing: "counting begins anew")
+    #expect(device.errors.contains("is damaged"))
+  }
+}
