@@ -57,6 +57,7 @@ package actor DeliveryService: Service {
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
     commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
     partIntake: PartIntake? = nil,
+    trustVersions: (@Sendable () -> [String: [String: Int64]]?)? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil,
     cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil, counters: CounterBoard? = nil
   ) throws {
@@ -74,6 +75,7 @@ package actor DeliveryService: Service {
     self.cosigned = cosigned
     self.counters = counters
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
+    status.trust = trustVersions
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
     machine = DeliveryMachine(configuration, highestStored: outbox.highestStoredAtStart)
