@@ -9,6 +9,8 @@ package enum StateFiles {
   package static let session = "session.json"
   /// The last time that a time source vouched for.
   package static let trustedTime = "trusted-time"
+  /// Which release runs, which one ran before, and which one is confirmed.
+  package static let release = "release.json"
   /// A folder: what is kept about each sensor.
   package static let sensors = "sensors"
   /// A folder: the keys that are made on the device.
@@ -55,7 +57,7 @@ package enum StateFiles {
       }.map { path + "/" + $0 }
     }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
-      + [session, trustedTime].map { directory + "/" + $0 }
+      + [session, trustedTime, release].map { directory + "/" + $0 }
   }
 
   /// Folders of the list, which are empty once everything in them is erased.

@@ -26,6 +26,7 @@ extension DeviceRuntime {
     var delivery: DeliveryService?
     var identity: DeliveryService.Identity
     var trust: DeviceTrust?
+    var releases: ReleaseKeeper
   }
 
   /// In the order of start: they stop before everything they watch.
@@ -55,13 +56,21 @@ extension DeviceRuntime {
           }
           return try await parts.outbox.correct(request)
         },
-        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) }),
+        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) },
+        hold: { wait, quiet, progress, isGone in
+          try await parts.session.hold(waitSeconds: wait, quietSeconds: quiet, progress: progress, isGone: isGone)
+        },
+        confirm: { try parts.releases.confirm() }),
       logger: logger)
     return [
       watchdog(parts), control,
       ReadinessService(
-        logger: logger, notifier: notifier, stopBegins: { deadline.begin() },
-        status: { await reporter.report().summary }),
+        logger: logger, notifier: notifier, ready: { parts.board.isReady = true }, stopBegins: { deadline.begin() },
+        status: {
+          let report = await reporter.report()
+          parts.releases.note(line: report.line.state)
+          return report.summary
+        }),
     ]
   }
 

@@ -55,9 +55,12 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let common = try CommonParts(logger: logger)
     let siteKey = try secrets.bytes(of: settings.patients.siteKeyFile)
-    let outbox = try openOutbox(common.time)
+    let releases = ReleaseKeeper(
+      path: settings.paths.stateDirectory + "/" + StateFiles.release, firmware: Self.firmware, logger: logger)
+    let outbox = try openOutbox(common.time, isConfirmed: releases.isConfirmed)
     do {
-      try await run(simulation, common, siteKey: siteKey, outbox: outbox)
+      try await run(simulation, common, siteKey: siteKey, outbox: outbox, releases: releases)
+      releases.end()
     } catch {
       // In order, so that the next start has nothing to doubt.
       await outbox.close()
@@ -66,7 +69,7 @@ package struct DeviceRuntime {
   }
 
   private func run(
-    _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox
+    _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox, releases: ReleaseKeeper
   ) async throws {
     let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
     let board = StatusBoard(bus: settings.camera.bus, reader: reader)
@@ -121,7 +124,7 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity, trust: trust)
+      delivery: delivery, identity: identity, trust: trust, releases: releases)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)

@@ -10,6 +10,8 @@ package struct ControlRequest: Sendable, Equatable, Codable {
     case capture
     case reload
     case correct
+    case hold
+    case confirm
   }
 
   package var request: Kind
@@ -21,12 +23,17 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   package var patient: String?
   /// `correct`: what is to be put right.
   package var correction: CorrectionRequest?
+  /// `hold`: how long to wait for a free device, and how long nobody must have been before it; 0...86_400 s.
+  package var waitSeconds: Int?
+  package var quietSeconds: Int?
 
   package init(
     _ request: Kind, parts: [String]? = nil, receiptMilliseconds: Int? = nil, patient: String? = nil,
-    correction: CorrectionRequest? = nil
+    correction: CorrectionRequest? = nil, waitSeconds: Int? = nil, quietSeconds: Int? = nil
   ) {
     self.correction = correction
+    self.waitSeconds = waitSeconds
+    self.quietSeconds = quietSeconds
     self.request = request
     self.parts = parts
     self.receiptMilliseconds = receiptMilliseconds
@@ -35,6 +42,8 @@ package struct ControlRequest: Sendable, Equatable, Codable {
 
   private enum CodingKeys: String, CodingKey {
     case request, parts, patient, correction
+    case waitSeconds = "wait_seconds"
+    case quietSeconds = "quiet_seconds"
     case receiptMilliseconds = "receipt_milliseconds"
   }
 
@@ -52,6 +61,10 @@ package struct ControlRequest: Sendable, Equatable, Codable {
     }
     guard (100...60_000).contains(receiptMilliseconds ?? 100) else {
       throw ControlRefusal("receipt_milliseconds is 100 to 60000")
+    }
+    guard [waitSeconds, quietSeconds].allSatisfy({ HoldRules.seconds.contains($0 ?? 0) }) else {
+      throw ControlRefusal(
+        "wait_seconds and quiet_seconds are \(HoldRules.seconds.lowerBound) to \(HoldRules.seconds.upperBound)")
     }
   }
 }
@@ -75,6 +88,10 @@ package struct ControlReply: Sendable, Codable {
   package var correction: CorrectionMessage?
   /// A capture under way, a line at each change; the last one says `isOver`.
   package var capture: CaptureProgress?
+  /// A hold, a line at each change; it lasts as long as the connection.
+  package var hold: HoldProgress?
+  /// What `confirm` wrote down.
+  package var release: ReleaseRecord?
 
   package init() {}
 

@@ -15,6 +15,16 @@ struct ControlPort: Sendable {
   var correct: @Sendable (CorrectionRequest) async throws -> CorrectionMessage
   /// Begins a session and calls back at each change until it is over.
   var capture: @Sendable (_ patient: String, _ progress: @Sendable (CaptureProgress) -> Bool) async throws -> Void
+  /// Keeps the device free for an update as long as the other end listens.
+  var hold: Hold
+  /// The health check after an update was passed.
+  var confirm: @Sendable () throws -> ReleaseRecord
+
+  typealias Hold =
+    @Sendable (
+      _ waitSeconds: Int, _ quietSeconds: Int, _ progress: @Sendable (HoldProgress) -> Bool,
+      _ isGone: @Sendable () -> Bool
+    ) async throws -> Void
 }
 
 /// Answers the control socket until the device stops.
@@ -88,6 +98,20 @@ struct ControlService: Service {
       logger.notice(
         "corrected", metadata: ["kind": "\(made.kind.rawValue)", "correction": "\(made.correctionID)"])
       reply.correction = made
+    case .confirm:
+      let record = try port.confirm()
+      logger.notice("this release is confirmed", metadata: ["release": "\(record.running.firmware)"])
+      reply.release = record
+    case .hold:
+      logger.notice("an update asks for the device")
+      try await port.hold(
+        request.waitSeconds ?? 0, request.quietSeconds ?? HoldRules.quietSeconds,
+        { progress in
+          var reply = ControlReply()
+          reply.hold = progress
+          return send(reply, to: answer)
+        }, { answer.isGone })
+      return
     case .capture:
       guard let patient = request.patient, !patient.isEmpty else {
         throw ControlRefusal("capture: whom? \"patient\" is the pseudonym or the roster's id")

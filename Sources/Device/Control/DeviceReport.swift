@@ -243,12 +243,17 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var beats: [Beat] = []
   /// Of each root that is installed; nil: none is.
   package var trust: [TrustReport]?
+  /// Every part has started; nil in what an earlier release says.
+  package var isReady: Bool?
+  /// What is known of this release and the one before; nil where it could not be read, and in safe mode.
+  package var release: ReleaseRecord?
 
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats, trust
+      line, beats, trust, release
+    case isReady = "ready"
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"

@@ -42,6 +42,8 @@ struct DeviceReporter: Sendable {
     report.session = Self.session(parts.session.snapshot)
     report.models = parts.board.models ?? parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
     report.update = parts.board.update
+    report.isReady = parts.board.isReady
+    report.release = parts.releases.record
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }
