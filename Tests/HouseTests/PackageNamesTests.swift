@@ -3,7 +3,7 @@ import Testing
 
 /// What the documentation says of Debian 12 and 13 against what the package is made of.
 @Suite struct PackageNamesTests {
-  /// `Depends:` of a program that needs these libraries and the symbols of this test.
+  /// `Depends:` of a program that needs these libraries, with the symbols that a shell needs.
   private func depends(_ libraries: [String]) throws -> (status: Int32, text: String) {
     let folder = NSTemporaryDirectory() + "thermograph-depends-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -12,7 +12,7 @@ import Testing
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(filePath: House.path("Scripts/debian/dependencies"))
-    process.arguments = ["/proc/self/exe"]
+    process.arguments = ["/bin/sh"]
     process.standardInput = FileHandle(forReadingAtPath: folder + "/needed")
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
