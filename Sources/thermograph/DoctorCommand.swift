@@ -14,9 +14,14 @@ struct DoctorCommand: AsyncParsableCommand {
       reason; what only follows from an earlier fault is skipped and names it, so that a failure is a thing to repair. Exit \
       status 0: nothing failed; 1: something did.
 
+      --after-update is the check after an update of the program: the new release runs and is ready, the camera delivers, \
+      the outbox is open, and the line is up again if there was one before. It waits for them as long as --timeout says, and \
+      confirms the release when nothing fails.
+
         thermograph doctor
         thermograph doctor --part camera --part frame
         thermograph doctor --simulate --config ./thermograph.toml
+        thermograph doctor --after-update
         thermograph doctor --json | jq 'select(.outcome != "pass")'
       """)
 
@@ -41,6 +46,12 @@ struct DoctorCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Examine a simulated sensor and reader instead of the board's.")
   var simulate = false
 
+  @Flag(name: .long, help: "The short check after an update of the program.")
+  var afterUpdate = false
+
+  @Option(name: .long, help: "With --after-update: how many seconds to wait until all is well, 0 to 3600.")
+  var timeout = 120
+
   @Flag(name: .long, help: "Print one JSON object for each part on standard output.")
   var json = false
 
@@ -48,6 +59,10 @@ struct DoctorCommand: AsyncParsableCommand {
     for name in part where DoctorPart(rawValue: name) == nil {
       throw ValidationError(
         "there is no part '\(name)'; expected one of \(DoctorPart.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    guard (0...3600).contains(timeout) else { throw ValidationError("--timeout is 0 to 3600, not \(timeout)") }
+    guard !afterUpdate || (part.isEmpty && !list && !simulate) else {
+      throw ValidationError("--after-update asks the running service; it goes without --part, --list and --simulate")
     }
     for (name, value) in [("listen", listenMilliseconds), ("receipt", receiptMilliseconds)] {
       guard (100...60_000).contains(value) else {
@@ -61,6 +76,7 @@ struct DoctorCommand: AsyncParsableCommand {
       for part in DoctorPart.allCases { print("\(part.rawValue)\t\(part.summary)") }
       return
     }
+    if afterUpdate { return try checkAfterUpdate() }
     var options = Doctor.Options()
     options.simulate = simulate
     options.asksForTag = !noTag

@@ -9,13 +9,16 @@ import Storage
 struct UpdateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "update",
-    abstract: "Models that come signed: takes them from a stick, shows how they stand, takes them back.",
+    abstract: "Models that come signed, and a free device for updates of the program.",
     discussion: """
         thermograph update import /media/stick/repository
         thermograph update status
         thermograph update rollback
+        thermograph update hold -- apt-get install ./thermograph_0.2.0_arm64.deb
       """,
-    subcommands: [UpdateImportCommand.self, UpdateStatusCommand.self, UpdateRollbackCommand.self])
+    subcommands: [
+      UpdateHoldCommand.self, UpdateImportCommand.self, UpdateRollbackCommand.self, UpdateStatusCommand.self,
+    ])
 }
 
 /// Whose record it is.

@@ -41,6 +41,7 @@ struct SessionRun {
     case averaged, passed, failed(QualityGate.Code), saved, saveFailed, diskFull
     case cameraLost, cameraReturned, storageFull, storageFree, stopping
     case found(SessionCheckpoint, age: Int?)
+    case updateHeld(seconds: Int), updateOver
     case pass
   }
 
@@ -114,6 +115,8 @@ struct SessionRun {
     case .storageFree: .storageFree
     case .stopping: .stopping
     case .found(let checkpoint, let age): .interruptedSessionFound(checkpoint, ageSeconds: age)
+    case .updateHeld(let seconds): .held(seconds: seconds)
+    case .updateOver: .released
     case .pass: .timePassed
     }
   }

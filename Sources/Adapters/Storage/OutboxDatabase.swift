@@ -268,9 +268,14 @@ final class OutboxDatabase {
     // A number that no program writes is damage, and the tables say what the database is.
     let isDamaged = holdsOurs && !(1...OutboxSchema.plausibleVersion).contains(version)
     let applied = isDamaged ? 1 : version
-    guard applied < schemaVersion || isDamaged else { return }
+    // A layout that an earlier program cannot live with ends the way back: before it is confirmed, this program does with
+    // the one that it finds.
+    let target = applied == 0 || configuration.isConfirmed ? max(applied, schemaVersion) : applied
+    guard applied < target || isDamaged else { return }
     try connection.execute("BEGIN IMMEDIATE")
-    for migration in configuration.migrations.dropFirst(Int(applied)) { try connection.execute(migration.sql) }
+    for migration in configuration.migrations.prefix(Int(target)).dropFirst(Int(applied)) {
+      try connection.execute(migration.sql)
+    }
     if applied == 0 {
       let insert = try connection.prepare(
         "INSERT INTO outbox (one, outbox_id, next_message, next_sequence, running) VALUES (1, ?, 1, 1, 0)")
@@ -278,7 +283,7 @@ final class OutboxDatabase {
       try insert.run()
     }
     try connection.execute("PRAGMA application_id = \(OutboxSchema.applicationID)")
-    try connection.execute("PRAGMA user_version = \(schemaVersion)")
+    try connection.execute("PRAGMA user_version = \(target)")
     try connection.execute("COMMIT")
   }
 

@@ -13,6 +13,8 @@ package enum StateFiles {
   package static let counters = "counters"
   /// There while the device is locked down.
   package static let lockDown = "lock-down"
+  /// Which release runs, which one ran before, and which one is confirmed.
+  package static let release = "release.json"
   /// A folder: what is kept about each sensor.
   package static let sensors = "sensors"
   /// A folder: the keys that are made on the device.
@@ -63,7 +65,7 @@ package enum StateFiles {
       }.map { path + "/" + $0 }
     }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
-      + [session, trustedTime, counters, lockDown].map { directory + "/" + $0 }
+      + [session, trustedTime, counters, lockDown, release].map { directory + "/" + $0 }
   }
 
   /// Folders of the list, which are empty once everything in them is erased.

@@ -33,8 +33,8 @@ extension PanelSignal {
         "hold the tag to the reader; tell the clinic, `thermograph status` says why")
     case .maintenance:
       .init(
-        "a long and a short turquoise blink", "the technician is at work",
-        "wait; the technician's tag ends it")
+        "a long and a short turquoise blink", "the technician is at work, or the program is being updated",
+        "wait; the technician's tag ends it, an update ends by itself")
     case .identify:
       .init(
         "red, green and blue, each shorter than the one before", "somebody far away wants this device to be found",

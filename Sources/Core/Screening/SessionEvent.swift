@@ -37,6 +37,10 @@ package enum SessionEvent: Sendable {
   case interruptedSessionFound(SessionCheckpoint, ageSeconds: Int?)
   /// The device is shutting down.
   case stopping
+  /// The program is to be updated: nobody is taken for so long, or until `released`. Ignored while somebody is before the
+  /// device.
+  case held(seconds: Int)
+  case released
   /// Nothing but time; due at `nextDeadlineNanoseconds`.
   case timePassed
 }

@@ -16,7 +16,7 @@ extension SessionMachine {
   private mutating func presentPatient(
     _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
   ) {
-    if case .maintenance = phase { return step.refuse(.maintenance) }
+    if isTakenByStaff { return step.refuse(.maintenance) }
     guard let session else {
       let wasAwaited = isAwaited
       awaitedUntilNanoseconds = nil
@@ -49,7 +49,7 @@ extension SessionMachine {
   }
 
   private func refusalOfRequest(_ tag: KnownTag) -> SessionRefusal? {
-    if case .maintenance = phase { return .maintenance }
+    if isTakenByStaff { return .maintenance }
     if session != nil { return .sessionUnderWay }
     return refusalToOpen(tag)
   }
@@ -114,7 +114,7 @@ extension SessionMachine {
   private mutating func presentOperator(
     _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
   ) {
-    if case .maintenance = phase { return step.refuse(.maintenance) }
+    if isTakenByStaff { return step.refuse(.maintenance) }
     guard session != nil else {
       waitingOperator = (tag.reference, step.now.after(seconds: rules.idleTimeoutSeconds))
       return
@@ -129,6 +129,7 @@ extension SessionMachine {
 
   private mutating func presentTechnician(_ tag: KnownTag, _ step: inout SessionStep) {
     if case .maintenance = phase { return endMaintenance(&step) }
+    if isHeld { return step.refuse(.maintenance) }
     guard session == nil else { return step.refuse(.sessionUnderWay) }
     awaitedUntilNanoseconds = nil
     phase = .maintenance(until: step.now.after(seconds: rules.maintenanceSeconds))
@@ -140,6 +141,29 @@ extension SessionMachine {
     phase = .idle
     step.actions.append(.closeMaintenance)
     step.show(.ready)
+  }
+
+  /// Takes the device out of service for an update, between sessions only; a longer hold takes the place of a shorter one.
+  mutating func hold(seconds: Int, _ step: inout SessionStep) {
+    let until = step.now.after(seconds: seconds)
+    if case .held(let present) = phase { return phase = .held(until: max(present, until)) }
+    guard isIdle else { return }
+    waitingOperator = nil
+    phase = .held(until: until)
+    step.show(.maintenance)
+  }
+
+  mutating func endHold(_ step: inout SessionStep) {
+    guard isHeld else { return }
+    phase = .idle
+    step.show(.ready)
+  }
+
+  private var isTakenByStaff: Bool {
+    switch phase {
+    case .maintenance, .held: true
+    default: false
+    }
   }
 
   mutating func tagRemoved(_ step: inout SessionStep) {
@@ -163,8 +187,8 @@ extension SessionMachine {
       awaitPatient(&step)
     case .positioning, .awaitingCamera:
       awaitPatient(&step)
-    case .idle, .maintenance, .awaitingOperator, .confirming, .asking, .acclimatising, .awaitingPatient, .assessing,
-      .saving:
+    case .idle, .maintenance, .held, .awaitingOperator, .confirming, .asking, .acclimatising, .awaitingPatient,
+      .assessing, .saving:
       // Nothing is being measured. Before the next view begins, the session waits for its own tag all the same.
       session?.needsOwnTagBeforeView = true
     }

@@ -42,6 +42,8 @@ package struct SessionMachine: Sendable {
   @inline(never) package var isAwaited: Bool { awaitedUntilNanoseconds != nil }
   /// Nobody is before the device, and nobody is waited for.
   @inline(never) package var isIdle: Bool { phase == .idle && !isAwaited }
+  /// Somebody has taken the device out of service for an update of the program.
+  @inline(never) package var isHeld: Bool { if case .held = phase { true } else { false } }
   @inline(never) package var isSessionOpen: Bool { session != nil }
   /// The view under way; nil without a session and when all views are done.
   package var view: CaptureView? { session?.view }
@@ -57,7 +59,8 @@ package struct SessionMachine: Sendable {
     switch phase {
     case .idle: awaitedUntilNanoseconds
     case .acclimatising(let rest): rest.deadline(isSettled: session?.skinIsSettled)
-    case .maintenance(let until), .awaitingOperator(let until), .confirming(let until), .asking(_, let until),
+    case .maintenance(let until), .held(let until), .awaitingOperator(let until), .confirming(let until),
+      .asking(_, let until),
       .awaitingPatient(let until), .positioning(let until), .awaitingCamera(let until), .averaging(_, let until),
       .assessing(_, let until), .saving(_, let until):
       until
@@ -116,6 +119,8 @@ package struct SessionMachine: Sendable {
     case .storageFree: storageIsFull = false
     case .interruptedSessionFound(let checkpoint, let age): resume(checkpoint, ageSeconds: age, &step)
     case .stopping: close(.incomplete(.shutdown), &step)
+    case .held(let seconds): hold(seconds: seconds, &step)
+    case .released: endHold(&step)
     case .timePassed: break
     }
   }
@@ -128,6 +133,8 @@ package struct SessionMachine: Sendable {
       stopAwaiting(&step)
     case .maintenance:
       endMaintenance(&step)
+    case .held:
+      endHold(&step)
     case .awaitingOperator, .confirming, .asking:
       close(.incomplete(.abandoned), &step)
     case .awaitingPatient:
@@ -174,6 +181,8 @@ package struct SessionMachine: Sendable {
 package enum SessionPhase: Sendable, Equatable {
   case idle
   case maintenance(until: UInt64)
+  /// The program is being updated: a tag is refused, and no session opens.
+  case held(until: UInt64)
   case awaitingOperator(until: UInt64)
   /// An unknown tag waits for a go-ahead.
   case confirming(until: UInt64)

@@ -78,6 +78,7 @@ extension SessionService {
 
   /// Light and sentence say the same: where a tag would be refused, nobody is asked for one.
   private var idleInstruction: SessionInstruction {
+    if machine.isHeld { return .maintenance }
     if machine.isCameraLost { return .refused(.cameraLost) }
     return machine.isStorageFull ? .refused(.storageFull) : .ready
   }

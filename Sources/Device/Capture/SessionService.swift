@@ -89,6 +89,10 @@ actor SessionService: Service {
   var lastRefusal: SessionRefusal?
   /// Models that are to decide from the next session on.
   private var waitingModels: Handover<Assessor>?
+  /// Those who hold the device for an update.
+  var holders: Set<RandomIdentifier> = []
+  /// When somebody was before the device last; its start counts.
+  var lastBusy: UInt64
   private var idleSignalShown: PanelSignal?
   private var alarm = Alarm()
   private var watching: Int?
@@ -106,6 +110,7 @@ actor SessionService: Service {
     self.assessor = assessor
     self.events = events
     self.time = time
+    lastBusy = time.now().monotonicNanoseconds
     self.generator = generator
     self.logger = logger
   }
@@ -272,7 +277,7 @@ actor SessionService: Service {
     if !machine.isUnderWay { await feed(await lacksRoom() ? .storageFull : .storageFree) }
   }
 
-  private func sentence(for refusal: SessionRefusal) -> String {
+  func sentence(for refusal: SessionRefusal) -> String {
     SessionInstruction.refused(refusal).sentence(in: assessor.sentences)
   }
 
@@ -287,6 +292,8 @@ actor SessionService: Service {
       }
       await present(tag)
     case .awaitPatient(let patient): return await awaitTag(of: patient)
+    case .hold(let hold): return await take(hold)
+    case .release(let id): return await release(id)
     case .identify(let seconds): return identify(seconds: seconds)
     case .answer(let yes): await feed(.answer(yes))
     case .proceed: await feed(.button(.short))
@@ -336,6 +343,7 @@ actor SessionService: Service {
 
   /// Gives the machine one event, and those that its actions lead to at once.
   func feed(_ event: SessionEvent) async {
+    let wasBusy = isBusy
     var pending = [event]
     while !pending.isEmpty {
       let next = pending.removeFirst()
@@ -353,6 +361,7 @@ actor SessionService: Service {
       }
       for action in actions { await perform(action, leadingTo: &pending) }
     }
+    noteHolds(wasBusy: wasBusy)
     watch()
     publishSnapshot()
     showIdle()
@@ -422,7 +431,7 @@ extension SessionSnapshot.State {
     self =
       switch phase {
       case .idle: .idle
-      case .maintenance: .maintenance
+      case .maintenance, .held: .maintenance
       case .awaitingOperator: .awaitingOperator
       case .confirming: .confirming
       case .asking: .asking

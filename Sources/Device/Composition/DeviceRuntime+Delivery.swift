@@ -11,8 +11,11 @@ import Trust
 
 // The delivery side: outbox, link, and what watches them.
 extension DeviceRuntime {
-  func openOutbox(_ time: SystemClock) throws -> Outbox {
-    try Outbox(OutboxConfiguration(settings, secrets: secrets), time: time)
+  /// - Parameter isConfirmed: this release passed the health check, so that nobody goes back any more.
+  func openOutbox(_ time: SystemClock, isConfirmed: Bool = false) throws -> Outbox {
+    var configuration = try OutboxConfiguration(settings, secrets: secrets)
+    configuration.isConfirmed = isConfirmed
+    return try Outbox(configuration, time: time)
   }
 
   var topics: TopicSchema {

@@ -32,6 +32,7 @@ extension DeviceRuntime {
     var counters: CounterBoard
     var sentinel: SentinelWatch
     var lockDown: LockDown
+    var releases: ReleaseKeeper
 
     var audit: any AuditTrail { keeper ?? NoAuditTrail() }
   }
@@ -76,13 +77,21 @@ extension DeviceRuntime {
           guard try parts.lockDown.release("a technician at the control socket") else {
             throw ControlRefusal("the device is not locked down")
           }
-        }),
+        },
+        hold: { wait, quiet, progress, isGone in
+          try await parts.session.hold(waitSeconds: wait, quietSeconds: quiet, progress: progress, isGone: isGone)
+        },
+        confirm: { try parts.releases.confirm() }),
       logger: logger, counters: parts.counters, lockDown: parts.lockDown)
     return [
       watchdog(parts), control,
       ReadinessService(
-        logger: logger, notifier: notifier, stopBegins: { deadline.begin() },
-        status: { await reporter.report().summary }),
+        logger: logger, notifier: notifier, ready: { parts.board.isReady = true }, stopBegins: { deadline.begin() },
+        status: {
+          let report = await reporter.report()
+          parts.releases.note(line: report.line.state)
+          return report.summary
+        }),
     ]
   }
 

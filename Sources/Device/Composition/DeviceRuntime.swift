@@ -56,7 +56,9 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let common = try CommonParts(logger: logger)
     let siteKey = try secrets.bytes(of: settings.patients.siteKeyFile)
-    let outbox = try openOutbox(common.time)
+    let releases = ReleaseKeeper(
+      path: settings.paths.stateDirectory + "/" + StateFiles.release, firmware: Self.firmware, logger: logger)
+    let outbox = try openOutbox(common.time, isConfirmed: releases.isConfirmed)
     do {
       let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
       let board = StatusBoard(bus: settings.camera.bus, reader: reader)
@@ -64,11 +66,13 @@ package struct DeviceRuntime {
       await audit.begin(auditStart(.service, common.digests))
       do {
         try await run(
-          simulation, common, siteKey: siteKey, outbox: outbox, reader: reader, board: board, audit: audit)
+          simulation, common, siteKey: siteKey, outbox: outbox, reader: reader, board: board, audit: audit,
+          releases: releases)
       } catch {
         await audit.end(reason: "\(error)")
         throw error
       }
+      releases.end()
     } catch {
       // In order, so that the next start has nothing to doubt.
       await outbox.close()
@@ -78,7 +82,7 @@ package struct DeviceRuntime {
 
   private func run(
     _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox, reader: TagReader.Settings,
-    board: StatusBoard, audit: AuditKeeper
+    board: StatusBoard, audit: AuditKeeper, releases: ReleaseKeeper
   ) async throws {
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
@@ -142,7 +146,7 @@ package struct DeviceRuntime {
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
       delivery: delivery, identity: identity, trust: trust, keeper: audit, counters: counters, sentinel: watch,
-      lockDown: lockDown)
+      lockDown: lockDown, releases: releases)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)

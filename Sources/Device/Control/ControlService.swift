@@ -27,6 +27,16 @@ struct ControlPort: Sendable {
   var release: @Sendable () throws -> Void = {
     throw ControlRefusal("safe mode: nothing is locked down; thermograph check names the mistakes")
   }
+  /// Keeps the device free for an update as long as the other end listens.
+  var hold: Hold
+  /// The health check after an update was passed.
+  var confirm: @Sendable () throws -> ReleaseRecord
+
+  typealias Hold =
+    @Sendable (
+      _ waitSeconds: Int, _ quietSeconds: Int, _ progress: @Sendable (HoldProgress) -> Bool,
+      _ isGone: @Sendable () -> Bool
+    ) async throws -> Void
 }
 
 /// Answers the control socket until the device stops.
@@ -131,6 +141,20 @@ struct ControlService: Service {
         reply.sentinel = report
         return send(reply, to: answer)
       }
+      return
+    case .confirm:
+      let record = try port.confirm()
+      logger.notice("this release is confirmed", metadata: ["release": "\(record.running.firmware)"])
+      reply.release = record
+    case .hold:
+      logger.notice("an update asks for the device")
+      try await port.hold(
+        request.waitSeconds ?? 0, request.quietSeconds ?? HoldRules.quietSeconds,
+        { progress in
+          var reply = ControlReply()
+          reply.hold = progress
+          return send(reply, to: answer)
+        }, { answer.isGone })
       return
     case .capture:
       guard let patient = request.patient, !patient.isEmpty else {

@@ -266,12 +266,17 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var trust: [TrustReport]?
   /// nil: none is kept; a complaint says why.
   package var audit: AuditLog?
+  /// Every part has started; nil in what an earlier release says.
+  package var isReady: Bool?
+  /// What is known of this release and the one before; nil where it could not be read, and in safe mode.
+  package var release: ReleaseRecord?
 
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats, trust, audit, sentinel
+      line, beats, trust, audit, sentinel, release
+    case isReady = "ready"
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"

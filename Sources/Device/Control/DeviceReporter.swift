@@ -45,6 +45,8 @@ struct DeviceReporter: Sendable {
     var sentinel = parts.sentinel.report
     sentinel.lockedDownAt = parts.lockDown.since
     report.sentinel = sentinel
+    report.isReady = parts.board.isReady
+    report.release = parts.releases.record
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }

@@ -23,7 +23,7 @@ package struct CommandEffects: Sendable {
       switch reply {
       case .refused(let reason): self = .refused(reason)
       case .waiting(let seconds): self = .done(["for \(seconds) seconds"])
-      case .accepted: self = .done()
+      case .accepted, .held: self = .done()
       }
     }
 

@@ -17,6 +17,7 @@ final class StatusBoard: Sendable {
     var panelProblems: [String]?
     var models: [DeviceReport.Model]?
     var update: String?
+    var isReady = false
   }
 
   private let state: Mutex<State>
@@ -46,6 +47,12 @@ final class StatusBoard: Sendable {
   var update: String? {
     get { state.withLock { $0.update } }
     set { state.withLock { $0.update = newValue } }
+  }
+
+  /// Every service has started.
+  var isReady: Bool {
+    get { state.withLock { $0.isReady } }
+    set { state.withLock { $0.isReady = newValue } }
   }
 
   /// What is wrong with named files, a line each; empty when all is well.
