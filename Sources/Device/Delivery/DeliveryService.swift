@@ -27,6 +27,8 @@ package actor DeliveryService: Service {
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
   private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
   private let clockFloorSeconds: (@Sendable () -> Int64)?
+  /// Told of each message that is handed to the line, for measurements.
+  let published: (@Sendable (OutboxItem) -> Void)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
   var machine: DeliveryMachine
@@ -51,7 +53,8 @@ package actor DeliveryService: Service {
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
     commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
     partIntake: PartIntake? = nil,
-    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
+    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil,
+    published: (@Sendable (OutboxItem) -> Void)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -64,6 +67,7 @@ package actor DeliveryService: Service {
     self.trustIntake = trustIntake
     self.partIntake = partIntake
     self.receiptRules = receiptRules
+    self.published = published
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
