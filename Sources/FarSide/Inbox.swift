@@ -25,10 +25,6 @@ final class Inbox: Sendable {
   struct Limits: Sendable {
     var messages = 16_384
     var bytes = 48 << 20
-
-    fileprivate func leaveRoom(beside state: borrowing State) -> Bool {
-      state.items.count < messages && state.bytes < bytes
-    }
   }
 
   private let limits: Limits
@@ -46,13 +42,15 @@ final class Inbox: Sendable {
       let now = monotonicMilliseconds()
       state.items.append(Item(line: line, message: message, since: now))
       state.bytes += message.payload.count
-      if !limits.leaveRoom(beside: state), state.fullSince == nil { state.fullSince = now }
+      if !hasRoom(state.items.count, state.bytes), state.fullSince == nil { state.fullSince = now }
       return wasEmpty
     }
     if wasEmpty { wake.signal() }
   }
 
-  var hasRoom: Bool { state.withLock { limits.leaveRoom(beside: $0) } }
+  var hasRoom: Bool { state.withLock { hasRoom($0.items.count, $0.bytes) } }
+
+  private func hasRoom(_ items: Int, _ bytes: Int) -> Bool { items < limits.messages && bytes < limits.bytes }
 
   /// For how long there has been no room; 0 while there is.
   var fullMilliseconds: Int64 {
@@ -88,7 +86,7 @@ final class Inbox: Sendable {
       let items = Array(state.items.prefix(taken))
       state.items.removeFirst(taken)
       state.bytes -= size
-      if limits.leaveRoom(beside: state) { state.fullSince = nil }
+      if hasRoom(state.items.count, state.bytes) { state.fullSince = nil }
       return items
     }
   }
