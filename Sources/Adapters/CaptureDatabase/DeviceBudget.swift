@@ -1,4 +1,4 @@
-/// Bounds what one device keeps in incomplete captures.
+/// Bounds what one device keeps: in incomplete captures, or as messages of a day.
 ///
 /// Exact figures cost a query, so they are asked for only when a device has sent a sixteenth of a limit since the last
 /// time. Every worker counts for itself: with W of them a device may exceed its limit by W sixteenths.
@@ -65,8 +65,8 @@ struct DeviceBudget {
   }
 }
 
-/// Bounds how often a device is answered that something is never taken.
-struct RefusalMeter {
+/// Bounds how often a device is answered in a minute.
+struct DeviceMeter {
   private static let devicesMaximum = 10_000
   private var minute: Int64 = 0
   private var counts: [DeviceKey: Int] = [:]

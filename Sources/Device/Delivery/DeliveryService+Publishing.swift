@@ -49,6 +49,7 @@ extension DeliveryService {
         failures.append(.unavailable(order.token))
       }
     }
+    if let published { for item in items { published(item) } }
     handOver(messages)
     return failures
   }

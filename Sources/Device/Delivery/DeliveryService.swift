@@ -33,6 +33,8 @@ package actor DeliveryService: Service {
   private let counters: CounterBoard?
   private var stopwatch = PublishStopwatch()
   private let clockFloorSeconds: (@Sendable () -> Int64)?
+  /// Told of each message that is handed to the line, for measurements.
+  let published: (@Sendable (OutboxItem) -> Void)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
   var machine: DeliveryMachine
@@ -59,7 +61,8 @@ package actor DeliveryService: Service {
     partIntake: PartIntake? = nil,
     trustVersions: (@Sendable () -> [String: [String: Int64]]?)? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil,
-    cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil, counters: CounterBoard? = nil
+    cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil, counters: CounterBoard? = nil,
+    published: (@Sendable (OutboxItem) -> Void)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -74,6 +77,7 @@ package actor DeliveryService: Service {
     self.receiptRules = receiptRules
     self.cosigned = cosigned
     self.counters = counters
+    self.published = published
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     status.trust = trustVersions
     composer = MessageComposer(
