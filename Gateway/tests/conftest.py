@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from tests.folders import FarSide, Folder, Store, copied_fixture, put_fixture
 from tests.postgres import Server
@@ -53,6 +56,19 @@ class Clinic:
         values = {"usable": "yes", "side": "none", "place": "none", "confidence": "3", "follow_up": "no", **changes}
         answer = client.post(f"/capture/{capture_id}/reading", data={"csrf": csrf(client), **values})
         assert answer.status_code == 302, answer.text
+
+    def answer(self, client: FlaskClient, capture_id: str, state: str = "answered", note: str = "") -> TestResponse:
+        """Chooses and confirms."""
+        page = client.post(f"/capture/{capture_id}/answer", data={"csrf": csrf(client), "state": state, "note": note})
+        if page.status_code != 200:
+            return page
+        return client.post(f"/capture/{capture_id}/answer/confirmed", data=hidden(page.text))
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the form of the page would send, that of the logout excepted."""
+    form = page.split("<main")[1]
+    return {name: unescape(value) for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form)}
 
 
 def csrf(client: FlaskClient) -> str:

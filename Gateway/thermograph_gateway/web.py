@@ -17,18 +17,17 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from . import HEALTHY_LEFT_RIGHT, INTENDED_USE, __version__
 from .accounts import ROLES, Accounts, Login
+from .answers import STATE_WORDS, STATES, AnswerChanged, answer, answers_of, check, follow_corrections, latest
 from .catalogue import PAGE_ROWS, Catalogue, Entry, Filter
 from .conditions import VIEW_WORDS, date_words, sides, warnings
 from .corrections import KINDS
 from .errors import GatewayError, ImageRefused, StoreUnavailable
 from .images import Window, false_colours, png, scale_picture
+from .incoming import Incoming
 from .plots import Point, svg
 from .readings import (
     CHOICES,
-    STATES,
     agreements,
-    answer,
-    answers_of,
     lock,
     read_of_patient,
     reading_note,
@@ -65,6 +64,7 @@ class Pages:
         self.secure = secure
         self._fresh = 0.0
         self._refreshing = threading.Lock()
+        self.incoming = Incoming(catalogue)
         # Why what is new could not be taken in the last time.
         self.refresh_fault = ""
 
@@ -75,6 +75,8 @@ class Pages:
         try:
             self.catalogue.refresh()
             self.catalogue.take_device_corrections()
+            self.incoming.take()
+            follow_corrections(self.catalogue)
             self.refresh_fault = ""
         except StoreUnavailable:
             raise
@@ -138,7 +140,7 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
     app.jinja_env.globals.update(
         intended_use=INTENDED_USE, healthy_range=HEALTHY_LEFT_RIGHT, version=__version__, view_words=VIEW_WORDS,
         date_words=date_words, sides=sides,
-        choices=CHOICES, states=STATES, outcomes=OUTCOMES, views=VIEWS, roles=ROLES, kinds=KINDS,
+        choices=CHOICES, states=STATES, state_words=STATE_WORDS, outcomes=OUTCOMES, views=VIEWS, roles=ROLES, kinds=KINDS,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
@@ -298,6 +300,7 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
     @app.get("/capture/<capture_id>")
     @signed_in()
     def capture(capture_id: str) -> Answer:
+        pages.refresh()
         entry = pages.entry(capture_id)
         pages.audit("capture", entry)
         return _capture(pages, entry, "", 200)
@@ -315,11 +318,35 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
 
     @app.post("/capture/<capture_id>/answer")
     @signed_in()
+    def confirm_answer(capture_id: str) -> Answer:
+        """Sends nothing yet: says what would go to whom."""
+        entry = pages.entry(capture_id)
+        state, note = request.form.get("state", ""), request.form.get("note", "")
+        try:
+            check(catalogue, entry, who().user, state, note)
+        except StoreUnavailable:
+            raise
+        except GatewayError as error:
+            return _capture(pages, entry, str(error), 422)
+        pages.audit("answer asked", entry, state)
+        standing = [a for a in answers_of(catalogue, entry) if a.id == latest(catalogue, capture_id)]
+        return render_template("confirm.html", entry=entry, record=entry.record, state=state, note=note, standing=standing)
+
+    @app.post("/capture/<capture_id>/answer/confirmed")
+    @signed_in()
     def answer_it(capture_id: str) -> Answer:
         entry = pages.entry(capture_id)
-        if not pages.has_read(entry):
-            return _capture(pages, entry, "Lock your reading first; then answer.", 422)
-        place = answer(catalogue, entry, who().user, request.form.get("state", ""), request.form.get("note", ""))
+        form = request.form
+        try:
+            if not hmac.compare_digest(form.get("record_sha256", "").encode(), entry.record.sha256.encode()) or (
+                form.get("patient_ref") != entry.patient_ref
+            ):
+                raise AnswerChanged("the capture is not what it was when you chose your answer: look again, then answer")
+            place = answer(catalogue, entry, who().user, form.get("state", ""), form.get("note", ""), form.get("seen", "")[:64])
+        except StoreUnavailable:
+            raise
+        except GatewayError as error:
+            return _capture(pages, entry, str(error), 409 if isinstance(error, AnswerChanged) else 422)
         pages.audit("answer", entry, place)
         return redirect(url_for("capture", capture_id=capture_id) + "#answer")
 
@@ -548,5 +575,6 @@ def _administration_routes(app: Flask, pages: Pages) -> None:
         form = request.form
         kind, site, subject, target = (form.get(name, "").strip() for name in ("kind", "site", "subject", "target"))
         number = catalogue.correct(who().user, kind, site, subject, target, form.get("reason", "").strip())
+        follow_corrections(catalogue)
         pages.audit(f"correction {kind}", detail=f"{number}: {site} {subject} {target}")
         return redirect(url_for("administration"))
