@@ -37,6 +37,7 @@ from .send import Configuration, Sent, Wave, arguments, configure, listed, repli
 from .service import run, server_for
 from .source import CaptureSource, ReceiveFolder
 from .statement import ONLINE_KEYS_BYTES_MAXIMUM, PAYLOAD_BYTES_MAXIMUM, ResultKey
+from .times import as_json, as_prometheus, distributions, duration
 from .web import create_app, report_page
 
 NOTIFY_SECONDS = 30.0
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
-        "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send, "answer": _answer,
+        "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send,
+        "answer": _answer, "times": _times,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -179,6 +181,21 @@ def _answer(options: argparse.Namespace) -> int:
         )  # fmt: skip
     for one in answers_of(catalogue, entry):
         print(f"{one.at}  {one.state}  {one.reviewer}  {one.id}  {one.words}")
+    return 0
+
+
+def _times(options: argparse.Namespace) -> int:
+    found = distributions(opened_catalogue(options), options.site)
+    if options.json:
+        print(as_json(found))
+    elif options.prometheus:
+        print(as_prometheus(found), end="")
+    else:
+        for one in found:
+            print(
+                f"{one.term:9} median {duration(one.median):>9}  95 of 100 within {duration(one.p95):>9}  "
+                f"known {len(one.values)}  unknown {one.unknown}"
+            )
     return 0
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from .answers import take_replies
+from .calls import SCHEMA as CALL_SCHEMA
+from .calls import take_calls
 from .catalogue import Catalogue
+from .times import SCHEMA as TIMES_SCHEMA
+from .times import take_times
 
-SCHEMAS = ("thermograph.session.v1", "thermograph.times.v1")
+SCHEMAS = (CALL_SCHEMA, TIMES_SCHEMA)
 BATCH = 500
 # One look takes so many batches; the rest waits for the next, so that a flood of messages keeps nobody from the page.
 BATCHES_MAXIMUM = 20
@@ -37,6 +41,8 @@ class Incoming:
                     "INSERT INTO taken (source_key) VALUES (?) ON CONFLICT DO NOTHING", [(message.key,) for message in messages]
                 )
                 take_replies(connection, messages)
+                take_calls(connection, messages)
+                take_times(connection, messages)
             if self._taken is not None:
                 self._taken.update(message.key for message in messages)
             count += len(messages)

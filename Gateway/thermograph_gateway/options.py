@@ -152,6 +152,15 @@ def parser() -> argparse.ArgumentParser:
     answering.add_argument("--reviewer", default="", help="with --state: whose answer it is, a user of the page")
     answering.add_argument("--note", default="", help="kept here only")
 
+    timing = command(
+        "times", "how long captures took: median, 95 of 100, unknown, by term, over 30 days", [folder],
+        "times --prometheus --folder /srv/received > /var/lib/prometheus/node-exporter/thermograph.prom",
+    )  # fmt: skip
+    timing.add_argument("--site", default="", help="of one site alone")
+    form = timing.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--prometheus", action="store_true", help="text form of Prometheus")
+
     sending = command(
         "send", "signs a command or a configuration, gives it to the worker, and shows the device's reply", [base],
         "send doctor parts=camera,frame --site clinic-a --device unit-1 --key commander.key --database 'service=thermograph' "

@@ -5,25 +5,24 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec, cast
+from typing import Any
 
 from flask import Flask, Response, abort, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as BaseResponse
 
 from . import HEALTHY_LEFT_RIGHT, INTENDED_USE, __version__
-from .accounts import ROLES, Accounts, Login
+from .accounts import ROLES, Accounts
 from .answers import STATE_WORDS, STATES, AnswerChanged, answer, answers_of, check, follow_corrections, latest
+from .calls import open_calls
 from .catalogue import PAGE_ROWS, Catalogue, Entry, Filter
+from .clinic_pages import clinic_routes
 from .conditions import VIEW_WORDS, date_words, sides, warnings
 from .corrections import KINDS
 from .errors import GatewayError, ImageRefused, StoreUnavailable
 from .images import Window, false_colours, png, scale_picture
-from .incoming import Incoming
+from .pages import Answer, Pages, signed_in, who
 from .plots import Point, svg
 from .readings import (
     CHOICES,
@@ -40,7 +39,6 @@ from .wording import verdict_words
 
 COOKIE = "thermograph_login"
 FORM_COOKIE = "thermograph_form"
-REFRESH_SECONDS = 2.0
 PICTURE_PIXELS = 320
 FORM_BYTES_MAXIMUM = 64 * 1024
 _POLICY = "; ".join(
@@ -49,85 +47,6 @@ _POLICY = "; ".join(
 )
 # What a picture shows of the model is kept back until the reading is locked.
 _BLINDED_KINDS = ("occlusion",)
-
-P = ParamSpec("P")
-Answer = str | BaseResponse | tuple[str, int]
-
-
-class Pages:
-    """The routes over one catalogue."""
-
-    def __init__(self, catalogue: Catalogue, accounts: Accounts, clock: Callable[[], float], secure: bool) -> None:
-        self.catalogue = catalogue
-        self.accounts = accounts
-        self._clock = clock
-        self.secure = secure
-        self._fresh = 0.0
-        self._refreshing = threading.Lock()
-        self.incoming = Incoming(catalogue)
-        # Why what is new could not be taken in the last time.
-        self.refresh_fault = ""
-
-    def refresh(self) -> None:
-        """Takes in what is new, at most every two seconds and by one request at a time. A fault leaves the rest to be read."""
-        if self._clock() - self._fresh < REFRESH_SECONDS or not self._refreshing.acquire(blocking=False):
-            return
-        try:
-            self.catalogue.refresh()
-            self.catalogue.take_device_corrections()
-            self.incoming.take()
-            follow_corrections(self.catalogue)
-            self.refresh_fault = ""
-        except StoreUnavailable:
-            raise
-        except GatewayError as error:
-            self.refresh_fault = str(error)
-        finally:
-            self._fresh = self._clock()
-            self._refreshing.release()
-
-    def audit(self, action: str, entry: Entry | None = None, detail: str = "") -> None:
-        """Who looked at whom; nothing is shown when it cannot be written."""
-        self.catalogue.ledger.audit(
-            who().user,
-            action,
-            entry.record.site if entry else "",
-            entry.patient_ref if entry else "",
-            entry.capture_id if entry else "",
-            detail[:500],
-        )
-
-    def entry(self, capture_id: str) -> Entry:
-        found = self.catalogue.entry(capture_id)
-        if found is None:
-            abort(404, "There is no such capture here; it may have been withdrawn.")
-        return found
-
-    def has_read(self, entry: Entry) -> bool:
-        return reading_of(self.catalogue, entry.capture_id, who().user) is not None
-
-
-def who() -> Login:
-    return cast(Login, g.login)
-
-
-def signed_in(role: str = "") -> Callable[[Callable[P, Answer]], Callable[P, Answer]]:
-    """Only for those who are in, and for `role` where one is named; forms need their token."""
-
-    def decorate(function: Callable[P, Answer]) -> Callable[P, Answer]:
-        @wraps(function)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> Answer:
-            if g.login is None:
-                return redirect(url_for("login"))
-            if role and who().role != role:
-                abort(403, f"This page is for the role {role}.")
-            if request.method == "POST" and not hmac.compare_digest(request.form.get("csrf", "").encode(), who().csrf.encode()):
-                abort(403, "The form did not come from this page, or it is too old: open the page again.")
-            return function(*args, **kwargs)
-
-        return guarded
-
-    return decorate
 
 
 def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[], float] = time.time) -> Flask:
@@ -178,6 +97,7 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
 
     _login_routes(app, pages)
     _reading_routes(app, pages)
+    clinic_routes(app, pages)
     _picture_routes(app, pages)
     _administration_routes(app, pages)
     return app
@@ -246,8 +166,9 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
         refused = catalogue.ledger.connection.execute("SELECT count(*) FROM refused").fetchone()[0]
         others = {name: value for name, value in query.items() if name != "page"}
         pages.audit("worklist", detail=json.dumps(others)[:500])
+        calls, calling = open_calls(catalogue)
         return render_template(
-            "worklist.html", fault=pages.refresh_fault,
+            "worklist.html", fault=pages.refresh_fault, calls=calls, calling=calling,
             rows=rows, total=total, wanted=wanted, sites=catalogue.sites(), refused=refused,
             pages=-(-total // PAGE_ROWS), others=others,
         )  # fmt: skip
