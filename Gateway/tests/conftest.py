@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from tests.folders import FarSide, Folder, Store, copied_fixture, put_fixture
 from tests.postgres import Server
+from thermograph_gateway import accounts
 from thermograph_gateway.accounts import Accounts
 from thermograph_gateway.catalogue import Catalogue
 from thermograph_gateway.web import create_app
@@ -76,6 +77,15 @@ def csrf(client: FlaskClient) -> str:
     return client.get("/agreement").text.split('name="csrf" value="')[1].split('"')[0]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[int]:
+    """Hashes of passwords cost on purpose, and every test makes several; gives the cost that is shipped."""
+    shipped = accounts._N
+    accounts._N = 1 << 4
+    yield shipped
+    accounts._N = shipped
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """One PostgreSQL for the whole run; each test has a database of its own in it."""
@@ -118,9 +128,9 @@ def opened(store: Store, tmp_path: Path) -> Callable[[], Clinic]:
         store.flush()
         catalogue = store.open(tmp_path / "state")
         clock = Clock()
-        accounts = Accounts(catalogue.ledger, clock)
+        made = Accounts(catalogue.ledger, clock)
         for name, role in (("reader-1", "reader"), ("reader-2", "reader"), ("boss", "administrator")):
-            accounts.add(name, role, PASSWORD)
+            made.add(name, role, PASSWORD)
         return Clinic(store, catalogue, create_app(catalogue, clock=clock), clock)
 
     return open_it

@@ -390,7 +390,8 @@ def test_agreement_page(store: Store, opened: Open) -> None:
     assert "<td>usable</td><td>3</td><td>67 %</td><td>0.00</td>" in page
 
 
-def test_users_and_passwords(opened: Open) -> None:
+def test_users_and_passwords(opened: Open, quick_passwords: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thermograph_gateway.accounts._N", quick_passwords)
     clinic = opened()
     accounts = clinic.client("boss")
     token = csrf(accounts)

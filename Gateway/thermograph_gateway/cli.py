@@ -29,6 +29,7 @@ from .files import read_bounded, write_durably
 from .images import Window, false_colours, png, scale_picture
 from .incoming import Incoming
 from .ledger import DatabaseLedger, FileLedger, Ledger
+from .metadata import HOURS, Metadata, read_metadata, send_metadata
 from .notify import Notifier, read_settings
 from .options import parser
 from .report import report
@@ -200,10 +201,11 @@ def _times(options: argparse.Namespace) -> int:
 
 
 def _send(options: argparse.Namespace) -> int:
-    key = ResultKey.from_file(options.key)
     now = datetime.now(UTC)
     if options.devices is None and not (options.site and options.device):
         raise GatewayError("--site and --device are missing, or --devices")
+    metadata = _metadata(options, now) if options.name == "trust" else None
+    key = _sending_key(options) if metadata is None else None
     given = _configuration(options) if options.name == "configuration" else None
     if options.output is not None:
         return _stick(options, key, given, now)
@@ -213,6 +215,10 @@ def _send(options: argparse.Namespace) -> int:
     database = Database(options.database, masters, options.allow_plaintext)
 
     def one(site: str, device: str) -> Sent:
+        if metadata is not None:
+            return send_metadata(database, site, device, metadata, options.hours or HOURS, now)
+        if key is None:
+            raise GatewayError("--key is missing: nothing goes to a device unsigned")
         if given is not None:
             return configure(database, key, site, device, given, now, options.for_boot)
         return send(database, key, site, device, options.name, arguments(options.arguments), options.hours or 24, now)
@@ -225,16 +231,36 @@ def _send(options: argparse.Namespace) -> int:
         return 0 if roll_out(parts, one, lambda sent: replies(database, sent, seconds), options.stop_at, _tell) else 1
     sent = one(options.site, options.device)
     print(f"{sent.id} waits for the worker", file=sys.stderr)
-    if given is None and not sent.names_start:
+    if given is None and metadata is None and not sent.names_start:
         print("the device's newest birth names no start: it takes no commands, or needs a newer program", file=sys.stderr)
     if seconds <= 0:
         return 0
     answer = replies(database, [sent], seconds).get(sent.id)
     if answer is None:
         print("no reply yet; it stays until its end, and its reply will be in the database", file=sys.stderr)
+        if metadata is not None:
+            print("a device that does not believe it replies nothing and raises the alert trust-refused", file=sys.stderr)
         return 1
     print(json.dumps(answer, indent=2, sort_keys=True))
     return 0 if answer.get("state") == "done" else 1
+
+
+def _sending_key(options: argparse.Namespace) -> ResultKey:
+    if options.key is None:
+        raise GatewayError("--key is missing: nothing goes to a device unsigned")
+    key = ResultKey.from_file(options.key)
+    if options.online_keys is not None:
+        role = "configuration" if options.name == "configuration" else "command"
+        key.check_role(role, _listed(options.online_keys), str(options.online_keys))
+    return key
+
+
+def _metadata(options: argparse.Namespace, now: datetime) -> Metadata:
+    if len(options.arguments) != 1 or options.output is not None or options.key is not None:
+        raise GatewayError(
+            "trust: expected the folder that was published, and neither --key nor --output: it is signed already"
+        )
+    return read_metadata(Path(options.arguments[0]), now)
 
 
 def _configuration(options: argparse.Namespace) -> Configuration:
@@ -247,8 +273,8 @@ def _configuration(options: argparse.Namespace) -> Configuration:
     return Configuration(toml, options.number, options.confirm_minutes, options.hours or 72)
 
 
-def _stick(options: argparse.Namespace, key: ResultKey, given: Configuration | None, now: datetime) -> int:
-    if given is None or given.version is None or options.devices is not None:
+def _stick(options: argparse.Namespace, key: ResultKey | None, given: Configuration | None, now: datetime) -> int:
+    if key is None or given is None or given.version is None or options.devices is not None:
         raise GatewayError("--output is for one configuration of one device, and needs --number")
     envelope = given.envelope(key, options.site, options.device, now, given.version)[1]
     write_durably(options.output, envelope)

@@ -162,23 +162,31 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--prometheus", action="store_true", help="text form of Prometheus")
 
     sending = command(
-        "send", "signs a command or a configuration, gives it to the worker, and shows the device's reply", [base],
+        "send", "signs a command or a configuration, or takes metadata; gives it to the worker, and shows the reply", [base],
         "send doctor parts=camera,frame --site clinic-a --device unit-1 --key commander.key --database 'service=thermograph' "
         "--master-key-file master.key",
     )  # fmt: skip
-    sending.add_argument("name", choices=(*COMMANDS, "configuration"))
+    sending.add_argument("name", choices=(*COMMANDS, "configuration", "trust"))
     sending.add_argument(
-        "arguments", nargs="*", metavar="NAME=VALUE", help="lists with commas; of a configuration its TOML file; Docs/remote.md"
+        "arguments",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="lists with commas; of a configuration its TOML file; of trust the folder that was published",
     )
     sending.add_argument("--site")
     sending.add_argument("--device")
     sending.add_argument("--devices", type=Path, help="instead of one: a file with site/device, a line each")
     sending.add_argument("--wave", type=int, default=10, help="with --devices: per cent that are sent to at a time")
     sending.add_argument("--stop-at", type=int, default=1, help="with --devices: so many that did not take it end the roll-out")
-    sending.add_argument("--key", type=Path, required=True, help="PEM of a key that the device knows, mode 0600")
+    sending.add_argument("--key", type=Path, help="PEM of a key that the device knows, mode 0600; trust is signed already")
+    sending.add_argument("--online-keys", type=Path, help="the site's online-keys.json: refuses a key without the role for it")
     sending.add_argument("--master-key-file", type=Path, help="the worker's master key: replies are sealed")
     sending.add_argument("--older-master-key-file", type=Path, action="append", default=[])
-    sending.add_argument("--hours", type=int, help="until when it may be done: 1 to 168 (24); of a configuration to 720 (72)")
+    sending.add_argument(
+        "--hours",
+        type=int,
+        help="until when it may be done: 1 to 168 (24); of a configuration to 720 (72), of trust to 720 (720)",
+    )
     sending.add_argument("--wait", type=int, help="seconds to wait for replies; 0: do not wait")
     sending.add_argument("--number", type=int, help="version of a configuration; without: one above the highest that is known")
     sending.add_argument("--confirm-minutes", type=int, default=10, help="so long a configuration is tried, 2 to 60")
