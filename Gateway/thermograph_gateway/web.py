@@ -35,7 +35,7 @@ from .readings import (
 )
 from .record import OUTCOMES, VIEWS
 from .report import report, trend
-from .wording import verdict_words
+from .wording import sentinel_words, verdict_words
 
 COOKIE = "thermograph_login"
 FORM_COOKIE = "thermograph_form"
@@ -365,7 +365,7 @@ def _capture(pages: Pages, entry: Entry, message: str, status: int) -> Answer:
         verdict=verdict_words(record) if reading else [], answers=answers_of(pages.catalogue, entry),
         note_of_reading=reading_note(pages.catalogue, entry, reading) if reading else "",
         answer_fault=pages.catalogue.source.answer_fault,
-        warnings=warnings([entry]), pixels=PICTURE_PIXELS, window=Window(),
+        watch=sentinel_words(record), warnings=warnings([entry]), pixels=PICTURE_PIXELS, window=Window(),
         shown=[i for i in record.images if i.kind in ("view", "change") or (reading and i.kind in _BLINDED_KINDS)],
     )  # fmt: skip
     return text, status
