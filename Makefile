@@ -164,7 +164,7 @@ SENTINEL_BESIDE ?= 4
 SENTINEL_SCENARIOS ?=
 
 test-sentinel: build ## real attacks on the built program: SENTINEL_STEP=10000 ms, SENTINEL_CALM=40 and _ATTACK=36 steps, _BESIDE=4, _SCENARIOS=a,b
-	@Scripts/install-packages build demo
+	@Scripts/install-packages build demo test
 	@Scripts/test-sentinel .build/release/thermograph $(SENTINEL_OUTPUT) --step-milliseconds $(SENTINEL_STEP) --calm $(SENTINEL_CALM) \
 	  --attack $(SENTINEL_ATTACK) --beside $(SENTINEL_BESIDE) $(if $(SENTINEL_SCENARIOS),--scenarios $(SENTINEL_SCENARIOS))
 
