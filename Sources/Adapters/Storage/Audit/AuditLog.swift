@@ -154,7 +154,9 @@ package struct AuditLog {
   private static func byteCount(of bases: some Sequence<UInt64>, in directory: String) throws(AuditLogError) -> Int {
     try onDisk { () throws(FileError) in
       var count = 0
-      for base in bases { count += try BoundedFile.status(directory + "/" + AuditSegment.name(base: base))?.byteCount ?? 0 }
+      for base in bases {
+        count += try BoundedFile.status(directory + "/" + AuditSegment.name(base: base))?.byteCount ?? 0
+      }
       return count
     }
   }
