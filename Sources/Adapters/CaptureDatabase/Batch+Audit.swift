@@ -109,7 +109,9 @@ extension Batch {
         let outboxID = outcomes[index].vouched[number].outboxID
         let place = "\(topics.site)/\(topics.device)/\(outboxID)"
         let head: AuditHead?
-        if let known = heads[place] { head = known } else {
+        if let known = heads[place] {
+          head = known
+        } else {
           head = try cosignable(topics, outboxID)
           heads[place] = .some(head)
         }

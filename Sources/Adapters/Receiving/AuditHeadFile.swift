@@ -44,7 +44,8 @@ struct AuditHeadFile {
       return AuditWitness(
         logs: try object.objects("logs", maximum: AuditWitness.maximumOutboxes).map(Self.log))
     } catch {
-      throw FileError(path: path, reason: "is not readable; move it away and keep it, it says what logs were seen: \(error)")
+      throw FileError(
+        path: path, reason: "is not readable; move it away and keep it, it says what logs were seen: \(error)")
     }
   }
 

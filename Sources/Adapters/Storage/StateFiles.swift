@@ -43,7 +43,8 @@ package enum StateFiles {
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
   private static let folders =
-    [keys, sensors, baselines, remoteConfiguration, auditNotes, audit] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
+    [keys, sensors, baselines, remoteConfiguration, auditNotes, audit]
+    + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
       "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
     ]
   static let maximumNames = 8192

@@ -141,7 +141,8 @@ package struct DeviceRuntime {
     services.append(updateService(supervised, book, shadows, partIntake))
     if delivery != nil, let messages = trust.intake {
       services.append(
-        TrustService(intake: messages, trusts: trust.all, outbox: outbox, audit: audit, time: common.time, logger: logger))
+        TrustService(
+          intake: messages, trusts: trust.all, outbox: outbox, audit: audit, time: common.time, logger: logger))
     }
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()

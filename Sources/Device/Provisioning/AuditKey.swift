@@ -24,7 +24,8 @@ package struct AuditKey: Sendable {
       guard try !BoundedFile.exists(files.originPath) else {
         throw FileError(
           path: path,
-          reason: "is missing, and the audit log was made by it; put it back, or move \(files.directory) away and keep it")
+          reason:
+            "is missing, and the audit log was made by it; put it back, or move \(files.directory) away and keep it")
       }
       try OwnerRights.asOwner(of: files.stateDirectory) { () throws(FileError) in
         try Folder.makeAll(Folder.holding(path), mode: 0o700)
@@ -48,7 +49,8 @@ package struct AuditKey: Sendable {
     do throws(SigningFault) { signer = try SigningKey(pem: pem, digests: OpenSSLDigests()) } catch {
       throw FileError(path: path, reason: "\(error)")
     }
-    guard signer.publicKey.kind == .ed25519, let sealing = AuditFiles.sealingKey(auditKey: pem, digests: OpenSSLDigests())
+    guard signer.publicKey.kind == .ed25519,
+      let sealing = AuditFiles.sealingKey(auditKey: pem, digests: OpenSSLDigests())
     else { throw FileError(path: path, reason: "is no key of Ed25519") }
     self.sealing = KeyRing(current: sealing)
   }

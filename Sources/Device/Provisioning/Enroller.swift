@@ -148,7 +148,9 @@ package struct Enroller {
     if let note = log.leave(.enrolment(.certificateInstalled, key: nil)) { notes.append(note) }
     if let receiverKeys,
       let note = log.leave(.keys(.receivers(receiverKeys.map { $0.identifier(OpenSSLDigests()) })))
-    { notes.append(note) }
+    {
+      notes.append(note)
+    }
     // Before anything else is installed: what one root or another says is told, and a wrong one stops all.
     if let root = try folder.siteRoot(maximumBytes: TrustStore.rootBytesMaximum) {
       let metadata = try folder.hasMetadata() ? stick : nil

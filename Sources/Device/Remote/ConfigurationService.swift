@@ -68,7 +68,8 @@ package actor ConfigurationService: Service {
   ///   - ignoresTrial: this run began without what was tried, because it could not be written down as taken back.
   init(
     intake: DownlinkIntake, folder: RemoteConfigurationFolder, files: ConfigurationFolder, outbox: Outbox,
-    audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema, effects: ConfigurationEffects, challenge: StartChallenge, time: any TimeSource,
+    audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema, effects: ConfigurationEffects,
+    challenge: StartChallenge, time: any TimeSource,
     clockFloor: ClockFloor, ignoresTrial: Bool = false, generator: any RandomNumberGenerator & Sendable, logger: Logger
   ) {
     self.intake = intake
