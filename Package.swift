@@ -248,13 +248,14 @@ let testTargets: [Target] = [
     name: "MetadataClientProgram", dependencies: ["Trust", "Cryptography", "LocalFiles", "Provenance", "Storage"],
     path: "Tests/MetadataClientProgram",
     exclude: ["requirements.lock", "MetadataClientProgram.xfails"], swiftSettings: strict),
-  tests(of: "Audit", uses: ["Audit", "Trust", "Provenance", "Cryptography", "Storage", "LocalFiles"]),
+  tests(of: "Audit", uses: ["Audit", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage", "LocalFiles"]),
   tests(of: "Remote", uses: ["Remote", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage"]),
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(
-    of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "Trust", "Cryptography", "CSQLite"]),
+    of: "Receiving",
+    uses: ["Receiving", "Forwarding", "Audit", "Storage", "Provenance", "Trust", "Cryptography", "CSQLite"]),
   // Stores captures in a database and is killed between COMMIT and receipt.
   .executableTarget(
     name: "CaptureStorer",
@@ -263,8 +264,8 @@ let testTargets: [Target] = [
   tests(
     of: "CaptureDatabase",
     uses: [
-      "CaptureDatabase", "CaptureStorer", "Forwarding", "ImageFiles", "Provenance", "Receiving", "Screening", "Storage",
-      "Thermography",
+      "CaptureDatabase", "CaptureStorer", "Forwarding", "Audit", "ImageFiles", "Provenance", "Receiving", "Screening",
+      "Storage", "Thermography",
     ]),
   // Thousands of devices in one process.
   .executableTarget(

@@ -20,7 +20,8 @@ struct ThermographCommand: AsyncParsableCommand {
       """,
     version: DeviceRuntime.firmware,
     subcommands: [
-      AssessCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self, ClockCommand.self,
+      AssessCommand.self, AuditCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self,
+      ClockCommand.self,
       ConfigCommand.self,
       DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,

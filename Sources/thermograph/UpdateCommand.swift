@@ -1,7 +1,9 @@
 import ArgumentParser
+import Audit
 import Configuration
 import ConfigurationFiles
 import Device
+import Glibc
 import Provenance
 import Remote
 import Storage
@@ -80,6 +82,7 @@ struct UpdateRollbackCommand: ParsableCommand {
   func run() throws {
     guard let slot = ModelSlot(rawValue: slot) else { return }
     do {
+      leaveNote(.technician(.rollback, user: getuid(), detail: slot.rawValue), options.settings)
       let book = try options.store.apply(.rollback(slot, reason: "taken back at the device"))
       print("\(slot.rawValue): \(book[slot].active.text)")
     } catch {

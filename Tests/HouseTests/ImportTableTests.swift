@@ -34,9 +34,9 @@ private let importTable: [String: Set<String>] = [
   ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
-  "Receiving": ["Provenance", "Trust", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Receiving": ["Provenance", "Trust", "Forwarding", "Audit", "LocalFiles", "FoundationEssentials"],
   "CaptureDatabase": [
-    "Provenance", "Screening", "Forwarding", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
+    "Provenance", "Screening", "Forwarding", "Audit", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
     "FoundationEssentials", "Glibc",
   ],
   "Cryptography": ["Provenance", "Trust", "COpenSSL"],

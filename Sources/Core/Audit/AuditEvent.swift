@@ -158,8 +158,11 @@ package enum AuditEvent: Sendable, Hashable {
   /// Bytes of a text that an entry takes; reasons of others can be long.
   static let maximumTextBytes = 400
 
-  /// The text, cut between two characters where it is too long.
+  /// The text on one line, cut between two characters where it is too long.
   fileprivate static func cut(_ text: String) -> ExactText {
+    let isPlain = text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+    let text =
+      isPlain ? text : String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 ? " " : $0 }))
     guard text.utf8.count > maximumTextBytes else { return ExactText(text) }
     var kept = ""
     for character in text {

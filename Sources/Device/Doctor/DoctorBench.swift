@@ -38,6 +38,7 @@ final class DoctorBench {
     case .model: doctor.modelFinding()
     case .outbox: doctor.outboxFinding()
     case .baselines: await doctor.baselinesFinding()
+    case .audit: doctor.auditFinding()
     case .space: doctor.spaceFinding()
     case .clock: doctor.clockFinding()
     case .name: doctor.nameFinding()

@@ -1,4 +1,5 @@
 import Audit
+import Forwarding
 import LocalFiles
 import Provenance
 import Trust
@@ -10,6 +11,7 @@ package struct AuditFiles: Sendable {
   static let cosignedName = "cosigned.json"
   private static let maximumNotes = 1024
   private static let noteSuffix = ".json"
+  private static let receiptSuffix = ".receipt"
   private static let unreadableSuffix = ".unreadable"
 
   package let stateDirectory: String
@@ -23,6 +25,7 @@ package struct AuditFiles: Sendable {
   /// The device's private audit key.
   package var keyPath: String { "\(stateDirectory)/\(StateFiles.keys)/\(Self.keyName)" }
   package var originPath: String { directory + "/" + AuditLog.originName }
+  var lockPath: String { directory + "/lock" }
   var sentPath: String { directory + "/" + Self.sentName }
   /// The newest receipt that cosigns a head of this log, as it came.
   package var cosignedPath: String { directory + "/" + Self.cosignedName }
@@ -48,11 +51,22 @@ package struct AuditFiles: Sendable {
   /// Leaves word of what a tool is about to do; on disk when this returns. The log has one writer, the service, so a tool
   /// beside it writes a file of its own, which the service takes into the log within a minute, or at its next start.
   package func leave(_ event: AuditEvent, at time: Timestamp) throws {
-    let name = noteName(time)
     let text = JSONValue.object([
       "kind": .string(ExactText(event.kind.rawValue)), "at": .string(ExactText(time.rfc3339)),
       "what": .object(event.what),
     ]).encoded()
+    try leave(text, as: noteName(time, Self.noteSuffix))
+  }
+
+  /// Leaves a receipt with a cosignature that came by stick, and was believed.
+  package func leave(receipt: [UInt8], at time: Timestamp) throws {
+    try leave(receipt, as: noteName(time, Self.receiptSuffix))
+  }
+
+  private func leave(_ text: [UInt8], as name: String) throws(FileError) {
+    guard try BoundedFile.exists(stateDirectory) else {
+      throw FileError(path: stateDirectory, reason: "is not there; the service's first start makes it")
+    }
     try OwnerRights.asOwner(of: stateDirectory) { () throws(FileError) in
       try Folder.makeAll(notesPath, mode: 0o700)
       guard try Folder.names(in: notesPath, maximumNames: 2 * Self.maximumNotes).count < Self.maximumNotes else {
@@ -64,11 +78,23 @@ package struct AuditFiles: Sendable {
   }
 
   /// Sorts by time as far as one run of the system goes.
-  private func noteName(_ time: Timestamp) -> String {
+  private func noteName(_ time: Timestamp, _ suffix: String) -> String {
     var generator = SystemRandomNumberGenerator()
     let digits = String(time.monotonicNanoseconds)
     return String(repeating: "0", count: 20 - digits.count) + digits + "-\(RandomIdentifier(using: &generator))"
-      + Self.noteSuffix
+      + suffix
+  }
+
+  /// Receipts that tools left, with their files.
+  func receipts() throws(FileError) -> [(path: String, bytes: [UInt8])] {
+    guard try BoundedFile.exists(notesPath) else { return [] }
+    var found: [(path: String, bytes: [UInt8])] = []
+    for name in try Folder.names(in: notesPath, maximumNames: 2 * Self.maximumNotes).sorted()
+    where name.hasSuffix(Self.receiptSuffix) && !name.hasPrefix(".") {
+      let path = notesPath + "/" + name
+      found.append((path, try BoundedFile.read(path, maximumBytes: Receipt.limits.envelopeBytes)))
+    }
+    return found
   }
 
   /// Notes that wait, in the order of their names. What is no note is set aside and named.

@@ -2,7 +2,6 @@ import Audit
 import Forwarding
 import LocalFiles
 import Provenance
-import Trust
 
 // What receivers have seen of the log, and signed.
 extension AuditKeeper {
@@ -39,6 +38,16 @@ extension AuditKeeper {
     } catch { trouble("\(error)") }
   }
 
+  /// Receipts that came by stick.
+  func takeReceipts() async {
+    do {
+      for (path, bytes) in try files.receipts() {
+        if let head = try Receipt(unverified: bytes).cosignature { await take(cosignature: head, receipt: bytes) }
+        try BoundedFile.remove(path)
+      }
+    } catch { trouble("a receipt that a tool left cannot be read: \(error)") }
+  }
+
   func tidy() throws(AuditLogError) {
     guard let present = log, present.isLong, let cosigned else { return }
     _ = try log?.prune(cosigned: cosigned, downTo: present.limits.keptBytes)
@@ -73,13 +82,5 @@ extension AuditKeeper {
       // Nothing is removed by it, and the next receipt brings another.
       return nil
     }
-  }
-}
-
-extension Receipt {
-  /// What a signed receipt says, for who has believed it before.
-  package init(unverified envelope: [UInt8]) throws {
-    try self.init(
-      decoding: try Envelope(reading: envelope, within: Receipt.limits).payload, schema: Receipt.signedSchema)
   }
 }

@@ -42,6 +42,9 @@ package actor AuditKeeper: AuditTrail {
   private let tell: @Sendable (String?) -> Void
   var log: AuditLog?
   private(set) var problem: String?
+  /// Two writers would make two logs of one.
+  private let lock: FileLock?
+  private static let lockWaitMilliseconds = 2000
   private var unwritten: [AuditEvent] = []
   private var lastTime: Timestamp?
   private var lastSeen: Timestamp?
@@ -68,16 +71,20 @@ package actor AuditKeeper: AuditTrail {
     self.time = time
     self.tell = tell
     var opened: AuditLog?
+    var lock: FileLock?
     var problem: String?
     var lastTime: Timestamp?
     do {
       guard let keys else { throw AuditFault("the log's key could not be made") }
+      try Folder.makeAll(files.directory, mode: 0o700)
+      lock = try FileLock(files.lockPath, waitMilliseconds: Self.lockWaitMilliseconds)
       let log = try AuditLog(directory: files.directory, keys: keys, beginning: try origin.get(), limits: limits)
       lastTime = try log.lastEntry()?.time
       sent = try Self.readSent(files, of: log)
       opened = log
     } catch { problem = "\(error)" }
     savedSent = sent
+    self.lock = lock
     log = opened
     self.lastTime = lastTime
     self.problem = problem
@@ -124,8 +131,9 @@ package actor AuditKeeper: AuditTrail {
   }
 
   /// Once a minute: what tools left, how the clock went, and what the outbox did not take before.
-  package func look() {
+  package func look() async {
     takePosted()
+    await takeReceipts()
     let now = time.now()
     if let lastSeen,
       let step = AuditClock.step(from: lastSeen, to: now, toleranceNanoseconds: Self.clockStepNanoseconds)
@@ -151,6 +159,7 @@ package actor AuditKeeper: AuditTrail {
     await forward()
     saveSent()
     log = nil
+    lock?.release()
     problem = problem ?? "the device has stopped"
     shared.withLock { $0.refusal = problem }
   }
@@ -163,7 +172,7 @@ package actor AuditKeeper: AuditTrail {
       return (shared.posted, shared.lost)
     }
     for event in events { keep(event) }
-    if lost > 0 { keep(.storageRefusal(.audit, reason: "\(lost) entries came faster than the disk took them")) }
+    if lost > 0 { keep(.storageRefusal(.audit, reason: "\(lost) entries were lost: too many at once, or too long")) }
     if !events.isEmpty { publish() }
   }
 
@@ -173,6 +182,8 @@ package actor AuditKeeper: AuditTrail {
       try flush()
       try append(event)
     } catch {
+      // One that no log could hold must not stand in the way of those behind it.
+      if case AuditLogError.entry = error { return shared.withLock { $0.lost += 1 } }
       guard unwritten.count < Self.maximumWaiting else { return shared.withLock { $0.lost += 1 } }
       unwritten.append(event)
     }

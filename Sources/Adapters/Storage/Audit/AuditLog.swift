@@ -272,7 +272,9 @@ package struct AuditLog {
   package func forEachEntry(_ body: ([UInt8]) throws -> Void) throws {
     for base in bases {
       let content = try read(base)
-      for text in content.entries { try body(text) }
+      // What the service has added since this was opened belongs to another head.
+      let count = isReadOnly ? Int(clamping: head.size - min(base, head.size)) : content.entries.count
+      for text in content.entries.prefix(count) { try body(text) }
       // Beside the service the last frame may just be written.
       if isReadOnly, base == bases.last { continue }
       if let fault = content.fault { throw AuditLogError.damaged("\(AuditSegment.name(base: base)): \(fault)") }
