@@ -35,6 +35,7 @@ from .send import COMMANDS, Configuration, Sent, Wave, arguments, configure, lis
 from .service import run, server_for
 from .source import CaptureSource, ReceiveFolder, read_bounded, write_durably
 from .statement import PAYLOAD_BYTES_MAXIMUM, ResultKey
+from .supply import STATES, Supply, followed, serve
 from .web import create_app, report_page
 
 _EXAMPLES = """examples:
@@ -169,6 +170,17 @@ def parser() -> argparse.ArgumentParser:
     sending.add_argument("--confirm-minutes", type=int, default=10, help="so long a configuration is tried, 2 to 60")
     sending.add_argument("--for-boot", action="store_true", help="a configuration for the device's present start alone")
     sending.add_argument("--output", type=Path, help="writes a configuration for a stick, and sends nothing; needs --number")
+    sending.add_argument("--follow", choices=STATES[1:], help="of update-install: waits until the model has come to this state")
+
+    supplying = command(
+        "supply", "gives devices the parts of models that they want, from what Scripts/repository published", [base],
+        "supply /srv/vendor --database 'service=thermograph' --master-key-file master.key",
+    )  # fmt: skip
+    supplying.add_argument("folder", type=Path)
+    supplying.add_argument("--site", action="append", default=[], help="only devices of this site; may be repeated")
+    supplying.add_argument("--seconds", type=float, help="ends after so long; without: runs until it is interrupted")
+    supplying.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
+    supplying.add_argument("--older-master-key-file", type=Path, action="append", default=[])
 
     migrate = command(
         "migrate", "makes the gateway's own schema in the database, as its owner", [base],
@@ -190,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
         "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send,
+        "supply": _supply,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -315,19 +328,38 @@ def _send(options: argparse.Namespace) -> int:
     if options.devices is not None:
         devices = listed(read_bounded(options.devices, 1 << 20).decode("utf-8", "replace").splitlines())
         parts = waves(devices, options.wave)
-        return 0 if roll_out(parts, one, lambda sent: replies(database, sent, seconds), options.stop_at, _tell) else 1
+        return 0 if roll_out(parts, one, lambda sent: _answers(database, options, sent, seconds), options.stop_at, _tell) else 1
     sent = one(options.site, options.device)
     print(f"{sent.id} waits for the worker", file=sys.stderr)
     if given is None and not sent.names_start:
         print("the device's newest birth names no start: it takes no commands, or needs a newer program", file=sys.stderr)
     if seconds <= 0:
         return 0
-    answer = replies(database, [sent], seconds).get(sent.id)
+    answer = _answers(database, options, [sent], seconds).get(sent.id)
     if answer is None:
         print("no reply yet; it stays until its end, and its reply will be in the database", file=sys.stderr)
         return 1
     print(json.dumps(answer, indent=2, sort_keys=True))
     return 0 if answer.get("state") == "done" else 1
+
+
+def _answers(
+    database: Database, options: argparse.Namespace, sent: Sequence[Sent], seconds: float
+) -> dict[str, dict[str, Any]]:
+    if options.follow is None:
+        return replies(database, sent, seconds)
+    if options.name != "update-install":
+        raise GatewayError("--follow is for update-install")
+    return followed(database, sent, options.follow, seconds)
+
+
+def _supply(options: argparse.Namespace) -> int:
+    if options.database is None:
+        raise GatewayError("--database is missing: what devices want stands there")
+    masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
+    database = Database(options.database, masters, options.allow_plaintext)
+    serve(Supply(database, options.folder, tuple(options.site)), options.seconds, lambda line: print(line, flush=True))
+    return 0
 
 
 def _configuration(options: argparse.Namespace) -> Configuration:
