@@ -119,11 +119,13 @@ def test_an_update_is_followed_to_its_state_or_its_end(database: Database, far_s
     assert now("waiting") is None
     hear(far_side, 4, state="waiting", command=COMMAND)
     found = now("waiting")
-    assert found and (found["state"], found["came_to"]) == ("done", "waiting")
+    assert found
+    assert (found["state"], found["came_to"]) == ("done", "waiting")
     assert now("active") is None
     hear(far_side, 5, state="refused", reason="too slow", command=COMMAND)
     found = now("active")
-    assert found and (found["state"], found["reason"]) == ("refused", "too slow")
+    assert found
+    assert (found["state"], found["reason"]) == ("refused", "too slow")
 
 
 def test_a_command_that_was_refused_has_its_end(database: Database, far_side: FarSide) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a model's file for devices that want them over the line, and what becomes of an update (Docs/updates-of-models.md).
+"""Parts of a model's file for devices that want them over the line, and what becomes of an update (Docs/updates-of-models.md).
 
 A device names the parts that it wants on up/reply, sixteen at a time. What it then gets is a hint: it believes only the hash
 that the vendor signed.

@@ -1,89 +1,19 @@
-import Cryptography
 import Foundation
 import Provenance
-import Storage
 import TestSupport
 import Testing
 import Trust
 
-/// The real device hears newer metadata over a real broker: its site's, an older one, a stranger's, a retained one; and
-/// believes commands by what it trusts now.
+/// The real device hears newer metadata over a real broker, and believes commands by what it trusts now.
 @Suite(.serialized) struct TrustFromAfarTests {
-  private static let root = "tg/v1/test-site/test-device"
-
-  private struct Site {
-    var metadata: TestRepository
-    var list: [UInt8] = []
-
-    init() throws {
-      metadata = try TestRepository()
-      metadata.expires = "2040-01-01T00:00:00Z"
-      try metadata.publish()
-    }
-
-    mutating func list(_ pem: String) throws {
-      list = TestRepository.object([
-        ("schema", .string("thermograph.online-keys.v1")),
-        (
-          "keys", .array([TestRepository.object([("role", .string("command")), ("key", .string(ExactText(pem)))])])
-        ),
-      ]).encoded()
-      metadata.targets = [("online-keys.json", TestRepository.target(list))]
-      metadata.raise("targets", "snapshot", "timestamp")
-      try metadata.publish()
-    }
-
-    func message(_ id: RandomIdentifier?) -> [UInt8] {
-      func table(_ files: [(String, [UInt8])]) -> JSONValue {
-        TestRepository.object(
-          files.sorted { $0.0 < $1.0 }.map { ($0.0, .string(ExactText(Data($0.1).base64EncodedString()))) })
-      }
-      let digest = Hexadecimal.text(of: TestRepository.digests.sha256(list))
-      var members: TestRepository.Members = [
-        ("schema", .string("thermograph.trust.v1")), ("root", .string("site")),
-        ("metadata", table(metadata.files.map { ($0.key, $0.value) })),
-        ("targets", table([("\(digest).online-keys.json", list)])),
-      ]
-      if let id { members.append(("id", .string("\(id)"))) }
-      return TestRepository.object(members).encoded()
-    }
-  }
-
-  private func lines(_ listener: Program) -> [[String: Any]] {
-    listener.outputBytes.split(separator: 0x0A).compactMap {
-      try? JSONSerialization.jsonObject(with: Data($0)) as? [String: Any]
-    }
-  }
+  private typealias Versions = [String: [String: Int]]
 
   @Test func newerMetadataIsTakenOverTheLineAndNothingElse() async throws {
     let workspace = try Workspace()
-    let broker = try MosquittoBroker()
-    try await broker.start()
-    var site = try Site()
-    _ = try TrustStore(.site, stateDirectory: workspace.folder + "/state", verifier: OpenSSLVerifier()).install(
-      root: try #require(site.metadata.files["1.root.json"]), isReplacing: false)
-    let configuration = try workspace.configure(port: broker.port, captures: 0)
-    func publish(_ payload: [UInt8], _ topic: String = "trust", retained: Bool = false) async throws {
-      let file = workspace.folder + "/message"
-      try Data(payload).write(to: URL(fileURLWithPath: file))
-      let sent = try await Program.run(
-        ["-h", "127.0.0.1", "-p", "\(broker.port)", "-q", "1", "-t", "\(Self.root)/dn/\(topic)", "-f", file]
-          + (retained ? ["-r"] : []), executable: "/usr/bin/mosquitto_pub", in: workspace.folder)
-      try #require(sent.status == 0, "\(sent.errors)")
-    }
-    let listener = try Program(
-      "/usr/bin/mosquitto_sub",
-      ["-h", "127.0.0.1", "-p", "\(broker.port)", "-q", "1", "-i", "far-side", "-t", "\(Self.root)/up/#"],
-      in: workspace.folder)
-    try await eventually("somebody listens", context: { broker.log }) {
-      broker.log.contains("Sending SUBACK to far-side")
-    }
-    func heard(_ schema: String) -> [[String: Any]] {
-      lines(listener).filter { $0["schema"] as? String == "thermograph.\(schema).v1" }
-    }
-    func reply(_ id: RandomIdentifier) -> String? {
-      heard("reply").last { $0["id"] as? String == "\(id)" }?["state"] as? String
-    }
+    let bench = try await FarSideBench(workspace)
+    var site = try SignedSite()
+    try site.install(in: workspace.folder + "/state")
+    let configuration = try workspace.configure(port: bench.broker.port, captures: 0)
     let sender = try CommandSender(site: "test-site", device: "test-device")
     let thief = try CommandSender(site: "test-site", device: "test-device")
     var generator = SystemRandomNumberGenerator()
@@ -91,57 +21,115 @@ import Trust
     // What a broker keeps is not even read.
     var retained = site
     try retained.list(thief.publicKey)
-    try await publish(retained.message(next()), retained: true)
+    try await bench.publish(retained.message(next()), on: "trust", retained: true)
 
     let device = try Program(
       Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)
-    try await eventually("it is born, and says what it trusts", context: { listener.output + device.errors }) {
-      heard("status").contains { ($0["trust"] as? [String: [String: Int]])?["site"] == ["root": 1] }
+    func versions() -> Versions? { bench.heard("status").last?["trust"] as? Versions }
+    try await eventually("it is born, and says what it trusts", context: { bench.output + device.errors }) {
+      versions() == ["site": ["root": 1]] && bench.challenge != nil
     }
-    try await eventually("it hears metadata", context: { broker.log }) {
-      broker.log.contains("\(Self.root)/dn/trust (QoS 1)")
+    try await eventually("it hears metadata", context: { bench.broker.log }) {
+      bench.broker.log.contains("\(FarSideBench.root)/dn/trust (QoS 1)")
     }
     let old = site
     try site.list(sender.publicKey)
     let (first, second) = (next(), next())
-    try await publish(site.message(first))
-    try await eventually("it is answered", context: { listener.output + device.errors }) { reply(first) == "done" }
-    try await eventually("the birth says so", context: { listener.output }) {
-      (heard("status").last?["trust"] as? [String: [String: Int]])?["site"]
-        == ["root": 1, "timestamp": 2, "snapshot": 2, "targets": 2]
+    try await bench.publish(site.message(first), on: "trust")
+    try await eventually("it is answered, and the birth says so", context: { bench.output + device.errors }) {
+      bench.state(first) == "done"
+        && versions() == ["site": ["root": 1, "timestamp": 2, "snapshot": 2, "targets": 2]]
     }
-    let challenge = try #require(heard("status").last?["challenge"] as? String)
-    let now = Int64(Date().timeIntervalSince1970)
-    func command(_ sender: CommandSender, _ id: RandomIdentifier) throws -> [UInt8] {
-      try sender.envelope(
-        sender.statement(
-          "status", id: id, issued: Self.time(now), expires: Self.time(now + 3600), challenge: challenge))
-    }
-    try await publish(try command(sender, second), "command")
-    try await eventually("the listed key commands", context: { listener.output + device.errors }) {
-      reply(second) == "done"
+    try await bench.publish(try bench.command(sender, "status", id: second), on: "command")
+    try await eventually("the listed key commands", context: { bench.output + device.errors }) {
+      bench.state(second) == "done"
     }
     // An older set, another site's, rubbish: told once, and the list stays.
-    var stranger = try Site()
+    var stranger = try SignedSite()
     try stranger.list(thief.publicKey)
-    for payload in [old.message(next()), stranger.message(next()), Array("{}".utf8)] { try await publish(payload) }
-    let (third, fourth) = (next(), next())
-    try await publish(try command(thief, third), "command")
-    try await publish(try command(sender, fourth), "command")
-    try await eventually("the listed key still commands", context: { listener.output + device.errors }) {
-      reply(fourth) == "done"
+    for payload in [old.message(next()), stranger.message(next()), Array("{}".utf8)] {
+      try await bench.publish(payload, on: "trust")
     }
-    #expect(reply(third) == nil)
-    try await eventually("it is told", context: { listener.output + device.errors }) {
-      heard("alert").count { $0["code"] as? String == "trust-refused" } == 1
+    let (third, fourth) = (next(), next())
+    try await bench.publish(try bench.command(thief, "status", id: third), on: "command")
+    try await bench.publish(try bench.command(sender, "status", id: fourth), on: "command")
+    try await eventually("the listed key still commands", context: { bench.output + device.errors }) {
+      bench.state(fourth) == "done"
+    }
+    #expect(bench.state(third) == nil)
+    try await eventually("it is told", context: { bench.output + device.errors }) {
+      bench.heard("alert").count { $0["code"] as? String == "trust-refused" } == 1
     }
     device.send(SIGTERM)
     #expect(try await device.waitForExit(seconds: 20) == 0, "\(device.errors)")
   }
 
-  private static func time(_ seconds: Int64) -> String {
-    let stamp = Timestamp(
-      utcNanoseconds: seconds * 1_000_000_000, bootID: "", monotonicNanoseconds: 0, synchronised: true)
-    return String(stamp.rfc3339.prefix(19)) + "Z"
+  /// Both roots' metadata ended while the device had no line for more than a year; then the site's root is replaced. Captures
+  /// go on all the time, and each is told.
+  @Test func aYearWithoutALineAndAnotherRootLeaveCapturesAlone() async throws {
+    let workspace = try Workspace()
+    let bench = try await FarSideBench(workspace)
+    let state = workspace.folder + "/state"
+    let sender = try CommandSender(site: "test-site", device: "test-device")
+    var site = try SignedSite(expires: "2025-01-01T00:00:00Z")
+    try site.list(sender.publicKey)
+    try site.install(in: state, takenAt: 1_700_000_000)
+    let vendor = try SignedSite(.vendor, expires: "2025-01-01T00:00:00Z")
+    try vendor.install(in: state, takenAt: 1_700_000_000)
+    let configuration = try workspace.configure(
+      port: bench.broker.port, captures: 3,
+      more: [
+        "broker": "host = \"127.0.0.1\"\nport = \(bench.broker.port)\nretry_maximum_seconds = 2",
+        "session": "acclimatisation_seconds = 0\nposition_seconds = 0",
+      ])
+    func shown() async throws -> String {
+      try await Program.run(["trust", "show", "--config", configuration], in: workspace.folder).output
+    }
+    let before = try await shown()
+    #expect(before.components(separatedBy: "freshness expired").count == 3, "\(before)")
+    #expect(before.contains("the site's root metadata has expired"), "\(before)")
+    var generator = SystemRandomNumberGenerator()
+    func next() -> RandomIdentifier { RandomIdentifier(using: &generator) }
+
+    let device = try Program(
+      Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)
+    try await eventually("it is born", context: { bench.output + device.errors }) { bench.challenge != nil }
+    try await eventually("it hears commands", context: { bench.broker.log }) {
+      bench.broker.log.contains("\(FarSideBench.root)/dn/command (QoS 1)")
+    }
+    let (early, late, order, afterwards) = (next(), next(), next(), next())
+    try await bench.publish(try bench.command(sender, "status", id: early), on: "command")
+    try await device.waitForErrors(containing: "capture saved", seconds: 60)
+
+    // Newer metadata of the same root: the line is all it takes.
+    site.metadata.expires = "2040-01-01T00:00:00Z"
+    site.metadata.raise("root")
+    try site.list(sender.publicKey)
+    let fresh = next()
+    try await bench.publish(site.message(fresh), on: "trust")
+    try await eventually("it is taken", context: { bench.output + device.errors }) { bench.state(fresh) == "done" }
+    try await bench.publish(try bench.command(sender, "status", id: late), on: "command")
+    try await bench.publish(
+      try bench.command(sender, "update-install", #"{"target":"screening-fold","version":2}"#, id: order),
+      on: "command")
+    try await eventually("commands count again", context: { bench.output + device.errors }) {
+      bench.state(late) == "done" && bench.state(order) != nil
+    }
+    #expect(bench.state(early) == nil, "what had expired believed nobody")
+    #expect(bench.state(order) == "refused")
+    let reason = bench.reply(order)?["reason"] as? String ?? ""
+    #expect(reason.contains("the vendor's root metadata on this device has expired"), "\(reason)")
+
+    // A person puts another root in its place while the device runs.
+    try SignedSite().install(in: state)
+    try await bench.publish(try bench.command(sender, "status", id: afterwards), on: "command")
+    let after = try await shown()
+    #expect(after.contains("the site root is installed and its metadata is not"), "\(after)")
+    try await eventually("three captures are saved", context: { device.errors }) {
+      device.errors.components(separatedBy: "capture saved").count == 4
+    }
+    device.send(SIGTERM)
+    #expect(try await device.waitForExit(seconds: 20) == 0, "\(device.errors)")
+    #expect(bench.state(afterwards) == nil, "the former site's key commands nobody")
   }
 }

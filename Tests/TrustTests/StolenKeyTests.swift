@@ -100,10 +100,11 @@ import Testing
     let device = try TrustingDevice(root: repository.metadata.files["1.root.json"])
     defer { device.scratch.remove() }
     try device.take(repository, by: .stick)
-    var sets: [SiteRepository] = []
-    for _ in 0..<6 {
+    var sets: [(bundle: MetadataBundle, stick: String)] = []
+    for number in 0..<6 {
       try repository.raise()
-      sets.append(repository)
+      sets.append((repository.bundle, "\(device.scratch.path)/stick-\(number)"))
+      try repository.write(to: "\(device.scratch.path)/stick-\(number)")
     }
     let seen = Mutex<[Int64]>([])
     let isOver = Mutex(false)
@@ -113,9 +114,16 @@ import Testing
         seen.withLock { $0.append(version) }
       }
     }
-    await withTaskGroup(of: Void.self) { group in
+    await withTaskGroup(of: Void.self) { [store = device.store] group in
       for (index, set) in (sets + sets.reversed()).enumerated() {
-        group.addTask { _ = device.refusal(of: set, by: index % 2 == 0 ? .stick : .message) }
+        group.addTask {
+          // One that is older by then is refused.
+          if index % 2 == 0 {
+            _ = try? store.update(from: try RepositoryFolder(set.stick), clock: SiteRepository.now)
+          } else {
+            _ = try? store.update(from: set.bundle, clock: SiteRepository.now)
+          }
+        }
       }
     }
     isOver.withLock { $0 = true }

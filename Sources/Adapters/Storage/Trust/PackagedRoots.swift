@@ -32,7 +32,7 @@ extension TrustStore {
   func following(
     _ kept: TrustedRepository, packaged path: String
   ) -> (repository: TrustedRepository, fault: String?) {
-    func fault(_ reason: String) -> (TrustedRepository, String) {
+    func fault(_ reason: String) -> (repository: TrustedRepository, fault: String?) {
       (kept, "\(path): \(reason); root \(kept.metadata.rootVersion), which is trusted, stays")
     }
     do throws(MetadataFault) {
