@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, g
 
@@ -36,180 +37,22 @@ from .report import report
 from .sealing import MasterKeys
 from .send import Configuration, Sent, Wave, arguments, configure, listed, replies, roll_out, send, waves
 from .service import run, server_for
-<<<<<<< HEAD
 from .source import CaptureSource, ReceiveFolder
 from .statement import ONLINE_KEYS_BYTES_MAXIMUM, PAYLOAD_BYTES_MAXIMUM, ResultKey
+from .supply import Supply, followed, serve
 from .times import as_json, as_prometheus, distributions, duration
-=======
-from .source import CaptureSource, ReceiveFolder, read_bounded, write_durably
-from .statement import PAYLOAD_BYTES_MAXIMUM, ResultKey
-from .supply import STATES, Supply, followed, serve
->>>>>>> remote5
 from .web import create_app, report_page
 
 NOTIFY_SECONDS = 30.0
 
 
-<<<<<<< HEAD
-=======
-def parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(
-        prog="thermograph-gateway",
-        description="Shows, exports and reports captures: of the folder of `thermograph receive` or the far side's database; "
-        f"{INTENDED_USE}.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    main.add_argument("--version", action="version", version=__version__)
-    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    base = argparse.ArgumentParser(add_help=False)
-    base.add_argument("--database", help="the far side's PostgreSQL: a URI or connection string of libpq, without a password")
-    base.add_argument(
-        "--allow-plaintext", action="store_true", help="allow a connection without TLS to another machine's database"
-    )
-    state = argparse.ArgumentParser(add_help=False, parents=[base])
-    state.add_argument(
-        "--state",
-        type=Path,
-        default=Path("/var/lib/thermograph-gateway"),
-        help="beside a folder: the gateway's own database (mode 0700); beside a database it lies in that",
-    )
-    folder = argparse.ArgumentParser(add_help=False, parents=[state])
-    folder.add_argument("--folder", type=Path, help="what `thermograph receive --output` fills; this or --database")
-    folder.add_argument("--master-key-file", type=Path, help="with --database: the worker's master key, a file of mode 0600")
-    folder.add_argument(
-        "--older-master-key-file", type=Path, action="append", default=[], help="a master key that still wraps data keys"
-    )
-    folder.add_argument("--result-key", type=Path, help="with --database: PEM of the key that signs answers to devices")
-
-    def command(name: str, words: str, parents: list[argparse.ArgumentParser], example: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name, help=words, description=words, parents=parents, epilog=f"example:\n  thermograph-gateway {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
-
-    serve = command("serve", "the reader's page", [folder], "serve --folder /srv/received --port 8080")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback need TLS")
-    serve.add_argument("--port", type=int, default=8080)
-    serve.add_argument("--certificate", type=Path, help="PEM, with --key: TLS of its own")
-    serve.add_argument("--key", type=Path)
-    serve.add_argument(
-        "--behind-tls", action="store_true", help="a proxy on this machine speaks TLS: cookies are marked Secure"
-    )
-    serve.add_argument("--notifications", type=Path, help="TOML file: e-mail and webhook")
-
-    export = command(
-        "export", "DICOM to an archive or a folder, FHIR R4 to a server or a file", [folder],
-        "export --folder /srv/received --archive http://127.0.0.1:8042/dicom-web --fhir bundles.ndjson",
-    )  # fmt: skip
-    export.add_argument("--archive", help="base URL of DICOMweb (STOW-RS)")
-    export.add_argument("--to", type=Path, help="folder for .dcm files")
-    export.add_argument("--fhir", help="base URL of a FHIR server, or a file for one bundle a line")
-    export.add_argument(
-        "--fhir-link", default="", help="base URL of the reader's page: bundles link to the image instead of holding it"
-    )
-    export.add_argument(
-        "--only",
-        choices=EXPORT_KINDS,
-        action="append",
-        help="master and view, nearest neighbour, report or structured report; default: all",
-    )
-
-    reports = command(
-        "report", "one PDF page and one HTML page a session of a patient", [folder],
-        "report --folder /srv/received --site clinic-a --patient REF --view frontal --output reports",
-    )  # fmt: skip
-    reports.add_argument("--site", required=True)
-    reports.add_argument("--patient", required=True, metavar="REF")
-    reports.add_argument("--view", choices=VIEWS, help="only sessions with this view, and its trend")
-    reports.add_argument("--output", type=Path, default=Path("."))
-
-    command(
-        "verify", "checks every record, image and earlier export; exit 1 when one is not as it was", [folder],
-        "verify --folder /srv/received",
-    )  # fmt: skip
-
-    data = command(
-        "dataset",
-        "readings, masters and splits for training",
-        [folder],
-        "dataset export --consent research --folder /srv/received data-1",
-    )
-    data.add_argument("action", choices=["export"])
-    data.add_argument("output", type=Path)
-    data.add_argument("--consent", choices=["research"], required=True, help="only captures whose record holds this consent")
-
-    correct = command(
-        "correct", "reassigns or withdraws a session, merges patients, undoes a correction", [folder],
-        "correct reassign SESSION --to REF --site clinic-a --reason 'wrong tag' --folder /srv/received",
-    )  # fmt: skip
-    correct.add_argument("kind", choices=KINDS)
-    correct.add_argument("subject", help="session, patient (merge) or the correction's number (revert)")
-    correct.add_argument("--to", default="", metavar="REF")
-    correct.add_argument("--site", required=True)
-    correct.add_argument("--reason", required=True)
-
-    sending = command(
-        "send", "signs a command or a configuration, gives it to the worker, and shows the device's reply", [base],
-        "send doctor parts=camera,frame --site clinic-a --device unit-1 --key commander.key --database 'service=thermograph' "
-        "--master-key-file master.key",
-    )  # fmt: skip
-    sending.add_argument("name", choices=(*COMMANDS, "configuration"))
-    sending.add_argument(
-        "arguments", nargs="*", metavar="NAME=VALUE", help="lists with commas; of a configuration its TOML file; Docs/remote.md"
-    )
-    sending.add_argument("--site")
-    sending.add_argument("--device")
-    sending.add_argument("--devices", type=Path, help="instead of one: a file with site/device, a line each")
-    sending.add_argument("--wave", type=int, default=10, help="with --devices: per cent that are sent to at a time")
-    sending.add_argument("--stop-at", type=int, default=1, help="with --devices: so many that did not take it end the roll-out")
-    sending.add_argument("--key", type=Path, required=True, help="PEM of a key that the device knows, mode 0600")
-    sending.add_argument("--master-key-file", type=Path, help="the worker's master key: replies are sealed")
-    sending.add_argument("--older-master-key-file", type=Path, action="append", default=[])
-    sending.add_argument("--hours", type=int, help="until when it may be done: 1 to 168 (24); of a configuration to 720 (72)")
-    sending.add_argument("--wait", type=int, help="seconds to wait for replies; 0: do not wait")
-    sending.add_argument("--number", type=int, help="version of a configuration; without: one above the highest that is known")
-    sending.add_argument("--confirm-minutes", type=int, default=10, help="so long a configuration is tried, 2 to 60")
-    sending.add_argument("--for-boot", action="store_true", help="a configuration for the device's present start alone")
-    sending.add_argument("--output", type=Path, help="writes a configuration for a stick, and sends nothing; needs --number")
-    sending.add_argument("--follow", choices=STATES[1:], help="of update-install: waits until the model has come to this state")
-
-    supplying = command(
-        "supply", "gives devices the parts of models that they want, from what Scripts/repository published", [base],
-        "supply /srv/vendor --database 'service=thermograph' --master-key-file master.key",
-    )  # fmt: skip
-    supplying.add_argument("folder", type=Path)
-    supplying.add_argument("--site", action="append", default=[], help="only devices of this site; may be repeated")
-    supplying.add_argument("--seconds", type=float, help="ends after so long; without: runs until it is interrupted")
-    supplying.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
-    supplying.add_argument("--older-master-key-file", type=Path, action="append", default=[])
-
-    migrate = command(
-        "migrate", "makes the gateway's own schema in the database, as its owner", [base],
-        "migrate --database 'service=thermograph' --role thermograph_gateway",
-    )  # fmt: skip
-    migrate.add_argument("--role", default="thermograph_gateway", help="the role with which the gateway connects later")
-
-    user = command("user", "who may log in", [state], "user add dr.silva --role reader")
-    user.add_argument("action", choices=["add", "password", "disable", "enable", "list"])
-    user.add_argument("name", nargs="?", default="")
-    user.add_argument("--role", choices=ROLES, default="reader")
-    user.add_argument("--password-file", type=Path, help="first line; without it the password is asked for")
-    return main
-
-
->>>>>>> remote5
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 done, 1 something is not as it should be, 2 wrong usage."""
     options = parser().parse_args(arguments)
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
         "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send,
-<<<<<<< HEAD
-        "answer": _answer, "times": _times,
-=======
-        "supply": _supply,
->>>>>>> remote5
+        "answer": _answer, "times": _times, "supply": _supply,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -404,7 +247,6 @@ def _send(options: argparse.Namespace) -> int:
     return 0 if answer.get("state") == "done" else 1
 
 
-<<<<<<< HEAD
 def _sending_key(options: argparse.Namespace) -> ResultKey:
     if options.key is None:
         raise GatewayError("--key is missing: nothing goes to a device unsigned")
@@ -421,7 +263,8 @@ def _metadata(options: argparse.Namespace, now: datetime) -> Metadata:
             "trust: expected the folder that was published, and neither --key nor --output: it is signed already"
         )
     return read_metadata(Path(options.arguments[0]), now)
-=======
+
+
 def _answers(
     database: Database, options: argparse.Namespace, sent: Sequence[Sent], seconds: float
 ) -> dict[str, dict[str, Any]]:
@@ -439,7 +282,6 @@ def _supply(options: argparse.Namespace) -> int:
     database = Database(options.database, masters, options.allow_plaintext)
     serve(Supply(database, options.folder, tuple(options.site)), options.seconds, lambda line: print(line, flush=True))
     return 0
->>>>>>> remote5
 
 
 def _configuration(options: argparse.Namespace) -> Configuration:

@@ -15,9 +15,10 @@ from typing import Any
 
 from .database import Database
 from .errors import GatewayError, RecordRefused
+from .files import read_bounded
 from .record import parse_json
 from .sealing import NotAuthentic
-from .source import MESSAGE_BYTES_MAXIMUM, read_bounded
+from .source import MESSAGE_BYTES_MAXIMUM
 from .statement import COMMAND_TYPE, CONFIGURATION_TYPE, ResultKey
 
 # What devices do (Sources/Core/Remote/CommandAction.swift); a test holds the list.
