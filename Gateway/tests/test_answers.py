@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.conftest import PASSWORD, Clinic, csrf, hidden
 from tests.folders import FarSide, Folder, Store, identifier
 from thermograph_gateway.accounts import Accounts
-from thermograph_gateway.answers import AnswerChanged, answer, answers_of, follow_corrections, whole_second
+from thermograph_gateway.answers import AnswerChanged, answer, answers_of, follow_corrections, instant
 from thermograph_gateway.cli import main
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.incoming import Incoming
@@ -96,17 +96,32 @@ def test_times_are_the_far_sides_alone(store: FarSide, opened: Open) -> None:
     clinic.read(clinic.client(), capture)
     clinic.answer(clinic.client(), capture)
     (said,) = statements(store)
-    assert said["received_at"] == "2026-03-01T08:00:07Z", "when the whole capture was there, not its record alone"
+    assert said["received_at"] == "2026-03-01T08:00:07.900Z", "when the whole capture was there, not its record alone"
     assert said["cloud_done_at"] > said["received_at"]
     assert said["reviewed_at"] < "2090"
 
 
-def test_whole_seconds() -> None:
-    assert whole_second("2026-03-01T08:00:07.999Z") == "2026-03-01T08:00:07Z"
-    assert whole_second("2026-03-01T10:00:07+02:00") == "2026-03-01T08:00:07Z"
+def test_instants_are_to_the_millisecond() -> None:
+    assert instant("2026-03-01T08:00:07.9999Z") == datetime(2026, 3, 1, 8, 0, 7, 999_000, tzinfo=UTC)
+    assert instant("2026-03-01T10:00:07+02:00") == datetime(2026, 3, 1, 8, 0, 7, tzinfo=UTC)
     for text in ("", "2026-03-01", "2026-03-01T08:00:07", "yesterday"):
         with pytest.raises(GatewayError):
-            whole_second(text)
+            instant(text)
+
+
+def test_a_clock_that_is_set_back_makes_no_time_negative_and_no_newer_answer_older(
+    store: Store, read: tuple[Clinic, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, capture = read
+    now = iter(["2031-01-01T00:00:00.000Z"] * 4 + ["1970-01-01T00:00:00.000Z"] * 20)
+    monkeypatch.setattr(clinic.catalogue.ledger, "now_text", lambda: next(now))
+    clinic.answer(clinic.client(), capture)
+    clinic.answer(clinic.client(), capture, "repeat-requested")
+    rows = clinic.catalogue.ledger.connection.execute("SELECT id, reviewed_at FROM answer").fetchall()
+    times = sorted(row["reviewed_at"] for row in rows)
+    assert times == ["2031-01-01T00:00:00.000Z", "2031-01-01T00:00:00.001Z"]
+    for said in statements(store):
+        assert said["received_at"] <= said["cloud_done_at"] <= said["reviewed_at"]
 
 
 # Who may answer

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from .catalogue import Catalogue, Entry
 from .corrections import Correction, Standing
@@ -144,15 +144,13 @@ def answer(catalogue: Catalogue, entry: Entry, reviewer: str, state: str, note: 
             raise AnswerChanged(
                 f"{who['reviewer']} answered meanwhile ({STATE_WORDS[who['state']]}, {who['at']}): look again, then confirm"
             )
-        reviewed_at = catalogue.ledger.now_text()
-        return _put(catalogue, connection, entry, _Said(reviewer, state, reviewed_at, note, before, ""))
+        return _put(catalogue, connection, entry, _Said(reviewer, state, note, before, ""))
 
 
 @dataclass(frozen=True)
 class _Said:
     reviewer: str
     state: str
-    reviewed_at: str
     note: str
     supersedes: str
     why: str
@@ -163,13 +161,17 @@ def _put(catalogue: Catalogue, connection: Connection, entry: Entry, said: _Said
     record, identifier = entry.record, str(uuid.uuid4())
     at = catalogue.ledger.now_text()
     # The far side's one clock may have been set back between these; then nothing took less than no time.
-    received = whole_second(entry.received_at)
-    listed = max(received, whole_second(entry.listed_at))
+    received = instant(entry.received_at)
+    listed = max(received, instant(entry.listed_at))
+    reviewed = max(listed, instant(catalogue.ledger.now_text()))
+    if said.supersedes:
+        # A device holds the one that was reviewed last for the newest.
+        reviewed = max(reviewed, _reviewed(connection, said.supersedes) + timedelta(milliseconds=1))
     content = {
         "schema": RESULT_SCHEMA, "id": identifier, "site": record.site, "device": record.device,
         "capture_id": entry.capture_id, "record_sha256": record.sha256, "patient_ref": entry.patient_ref,
-        "state": said.state, "reviewer": said.reviewer, "received_at": received, "cloud_done_at": listed,
-        "reviewed_at": max(listed, whole_second(said.reviewed_at)),
+        "state": said.state, "reviewer": said.reviewer, "received_at": _text(received), "cloud_done_at": _text(listed),
+        "reviewed_at": _text(reviewed),
     }  # fmt: skip
     raw = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     place = catalogue.source.put_answer(record.site, record.device, identifier, raw)
@@ -177,7 +179,7 @@ def _put(catalogue: Catalogue, connection: Connection, entry: Entry, said: _Said
         "id": identifier, "capture_id": entry.capture_id, "reviewer": said.reviewer, "at": at, "state": said.state,
         "note": catalogue.ledger.conceal(record.site, f"answer|{identifier}", said.note), "place": place,
         "site": record.site, "device": record.device, "patient_ref": entry.patient_ref,
-        "reviewed_at": said.reviewed_at, "supersedes": said.supersedes, "why": said.why,
+        "reviewed_at": _text(reviewed), "supersedes": said.supersedes, "why": said.why,
     }  # fmt: skip
     connection.execute(
         f"INSERT INTO answer ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
@@ -185,6 +187,11 @@ def _put(catalogue: Catalogue, connection: Connection, entry: Entry, said: _Said
     if said.supersedes:
         _end(catalogue, connection, entry, said.supersedes, said.why or "superseded")
     return place
+
+
+def _reviewed(connection: Connection, answer_id: str) -> datetime:
+    row = connection.execute("SELECT reviewed_at, at FROM answer WHERE id = ?", (answer_id,)).fetchone()
+    return instant(row["reviewed_at"] or row["at"])
 
 
 def _end(catalogue: Catalogue, connection: Connection, entry: Entry, answer_id: str, why: str) -> None:
@@ -195,15 +202,20 @@ def _end(catalogue: Catalogue, connection: Connection, entry: Entry, answer_id: 
     catalogue.source.take_back(entry.record.site, entry.record.device, answer_id)
 
 
-def whole_second(text: str) -> str:
-    """An RFC 3339 time in UTC as signed statements have it: to the second, rounded down. Raises GatewayError."""
+def instant(text: str) -> datetime:
+    """An RFC 3339 time, to the millisecond, rounded down. Raises GatewayError."""
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
             raise ValueError
-        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
         raise GatewayError(f"'{text[:40]}' is no time; the store says no usable time for this capture") from None
+    at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def follow_corrections(catalogue: Catalogue) -> int:
@@ -254,7 +266,7 @@ def _follow(catalogue: Catalogue, row: Row, entry: Entry, own: Mapping[tuple[str
         if row["withdrawn"]:
             _end(catalogue, connection, entry, row["id"], "withdrawn")
         else:
-            _put(catalogue, connection, entry, _Said(row["reviewer"], row["state"], row["reviewed_at"], "", row["id"], "moved"))
+            _put(catalogue, connection, entry, _Said(row["reviewer"], row["state"], "", row["id"], "moved"))
     what = "answer taken back" if row["withdrawn"] else "answer follows"
     catalogue.ledger.audit("gateway", what, row["site"], entry.patient_ref, entry.capture_id, row["id"])
     return True

@@ -198,7 +198,7 @@ extension Batch {
   /// Receipts of what is here from the number on that a birth says it has none for.
   ///
   /// One answer may be thousands of receipts. So a device has one a batch, to its newest birth, and a few a minute, and a
-  /// batch makes no more than may wait for a broker.
+  /// batch makes no more once half of what may wait for a broker is made.
   func answerBirths() throws(DatabaseError) {
     var newest: [DeviceKey: (index: Int, status: StatusMessage, oldest: Int64)] = [:]
     for (index, delivery) in deliveries.enumerated() where outcomes[index].isKept {
@@ -210,7 +210,7 @@ extension Batch {
     var entries = 0
     for (device, (index, status, oldest)) in newest.sorted(by: { $0.value.index < $1.value.index }) {
       let seconds = Int64(deliveries[index].arrivedAt.monotonicNanoseconds / 1_000_000_000)
-      guard entries < ReceiptQueue.maximumWaiting,
+      guard entries < ReceiptQueue.maximumWaiting / 2,
         store.births.take(device, at: seconds, maximum: store.limits.birthsPerMinute)
       else { continue }
       let rows = try connection.run(
