@@ -11,8 +11,8 @@ from .times import take_times
 
 SCHEMAS = (CALL_SCHEMA, TIMES_SCHEMA)
 BATCH = 500
-# One look takes so many batches; the rest waits for the next, so that a flood of messages keeps nobody from the page.
-BATCHES_MAXIMUM = 20
+# What a look of the page takes; the rest waits for the next one, two seconds later, so that a flood keeps nobody from the page.
+BATCHES_OF_A_LOOK = 2
 
 
 class Incoming:
@@ -29,10 +29,10 @@ class Incoming:
             self._taken = {row["source_key"] for row in rows}
         return self._taken
 
-    def take(self) -> int:
+    def take(self, batches: int = BATCHES_OF_A_LOOK) -> int:
         """Takes what is new; how many messages that were."""
         ledger, count = self._catalogue.ledger, 0
-        for _ in range(BATCHES_MAXIMUM):
+        for _ in range(batches):
             messages = self._catalogue.source.fresh(SCHEMAS, BATCH, lambda key: key in self._known())
             if not messages:
                 break
