@@ -200,7 +200,7 @@ def test_somebody_asks_to_be_called(driver: webdriver.Chrome, store: Store, addr
             "queue_ms": None if number == 0 else queue, "cloud_ms": cloud, "response_ms": None if number == 0 else response,
         })  # fmt: skip
     log_in(driver, address)
-    assert "1 asks to be called" in driver.page_source
+    assert "1 person asks to be called" in driver.page_source
     assert "pressed 2 times" in driver.page_source
     check_access(driver)
     picture(driver, "worklist-with-a-call")

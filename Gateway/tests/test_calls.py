@@ -40,8 +40,8 @@ def test_somebody_asks_and_is_called(store: Store, opened: Open) -> None:
     press(store, 3)
     clinic.clock.now += 100
     page = client.get("/").text
-    assert "1 asks to be called" in page
-    assert page.index("asks to be called") < page.index("captures, newest first"), "at the top"
+    assert "1 person asks to be called" in page
+    assert page.index("person asks to be called") < page.index("captures, newest first"), "at the top"
     assert 'href="/patient/clinic-a/patient-1"' in page.split("</section>")[0]
     assert "pressed 3 times" in page
     assert "2019" not in page.split("</section>")[0], "the device's clock says nothing of when"
