@@ -69,6 +69,18 @@ def test_the_same_message_counts_once(store: Store, opened: Open) -> None:
     assert waiting(clinic) == [("patient-1", 1)]
 
 
+def test_two_gateways_that_look_at_once_count_once(store: Store, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = opened()
+    press(store, 1)
+    # Both have seen the message before either has taken it.
+    seen = clinic.catalogue.source.fresh(("thermograph.session.v1",), 500, lambda _: False)
+    assert len(seen) == 1
+    monkeypatch.setattr(clinic.catalogue.source, "fresh", lambda *_: seen)
+    for _ in range(2):
+        assert Incoming(clinic.catalogue).take(1) == 1
+    assert [(call.patient_ref, call.presses) for call in open_calls(clinic.catalogue)[0]] == [("patient-1", 1)]
+
+
 def test_two_readers_call_once(store: Store, opened: Open) -> None:
     clinic = opened()
     press(store, 1)

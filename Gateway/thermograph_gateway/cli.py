@@ -133,9 +133,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _notify(catalogue: Catalogue, notifier: Notifier, stopping: threading.Event) -> None:
+    incoming = Incoming(catalogue)
     while not stopping.wait(NOTIFY_SECONDS):
         try:
             catalogue.refresh()
+            incoming.take()
             notifier.gather()
             notifier.send()
         except GatewayError as error:

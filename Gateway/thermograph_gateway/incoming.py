@@ -6,6 +6,8 @@ from .answers import take_replies
 from .calls import SCHEMA as CALL_SCHEMA
 from .calls import take_calls
 from .catalogue import Catalogue
+from .ledger import Connection
+from .source import DeviceMessage
 from .times import SCHEMA as TIMES_SCHEMA
 from .times import take_times
 
@@ -15,8 +17,12 @@ BATCH = 500
 BATCHES_OF_A_LOOK = 2
 
 
+def _is_first(connection: Connection, message: DeviceMessage) -> bool:
+    return connection.execute("INSERT INTO taken (source_key) VALUES (?) ON CONFLICT DO NOTHING", (message.key,)).rowcount == 1
+
+
 class Incoming:
-    """Takes messages into the ledger. Safe to use from one thread at a time."""
+    """Takes messages into the ledger, each once however many threads and gateways look."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -37,12 +43,11 @@ class Incoming:
             if not messages:
                 break
             with ledger.transaction() as connection:
-                connection.executemany(
-                    "INSERT INTO taken (source_key) VALUES (?) ON CONFLICT DO NOTHING", [(message.key,) for message in messages]
-                )
-                take_replies(connection, messages)
-                take_calls(connection, messages)
-                take_times(connection, messages)
+                # Another thread or another gateway may have taken some since they were looked for.
+                new = [message for message in messages if _is_first(connection, message)]
+                take_replies(connection, new)
+                take_calls(connection, new)
+                take_times(connection, new)
             if self._taken is not None:
                 self._taken.update(message.key for message in messages)
             count += len(messages)
