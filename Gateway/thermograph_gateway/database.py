@@ -133,7 +133,7 @@ _RIGHTS = {
     "version": "SELECT", "answer_reply": "SELECT, INSERT", "answer_end": "SELECT, INSERT",
     "call": "SELECT, INSERT, UPDATE", "times": "SELECT, INSERT, UPDATE, DELETE", "taken": "SELECT, INSERT",
 }  # fmt: skip
-_READ = ("schema_step", "site_key", "capture", "image", "message", "device")
+_READ = ("schema_step", "site_key", "capture", "image", "message", "device", "audit_head", "audit_alarm")
 # The worker looks for none of these; without them each look at what is new would read whole tables.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS gateway_capture_complete ON public.capture (complete_at) WHERE complete_at IS NOT NULL",
