@@ -73,11 +73,13 @@ def windows():
     model.load_weights(fitting.FOLDER / make_sentinel.NAME / "best.weights.h5")
     network = sentinel_days.reference()
     decided = kept_decision()
-    x, *truths, device = attacks.windows(make_sentinel.SEEDS["test"], 15, 4, days=2)
-    many = attacks.windows(make_sentinel.SEEDS["test"], 150, 14, days=2)
+    # Asked for are figures of windows with one label each; those in which something has only just begun are measured beside them.
+    x, *truths, device = attacks.windows(make_sentinel.SEEDS["test"], 15, 4, days=2, settled=True)
+    many = attacks.windows(make_sentinel.SEEDS["test"], 100, 14, days=2, settled=True)
+    begun = attacks.windows(make_sentinel.SEEDS["test"], 30, 34, days=2)
     q = simulator.encode(x)
     raws, floats = make_sentinel.raws(network, q), [np.asarray(p) for p in model.predict(real(q), verbose=0, batch_size=512)]
-    large = make_sentinel.raws(network, simulator.encode(many[0]))
+    large, early = (make_sentinel.raws(network, simulator.encode(w[0])) for w in (many, begun))
     again = {kind: make_sentinel.raws(network, simulator.encode(disturbed(x, kind))) for kind in ("counters", "missing", "both")}
     cut = {group: make_sentinel.raws(network, without(q, channels)) for group, channels in simulator.GROUPS.items()}
     found = {}
@@ -86,6 +88,9 @@ def windows():
         p = probabilities(raws[k], table)
         found[name] = figures(raws[k], table, truth, device, names)
         found[name]["large"] = {**calibrated(probabilities(large[k], table), many[1 + k]), "windows": len(many[0])}
+        q_begun = probabilities(early[k], table)
+        found[name]["begun"] = {**calibrated(q_begun, begun[1 + k]), "windows": len(begun[0]), "accuracy": float((q_begun.argmax(axis=1) == begun[1 + k]).mean()),
+                                "interval": evaluation.bootstrap(begun[3], lambda i, p=q_begun, t=begun[1 + k]: calibrated(p[i], t[i])["Brier"], draws=100)}
         found[name]["flips"] = float((floats[k].argmax(axis=1) != raws[k].argmax(axis=1)).mean())
         found[name]["flips_normal"] = float(((floats[k].argmax(axis=1) == 0) != (raws[k].argmax(axis=1) == 0)).mean())
         found[name]["robustness"] = {kind: {"accuracy": float((r[k].argmax(axis=1) == truth).mean()), **{n: v for n, v in calibrated(probabilities(r[k], table), truth).items() if n != "bins"},
@@ -94,7 +99,7 @@ def windows():
                                            "recall": quality.classes(r[k], truth, names)["recall"]} for group, r in cut.items()}
         found[name]["margins"] = {"plain": evaluation.margins(p, truth), "counters": evaluation.margins(probabilities(again["counters"][k], table), truth, p)}
     save("windows", found)
-    print(json.dumps({n: {k: v for k, v in f.items() if k in ("Brier", "ECE", "MCE", "intervals", "accuracy", "recall", "flips", "false_alarms", "robustness")} for n, f in found.items()}, indent=1))
+    print(json.dumps({n: {k: v for k, v in f.items() if k in ("Brier", "ECE", "MCE", "intervals", "accuracy", "recall", "flips", "false_alarms", "large", "begun")} for n, f in found.items()}, indent=1))
     del keras
 
 
@@ -272,8 +277,8 @@ def folds(each=100, epochs=5):
     for kind in np.unique(kinds):
         at = np.nonzero(kinds == kind)[0]
         fold[at] = np.arange(len(at)) % 5
-    train = attacks.windows([int(s) for s in seeds], each * 2, 51, rare=0.45, dropped=0.15, days=2)
-    calm = attacks.windows([int(s) for s in seeds], each, 52, days=2)
+    train = attacks.windows([int(s) for s in seeds], each * 2, 51, rare=0.45, dropped=0.15, days=2, onset=0.3)
+    calm = attacks.windows([int(s) for s in seeds], each, 52, days=2, settled=True)
     of = dict(zip(seeds.tolist(), fold.tolist()))
     part = lambda w: np.array([of[int(d)] for d in w[3]])
     parts, rows = (part(train), part(calm)), []

@@ -18,9 +18,9 @@ from quantisation import real
 
 NAME, VERSION, DATA = "sharma-dualpath", "1.1.0", "counters-synthetic-2"
 # Seeds of devices; a seed is a device, and no device is in two of them.
-SEEDS = {"train": range(1000, 1200), "choose": range(2000, 2040), "calibrate": range(3000, 3080), "operate": range(4000, 4040),
+SEEDS = {"train": range(1000, 1200), "choose": range(2000, 2040), "calibrate": range(3000, 3080), "operate": range(4000, 4024),
          "test": range(5000, 5200), "days": range(6000, 6100), "folds": range(7000, 7150)}
-EACH, EPOCHS, MINED = 300, (6, 4), 5000
+EACH, EPOCHS, MINED = 300, (6, 4), 6000
 SHAPES = [(len(attacks.HEALTH),), (len(attacks.CYBER),)]
 CHANNELS = [dict(zip(("name", "unit", "transform", "gain", "offset"), c)) | {"missing": m} for c, m in zip(simulator.CHANNELS, simulator.MISSING_Q)]
 

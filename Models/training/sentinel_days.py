@@ -89,8 +89,10 @@ def operate(days=30):
     made = json.loads((data.CACHE / "fits" / make_sentinel.NAME / "made.json").read_text())
     tables = made["tables"]
     seeds = make_sentinel.SEEDS["operate"]
+    print('days', flush=True)
     raw = normal_days(network, seeds, days)
-    rows = {row: slice_raws(network, seeds, 6, row, 41) for row in attacks.ROWS}
+    print('rows', flush=True)
+    rows = {row: slice_raws(network, seeds, 5, row, 41) for row in attacks.ROWS}
     figures = {"rule": "cusum", "delta_per_mille": DELTA, "release_windows": RELEASE}
     allowed = ALLOWED * MARGIN * days * len(seeds) / 2
     for k, name in enumerate(("health", "cyber")):
