@@ -65,12 +65,6 @@ def judged(network, plain, x, at, chunk=40_000):
     return np.concatenate(parts)
 
 
-def slice_raws(network, seeds, each, row, draw):
-    """int8 [windows, n, 2]; window 0 is the last before the attack begins."""
-    x, _ = attacks.slices(seeds, each, row, draw)
-    return stream_raws(network, x)
-
-
 def stream_raws(network, x):
     """int8 [windows, n, 2] of counters [n, T, 16]."""
     q = np.concatenate([part for one in x for part in simulator.encode_days(one)])
@@ -92,7 +86,8 @@ def operate(days=30):
     print('days', flush=True)
     raw = normal_days(network, seeds, days)
     print('rows', flush=True)
-    rows = {row: slice_raws(network, seeds, 5, row, 41) for row in attacks.ROWS}
+    base = attacks.calm(seeds, 6, 41)
+    rows = {row: stream_raws(network, attacks.attacked(base, row, 41)) for row in attacks.ROWS}
     figures = {"rule": "cusum", "delta_per_mille": DELTA, "release_windows": RELEASE}
     allowed = ALLOWED * MARGIN * days * len(seeds) / 2
     for k, name in enumerate(("health", "cyber")):

@@ -243,22 +243,27 @@ def drop(x, share, rng):
     return np.where(chosen & (whole | some), MISSING, x)
 
 
-def slices(seeds, each, row, draw, before=STEPS, after=60):
-    """(int64 [n, before + after, 16], device): a row of ROWS from step `before` on, in the middle of normal use."""
-    head, kind, fixed, _ = ROWS[row]
-    kept, devices = [], []
-    needed = {"health": {"stuck": "sensor.noise", "drift": "environment.ambient", "noisy": "sensor.noise", "overheating": "device.temperature"}.get(kind)}.get(head)
+def calm(seeds, each, draw, before=STEPS, after=60):
+    """(int64 [n, before + after, 16], what each of the devices lacks): slices of normal use, on which attacks are laid."""
+    kept, lacks = [], []
     for seed in seeds:
-        device = Device(seed, 2)
-        if needed and needed in device.habits.lacks:
-            continue  # what a board does not have it cannot watch
-        rng = np.random.default_rng([seed, draw])
-        at = rng.integers(0, device.count - before - after, each)
+        device = Device(seed, 1)
+        at = np.random.default_rng([seed, draw]).integers(0, device.count - before - after, each)
         kept.append(device.values[at[:, None] + np.arange(before + after)])
-        devices.append(np.full(each, seed))
-    x = np.concatenate(kept)
+        lacks += [set(device.habits.lacks)] * each
+    return np.concatenate(kept), lacks
+
+
+NEEDED = {"stuck": "sensor.noise", "drift": "environment.ambient", "noisy": "sensor.noise", "overheating": "device.temperature"}
+
+
+def attacked(base, row, draw, before=STEPS):
+    """int64 [n, T, 16]: a row of ROWS from step `before` on, laid on `calm` slices of the devices that have what it takes to see it."""
+    head, kind, fixed, _ = ROWS[row]
+    x, lacks = base
+    x = x[[NEEDED.get(kind) not in lack for lack in lacks]]  # what a board does not have it cannot watch
     n, zero = len(x), np.zeros(len(x), int)
     which = np.full(n, (HEALTH if head == "health" else CYBER).index(kind))
-    attack = Attack(x, which if head == "health" else zero, which if head == "cyber" else zero, np.full(n, before), np.full(n, after),
+    attack = Attack(x, which if head == "health" else zero, which if head == "cyber" else zero, np.full(n, before), np.full(n, x.shape[1] - before),
                     np.random.default_rng([draw, 6, list(ROWS).index(row)]), **fixed)
-    return attack.values, np.concatenate(devices)
+    return attack.values

@@ -34,9 +34,9 @@ CHANNELS = [
 INDEX = {name: i for i, (name, *_) in enumerate(CHANNELS)}
 # Which channels are told together when one asks what spoke.
 GROUPS = {"network": range(0, 5), "command and login": range(5, 10), "device": range(10, 13), "sensor and environment": range(13, 16)}
-# What a missing value becomes: an int8 that no value has, so that the network can tell "none" from "little". Only a change has none to
-# spare: there it is no change.
-MISSING_Q = [0 if transform == "delta" else -128 for _, _, transform, _, _ in CHANNELS]
+# What a missing value becomes: an int8 that no value has, so that the network can tell "none" from "little". Not so for a change, where it
+# is no change, and for noise, where it is the median of normal use: a camera that is stuck has none, and must not look like one that idles.
+MISSING_Q = [0 if transform == "delta" else -25 if name == "sensor.noise" else -128 for name, _, transform, _, _ in CHANNELS]
 
 
 def log2_q8(value):
