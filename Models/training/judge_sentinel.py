@@ -144,6 +144,18 @@ def days(count=30):
     print(json.dumps(found, indent=1))
 
 
+def every(devices=8):
+    """Some of the devices with every window judged, beside every fourth: the same alerts?"""
+    network, decided = sentinel_days.reference(), kept_decision()
+    seeds = list(make_sentinel.SEEDS["days"])[:devices]
+    told = []
+    for stride in (1, sentinel_days.STRIDE):
+        raw = np.stack([sentinel_days.day_raws(network, seed, 30, stride) for seed in seeds], axis=1)
+        told.append(int(decision.alerts(decision.states(raw[:, :, 0], raw[:, :, 1], decided)).sum()))
+    save("days", {**(loaded("days") or {}), "every": {"devices": devices, "alerts": told[0], "alerts_with_the_stride": told[1]}})
+    print(told)
+
+
 def rows():
     """Every row's delay, both at once, and what is slow."""
     network, decided = sentinel_days.reference(), kept_decision()
@@ -313,6 +325,11 @@ def folds(each=120, epochs=6):
     save("folds", {"folds": rows, "summary": summary, "each": each, "epochs": epochs})
 
 
+def recordings():
+    import recorded
+    save("recorded", recorded.report())
+
+
 def write():
     """metrics.json from the parts."""
     made = json.loads((fitting.FOLDER / make_sentinel.NAME / "made.json").read_text())
@@ -323,11 +340,11 @@ def write():
                "robustness": {name: {kind: v["accuracy"] for kind, v in found[name]["robustness"].items()} for name in HEADS},
                "perturbed": {name: found[name]["robustness"] for name in HEADS}, "margins": {name: found[name]["margins"] for name in HEADS},
                "curve": made["curve"], "training": {"windows": made["windows"], "epochs": made["epochs"], "best_epoch": made["epochs"] - 1, "fit_seconds": made["seconds"], "all_seconds": made["seconds"]},
-               **{part: loaded(part) for part in ("days", "others", "folds", "cost") if loaded(part)}}
+               **{part: loaded(part) for part in ("days", "others", "folds", "cost", "recorded", "device") if loaded(part)}}
     (sentinel_days.FOLDER / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
 
 
 if __name__ == "__main__":
     began = time.time()
-    {"windows": windows, "days": days, "rows": rows, "others": others, "folds": folds, "write": write}[sys.argv[1]]()
+    {"windows": windows, "days": days, "rows": rows, "every": every, "others": others, "folds": folds, "recordings": recordings, "write": write}[sys.argv[1]]()
     print("seconds", round(time.time() - began))

@@ -74,6 +74,19 @@ def mined(model, seeds, most, days=4):
     return np.stack([kept[i] for i in index])
 
 
+def mined_on_device(seeds, most, days=8):
+    """The same with the quantised network of the last fit."""
+    reference, kept = quantisation.Reference((fitting.FOLDER / NAME / "model.tflite").read_bytes()), []
+    for seed in seeds:
+        x = simulator.Device(seed, days).values
+        at = np.arange(0, len(x) - simulator.STEPS + 1, 4)
+        health, cyber = raws(reference, simulator.encode_at(simulator.plain(x), x, at))
+        kept += [x[i:i + simulator.STEPS] for i in at[(health[:, 0] < 51) | (cyber[:, 0] < 51)]]
+    index = np.random.default_rng(5).permutation(len(kept))[:most]
+    print("mined", len(kept), "kept", len(index), flush=True)
+    return np.stack([kept[i] for i in index])
+
+
 def fitted(keras, seeds, each, epochs, validation=None, mine=20):
     """(model, curve, training windows): fitted on drawn windows, then on with what it wrongly took for an anomaly in normal days."""
     model, curve = network(), []
@@ -93,7 +106,7 @@ def fit():
     finish(model, curve, x, began)
 
 
-def refine(devices=120, epochs=4):
+def refine(devices=130, epochs=4):
     """Goes on from the last fit's weights on newly drawn windows of the same devices."""
     keras = fitting.prepare()
     began = time.time()
@@ -101,6 +114,8 @@ def refine(devices=120, epochs=4):
     model = network()
     model.load_weights(fitting.FOLDER / NAME / "best.weights.h5")
     x, health, cyber, _ = training_windows(list(SEEDS["train"])[:devices], EACH, draw=21)
+    hard = mined_on_device(list(SEEDS["train"])[:40], MINED)
+    x, health, cyber = np.concatenate([x, hard]), np.r_[health, np.zeros(len(hard), int)], np.r_[cyber, np.zeros(len(hard), int)]
     train(keras, model, x, health, cyber, epochs, 8e-4, attacks.windows(SEEDS["choose"], 60, 3, days=2), made["curve"])
     finish(model, made["curve"], x, began - made["seconds"], made["windows"])
 

@@ -333,4 +333,5 @@ class Device:
                 rest = rng.uniform(0, 12) * np.exp(-np.arange(300) / 30)[: max(self.count - until, 0)]
                 part = self.x[until:until + len(rest), INDEX["environment.ambient"]]
                 part[:] = np.where(part < 0, part, part - rest)
-            self.rare += [start, on]
+            # What follows a start is as seldom: a board that warms up, and a camera that is heard of again.
+            self.rare += [start, on, on + 16, on + 32, on + 48, until, until + 16]
