@@ -18,9 +18,9 @@ from quantisation import real
 
 NAME, VERSION, DATA = "sharma-dualpath", "1.1.0", "counters-synthetic-2"
 # Seeds of devices; a seed is a device, and no device is in two of them.
-SEEDS = {"train": range(1000, 1200), "choose": range(2000, 2040), "calibrate": range(3000, 3080), "operate": range(4000, 4040),
-         "test": range(5000, 5200), "days": range(6000, 6100), "folds": range(7000, 7150)}
-EACH, EPOCHS, MINED = 300, (6, 4), 5000
+SEEDS = {"train": range(1000, 1200), "choose": range(2000, 2040), "calibrate": range(3000, 3080), "operate": range(4000, 4012),
+         "test": range(5000, 5200), "days": range(6000, 6100), "folds": range(7000, 7060)}
+EACH, EPOCHS, MINED = 300, (6, 4), 6000
 SHAPES = [(len(attacks.HEALTH),), (len(attacks.CYBER),)]
 CHANNELS = [dict(zip(("name", "unit", "transform", "gain", "offset"), c)) | {"missing": m} for c, m in zip(simulator.CHANNELS, simulator.MISSING_Q)]
 
@@ -74,6 +74,19 @@ def mined(model, seeds, most, days=4):
     return np.stack([kept[i] for i in index])
 
 
+def mined_on_device(seeds, most, days=8):
+    """The same with the quantised network of the last fit."""
+    reference, kept = quantisation.Reference((fitting.FOLDER / NAME / "model.tflite").read_bytes()), []
+    for seed in seeds:
+        x = simulator.Device(seed, days).values
+        at = np.arange(0, len(x) - simulator.STEPS + 1, 4)
+        health, cyber = raws(reference, simulator.encode_at(simulator.plain(x), x, at))
+        kept += [x[i:i + simulator.STEPS] for i in at[(health[:, 0] < 51) | (cyber[:, 0] < 51)]]
+    index = np.random.default_rng(5).permutation(len(kept))[:most]
+    print("mined", len(kept), "kept", len(index), flush=True)
+    return np.stack([kept[i] for i in index])
+
+
 def fitted(keras, seeds, each, epochs, validation=None, mine=20):
     """(model, curve, training windows): fitted on drawn windows, then on with what it wrongly took for an anomaly in normal days."""
     model, curve = network(), []
@@ -90,6 +103,25 @@ def fit():
     began = time.time()
     choose = attacks.windows(SEEDS["choose"], 60, 3, days=2)
     model, curve, x = fitted(keras, SEEDS["train"], EACH, EPOCHS, validation=choose)
+    finish(model, curve, x, began)
+
+
+def refine(devices=130, epochs=4):
+    """Goes on from the last fit's weights on newly drawn windows of the same devices."""
+    keras = fitting.prepare()
+    began = time.time()
+    made = json.loads((fitting.FOLDER / NAME / "made.json").read_text())
+    model = network()
+    model.load_weights(fitting.FOLDER / NAME / "best.weights.h5")
+    x, health, cyber, _ = training_windows(list(SEEDS["train"])[:devices], EACH, draw=21)
+    hard = mined_on_device(list(SEEDS["train"])[:40], MINED)
+    x, health, cyber = np.concatenate([x, hard]), np.r_[health, np.zeros(len(hard), int)], np.r_[cyber, np.zeros(len(hard), int)]
+    train(keras, model, x, health, cyber, epochs, 8e-4, attacks.windows(SEEDS["choose"], 60, 3, days=2), made["curve"])
+    finish(model, made["curve"], x, began - made["seconds"], made["windows"])
+
+
+def finish(model, curve, x, began, before=0):
+    """Keeps, quantises, calibrates and ships the network; `x` represents what it is given."""
     folder = fitting.FOLDER / NAME
     folder.mkdir(parents=True, exist_ok=True)
     model.save_weights(folder / "best.weights.h5")
@@ -100,7 +132,7 @@ def fit():
     (folder / "model.tflite").write_bytes(content)
     _, order = comparison.by_shape(reference, [None, None], SHAPES)
     made = {"parameters": int(model.count_params()), "macs": macs(model), "bytes": len(content), "curve": curve, "seconds": round(seconds),
-            "windows": len(x), "epochs": len(curve), "tables": tables, "order": order}
+            "windows": before + len(x), "epochs": len(curve), "tables": tables, "order": order}
     (folder / "made.json").write_text(json.dumps(made, indent=1))
     ship(content, order)
     print("seconds", round(time.time() - began))
@@ -108,7 +140,7 @@ def fit():
 
 def ship(content, order):
     """The model's folder without a decision; the golden windows miss no value and hold every class."""
-    x, health, cyber, _ = attacks.windows(list(SEEDS["test"])[:80], 40, 6, days=2)
+    x, health, cyber, _ = attacks.windows(list(SEEDS["test"])[:60], 60, 6, days=1)
     full = (x >= 0).all(axis=(1, 2))
     at = lambda truth, i: int(np.nonzero((truth == i) & full)[0][0])
     chosen = [at(cyber, i) for i in range(len(attacks.CYBER))] + [at(health, i) for i in range(1, len(attacks.HEALTH))]
@@ -134,10 +166,10 @@ def raws(reference, q):
 
 def calibrate(reference):
     """Tables of 256 entries, parts per million, from the raw int8 of `normal`; on devices that did not train."""
-    x, health, cyber, _ = attacks.windows(SEEDS["calibrate"], 200, 5, days=2)
+    x, health, cyber, _ = attacks.windows(SEEDS["calibrate"], 200, 5, days=1)
     outputs = raws(reference, simulator.encode(x))
     return {name: decision.calibration(raw[:, 0], truth == 0) for name, raw, truth in zip(("health", "cyber"), outputs, (health, cyber))}
 
 
 if __name__ == "__main__":
-    {"fit": fit}[sys.argv[1]]()
+    {"fit": fit, "refine": refine}[sys.argv[1]]()

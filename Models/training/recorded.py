@@ -15,8 +15,13 @@ DEVICES = range(8000, 8060)
 # The channel in which each attack must be seen, and how a step of it is summed up.
 SEEN_IN = {"connection-flood": ("network.connections", "network.bytes_in"), "malformed-commands": ("command.malformed",), "spoofed-commands": ("command.bad_signature",),
            "replay": ("command.replayed",), "brute-force": ("login.failed",), "overheating": ("device.temperature",), "noisy": ("sensor.noise", "sensor.bus_errors"), "stuck": ("sensor.noise",), "drift": ("environment.ambient",)}
-# Recorded on this machine and not what a board does; each with its reason.
-EXCUSED = {"network.reconnects": "the broker is on loopback and never lost"}
+# What was recorded on a bench and is not so in the field: (channel, measure): (reason, least and most that is taken all the same).
+EXCUSED = {
+    ("network.reconnects", "share above 0"): ("the broker is on loopback and never lost", 0.0, 0.6),
+    ("network.bytes_in", "95 %"): ("a tag every nine steps is denser than a clinic's day", 0.0, 6000.0),
+    ("device.cpu", "missing share"): ("the simulated board has no processor's clock", 1.0, 1.0),
+    ("sensor.noise", "share above 0"): ("the first step has no movement between two sub-pages yet", 0.95, 1.0),
+}
 
 
 def read(path):
@@ -62,8 +67,13 @@ def table(part="check"):
 
 def check():
     """A line for each statistic of the recorded normal use that no drawn device has, and for each attack that its channels do not show."""
-    faults = [f"recorded {name}, {measure}: {value:.4g}; the generator's devices have {low:.4g} to {high:.4g}" for name, measure, value, low, high, inside in table()
-              if not inside and name not in EXCUSED]
+    faults = []
+    for name, measure, value, low, high, inside in table():
+        if (name, measure) in EXCUSED:
+            _, low, high = EXCUSED[(name, measure)]
+            inside = low <= value <= high
+        if not inside:
+            faults.append(f"recorded {name}, {measure}: {value:.4g}; the generator's devices have {low:.4g} to {high:.4g}")
     for path in sorted(FOLDER.glob("*/*.jsonl")):
         x, labels = read(path)
         for label in set(labels) - {"normal"}:
@@ -96,7 +106,9 @@ def judge(part="judge"):
 
 def report():
     """What metrics.json keeps of both parts."""
-    return {"table": [list(row) for row in table()], "outside": check(), "judged": judge()}
+    head = json.loads(sorted((FOLDER / "judge").glob("*.jsonl"))[0].read_text().splitlines()[0])
+    return {"table": [list(row) for row in table()], "outside": check(), "judged": judge(), "step_seconds": head["step_seconds"], "devices": len(DEVICES),
+            "excused": {f"{name}, {measure}": reason for (name, measure), (reason, *_) in EXCUSED.items()}}
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ FOLDER = shipping.MODELS / make_sentinel.NAME
 # Of 90 days a device may raise one false alert; the operating point is set on half of that, because days that judge differ.
 ALLOWED, MARGIN = 1 / 90, 0.5
 RELEASE, DELTA = 30, 100
-CLIPS, SLACKS = (1024, 1536), (0, 256, 512)
-THRESHOLDS = sorted({int(v) for v in np.geomspace(1000, 60_000, 28)})
+CLIPS, SLACKS = (768, 1024, 1536), (0, 256, 512, 768)
+THRESHOLDS = sorted({int(v) for v in np.geomspace(500, 60_000, 34)})
 
 
 def reference():
@@ -30,8 +30,8 @@ STRIDE, SURE = 4, 120
 
 def day_raws(network, seed, days, stride=STRIDE):
     """int8 [windows, 2]: what both heads say of normal over the days of one device. Every `stride`th window is judged, and every one
-    within so many steps of a window of which a head was not sure (raw below SURE); the others count as their neighbour. An alert needs
-    more windows in a row than a stride has, so none is lost; `check_counters.py` compares with every window judged. Kept on disk."""
+    within so many steps of a window of which a head was not sure (raw below SURE); the others count as their neighbour. What makes an alert
+    stays in the window for 32 steps and is met so; `judge_sentinel.py every` judges every window of some devices and compares. Kept on disk."""
     source = open(simulator.__file__, "rb").read()
     digest = hashlib.sha256(network.content + source).hexdigest()[:12]
     path = data.CACHE / "days" / f"{digest}-{seed}-{days}-{stride}.npy"
@@ -65,12 +65,6 @@ def judged(network, plain, x, at, chunk=40_000):
     return np.concatenate(parts)
 
 
-def slice_raws(network, seeds, each, row, draw):
-    """int8 [windows, n, 2]; window 0 is the last before the attack begins."""
-    x, _ = attacks.slices(seeds, each, row, draw)
-    return stream_raws(network, x)
-
-
 def stream_raws(network, x):
     """int8 [windows, n, 2] of counters [n, T, 16]."""
     q = np.concatenate([part for one in x for part in simulator.encode_days(one)])
@@ -83,14 +77,17 @@ def normal_days(network, seeds, days):
 
 
 def operate(days=30):
-    """The lowest threshold of each head that stays within its half of the allowed alerts; of slacks and clips the pair whose slowest
-    row is nearest to its limit least."""
+    """The lowest threshold of each head that stays within its half of the allowed alerts; of slacks and clips the pair with which the
+    least is told too late, all rows of the head together."""
     network = reference()
     made = json.loads((data.CACHE / "fits" / make_sentinel.NAME / "made.json").read_text())
     tables = made["tables"]
     seeds = make_sentinel.SEEDS["operate"]
+    print('days', flush=True)
     raw = normal_days(network, seeds, days)
-    rows = {row: slice_raws(network, seeds, 6, row, 41) for row in attacks.ROWS}
+    print('rows', flush=True)
+    base = attacks.calm(seeds, 6, 41)
+    rows = {row: stream_raws(network, attacks.attacked(base, row, 41)) for row in attacks.ROWS}
     figures = {"rule": "cusum", "delta_per_mille": DELTA, "release_windows": RELEASE}
     allowed = ALLOWED * MARGIN * days * len(seeds) / 2
     for k, name in enumerate(("health", "cyber")):
@@ -108,10 +105,9 @@ def operate(days=30):
                 for row, (head, _, _, within) in attacks.ROWS.items():
                     if head == name:
                         first, _ = decision.sums(rows[row][:, :, k], e, [slack], [threshold])
-                        late = np.where(first[0] < 0, 999, first[0])
-                        each[row] = float(np.quantile(late, 0.98))
-                        worst = max(worst, each[row] / within)
-                print(name, clip, slack, threshold, "alerts", int(counts[fit[0]]), "of", allowed, "worst", round(worst, 2), each, flush=True)
+                        each[row] = round(float(((first[0] < 0) | (first[0] > within)).mean()), 3)
+                        worst += each[row]
+                print(name, clip, slack, threshold, "alerts", int(counts[fit[0]]), "of", allowed, "late", round(worst, 2), each, flush=True)
                 if best is None or worst < best[0]:
                     best = (worst, clip, slack, threshold, int(counts[fit[0]]))
         if best is None:
@@ -131,8 +127,9 @@ def cases(network, figures):
     """Test vectors for another implementation: counters, what the reference kernels say of every window, and the states. The last two begin
     at the int8 values, so that the caps, the release and every branch of the rule are walked through."""
     made = []
+    able = [seed for seed in list(make_sentinel.SEEDS["test"])[:60] if not set(attacks.NEEDED.values()) & set(simulator.Device(seed, 1).habits.lacks)]
     for k, (name, (health, cyber, fixed)) in enumerate(CASES.items()):
-        seed = make_sentinel.SEEDS["test"][k * 7]
+        seed = able[k]
         x = simulator.Device(seed, 1).values[2000:2000 + (140 if fixed.get("rate") else 100)]
         n = 1
         attack = attacks.Attack(x[None], np.full(n, health), np.full(n, cyber), np.full(n, 40), np.full(n, 45), np.random.default_rng([45, k]), **fixed)
@@ -166,7 +163,19 @@ def written(made):
     return re.sub(r"\[\s+([-\d,\s]|null)*?\]|\{\s+\"health_q8\"[^{}]*\}", lambda m: re.sub(r"\s+", " ", m.group(0)), lines) + "\n"
 
 
+def manifest():
+    """Puts the kept decision into the manifest; nothing is computed."""
+    path = FOLDER / "manifest.json"
+    made = json.loads(path.read_text())
+    golden = made.pop("golden")
+    made["decision"] = json.loads((FOLDER / "golden" / "decision.json").read_text())["decision"]
+    path.write_text(shipping.written({**made, "golden": golden}))
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["manifest"]:
+        manifest()
+        sys.exit()
     figures = operate()
     network = reference()
     made = {"decision": figures, "cases": cases(network, figures)}
@@ -174,3 +183,4 @@ if __name__ == "__main__":
     if seen != {"normal", "health", "cyber", "uncertain"}:
         raise SystemExit(f"the test vectors walk through {sorted(seen)} only")
     (FOLDER / "golden" / "decision.json").write_text(written(made))
+    manifest()

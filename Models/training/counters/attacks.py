@@ -10,8 +10,8 @@ CYBER = ["normal", "connection-flood", "malformed-commands", "spoofed-commands",
 # see. One malformed command in five minutes is no attack that anybody could tell from an operator's mistake.
 ATTEMPTS = {"malformed-commands": 3, "spoofed-commands": 4, "replay": 5, "tampering": 2, "brute-force": 8}
 FLOOD_CONNECTIONS, FLOOD_STEPS = 30, 3
-DRIFT_CENTI, NOISY_STEPS, STUCK_STEPS, OVERHEATED_RISE, HOT_STEPS, OVERHEATED = 12, 3, 3, 500, 5, 7500
-BUS_ERRORS = 10
+DRIFT_CENTI, NOISY_STEPS, STUCK_STEPS, OVERHEATED_RISE, HOT_STEPS, OVERHEATED = 12, 3, 3, 600, 5, 7500
+BUS_ERRORS, DRIFT_END = 15, 800
 DRIFTING_STEPS, JUMP_CENTI = 8, 60
 LOUD = 80  # centikelvin: a level that no sensor has in normal use
 
@@ -135,7 +135,7 @@ class Attack:
         return self._visible("login.failed", tries) >= ATTEMPTS["brute-force"]
 
     def _drift(self):
-        ramp = np.clip(self.at - self.start[self.mask], 0, None) * self._log(0.6, 40, "slope") * self.rng.choice([-1, 1], (self.m, 1))
+        ramp = np.minimum(np.clip(self.at - self.start[self.mask], 0, None) * self._log(0.6, 40, "slope"), DRIFT_END) * self.rng.choice([-1, 1], (self.m, 1))
         end = np.where(self.on, ramp, 0)
         last = np.take_along_axis(ramp, np.where(self.on.any(axis=1), self.steps - 1 - self.on[:, ::-1].argmax(axis=1), 0)[:, None], axis=1)
         after = self.at >= (self.start[self.mask] + self.on.sum(axis=1, keepdims=True))
@@ -156,7 +156,7 @@ class Attack:
         value = self.x[self.mask][:, :, c]
         louder = np.where(self.on & (how != 1) & (how != 3), value * times, value)
         self.x[self.mask, :, c] = louder
-        errors = self.rng.poisson(self._log(1, 20), self.on.shape) * (how > 0)
+        errors = self.rng.poisson(self._log(1.5, 20), self.on.shape) * (how > 0)
         self._add("sensor.bus_errors", errors)
         unplugged = self.on & (how == 3)
         for name in ("sensor.noise", "environment.ambient"):
@@ -184,7 +184,7 @@ class Attack:
         on = (self.at >= self.start[self.mask]) & (self.at < end)
         before = np.clip(self.at - self.start[self.mask], 0, None)
         top = np.maximum(self.rng.uniform(7600, 10_500, (self.m, 1)) - value, 0)
-        moved = np.where(on, np.minimum(before * self._log(25, 300, "slope"), top), 0)
+        moved = np.where(on, np.minimum(before * self._log(35, 300, "slope"), top), 0)
         last = moved.max(axis=1, keepdims=True)
         over = self.at - end
         moved = np.where(on, moved, np.where(over >= 0, last * np.exp(-over / self._log(10, 40)), 0))  # nothing cools at once
@@ -201,10 +201,11 @@ def labels(attack):
     return np.where(attack.seen_health, attack.health, 0), np.where(attack.seen_cyber, attack.cyber, 0)
 
 
-def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, onset=0.0):
+def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, onset=0.0, settled=False):
     """(int64 [n, 32, 16], health, cyber, device [n]): `each` windows of each device of `seeds`, a share `rare` of them around what is
     seldom in its normal use; each head has a kind in `attacked` of them. A quarter of the attacks lasts one to six steps, the others up
     to an hour, and a window is any of those that the attack touches; in a share `onset` it is one of those in which it begins.
+    With `settled` every attack covers at least half of its window: none has only just begun or is nearly gone, as in sets where a window has one label.
     `dropped` of the windows have a channel, or values here and there, made missing."""
     kept, devices = [], []
     for seed in seeds:
@@ -226,6 +227,9 @@ def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, ons
     length = np.where(rng.uniform(size=n) < 0.25, rng.integers(1, 7, n), rng.integers(7, 361, n))
     start = np.floor(rng.uniform(1 - length, STEPS)).astype(int)
     start = np.where(rng.uniform(size=n) < onset, rng.integers(0, STEPS, n), start)
+    if settled:
+        length = rng.integers(STEPS // 2, 361, n)
+        start = np.floor(rng.uniform(STEPS // 2 + 1 - length, STEPS // 2 + 1)).astype(int)
     attack = Attack(x, health, cyber, start, length, rng)
     return attack.values, *labels(attack), np.concatenate(devices)
 
@@ -239,22 +243,27 @@ def drop(x, share, rng):
     return np.where(chosen & (whole | some), MISSING, x)
 
 
-def slices(seeds, each, row, draw, before=STEPS, after=60):
-    """(int64 [n, before + after, 16], device): a row of ROWS from step `before` on, in the middle of normal use."""
-    head, kind, fixed, _ = ROWS[row]
-    kept, devices = [], []
-    needed = {"health": {"stuck": "sensor.noise", "drift": "environment.ambient", "noisy": "sensor.noise", "overheating": "device.temperature"}.get(kind)}.get(head)
+def calm(seeds, each, draw, before=STEPS, after=60):
+    """(int64 [n, before + after, 16], what each of the devices lacks): slices of normal use, on which attacks are laid."""
+    kept, lacks = [], []
     for seed in seeds:
-        device = Device(seed, 2)
-        if needed and needed in device.habits.lacks:
-            continue  # what a board does not have it cannot watch
-        rng = np.random.default_rng([seed, draw])
-        at = rng.integers(0, device.count - before - after, each)
+        device = Device(seed, 1)
+        at = np.random.default_rng([seed, draw]).integers(0, device.count - before - after, each)
         kept.append(device.values[at[:, None] + np.arange(before + after)])
-        devices.append(np.full(each, seed))
-    x = np.concatenate(kept)
+        lacks += [set(device.habits.lacks)] * each
+    return np.concatenate(kept), lacks
+
+
+NEEDED = {"stuck": "sensor.noise", "drift": "environment.ambient", "noisy": "sensor.noise", "overheating": "device.temperature"}
+
+
+def attacked(base, row, draw, before=STEPS):
+    """int64 [n, T, 16]: a row of ROWS from step `before` on, laid on `calm` slices of the devices that have what it takes to see it."""
+    head, kind, fixed, _ = ROWS[row]
+    x, lacks = base
+    x = x[[NEEDED.get(kind) not in lack for lack in lacks]]  # what a board does not have it cannot watch
     n, zero = len(x), np.zeros(len(x), int)
     which = np.full(n, (HEALTH if head == "health" else CYBER).index(kind))
-    attack = Attack(x, which if head == "health" else zero, which if head == "cyber" else zero, np.full(n, before), np.full(n, after),
+    attack = Attack(x, which if head == "health" else zero, which if head == "cyber" else zero, np.full(n, before), np.full(n, x.shape[1] - before),
                     np.random.default_rng([draw, 6, list(ROWS).index(row)]), **fixed)
-    return attack.values, np.concatenate(devices)
+    return attack.values

@@ -121,6 +121,15 @@ def states(health_raw, cyber_raw, figures):
 
 
 def alerts(state):
-    """How often each column leaves normal."""
-    away = state != 0
-    return (away[1:] & ~away[:-1]).sum(axis=0) + away[0]
+    """What the device tells, each column's count: each kind once until all is normal again, and `uncertain` only where nothing was
+    told yet."""
+    counts = np.zeros(state.shape[1], int)
+    for n in range(state.shape[1]):
+        told = set()
+        for now in state[np.flatnonzero(np.diff(state[:, n], prepend=0)), n]:
+            if now == 0:
+                told = set()
+            elif now not in told and not (now == 3 and told):
+                told.add(now)
+                counts[n] += 1
+    return counts

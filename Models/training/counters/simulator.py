@@ -34,8 +34,9 @@ CHANNELS = [
 INDEX = {name: i for i, (name, *_) in enumerate(CHANNELS)}
 # Which channels are told together when one asks what spoke.
 GROUPS = {"network": range(0, 5), "command and login": range(5, 10), "device": range(10, 13), "sensor and environment": range(13, 16)}
-# The encoded median of normal use (2,000 windows of 40 devices of training, `python -m counters.simulator`): what a missing value becomes.
-MISSING_Q = [-100, -100, -82, -47, -100, -100, -100, -100, -100, -100, -96, 5, -100, -100, -25, 0]
+# What a missing value becomes: an int8 that no value has, so that the network can tell "none" from "little". Not so for a change, where it
+# is no change, and for noise, where it is the median of normal use: a camera that is stuck has none, and must not look like one that idles.
+MISSING_Q = [0 if transform == "delta" else -25 if name == "sensor.noise" else -128 for name, _, transform, _, _ in CHANNELS]
 
 
 def log2_q8(value):
@@ -134,7 +135,7 @@ class Habits:
         self.room_noise = log(0.5, 3)
         self.room_turn = log(30, 300)          # steps in which the room's slope changes
         self.room_slope = log(0.02, 0.11)      # its sd, centi-degC a step; never above 0.2 (0.7 degC/h)
-        self.camera_idle = either((0.6, 0.0), (0.4, rng.uniform(0.3, 0.97)))
+        self.camera_idle = either((0.85, 0.0), (0.15, rng.uniform(0.3, 0.9)))
         self.restarts_a_day = log(0.01, 0.4)
         self.warm_up_steps = int(rng.choice([96, 96, 96, 0]))
         lacks = {"device.temperature": 0.08, "device.cpu": 0.03, "device.case_opened": 0.7, "sensor.bus_errors": 0.03, "sensor.noise": 0.06,
@@ -332,21 +333,5 @@ class Device:
                 rest = rng.uniform(0, 12) * np.exp(-np.arange(300) / 30)[: max(self.count - until, 0)]
                 part = self.x[until:until + len(rest), INDEX["environment.ambient"]]
                 part[:] = np.where(part < 0, part, part - rest)
-            self.rare += [start, on]
-
-
-def medians():
-    """The encoded medians of normal use, channel by channel: what MISSING_Q must say."""
-    kept = []
-    for seed in range(1000, 1040):
-        x = Device(seed, 2).values
-        at = np.random.default_rng(seed).integers(0, len(x) - STEPS, 50)
-        kept.append(x[at[:, None] + np.arange(STEPS)])
-    x = np.concatenate(kept)
-    q = encode(x).reshape(-1, len(CHANNELS)).astype(int)
-    has = x.reshape(-1, len(CHANNELS)) >= 0
-    return [int(np.median(q[has[:, c], c])) for c in range(len(CHANNELS))]
-
-
-if __name__ == "__main__":
-    print(medians(), "written:", MISSING_Q)
+            # What follows a start is as seldom: a board that warms up, and a camera that is heard of again.
+            self.rare += [start, on, on + 16, on + 32, on + 48, until, until + 16]
