@@ -154,6 +154,8 @@ import Trust
       try action("update-install", #"{"target":"screening-fold","version":7,"window":"22:00-05:00"}"#)
         == .updateInstall(target, window: SyncWindow("22:00-05:00")))
     #expect(try action("update-rollback", #"{"kind":"quality"}"#) == .updateRollback(.quality))
+    #expect(try action("sentinel-release", "{}") == .sentinelRelease)
+    #expect(throws: ShapeFault.self) { try action("sentinel-release", #"{"kind":"all"}"#) }
   }
 
   @Test func twentyWrongSignaturesMakeAPause() throws {

@@ -66,7 +66,8 @@ package final class BoardGauges {
 
   /// Processor time that this program has used so far, in microseconds.
   package func processorMicroseconds() throws(FileError) -> Int? {
-    guard let ticks = try process?.read(Self.ticks) else { return nil }
+    guard let process else { return nil }
+    let ticks: Int? = try process.read(Self.ticks)
     return ticks.map { $0 * (1_000_000 / Self.ticksPerSecond) }
   }
 
@@ -108,7 +109,9 @@ package final class BoardGauges {
     if let level = try alarm?.integer() { supply.isUnderVoltage = level != 0 }
     // Bits of the firmware's GET_THROTTLED: 0 under-voltage, 1 frequency capped, 2 throttled, 3 soft temperature limit; the
     // same from bit 16 on say that it has happened since the start.
-    if let flags = try throttled?.read(Self.flags) ?? nil {
+    var flags: Int?
+    if let throttled { flags = try throttled.read(Self.flags) }
+    if let flags {
       supply.isUnderVoltage = supply.isUnderVoltage || flags & 0x1 != 0
       supply.isThrottled = flags & 0xE != 0
       supply.wasUnderVoltage = flags & 0x1_0000 != 0

@@ -82,7 +82,7 @@ package struct DeviceRuntime {
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
     let counters = CounterBoard()
-    let lockDown = lockDown(outbox, common.time)
+    let lockDown = lockDown(common.time)
     let watch = SentinelWatch(
       stepMilliseconds: simulation == nil
         ? SentinelService.stepMilliseconds : settings.simulation.sentinelStepMilliseconds)
