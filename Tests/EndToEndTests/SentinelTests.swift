@@ -6,6 +6,7 @@ import Testing
 /// The real binary counts what happens to it. Steps are short, which only the simulation can ask for.
 @Suite(.serialized) struct SentinelTests {
   private static let stepMilliseconds = 100
+  private static let judgedStepMilliseconds = 200
 
   private struct Line: Decodable {
     var step: Int
@@ -139,8 +140,8 @@ import Testing
     return folder + "/models"
   }
 
-  /// From the flood to the alert, the lock-down and its release. A step is a tenth of a second; in the field the same number
-  /// of steps is a minute.
+  /// From the flood to the alert, the lock-down and its release. A step is a fifth of a second, so that each has a picture;
+  /// in the field the same number of steps is some minutes.
   @Test func aFloodOfTheControlSocketLocksDownAndATechnicianReleases() async throws {
     let workspace = try Workspace()
     let broker = try MosquittoBroker()
@@ -162,7 +163,7 @@ import Testing
         "screening": "", "gates": "settling_seconds = 0",
         "sentinel": "model = \"watch\"\nlock_down = true",
         "simulation":
-          "captures = 0\nsentinel_step_milliseconds = \(Self.stepMilliseconds)\nsystem_directory = \"\(board)\"",
+          "captures = 0\nsentinel_step_milliseconds = \(Self.judgedStepMilliseconds)\nsystem_directory = \"\(board)\"",
       ])
     let alerts = try Program(
       "/usr/bin/mosquitto_sub",
@@ -176,7 +177,7 @@ import Testing
         ["sentinel", "show", "--json", "--config", configuration], in: workspace.folder)
       return try JSONSerialization.jsonObject(with: Data(shown.output.utf8)) as? [String: Any] ?? [:]
     }
-    try await Task.sleep(for: .milliseconds(50 * Self.stepMilliseconds))
+    try await Task.sleep(for: .milliseconds(50 * Self.judgedStepMilliseconds))
     let before = try await report()
     #expect(before["state"] as? String == "normal" && before["locked_down_at"] == nil, "\(before)")
     let socket = workspace.folder + "/run/control.socket"

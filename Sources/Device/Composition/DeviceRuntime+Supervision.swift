@@ -29,6 +29,7 @@ extension DeviceRuntime {
     var counters: CounterBoard
     var sentinel: SentinelWatch
     var lockDown: LockDown
+    var performance: PerformanceBoard
   }
 
   /// In the order of start: they stop before everything they watch.
@@ -75,7 +76,8 @@ extension DeviceRuntime {
     return [
       watchdog(parts), control,
       ReadinessService(
-        logger: logger, notifier: notifier, stopBegins: { deadline.begin() },
+        logger: logger, notifier: notifier, becameReady: { parts.performance.ready(at: $0) },
+        stopBegins: { deadline.begin() },
         status: { await reporter.report().summary }),
     ]
   }

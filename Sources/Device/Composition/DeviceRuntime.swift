@@ -82,6 +82,7 @@ package struct DeviceRuntime {
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
     let counters = CounterBoard()
+    let performance = PerformanceBoard(startedNanoseconds: SystemClock.monotonicNanoseconds())
     let lockDown = lockDown(common.time)
     let watch = SentinelWatch(
       stepMilliseconds: simulation == nil
@@ -91,7 +92,7 @@ package struct DeviceRuntime {
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let camera = cameraService(
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
-      counters: counters, progress: { heartbeats.beat(.camera) })
+      counters: counters, performance: performance, progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
     let shadows = ShadowIntake()
     let session = sessionService(
@@ -102,6 +103,7 @@ package struct DeviceRuntime {
       parts.show = { panel?.show($0) }
       parts.needsTechnician = { !board.fileProblems.isEmpty || watch.isAlarmed || lockDown.isLockedDown }
       parts.standing = { watch.standing }
+      parts.timed = { performance.assessed(captureNanoseconds: $0, verdictNanoseconds: $1) }
       parts.changed = {
         drift?.note($0)
         simulation?.sessionChanged($0)
@@ -130,7 +132,8 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity, trust: trust, counters: counters, sentinel: watch, lockDown: lockDown)
+      delivery: delivery, identity: identity, trust: trust, counters: counters, sentinel: watch, lockDown: lockDown,
+      performance: performance)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)

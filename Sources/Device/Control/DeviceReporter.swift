@@ -45,6 +45,8 @@ struct DeviceReporter: Sendable {
     var sentinel = parts.sentinel.report
     sentinel.lockedDownAt = parts.lockDown.since
     report.sentinel = sentinel
+    report.performance = parts.performance.report(
+      memoryKilobytes: BoardGauges.memoryKilobytes("VmRSS"), peakKilobytes: BoardGauges.memoryKilobytes("VmHWM"))
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }
