@@ -141,18 +141,3 @@ package final class BoardGauges {
     return digits == 0 ? nil : value
   }
 }
-
-extension BoardGauges {
-  /// Of this program, in kB: `VmRSS` now, `VmHWM` at most so far (proc_pid_status(5)); nil where the kernel does not say.
-  package static func memoryKilobytes(_ name: String) -> Int? {
-    do throws(FileError) {
-      let text = String(
-        decoding: try BoundedFile.readStream("/proc/self/status", maximumBytes: 16_384), as: UTF8.self)
-      guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name + ":") }) else { return nil }
-      return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }
-        ?? line.split(separator: "\t").dropFirst().first.flatMap {
-          Int($0.drop { $0 == " " }.prefix { $0 != " " })
-        }
-    } catch { return nil }
-  }
-}

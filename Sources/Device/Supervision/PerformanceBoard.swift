@@ -1,3 +1,4 @@
+import LocalFiles
 import Screening
 import Synchronization
 
@@ -137,5 +138,17 @@ extension DeviceReport {
       case memoryKilobytes = "memory_kb"
       case peakMemoryKilobytes = "peak_memory_kb"
     }
+  }
+}
+
+extension PerformanceBoard {
+  /// Of this program, in kB: `VmRSS` now, `VmHWM` at most so far (proc_pid_status(5)); nil where the kernel does not say.
+  static func memoryKilobytes(_ name: String) -> Int? {
+    do throws(FileError) {
+      let text = String(
+        decoding: try BoundedFile.readStream("/proc/self/status", maximumBytes: 16_384), as: UTF8.self)
+      guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name + ":") }) else { return nil }
+      return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+    } catch { return nil }
   }
 }
