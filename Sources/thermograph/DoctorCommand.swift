@@ -1,8 +1,12 @@
 import ArgumentParser
 import ConfigurationFiles
+import Cryptography
 import Device
 import Glibc
+import LinuxIO
+import LocalFiles
 import Logging
+import Storage
 
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,6 +27,11 @@ struct DoctorCommand: AsyncParsableCommand {
         thermograph doctor --simulate --config ./thermograph.toml
         thermograph doctor --after-update
         thermograph doctor --json | jq 'select(.outcome != "pass")'
+
+      With --acceptance it watches the running service instead and writes how the board did, signed by the device's own key \
+      (broker.key_file): sub-pages lost, jitter, brown-outs, times of capture and verdict, memory, time to ready.
+
+        thermograph doctor --acceptance 24h --report report.json
       """)
 
   @Option(name: .long, help: "The main configuration file.")
@@ -55,7 +64,16 @@ struct DoctorCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Print one JSON object for each part on standard output.")
   var json = false
 
+  @Option(name: .long, help: "Watch the running service for so long: 90s, 30m, 24h or 7d; 60 seconds to 30 days.")
+  var acceptance: String?
+
+  @Option(name: .long, help: "With --acceptance: the file to make.")
+  var report = "acceptance.json"
+
   func validate() throws {
+    if let acceptance, Acceptance.seconds(acceptance) == nil {
+      throw ValidationError("--acceptance is 60s to 30d, such as 24h, not '\(acceptance)'")
+    }
     for name in part where DoctorPart(rawValue: name) == nil {
       throw ValidationError(
         "there is no part '\(name)'; expected one of \(DoctorPart.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -77,6 +95,7 @@ struct DoctorCommand: AsyncParsableCommand {
       return
     }
     if afterUpdate { return try checkAfterUpdate() }
+    if let acceptance, let seconds = Acceptance.seconds(acceptance) { return try await accept(seconds) }
     var options = Doctor.Options()
     options.simulate = simulate
     options.asksForTag = !noTag
@@ -95,6 +114,40 @@ struct DoctorCommand: AsyncParsableCommand {
       fflush(nil)
     }
     if findings.contains(where: { $0.outcome == .fail }) { throw ExitCode.failure }
+  }
+
+  private func accept(_ seconds: Int) async throws {
+    guard try !BoundedFile.exists(report, followingLink: false) else {
+      throw ValidationError("\(report) is there already; name another with --report")
+    }
+    let folder = ConfigurationFolder(
+      mainFile: config, credentialsDirectory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) })
+    let settings = folder.read().settings
+    // Before the watch and not a day later: whether it can be signed.
+    guard let secret = settings.broker.keyFile else {
+      printToStandardError("no key signs the report: broker.key_file names none; thermograph enroll makes one")
+      throw ExitCode.failure
+    }
+    let key = try SigningKey(
+      pem: SecretFiles(credentialsDirectory: folder.credentialsDirectory).bytes(of: secret), digests: OpenSSLDigests())
+    let path = settings.paths.runtimeDirectory + "/control.socket"
+    let watch = Acceptance(
+      seconds: seconds, board: settings.device.board, look: { Self.status(of: path) },
+      wait: { try await Task.sleep(for: .seconds($0)) })
+    let result = try await watch.run { passed in printToStandardError("... \(passed) of \(seconds) s") }
+    try BoundedFile.replace(report, with: Acceptance.signed(result, by: key))
+    print(try jsonText(result))
+  }
+
+  private static func status(of path: String) -> DeviceReport? {
+    var report: DeviceReport?
+    do {
+      try ControlClient(path: path).ask(ControlRequest(.status).encoded(), silenceMilliseconds: 10_000) { line in
+        do { report = try ControlReply(decoding: line).status } catch { report = nil }
+        return false
+      }
+    } catch { return nil }
+    return report
   }
 
   private func jsonLine(_ finding: DoctorFinding) -> String {

@@ -127,7 +127,7 @@ import Trust
 
   @Test func theStopwatchIsBoundedAndForgets() {
     var watch = PublishStopwatch()
-    for number in 0..<200 { watch.start(PublishToken(rawValue: number), at: UInt64(number) * 1_000_000) }
+    for number in UInt64(0)..<200 { watch.start(PublishToken(rawValue: number), at: number * 1_000_000) }
     #expect(watch.stop(PublishToken(rawValue: 5), at: 25_000_000) == 20)
     #expect(watch.stop(PublishToken(rawValue: 5), at: 25_000_000) == nil)
     #expect(watch.stop(PublishToken(rawValue: 199), at: 999_000_000) == nil)

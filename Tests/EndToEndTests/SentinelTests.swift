@@ -6,6 +6,7 @@ import Testing
 /// The real binary counts what happens to it. Steps are short, which only the simulation can ask for.
 @Suite(.serialized) struct SentinelTests {
   private static let stepMilliseconds = 100
+  private static let judgedStepMilliseconds = 200
 
   private struct Line: Decodable {
     var step: Int
@@ -109,5 +110,91 @@ import Testing
     device = try await start()
     try await device.waitForErrors(containing: "counting begins anew")
     #expect(device.errors.contains("is damaged"))
+  }
+
+  /// A models directory with the shipped network and a decision of the test's own: what is tested is the way from the socket
+  /// to the alert, and not the figures of a release.
+  private func judgingModel(in folder: String) throws -> String {
+    let source = Workspace.repository + "/Models/sharma-dualpath"
+    let target = folder + "/models/watch"
+    try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: source + "/model.tflite", toPath: target + "/model.tflite")
+    var document = try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: source + "/manifest.json")))
+        as? [String: Any])
+    func head(_ output: Int) -> [String: Any] {
+      [
+        "output": output, "element": 0, "calibration": ["ppm": (0..<256).map { $0 * 1_000_000 / 255 }],
+        "slack_q8": 512, "clip_q8": 2048, "threshold_q8": 2048,
+      ]
+    }
+    document["decision"] = [
+      "rule": "cusum", "delta_per_mille": 100, "release_windows": 6, "health": head(0), "cyber": head(1),
+    ]
+    var input = try #require(document["input"] as? [String: Any])
+    var channels = try #require(input["channels"] as? [[String: Any]])
+    for index in channels.indices where channels[index]["missing"] == nil { channels[index]["missing"] = -100 }
+    input["channels"] = channels
+    document["input"] = input
+    try JSONSerialization.data(withJSONObject: document).write(to: URL(fileURLWithPath: target + "/manifest.json"))
+    return folder + "/models"
+  }
+
+  /// From the flood to the alert, the lock-down and its release. A step is a fifth of a second, so that each has a picture;
+  /// in the field the same number of steps is some minutes.
+  @Test func aFloodOfTheControlSocketLocksDownAndATechnicianReleases() async throws {
+    let workspace = try Workspace()
+    let broker = try MosquittoBroker()
+    try await broker.start()
+    let board = try fakeBoard(in: workspace.folder)
+    try FileManager.default.createDirectory(atPath: board + "/proc/self", withIntermediateDirectories: true)
+    try "1 (t) S 1 2 3 0 -1 0 0 0 0 0 100 0 0 0\n"
+      .write(toFile: board + "/proc/self/stat", atomically: false, encoding: .utf8)
+    let models = try judgingModel(in: workspace.folder)
+    let configuration = try workspace.configure(
+      port: broker.port, captures: 0,
+      more: [
+        "paths": """
+        state_directory = "\(workspace.folder)/state"
+        runtime_directory = "\(workspace.folder)/run"
+        models_directory = "\(models)"
+        hardware_directory = "\(Workspace.repository)/Hardware"
+        """,
+        "screening": "", "gates": "settling_seconds = 0",
+        "sentinel": "model = \"watch\"\nlock_down = true",
+        "simulation":
+          "captures = 0\nsentinel_step_milliseconds = \(Self.judgedStepMilliseconds)\nsystem_directory = \"\(board)\"",
+      ])
+    let alerts = try Program(
+      "/usr/bin/mosquitto_sub",
+      ["-h", "127.0.0.1", "-p", "\(broker.port)", "-q", "1", "-t", "tg/v1/test-site/test-device/up/alert"],
+      in: workspace.folder)
+    let device = try Program(
+      Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)
+    try await device.waitForErrors(containing: "ready")
+    func report() async throws -> [String: Any] {
+      let shown = try await Program.run(
+        ["sentinel", "show", "--json", "--config", configuration], in: workspace.folder)
+      return try JSONSerialization.jsonObject(with: Data(shown.output.utf8)) as? [String: Any] ?? [:]
+    }
+    try await Task.sleep(for: .milliseconds(50 * Self.judgedStepMilliseconds))
+    let before = try await report()
+    #expect(before["state"] as? String == "normal" && before["locked_down_at"] == nil, "\(before)")
+    let socket = workspace.folder + "/run/control.socket"
+    let end = ContinuousClock.now + .seconds(30)
+    while ContinuousClock.now < end, !alerts.output.contains("sentinel-") {
+      for _ in 0..<200 {
+        _ = try? ControlClient(path: socket).ask(Array("{}".utf8), silenceMilliseconds: 1000) { _ in false }
+      }
+    }
+    #expect(alerts.output.contains("sentinel-attack"), "\(alerts.output) \(device.errors.suffix(2000))")
+    #expect(alerts.output.contains("control socket"), "\(alerts.output)")
+    let during = try await report()
+    #expect(during["locked_down_at"] != nil)
+    let released = try await Program.run(["sentinel", "release", "--config", configuration], in: workspace.folder)
+    #expect(released.status == 0, "\(released.errors)")
+    let again = try await Program.run(["sentinel", "release", "--config", configuration], in: workspace.folder)
+    #expect(again.status != 0 && again.errors.contains("not locked down"))
+    #expect(device.isRunning)
   }
 }

@@ -31,9 +31,9 @@ package struct CommandDesk: Sendable {
   private var commands = RateLimiter(intervalNanoseconds: hourNanoseconds / 30, burst: 10)
   private var doctors = RateLimiter(intervalNanoseconds: hourNanoseconds / 6, burst: 2)
   private var restarts = RateLimiter(intervalNanoseconds: 8 * hourNanoseconds, burst: 1)
-  /// Answers that come from no effect, so that whoever has a valid command cannot fill the outbox with it.
-  /// While the device is locked down.
+  /// While the device is locked down each command counts for two.
   package var isHalved = false
+  /// Answers that come from no effect, so that whoever has a valid command cannot fill the outbox with it.
   private var answers = RateLimiter(intervalNanoseconds: hourNanoseconds / 240, burst: 60)
 
   /// - Parameters:

@@ -24,6 +24,8 @@ struct CameraLoop: Sendable {
   let board: StatusBoard?
   /// Where failures, noise and ambient are counted; nil where nobody counts.
   var counters: CounterBoard?
+  /// Where the time between sub-pages is kept; nil where nobody asks.
+  var performance: PerformanceBoard?
   /// Called at each turn of the loop, lost camera or not, for the watchdog.
   let progress: @Sendable () -> Void
 
@@ -96,6 +98,7 @@ struct CameraLoop: Sendable {
   private func lose(_ work: inout Work<some CameraSource>, because error: SensorError) {
     guard !work.isLost else { return }
     work.isLost = true
+    performance?.cameraLost()
     work.cancel()
     work.drift.forget()
     events.send(.cameraLost(reason: "\(error)"))
@@ -128,6 +131,12 @@ struct CameraLoop: Sendable {
     board?.cameraDelivered(step, subPagesPerSecond: work.camera.subPagesPerSecond)
     countFailures(&work)
     countMeasurement(step, &work)
+    if let performance {
+      let rate = work.camera.subPagesPerSecond
+      performance.subPage(
+        at: time.now().monotonicNanoseconds, periodNanoseconds: rate > 0 ? UInt64(1e9 / rate) : 0,
+        missed: work.camera.missedSubPages)
+    }
     if work.isLost {
       work.isLost = false
       work.startedNanoseconds = nil

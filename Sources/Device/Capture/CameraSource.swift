@@ -12,6 +12,8 @@ protocol CameraSource: SendableMetatype {
   var subPagesPerSecond: Double { get }
   /// Transactions with the sensor that failed so far.
   var busFailures: UInt64 { get }
+  /// Sub-pages that passed unseen so far.
+  var missedSubPages: UInt64 { get }
   /// What `status` tells of the sensor and its calibration.
   func describe(in report: inout DeviceReport.Camera)
   mutating func step() throws(SensorError) -> CameraStep
@@ -28,6 +30,7 @@ extension ThermalCamera: CameraSource {
   var serialNumber: String { eeprom?.serialNumber ?? "" }
   var subPagesPerSecond: Double { sensor.refreshRate.subPagesPerSecond }
   var busFailures: UInt64 { sensor.counters.busFailures }
+  var missedSubPages: UInt64 { sensor.counters.missedSubPages }
 
   func describe(in report: inout DeviceReport.Camera) {
     report.defectivePixels = defects.all.count
@@ -48,6 +51,7 @@ extension RecordedCamera: CameraSource {
   var serialNumber: String { eeprom.serialNumber }
   var subPagesPerSecond: Double { 0 }
   var busFailures: UInt64 { 0 }
+  var missedSubPages: UInt64 { 0 }
 
   func describe(in report: inout DeviceReport.Camera) {
     report.calibration = "recorded"

@@ -135,7 +135,12 @@ extension SessionService {
     // Once: in the first record under the new reference, of the first session after the change.
     capture?.namesFormerReference = machine.savedViews.isEmpty ? await comparison.formerReferenceIsNews() : false
     capture?.assessment = assessment
-    capture?.assessed = time.now()
+    let assessed = time.now()
+    capture?.assessed = assessed
+    func nanoseconds(_ start: Timestamp, _ end: Timestamp) -> UInt64 {
+      max(end.monotonicNanoseconds, start.monotonicNanoseconds) - start.monotonicNanoseconds
+    }
+    parts.timed(nanoseconds(captured.began, captured.ended), nanoseconds(captured.ended, assessed))
     capture?.standing = standing
     control.change { $0.gates = assessment.gates }
     announce(assessment)

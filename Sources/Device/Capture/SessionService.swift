@@ -41,6 +41,8 @@ actor SessionService: Service {
     var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
     var changed: @Sendable (Change) -> Void = { _ in }
     var refused: @Sendable (SessionRefusal) -> Void = { _ in }
+    /// How long a capture and its verdict took, in nanoseconds.
+    var timed: @Sendable (_ capture: UInt64, _ verdict: UInt64) -> Void = { _, _ in }
     /// What the device thinks of itself, asked when a picture is assessed.
     var standing: @Sendable () -> CaptureStanding = { CaptureStanding() }
     /// Whether something is wrong that keeps no picture from being taken, and that a technician should see to.

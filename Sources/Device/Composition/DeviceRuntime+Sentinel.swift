@@ -49,7 +49,7 @@ extension DeviceRuntime {
     }
   }
 
-  func lockDown(_ outbox: Outbox, _ time: SystemClock) -> LockDown {
+  func lockDown(_ time: any TimeSource) -> LockDown {
     LockDown(
       path: settings.paths.stateDirectory + "/" + StateFiles.lockDown, isAllowed: settings.sentinel.locksDown,
       logger: logger)

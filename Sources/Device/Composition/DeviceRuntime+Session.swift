@@ -55,12 +55,13 @@ extension DeviceRuntime {
   ///   - progress: for the watchdog.
   func cameraService(
     _ camera: some CameraSource, _ common: CommonParts, board: StatusBoard? = nil, counters: CounterBoard? = nil,
+    performance: PerformanceBoard? = nil,
     progress: @escaping @Sendable () -> Void = {}
   ) -> ThreadService {
     let loop = CameraLoop(
       acquisition: .init(settings), commands: common.cameraRequests, events: common.events, time: common.time,
       clock: SystemSensorClock(),
-      logger: logger, board: board, counters: counters, progress: progress)
+      logger: logger, board: board, counters: counters, performance: performance, progress: progress)
     let box = Handover(camera)
     return ThreadService(name: "camera") { stop in
       guard let camera = box.take() else { return }

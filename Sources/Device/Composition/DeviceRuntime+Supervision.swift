@@ -33,6 +33,7 @@ extension DeviceRuntime {
     var sentinel: SentinelWatch
     var lockDown: LockDown
     var releases: ReleaseKeeper
+    var performance: PerformanceBoard
 
     var audit: any AuditTrail { keeper ?? NoAuditTrail() }
   }
@@ -86,7 +87,11 @@ extension DeviceRuntime {
     return [
       watchdog(parts), control,
       ReadinessService(
-        logger: logger, notifier: notifier, ready: { parts.board.isReady = true }, stopBegins: { deadline.begin() },
+        logger: logger, notifier: notifier,
+        ready: { at in
+          parts.board.isReady = true
+          parts.performance.ready(at: at)
+        }, stopBegins: { deadline.begin() },
         status: {
           let report = await reporter.report()
           parts.releases.note(line: report.line.state)

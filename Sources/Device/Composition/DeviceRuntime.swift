@@ -96,7 +96,8 @@ package struct DeviceRuntime {
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
     let counters = CounterBoard()
-    let lockDown = lockDown(outbox, common.time)
+    let performance = PerformanceBoard(startedNanoseconds: SystemClock.monotonicNanoseconds())
+    let lockDown = lockDown(common.time)
     let watch = SentinelWatch(
       stepMilliseconds: simulation == nil
         ? SentinelService.stepMilliseconds : settings.simulation.sentinelStepMilliseconds)
@@ -105,7 +106,7 @@ package struct DeviceRuntime {
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let camera = cameraService(
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
-      counters: counters, progress: { heartbeats.beat(.camera) })
+      counters: counters, performance: performance, progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
     let shadows = ShadowIntake()
     let session = sessionService(
@@ -116,6 +117,7 @@ package struct DeviceRuntime {
       parts.show = { panel?.show($0) }
       parts.needsTechnician = { !board.fileProblems.isEmpty || watch.isAlarmed || lockDown.isLockedDown }
       parts.standing = { watch.standing }
+      parts.timed = { performance.assessed(captureNanoseconds: $0, verdictNanoseconds: $1) }
       parts.changed = {
         drift?.note($0)
         simulation?.sessionChanged($0)
@@ -146,7 +148,7 @@ package struct DeviceRuntime {
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
       delivery: delivery, identity: identity, trust: trust, keeper: audit, counters: counters, sentinel: watch,
-      lockDown: lockDown, releases: releases)
+      lockDown: lockDown, releases: releases, performance: performance)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)

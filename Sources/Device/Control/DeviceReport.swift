@@ -258,6 +258,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var update: String?
   /// What the device thinks of itself, without the steps; nil before anything is counted.
   package var sentinel: SentinelReport?
+  package var performance: Performance?
   package var session: Session?
   package var outbox = Outbox()
   package var line = Line()
@@ -275,7 +276,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats, trust, audit, sentinel, release
+      line, beats, trust, audit, sentinel, release, performance
     case isReady = "ready"
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"

@@ -95,7 +95,9 @@ package actor CommandService: Service {
   func handle(_ message: IncomingMessage) async -> Bool {
     reader.believe(intake.keys)
     switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
-    case .ignored: return false
+    case .ignored:
+      counters?.ignored(intake.keys)
+      return false
     case .refused(let refusal, let isPause):
       counters?.refused(refusal)
       refuse(refusal)

@@ -174,7 +174,7 @@ package actor ConfigurationService: Service {
   func handle(_ message: IncomingMessage) async {
     reader.believe(intake.keys)
     switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
-    case .ignored: return
+    case .ignored: counters?.ignored(intake.keys)
     case .refused(let refusal, let isPause):
       counters?.refused(refusal)
       if told.insert(refusal.word).inserted {

@@ -4,6 +4,7 @@ import Remote
 import Screening
 import Sentinel
 import Synchronization
+import Trust
 
 /// Where the device's parts count what happens to them, for the sentinel: a counter each, without a lock and without
 /// memory of its own. Any thread may count; one thread takes the step.
@@ -87,6 +88,12 @@ extension CounterBoard {
     case .untrusted(.malformed), .malformed: count(.commandsMalformed)
     case .untrusted, .misdirected: count(.commandsBadlySigned)
     }
+  }
+
+  /// Nobody reads on for a while after many wrong signatures in a row: what comes meanwhile goes on counting as one. Without
+  /// keys nothing is ever read, and nothing is wrong.
+  func ignored(_ keys: SiteKeys) {
+    if case .keys = keys { count(.commandsBadlySigned) }
   }
 
   /// A command whose signature is right. One that is known already, is over, or is meant for another start, was kept by
