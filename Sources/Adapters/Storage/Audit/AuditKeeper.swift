@@ -42,6 +42,8 @@ package actor AuditKeeper: AuditTrail {
   private let tell: @Sendable (String?) -> Void
   var log: AuditLog?
   private(set) var problem: String?
+  /// The last entry at the opening was no `stop`.
+  private let endedUncleanly: Bool
   /// Two writers would make two logs of one.
   private let lock: FileLock?
   private static let lockWaitMilliseconds = 2000
@@ -72,6 +74,7 @@ package actor AuditKeeper: AuditTrail {
     self.tell = tell
     var opened: AuditLog?
     var lock: FileLock?
+    var endedUncleanly = false
     var problem: String?
     var lastTime: Timestamp?
     do {
@@ -79,12 +82,15 @@ package actor AuditKeeper: AuditTrail {
       try Folder.makeAll(files.directory, mode: 0o700)
       lock = try FileLock(files.lockPath, waitMilliseconds: Self.lockWaitMilliseconds)
       let log = try AuditLog(directory: files.directory, keys: keys, beginning: try origin.get(), limits: limits)
-      lastTime = try log.lastEntry()?.time
+      let last = try log.lastEntry()
+      lastTime = last?.time
+      endedUncleanly = last.map { $0.kind != .stop } ?? false
       sent = try Self.readSent(files, of: log)
       opened = log
     } catch { problem = "\(error)" }
     savedSent = sent
     self.lock = lock
+    self.endedUncleanly = endedUncleanly
     log = opened
     self.lastTime = lastTime
     self.problem = problem
@@ -122,9 +128,7 @@ package actor AuditKeeper: AuditTrail {
 
   /// Says how the run before ended, and that this one begins; then takes what tools left.
   package func begin(_ start: AuditEvent) {
-    do {
-      if let last = try log?.lastEntry(), last.kind != .stop { keep(.uncleanEnd) }
-    } catch { trouble("\(error)") }
+    if endedUncleanly { keep(.uncleanEnd) }
     keep(start)
     takeNotes()
     publish()
