@@ -54,6 +54,7 @@ package actor AuditKeeper: AuditTrail {
   private var sent: UInt64 = 0
   private var savedSent: UInt64 = 0
   private var isForwarding = false
+  private var forwardWaiters: [CheckedContinuation<Void, Never>] = []
   var cosigned: AuditHead?
   var isForeignTold = false
 
@@ -160,6 +161,8 @@ package actor AuditKeeper: AuditTrail {
     takePosted()
     takeNotes()
     keep(.stop(reason: reason))
+    // One that is under way knows the way, and ends before the place is written down.
+    if isForwarding { await withCheckedContinuation { forwardWaiters.append($0) } }
     await forward()
     saveSent()
     log = nil
@@ -270,7 +273,11 @@ package actor AuditKeeper: AuditTrail {
   private func forward() async {
     guard !isForwarding else { return }
     isForwarding = true
-    defer { isForwarding = false }
+    defer {
+      isForwarding = false
+      for waiter in forwardWaiters { waiter.resume() }
+      forwardWaiters = []
+    }
     while let log, sent < log.head.size {
       do {
         if outgoing.isEmpty { outgoing = try log.entries(from: sent, maximum: Self.maximumOutgoing) }
