@@ -158,7 +158,7 @@ import Testing
 
     let folder = try await scene.export("export")
     #expect(try await scene.judged(folder) == [0, 0])
-    #expect(try FileManager.default.fileExists(atPath: folder + "/witness/receipt.json"))
+    #expect(FileManager.default.fileExists(atPath: folder + "/witness/receipt.json"))
     try await bend(folder, scene, anchored: try #require(sizes.last))
     let own = try await scene.audit("verify")
     #expect(own.status == 0, "\(own.output)\(own.errors)")
@@ -221,7 +221,9 @@ import Testing
     #expect(try await device.waitForExit(seconds: 30) == 0, "\(device.errors)")
     let kinds = Self.kinds(try await scene.entries())
     let starts = kinds.count { $0 == "start" }
-    #expect(starts >= 2 && kinds.count { $0 == "unclean-end" } == starts - 1, "\(kinds)")
+    // A kill may also come between the two first entries of a run.
+    let uncleanEnds = kinds.count { $0 == "unclean-end" }
+    #expect(starts >= 2 && uncleanEnds >= starts - 1 && uncleanEnds <= kills, "\(kinds)")
     let folder = try await scene.export("export")
     try FileManager.default.createDirectory(atPath: folder + "/witness", withIntermediateDirectories: true)
     #expect(try await scene.judged(folder) == [0, 0])

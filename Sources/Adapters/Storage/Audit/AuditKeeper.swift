@@ -42,6 +42,8 @@ package actor AuditKeeper: AuditTrail {
   private let tell: @Sendable (String?) -> Void
   var log: AuditLog?
   private(set) var problem: String?
+  /// The last entry at the opening was no `stop`.
+  private let endedUncleanly: Bool
   /// Two writers would make two logs of one.
   private let lock: FileLock?
   private static let lockWaitMilliseconds = 2000
@@ -52,6 +54,7 @@ package actor AuditKeeper: AuditTrail {
   private var sent: UInt64 = 0
   private var savedSent: UInt64 = 0
   private var isForwarding = false
+  private var forwardWaiters: [CheckedContinuation<Void, Never>] = []
   var cosigned: AuditHead?
   var isForeignTold = false
 
@@ -72,6 +75,7 @@ package actor AuditKeeper: AuditTrail {
     self.tell = tell
     var opened: AuditLog?
     var lock: FileLock?
+    var endedUncleanly = false
     var problem: String?
     var lastTime: Timestamp?
     do {
@@ -79,12 +83,15 @@ package actor AuditKeeper: AuditTrail {
       try Folder.makeAll(files.directory, mode: 0o700)
       lock = try FileLock(files.lockPath, waitMilliseconds: Self.lockWaitMilliseconds)
       let log = try AuditLog(directory: files.directory, keys: keys, beginning: try origin.get(), limits: limits)
-      lastTime = try log.lastEntry()?.time
+      let last = try log.lastEntry()
+      lastTime = last?.time
+      endedUncleanly = last.map { $0.kind != .stop } ?? false
       sent = try Self.readSent(files, of: log)
       opened = log
     } catch { problem = "\(error)" }
     savedSent = sent
     self.lock = lock
+    self.endedUncleanly = endedUncleanly
     log = opened
     self.lastTime = lastTime
     self.problem = problem
@@ -122,9 +129,7 @@ package actor AuditKeeper: AuditTrail {
 
   /// Says how the run before ended, and that this one begins; then takes what tools left.
   package func begin(_ start: AuditEvent) {
-    do {
-      if let last = try log?.lastEntry(), last.kind != .stop { keep(.uncleanEnd) }
-    } catch { trouble("\(error)") }
+    if endedUncleanly { keep(.uncleanEnd) }
     keep(start)
     takeNotes()
     publish()
@@ -156,6 +161,8 @@ package actor AuditKeeper: AuditTrail {
     takePosted()
     takeNotes()
     keep(.stop(reason: reason))
+    // One that is under way knows the way, and ends before the place is written down.
+    if isForwarding { await withCheckedContinuation { forwardWaiters.append($0) } }
     await forward()
     saveSent()
     log = nil
@@ -266,7 +273,11 @@ package actor AuditKeeper: AuditTrail {
   private func forward() async {
     guard !isForwarding else { return }
     isForwarding = true
-    defer { isForwarding = false }
+    defer {
+      isForwarding = false
+      for waiter in forwardWaiters { waiter.resume() }
+      forwardWaiters = []
+    }
     while let log, sent < log.head.size {
       do {
         if outgoing.isEmpty { outgoing = try log.entries(from: sent, maximum: Self.maximumOutgoing) }
