@@ -18,10 +18,11 @@ from typing import Any
 
 from .database import Database
 from .errors import GatewayError, RecordRefused
+from .files import read_bounded
 from .record import parse_json
 from .sealing import NotAuthentic
 from .send import Sent
-from .source import MESSAGE_BYTES_MAXIMUM, read_bounded
+from .source import MESSAGE_BYTES_MAXIMUM
 
 UPDATE_SCHEMA = "thermograph.update.v1"
 PART_BYTES = 65_536
