@@ -2,6 +2,7 @@ import Foundation
 import Provenance
 import Remote
 import Storage
+import Synchronization
 import TestSupport
 import Testing
 
@@ -26,14 +27,18 @@ extension UpdateServiceTests {
   /// The allowance of a metered line is used up: a restart, and another, grant nothing; a day does.
   @Test func aRestartGrantsNoNewAllowance() async throws {
     let day = 65_536 * 16
-    let bytes = Self.file(65_536 * 40)
+    let bytes = Self.file(65_536 * 60)
     let first = try Bench(bytesPerDay: day)
     let order = try first.order(7, bytes)
     await first.look(quiet: 0)
     #expect(first.told.withLock { $0.map(\.wants) } == ["1-16"])
     for number in 1...16 { first.send(order, number, first.part(bytes, number)) }
     await first.look(quiet: 0)
-    #expect(first.told.withLock { $0.count } == 1, "the day's bytes are used")
+    // What is left may be overdrawn once; then the next waits for it.
+    #expect(first.told.withLock { $0.last?.wants } == "17-32")
+    for number in 17...32 { first.send(order, number, first.part(bytes, number)) }
+    await first.look(quiet: 0)
+    #expect(first.told.withLock { $0.count } == 2, "the day's bytes are used")
     for _ in 0..<3 {
       let again = try Bench(first.scratch, bytesPerDay: day)
       await again.look(quiet: 0)
@@ -42,9 +47,8 @@ extension UpdateServiceTests {
     let last = try Bench(first.scratch, bytesPerDay: day)
     await last.look(quiet: 0)
     await last.look(after: 86_400, quiet: 0)
-    #expect(last.told.withLock { $0.last?.wants } == "17-32")
-    // And the next day's are kept as used as well.
-    #expect(try last.store.read().partBytesUsed == Int64(day))
+    #expect(last.told.withLock { $0.last?.wants } == "33-48")
+    #expect(try last.store.read().partBytesUsed ?? 0 > Int64(day), "the next day's are kept as used as well")
   }
 
   /// Metadata that names a file of no byte, or by no SHA-256, makes no order: the record stays readable.
