@@ -24,7 +24,8 @@ struct ThermographCommand: AsyncParsableCommand {
       ConfigCommand.self,
       DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,
-      PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self, RosterCommand.self,
+      PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self,
+      ResultsCommand.self, RosterCommand.self,
       RunCommand.self, SessionCommand.self, StatusCommand.self, TagCommand.self, TrustCommand.self, UpdateCommand.self,
     ]
   )

@@ -65,7 +65,7 @@ struct CaptureRecorder: Sendable {
     record.formerPatientRef = attribution.formerPatient?.text
     record.change = change?.record
     record.renderings = images.renderings.isEmpty ? nil : images.renderings
-    return NewCapture(
+    var new = NewCapture(
       captureID: attribution.captureID, created: captured.ended,
       images: images.files.map {
         CaptureImage(name: $0.reference.name, contentType: $0.reference.mediaType, bytes: $0.bytes)
@@ -75,6 +75,8 @@ struct CaptureRecorder: Sendable {
         numbered.sequence = number.sequence
         return try CanonicalJSON.bytes(of: numbered)
       })
+    new.belonging = .init(sessionID: attribution.sessionID, patientRef: attribution.patient.text)
+    return new
   }
 
   private func milliseconds(from start: Timestamp, to end: Timestamp) -> Double {

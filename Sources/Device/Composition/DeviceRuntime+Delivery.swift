@@ -48,7 +48,7 @@ extension DeviceRuntime {
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
     trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil,
-    partIntake: PartIntake? = nil
+    results: DownlinkIntake? = nil, partIntake: PartIntake? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -63,7 +63,8 @@ extension DeviceRuntime {
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
       logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
-      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules)
+      configurations: configurations, results: results,
+      trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.

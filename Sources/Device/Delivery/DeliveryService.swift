@@ -22,6 +22,7 @@ package actor DeliveryService: Service {
   let client: MQTTClient
   private let commands: DownlinkIntake?
   private let configurations: DownlinkIntake?
+  private let results: DownlinkIntake?
   private let trustIntake: TrustIntake?
   private let partIntake: PartIntake?
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
@@ -49,8 +50,8 @@ package actor DeliveryService: Service {
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
-    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
-    partIntake: PartIntake? = nil,
+    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, results: DownlinkIntake? = nil,
+    trustIntake: TrustIntake? = nil, partIntake: PartIntake? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
   ) throws {
     self.outbox = outbox
@@ -61,6 +62,7 @@ package actor DeliveryService: Service {
     self.clockFloorSeconds = clockFloorSeconds
     self.commands = commands
     self.configurations = configurations
+    self.results = results
     self.trustIntake = trustIntake
     self.partIntake = partIntake
     self.receiptRules = receiptRules
@@ -75,7 +77,7 @@ package actor DeliveryService: Service {
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
       takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
-      takesModels: partIntake != nil)
+      takesModels: partIntake != nil, takesResults: results != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -160,7 +162,8 @@ package actor DeliveryService: Service {
     // Without commands and configurations the device does all its work; it said so in the log.
     case .subscribed(let filter, let reason)
     where reason >= 0x80
-      && ([topics.commands, topics.configurations, topics.trust].contains(filter) || filter.hasPrefix(topics.models)):
+      && ([topics.commands, topics.configurations, topics.results, topics.trust].contains(filter)
+        || filter.hasPrefix(topics.models)):
       return nil
     default: break
     }
@@ -170,7 +173,8 @@ package actor DeliveryService: Service {
   private func read(_ message: IncomingMessage) -> DeliveryEvent? {
     if let receiptRules { downlinks.judge(by: receiptRules()) }
     switch downlinks.read(message) {
-    case .receipt(let receipt):
+    case .receipt(var receipt):
+      receipt.arrivedAt = time.now()
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
     case .command(let message):
@@ -178,6 +182,9 @@ package actor DeliveryService: Service {
       return nil
     case .configuration(let message):
       configurations?.take(message)
+      return nil
+    case .result(let message):
+      results?.take(message)
       return nil
     case .trust(let message):
       trustIntake?.take(message)
@@ -326,7 +333,7 @@ package actor DeliveryService: Service {
   private var downlinkTopics: [String] {
     topics.downlinks(
       takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
-      takesModels: partIntake != nil)
+      takesModels: partIntake != nil, takesResults: results != nil)
   }
 
   func takeOwnToken() -> PublishToken {
