@@ -21,7 +21,9 @@ from .errors import GatewayError, StoreConflict, StoreUnavailable
 from .sealing import MasterKeys, SiteKeys
 
 # The steps of the worker's schema that this gateway reads; a test holds them against the worker's own list.
-WORKER_STEPS = ((1, "captures"), (2, "messages and devices"), (3, "downlink"), (4, "views that stay"))
+WORKER_STEPS = (
+    (1, "captures"), (2, "messages and devices"), (3, "downlink"), (4, "views that stay"), (5, "metadata and parts"),
+)  # fmt: skip
 OWN_VERSION = 1
 SCHEMA = "gateway"
 STATEMENT_MILLISECONDS = 12_000

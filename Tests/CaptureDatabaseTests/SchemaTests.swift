@@ -19,11 +19,14 @@ struct SchemaTests {
       for _ in 0..<3 { group.addTask { try DatabaseSchema.migrate(target) } }
       return try await group.reduce(into: []) { $0 += $1 }
     }
-    #expect(steps == ["1: captures", "2: messages and devices", "3: downlink", "4: views that stay"])
+    #expect(
+      steps == [
+        "1: captures", "2: messages and devices", "3: downlink", "4: views that stay", "5: metadata and parts",
+      ])
     try DatabaseSchema.check(target)
-    _ = try database.query("DELETE FROM schema_step WHERE number = 4")
+    _ = try database.query("DELETE FROM schema_step WHERE number = 5")
     #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
-    _ = try database.query("INSERT INTO schema_step VALUES (4, 'views that stay'), (5, 'from the future')")
+    _ = try database.query("INSERT INTO schema_step VALUES (5, 'metadata and parts'), (6, 'from the future')")
     let newer = #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
     #expect(newer?.description.contains("install the newer program") == true)
     #expect(throws: DatabaseError.self) { try DatabaseSchema.migrate(target) }
@@ -118,6 +121,37 @@ struct SchemaTests {
     #expect(
       try bench.database.query("SELECT id, state FROM downlink ORDER BY id")
         == [["c-1", "answered"], ["c-2", "waiting"], ["c-3", "expired"]])
+  }
+
+  /// Metadata is offered until it is answered; a part once, and its row goes. A topic that no device has is refused.
+  @Test func metadataAndPartsGoDownToo() throws {
+    let bench = try DatabaseBench()
+    let store = try bench.store()
+    let part = "model/\(String(repeating: "a", count: 64))/1-of-12"
+    _ = try bench.database.query(
+      """
+      INSERT INTO downlink (id, site, device, topic, envelope, not_after) VALUES
+        ('t-1', 'clinic', 'unit-1', 'trust', '{}', now() + interval '1 day'),
+        ('p-1', 'clinic', 'unit-1', '\(part)', 'bytes', now() + interval '1 day'),
+        ('p-2', 'clinic', 'unit-1', '\(part)', 'bytes', now() - interval '1 minute')
+      """)
+    let new = try store.newDownlinks()
+    #expect(Set(new.map(\.message.topic)) == ["tg/v1/clinic/unit-1/dn/trust", "tg/v1/clinic/unit-1/dn/\(part)"])
+    #expect(Set(new.map(\.message.contentType)) == ["application/json", "application/octet-stream"])
+    #expect(new.allSatisfy { !$0.message.retain })
+    #expect(try store.openDownlinks(of: [bench.topics]).map(\.id) == ["t-1"])
+    try store.notePublished(["t-1", "p-1"])
+    #expect(try bench.database.query("SELECT id, state FROM downlink") == [["t-1", "published"]])
+    for topic in ["model", "receipt", "model/\(String(repeating: "a", count: 63))/1-of-2", part + "/x", "../up/status"]
+    {
+      #expect(throws: (any Error).self, "\(topic)") {
+        _ = try bench.database.query(
+          """
+          INSERT INTO downlink (id, site, device, topic, envelope, not_after)
+          VALUES ('x', 'clinic', 'unit-1', '\(topic)', 'x', now() + interval '1 day')
+          """)
+      }
+    }
   }
 
   @Test func theFleetInWords() throws {

@@ -6,20 +6,26 @@ package struct DownlinkEnvelope: Sendable, Equatable {
   package let id: String
   package let site: String
   package let device: String
-  /// The last level: `command`, `result`, `config` or `model`.
+  /// What stands behind `dn/`: `command`, `result`, `config`, `trust`, or `model/SHA256/I-of-N`.
   package let topic: String
   package let envelope: [UInt8]
 
   /// Never retained: a broker would give it for ever to whoever subscribes.
   package var message: OutgoingMessage {
-    OutgoingMessage(
-      topic: "tg/v1/\(site)/\(device)/dn/\(topic)", payload: envelope,
-      contentType: "application/vnd.dsse.envelope.v1+json")
+    OutgoingMessage(topic: "tg/v1/\(site)/\(device)/dn/\(topic)", payload: envelope, contentType: contentType)
+  }
+
+  private var contentType: String {
+    switch topic {
+    case "trust": "application/json"
+    case _ where topic.hasPrefix("model/"): "application/octet-stream"
+    default: "application/vnd.dsse.envelope.v1+json"
+    }
   }
 }
 
 /// The table `downlink`. A row is published when it is new and at each birth of its device, until a reply names its id or
-/// its time is over.
+/// its time is over. A part of a model is published once and forgotten: its device says what it still wants.
 extension DatabaseStore {
   private static let columns = "id, site, device, topic, envelope"
   /// Rows that one look takes.
@@ -31,6 +37,8 @@ extension DatabaseStore {
       try open.connection.run(
         "UPDATE downlink SET state = 'expired' WHERE state IN ('waiting', 'published') AND not_after < now()", [],
         "expire downlinks")
+      try open.connection.run(
+        "DELETE FROM downlink WHERE state = 'expired' AND topic LIKE 'model/%'", [], "forget parts that are too late")
       // A worker that dies before the broker has it leaves the row as it is; another publishes it a minute later.
       let rows = try open.connection.run(
         """
@@ -51,7 +59,7 @@ extension DatabaseStore {
       let rows = try open.connection.run(
         """
         SELECT \(Self.columns) FROM downlink JOIN unnest($1::text[], $2::text[]) AS k (s, d) ON site = s AND device = d
-        WHERE state IN ('waiting', 'published') AND not_after >= now()
+        WHERE state IN ('waiting', 'published') AND not_after >= now() AND topic NOT LIKE 'model/%'
         ORDER BY made_at LIMIT \(Self.rowsMaximum * 10)
         """, [.texts(topics.map(\.site.text)), .texts(topics.map(\.device.text))], "look for downlinks")
       return Self.envelopes(rows)
@@ -66,7 +74,9 @@ extension DatabaseStore {
         UPDATE downlink SET state = 'published', published_at = now(), publishes = publishes + 1
         WHERE id = ANY ($1::text[]) AND state IN ('waiting', 'published')
         """, [.texts(ids)], "note published downlinks")
-      return
+      try open.connection.run(
+        "DELETE FROM downlink WHERE id = ANY ($1::text[]) AND topic LIKE 'model/%'", [.texts(ids)],
+        "forget published parts")
     }
   }
 

@@ -12,6 +12,7 @@ extension Migration {
     Migration(number: 2, name: "messages and devices", script: messages),
     Migration(number: 3, name: "downlink", script: downlink),
     Migration(number: 4, name: "views that stay", script: views),
+    Migration(number: 5, name: "metadata and parts", script: metadataAndParts),
   ]
 
   /// `sealed` is always `nonce | ciphertext | tag` (AES-256-GCM) under the site's data key `key_id`; `sha256` is that of
@@ -98,5 +99,13 @@ extension Migration {
   private static let views = """
     ALTER TABLE image ADD COLUMN stays boolean NOT NULL DEFAULT false;
     CREATE INDEX image_view_age ON image (received_at) WHERE name = 'view.png' AND sealed IS NOT NULL AND NOT stays;
+    """
+
+  /// Metadata for `dn/trust`, and the parts of a model's file, each with a topic of its own.
+  private static let metadataAndParts = """
+    ALTER TABLE downlink DROP CONSTRAINT downlink_topic_check;
+    ALTER TABLE downlink ADD CONSTRAINT downlink_topic_check CHECK (
+      topic IN ('command', 'result', 'config', 'trust')
+      OR topic ~ '^model/[0-9a-f]{64}/[1-9][0-9]{0,4}-of-[1-9][0-9]{0,4}$');
     """
 }
