@@ -108,7 +108,9 @@ struct ResultsCommand: ParsableCommand {
       reviewer = answer.reviewer
       (keptAt, shownAt) = (answer.keptAt, answer.shownAt)
       freshness = answer.freshness.rawValue
-      state = answer.shownAt != nil ? "shown" : patient == nil ? "withdrawn" : "waiting"
+      state =
+        answer.shownAt != nil
+        ? "shown" : answer.isOverruled == true ? "overruled" : patient == nil ? "withdrawn" : "waiting"
     }
 
     var text: String { "\(keptAt)  \(id)  \(patientRef ?? "(session withdrawn)")  \(word)  \(state)" }

@@ -18,15 +18,16 @@ import Trust
   private struct Scene {
     let workspace: Workspace
     let broker: MosquittoBroker
-    let results: String
-    let receipts: String
+    /// Private keys, PEM.
+    let results: [UInt8]
+    let receipts: [UInt8]
 
     init() async throws {
       workspace = try Workspace()
       broker = try MosquittoBroker()
       try await broker.start()
       (results, receipts) = (try SigningKey.make(), try SigningKey.make())
-      try receipts.write(toFile: receiptKey, atomically: true, encoding: .utf8)
+      try Data(receipts).write(to: URL(filePath: receiptKey))
       try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: receiptKey)
       try installSite()
     }
@@ -37,17 +38,13 @@ import Trust
     private func installSite() throws {
       var repository = try TestRepository()
       repository.expires = "2099-01-01T00:00:00Z"
-      let keys = [("result", results), ("receipt", receipts)]
-      let list = TestRepository.object([
-        ("schema", .string(OnlineKeys.schema)),
-        (
-          "keys",
-          .array(
-            try keys.map { role, pem in
-              let key = try SigningKey(pem: pem, digests: OpenSSLDigests()).publicKey.pem
-              return TestRepository.object([("role", .string(role)), ("key", .string(key))])
-            })
-        ),
+      var entries: [JSONValue] = []
+      for (role, pem) in [("result", results), ("receipt", receipts)] {
+        let key: String = try SigningKey(pem: pem, digests: OpenSSLDigests()).publicKey.pem
+        entries.append(TestRepository.object([("role", .string(ExactText(role))), ("key", .string(ExactText(key)))]))
+      }
+      let list: [UInt8] = TestRepository.object([
+        ("schema", .string(OnlineKeys.schema)), ("keys", .array(entries)),
       ]).encoded()
       repository.targets = [("online-keys.json", TestRepository.target(list))]
       try repository.publish()
@@ -63,7 +60,7 @@ import Trust
       _ = try store.update(from: try RepositoryFolder(stick), clock: now)
     }
 
-    func envelope(_ text: ResultText, by key: String? = nil) throws -> [UInt8] {
+    func envelope(_ text: ResultText, by key: [UInt8]? = nil) throws -> [UInt8] {
       let signer = try SigningKey(pem: key ?? results, digests: OpenSSLDigests())
       return try Envelope(
         Array(text.json.utf8), type: "application/vnd.thermograph.result.v1+json", signedBy: [signer]
@@ -87,6 +84,10 @@ import Trust
           let data = try Data(contentsOf: URL(filePath: workspace.received + "/" + path))
           return try JSONSerialization.jsonObject(with: data) as? [String: Any]
         }
+    }
+
+    func times() throws -> [[String: Any]] {
+      try received("event").filter { message in message["kind"] as? String == "times" }
     }
 
     func reply(to id: RandomIdentifier) throws -> [String] {
@@ -122,17 +123,18 @@ import Trust
     }
     try await tap(Self.annsTag, until: 1)
     try await eventually("the capture is received", context: { receiver.errors + device.errors }) {
-      try workspace.receivedRecords().count == 1
-        && !(try scene.received("event").filter { $0["kind"] as? String == "times" }.isEmpty)
+      try scene.times().count == 1
     }
     let record = try #require(try workspace.receivedRecords().first)
-    let times = try #require(try scene.received("event").first { $0["kind"] as? String == "times" })
-    let terms = ["edge_ms", "queue_ms", "cloud_ms", "response_ms"].compactMap { times[$0] as? Int }
-    #expect(terms.count == 4 && terms.reduce(0, +) == times["total_ms"] as? Int, "\(times)")
+    let times = try #require(try scene.times().first)
+    let terms: [Int] = ["edge_ms", "queue_ms", "cloud_ms", "response_ms"].compactMap { times[$0] as? Int }
+    let total = try #require(times["total_ms"] as? Int, "\(times)")
+    #expect(terms.count == 4 && terms.reduce(0, +) == total, "\(times)")
 
     var generator = SystemRandomNumberGenerator()
     func text() throws -> ResultText {
-      let capture = try #require(RandomIdentifier(try #require(record["capture_id"] as? String)))
+      let named = try #require(record["capture_id"] as? String)
+      let capture = try #require(RandomIdentifier(named))
       var text = ResultText(id: RandomIdentifier(using: &generator), captureID: capture)
       (text.site, text.device) = ("test-site", "test-device")
       text.patientRef = try #require(record["patient_ref"] as? String)

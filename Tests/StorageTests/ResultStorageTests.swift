@@ -230,6 +230,26 @@ import Testing
     }
   }
 
+  /// A correction at the far side sends the same answer for another patient: the one before is shown to nobody, also when
+  /// the newer one has been shown.
+  @Test func aNewerAnswerTakesTheOlderOneAway() async throws {
+    let outbox = try Outbox(configuration(), time: clock)
+    let record = try await store(1, in: outbox)
+    try await keep(try statement(1, id: 71, record: record), in: outbox)
+    var text = ResultText(id: identifier(72), captureID: identifier(1))
+    text.recordSHA256 = Hexadecimal.text(of: OpenSSLDigests().sha256(record))
+    (text.patientRef, text.reviewed) = ("bea", "2026-03-01T10:30:00.001Z")
+    try await keep(try ResultStatement(reading: Array(text.json.utf8)), in: outbox)
+    #expect(try await outbox.waitingAnswers().next(for: ["ann"]) == nil)
+    #expect(try await outbox.waitingAnswers().next(for: ["bea"])?.ids == [identifier(72)])
+    try await outbox.noteShown([identifier(71), identifier(72)], at: clock.now())
+    #expect(try await outbox.waitingAnswers().next(for: ["ann"]) == nil)
+    await outbox.close()
+    let tool = try OutboxTool(configuration(), time: clock)
+    let answers = try tool.answers().answers
+    #expect(answers.map(\.isOverruled) == [true, nil] && answers[0].shownAt == nil && answers[1].shownAt != nil)
+  }
+
   // MARK: - Times
 
   @Test func theReceiptAndThenTheAnswerCloseTheTimes() async throws {

@@ -28,6 +28,7 @@ extension Outbox {
       let before = database.nextMessage
       var capture = capture
       try database.removeOldAnswers()
+      try database.overrule(capture.answers.map(\.id).filter { $0 != answer.id })
       try database.write(answer)
       try database.tell(times, of: &capture)
       try database.write(capture)
@@ -49,7 +50,7 @@ extension Outbox {
   package func noteShown(_ ids: [RandomIdentifier], at now: Timestamp) throws(OutboxError) {
     try withTransaction { database throws(OutboxError) in
       for id in ids {
-        guard case .found(var answer) = try database.answer(id), answer.shownAt == nil else { continue }
+        guard case .found(var answer) = try database.answer(id), answer.isWaiting else { continue }
         answer.shownAt = now.rfc3339
         try database.write(answer)
       }

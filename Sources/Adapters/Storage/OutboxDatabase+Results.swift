@@ -142,7 +142,7 @@ extension OutboxDatabase {
         answers.append(answer)
       }
     }
-    return onlyWaiting ? answers.filter { $0.shownAt == nil } : answers
+    return onlyWaiting ? answers.filter(\.isWaiting) : answers
   }
 
   func countWaitingAnswers() throws(OutboxError) -> Int {
@@ -166,9 +166,18 @@ extension OutboxDatabase {
       """
     ) { row throws(SQLiteError) in
       try row.bind(1, answer.id.bytes)
-      try row.bind(2, answer.shownAt == nil ? 0 : 1)
+      try row.bind(2, answer.isWaiting ? 0 : 1)
       try row.bind(3, sealed.keyID)
       try row.bind(4, sealed.bytes)
+    }
+  }
+
+  /// A newer answer to the capture is there: those before it are shown to nobody any more. Only inside `transaction`.
+  func overrule(_ ids: [RandomIdentifier]) throws(OutboxError) {
+    for id in ids {
+      guard case .found(var older) = try answer(id), older.isWaiting else { continue }
+      older.isOverruled = true
+      try write(older)
     }
   }
 
@@ -195,7 +204,7 @@ extension OutboxDatabase {
         illegible.append(row.blob(0))
         return
       }
-      if (answer.shownAt == nil ? 0 : 1) != row.integer(1) { wrong.append(answer) }
+      if (answer.isWaiting ? 0 : 1) != row.integer(1) { wrong.append(answer) }
     }
     for answer in wrong { try write(answer) }
     for id in illegible {

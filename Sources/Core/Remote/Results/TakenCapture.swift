@@ -71,8 +71,13 @@ package struct KeptAnswer: Sendable, Equatable, Codable {
   package var keptAt: String
   /// nil until its patient's tag was presented.
   package var shownAt: String?
+  /// A newer answer to the same capture has come before this one was shown; nil: none has.
+  package var isOverruled: Bool?
   /// The JSON that was answered.
   package var reply: String
+
+  /// It is for its patient to see.
+  package var isWaiting: Bool { shownAt == nil && isOverruled != true }
 
   package init(decoding bytes: [UInt8]) throws { self = try JSONDecoder().decode(Self.self, from: Data(bytes)) }
 
