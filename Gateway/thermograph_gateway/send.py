@@ -67,7 +67,7 @@ def send(
     database: Database, key: ResultKey, site: str, device: str, name: str, given: dict[str, Any], hours: int, now: datetime
 ) -> Sent:
     """Signs a command and gives it to the worker. Raises GatewayError."""
-    _check(site, device, hours, HOURS_MAXIMUM)
+    check_place(site, device, hours, HOURS_MAXIMUM)
     challenge = _challenge(_birth(database, site, device))
     command_id = str(uuid.uuid4())
     expires = now + timedelta(hours=hours)
@@ -78,7 +78,7 @@ def send(
     if challenge is not None:
         statement["for_boot"] = challenge
     envelope = key.envelope(json.dumps(statement, separators=(",", ":")).encode(), COMMAND_TYPE)
-    _give(database, Sent(command_id, site, device, challenge is not None), "command", envelope, expires)
+    give(database, Sent(command_id, site, device, challenge is not None), "command", envelope, expires)
     return Sent(command_id, site, device, challenge is not None)
 
 
@@ -96,7 +96,7 @@ class Configuration:
         self, key: ResultKey, site: str, device: str, now: datetime, version: int, challenge: str | None = None
     ) -> tuple[str, bytes, datetime]:
         """Id, envelope and end. Raises GatewayError."""
-        _check(site, device, self.hours, CONFIGURATION_HOURS_MAXIMUM)
+        check_place(site, device, self.hours, CONFIGURATION_HOURS_MAXIMUM)
         if self.confirm_minutes not in CONFIRM_MINUTES:
             raise GatewayError(f"--confirm-minutes {self.confirm_minutes}; expected 2 to 60")
         if not 1 <= version <= VERSION_MAXIMUM:
@@ -124,11 +124,12 @@ def configure(
     version = _highest(database, birth, site, device) + 1 if given.version is None else given.version
     sent_id, envelope, expires = given.envelope(key, site, device, now, version, challenge)
     sent = Sent(sent_id, site, device, challenge is not None)
-    _give(database, sent, "config", envelope, expires)
+    give(database, sent, "config", envelope, expires)
     return sent
 
 
-def _check(site: str, device: str, hours: int, hours_maximum: int) -> None:
+def check_place(site: str, device: str, hours: int, hours_maximum: int) -> None:
+    """Raises GatewayError."""
     for level in (site, device):
         if not _IDENTIFIER.fullmatch(level):
             raise GatewayError(f"'{level[:64]}' cannot name a site or device; expected 1 to 36 of a-z, 0-9 and '-'")
@@ -165,7 +166,8 @@ def _highest(database: Database, birth: dict[str, Any], site: str, device: str) 
     return max(value for value in versions if type(value) is int and 0 <= value < VERSION_MAXIMUM)
 
 
-def _give(database: Database, sent: Sent, topic: str, envelope: bytes, expires: datetime) -> None:
+def give(database: Database, sent: Sent, topic: str, envelope: bytes, expires: datetime) -> None:
+    """Lays a message ready for the worker."""
     database.execute(
         "INSERT INTO public.downlink (id, site, device, topic, envelope, not_after) VALUES (?, ?, ?, ?, ?, ?)",
         (sent.id, sent.site, sent.device, topic, envelope, expires),
