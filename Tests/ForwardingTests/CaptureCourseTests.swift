@@ -116,7 +116,7 @@ import Trust
       if isTotalProven, isProven { #expect(Self.isNear(second.queue, travelled), "\(round)") }
       #expect(stored.bootID == ended.bootID)
     }
-    #expect(known > 1000 && unknown > 1000, "both were walked through: \(known), \(unknown)")
+    #expect(known > 1000 && unknown > 300, "both were walked through: \(known), \(unknown)")
   }
 
   @Test func theFarSidesClockIsNotBelievedBeyondWhatPassedHere() {
@@ -223,6 +223,8 @@ import Trust
           captureID: id, name: "record.json", sha256: String(repeating: "0", count: 64),
           receivedAt: "2026-03-01T09:30:00.100Z", storedAt: "2026-03-01T09:30:00.200Z")
       ])
-    #expect(try Receipt(decoding: written.encoded()).entries == written.entries)
+    let read = try #require(try Receipt(decoding: written.encoded()).entries.first)
+    #expect(read == written.entries[0] && read.cloudMilliseconds == 100)
+    #expect(read.receivedAt == "2026-03-01T09:30:00.100Z" && read.storedAt == "2026-03-01T09:30:00.200Z")
   }
 }

@@ -41,6 +41,17 @@ package struct Receipt: Sendable, Equatable {
       self.storedAt = storedAt
     }
 
+    /// Two entries speak of the same content whatever they say of times: a receiver that repeats itself says nothing new.
+    package static func == (left: Self, right: Self) -> Bool {
+      (left.captureID, left.name, left.sha256) == (right.captureID, right.name, right.sha256)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+      hasher.combine(captureID)
+      hasher.combine(name)
+      hasher.combine(sha256)
+    }
+
     /// What the far side took, in milliseconds; nil where it does not say, or its clock went back.
     package var cloudMilliseconds: Int64? {
       guard let receivedAt, let storedAt, let start = UTCTime.milliseconds(of: ExactText(receivedAt)),
