@@ -100,7 +100,7 @@ let core: [Target] = [
   module("Trust", in: .core, uses: ["Provenance"]),
   module("Audit", in: .core, uses: ["Provenance", "Trust"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust", "Audit"]),
-  module("Remote", in: .core, uses: ["Provenance", "Trust", "Forwarding"]),
+  module("Remote", in: .core, uses: ["Provenance", "Trust", "Screening", "Forwarding"]),
   module(
     "Configuration", in: .core,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding"]),
@@ -249,7 +249,7 @@ let testTargets: [Target] = [
     path: "Tests/MetadataClientProgram",
     exclude: ["requirements.lock", "MetadataClientProgram.xfails"], swiftSettings: strict),
   tests(of: "Audit", uses: ["Audit", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage", "LocalFiles"]),
-  tests(of: "Remote", uses: ["Remote", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage"]),
+  tests(of: "Remote", uses: ["Remote", "Screening", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage"]),
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),

@@ -25,9 +25,9 @@ struct ThermographCommand: AsyncParsableCommand {
       ConfigCommand.self,
       DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,
-      PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self, RosterCommand.self,
-      RunCommand.self, SentinelCommand.self, SessionCommand.self, StatusCommand.self, TagCommand.self,
-      TrustCommand.self, UpdateCommand.self,
+      PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self, ResultsCommand.self,
+      RosterCommand.self, RunCommand.self, SentinelCommand.self, SessionCommand.self, StatusCommand.self,
+      TagCommand.self, TrustCommand.self, UpdateCommand.self,
     ]
   )
 

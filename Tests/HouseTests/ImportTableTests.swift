@@ -12,7 +12,7 @@ private let importTable: [String: Set<String>] = [
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Panel", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "Audit", "FoundationEssentials"],
-  "Remote": ["Provenance", "Trust", "Forwarding", "FoundationEssentials"],
+  "Remote": ["Provenance", "Trust", "Screening", "Forwarding", "FoundationEssentials"],
   "Audit": ["Provenance", "Trust"],
   "Sentinel": ["Provenance", "Inference", "Screening", "FoundationEssentials"],
   // The top of Core: the settings hold the very types that act.

@@ -37,6 +37,8 @@ struct SessionRun {
   enum Happening {
     case tag(KnownTag)
     case request(KnownTag)
+    case word(KnownTag, ClinicWord)
+    case stop
     case removed, ambiguous, unreadable, press, hold, yes, no, skip, drift(Double)
     case averaged, passed, failed(QualityGate.Code), saved, saveFailed, diskFull
     case cameraLost, cameraReturned, storageFull, storageFree, stopping
@@ -94,6 +96,8 @@ struct SessionRun {
     return switch happening {
     case .tag(let tag): .tagPresented(tag)
     case .request(let tag): .requested(tag)
+    case .word(let tag, let word): .answerWaiting(tag, word)
+    case .stop: .cancelled
     case .removed: .tagRemoved
     case .ambiguous: .tagsAmbiguous
     case .unreadable: .tagUnreadable
@@ -144,6 +148,7 @@ struct SessionRun {
     case .refuse(let refusal): "refuse \(refusal.rawValue)"
     case .openMaintenance(let technician): "maintenance \(technician)"
     case .closeMaintenance: "maintenance over"
+    case .requestCall(let patient, let session): "call \(patient)\(session == nil ? "" : " in session")"
     }
   }
 
@@ -167,6 +172,9 @@ struct SessionRun {
     case .incomplete: "incomplete"
     case .presentOwnTag: "own-tag"
     case .waitForCamera: "wait-camera"
+    case .clinic(let word): "clinic \(word.rawValue)"
+    case .callNoted: "call-noted"
+    case .callFailed: "call-failed"
     }
   }
 }

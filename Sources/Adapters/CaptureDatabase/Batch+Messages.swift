@@ -215,7 +215,7 @@ extension Batch {
       else { continue }
       let rows = try connection.run(
         """
-        SELECT capture_id, sha256, images FROM capture
+        SELECT c.capture_id, c.sha256, c.images, \(Self.timeColumns) FROM capture c
         WHERE site = $1 AND device = $2 AND outbox_id = $3 AND sequence >= $4 AND sequence < $5
           AND complete_at IS NOT NULL
         ORDER BY sequence FOR UPDATE
@@ -227,8 +227,10 @@ extension Batch {
       for row in 0..<rows.count {
         guard let captureID = rows.identifier(row, 0), let sha256 = rows.bytes(row, 1), let text = rows.text(row, 2)
         else { continue }
+        let times = Self.times(rows, row, 3)
         let record = Receipt.Entry(
-          captureID: captureID, name: OutboxItem.recordName, sha256: Hexadecimal.text(of: sha256))
+          captureID: captureID, name: OutboxItem.recordName, sha256: Hexadecimal.text(of: sha256),
+          receivedAt: times?.received, storedAt: times?.stored)
         let images = Promise.list(text).map { Receipt.Entry(captureID: captureID, name: $0.name, sha256: $0.sha256) }
         outcomes[index].vouched.append(StoreOutcome.Vouched(outboxID: status.outboxID, entries: [record] + images))
         entries += 1 + images.count

@@ -23,6 +23,7 @@ package final class ReceivedFolder: CaptureStore {
   let root: String
   let name: String
   let digests: any MessageDigests
+  private let time: (any TimeSource)?
   private let log: ArrivalLog
   private let register: (Receiver.CompletedCapture) throws -> Void
   /// Draws a picture that a device left out, from the capture's master.
@@ -34,18 +35,20 @@ package final class ReceivedFolder: CaptureStore {
   /// - Parameters:
   ///   - folder: made when missing.
   ///   - name: the receiver's name in the receipts that lie beside the captures.
+  ///   - time: nil: receipts say nothing of the receiver's time.
   ///   - register: enters a complete capture in an index, on the disk when it returns, before the receipt is made. It
   ///     may be called again for the same capture. When it throws there is no receipt and the device sends again.
   ///   - registerCorrection: the same for a correction; answers why it is not followed, or nil.
   ///   - draw: nil leaves pictures that were not sent to whoever reads the folder.
   package init(
-    _ folder: String, name: String, digests: any MessageDigests,
+    _ folder: String, name: String, digests: any MessageDigests, time: (any TimeSource)? = nil,
     register: @escaping (Receiver.CompletedCapture) throws -> Void = { _ in },
     registerCorrection: @escaping (_ site: String, _ device: String, CorrectionMessage) throws -> String? = { _, _, _ in
       nil
     }, draw: Drawing? = nil
   ) throws(ReceiverError) {
     self.draw = draw
+    self.time = time
     self.registerCorrection = registerCorrection
     root = folder
     self.name = name
@@ -183,7 +186,7 @@ package final class ReceivedFolder: CaptureStore {
       }
       try folder.write(payload, as: OutboxItem.recordName)
     }
-    try complete(folder, record, topics, arrival, &outcome)
+    try complete(folder, record, topics, arrival, delivery.arrivedAt, &outcome)
   }
 
   private func takeImage(
@@ -222,7 +225,7 @@ package final class ReceivedFolder: CaptureStore {
     } else {
       try folder.write(whole, as: imageName)
     }
-    if let record { try complete(folder, record, topics, arrival, &outcome) }
+    if let record { try complete(folder, record, topics, arrival, delivery.arrivedAt, &outcome) }
   }
 
   /// An image of a capture that is complete: the device has not heard the receipt.
@@ -258,7 +261,7 @@ package final class ReceivedFolder: CaptureStore {
   /// Makes the receipt when everything is there.
   private func complete(
     _ folder: CaptureFolder, _ record: RecordEnvelope, _ topics: TopicSchema, _ arrival: Arrival,
-    _ outcome: inout StoreOutcome
+    _ arrivedAt: Timestamp, _ outcome: inout StoreOutcome
   ) throws {
     guard let recordBytes = try folder.read(OutboxItem.recordName),
       try record.images.allSatisfy({ try folder.has($0.name) })
@@ -287,6 +290,14 @@ package final class ReceivedFolder: CaptureStore {
       sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name),
       record: recordBytes, entries: entries, imageBytes: record.images.map(\.bytes))
     try register(completed)
+    // The wall clock is read once and the rest is the monotonic clock's: a step between the two is no time that passed.
+    if let stored = time?.now(), stored.bootID == arrivedAt.bootID,
+      stored.monotonicNanoseconds >= arrivedAt.monotonicNanoseconds
+    {
+      var later = arrivedAt
+      later.utcNanoseconds += Int64(clamping: stored.monotonicNanoseconds - arrivedAt.monotonicNanoseconds)
+      (entries[0].receivedAt, entries[0].storedAt) = (arrivedAt.rfc3339, later.rfc3339)
+    }
     let receipt = Receipt(
       receiver: name, addressee: Receipt.Addressee(topics, outboxID: record.outboxID), entries: entries)
     try folder.write(try receipt.encoded(), as: CaptureFolder.receiptName)

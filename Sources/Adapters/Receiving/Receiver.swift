@@ -81,7 +81,7 @@ package final class Receiver {
     folder: String, name: String, digests: any MessageDigests, time: any TimeSource,
     register: @escaping (CompletedCapture) throws -> Void = { _ in }
   ) throws(ReceiverError) {
-    let store = try ReceivedFolder(folder, name: name, digests: digests, register: register)
+    let store = try ReceivedFolder(folder, name: name, digests: digests, time: time, register: register)
     try self.init(store: store, name: name, digests: digests, time: time)
   }
 

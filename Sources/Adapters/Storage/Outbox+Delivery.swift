@@ -92,7 +92,7 @@ extension Outbox {
       try database.reloadIfChangedElsewhere()
       return OutboxFigures(
         accounts: database.accounts, counters: database.counters, sync: database.sync, oldest: try database.oldest(),
-        quotaBytes: quotaBytes)
+        quotaBytes: quotaBytes, times: database.times)
     }
   }
 }

@@ -49,6 +49,10 @@ final class OutboxDatabase {
   var countsCommits = false
   /// Messages are marked that have left the device; false in an outbox that only an earlier program has opened so far.
   private(set) var marksHandOver = false
+  /// The tables of `OutboxSchema.results` are there; false in an outbox that only an earlier program has opened so far.
+  private(set) var holdsResults = false
+  /// The times of the newest captures.
+  var times = TimesDistribution()
   /// Whether the counter was there when the database was opened.
   var hadCounter = false
   var commits: Int64 = 0
@@ -148,7 +152,9 @@ final class OutboxDatabase {
       if role == .device {
         for addition in configuration.additions { try add(addition) }
         try connection.execute(OutboxSchema.ledger)
+        for table in OutboxSchema.results { try connection.execute(table) }
       }
+      holdsResults = try hasResults()
       countsCommits = try hasCounter()
       marksHandOver = try isThere(OutboxSchema.handedOver)
     }
@@ -169,6 +175,11 @@ final class OutboxDatabase {
       guard missing.isEmpty else { return false }
     }
     return true
+  }
+
+  private func hasResults() throws(SQLiteError) -> Bool {
+    try connection.integer("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('taken', 'answer')")
+      == 2
   }
 
   private func hasCounter() throws(SQLiteError) -> Bool {
@@ -236,6 +247,7 @@ final class OutboxDatabase {
     try writeMark(isSynced: true)
     // From here on the log is never empty while the run lasts.
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
+    try recallTimes()
   }
 
   /// Ends the run in order: everything is in the main file, the log is empty, and no number is reserved.

@@ -58,6 +58,21 @@ enum OutboxSchema {
     WITHOUT ROWID
     """
 
+  /// What is remembered of captures after they are gone, and what came back to them. Sealed row by row, as the commands are;
+  /// `number` counts them, so that the oldest go first, and `shown` is a cache of what the row says.
+  static let results = [
+    """
+    CREATE TABLE IF NOT EXISTS taken (
+      id BLOB PRIMARY KEY, number INTEGER NOT NULL, key_id INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID
+    """,
+    "CREATE INDEX IF NOT EXISTS taken_number ON taken (number)",
+    """
+    CREATE TABLE IF NOT EXISTS answer (
+      id BLOB PRIMARY KEY, number INTEGER NOT NULL, shown INTEGER NOT NULL, key_id INTEGER NOT NULL, sealed BLOB NOT NULL)
+    WITHOUT ROWID
+    """,
+  ]
+
   struct Migration: Sendable {
     let name: String
     let sql: String

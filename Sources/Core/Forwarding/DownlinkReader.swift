@@ -8,6 +8,8 @@ package struct DownlinkReader: Sendable {
     case trust(IncomingMessage)
     /// A message on `dn/config`, not believed yet.
     case configuration(IncomingMessage)
+    /// A message on `dn/result`, not believed yet.
+    case result(IncomingMessage)
     /// A message below `dn/model`, not believed yet.
     case model(IncomingMessage)
     /// Why the message is refused, for the log; nil when enough was said of others of its kind. And whether it came as
@@ -31,6 +33,7 @@ package struct DownlinkReader: Sendable {
   private let takesConfigurations: Bool
   private let takesTrust: Bool
   private let takesModels: Bool
+  private let takesResults: Bool
   package private(set) var receipts: ReceiptReader
   private var counts: [Fault: Int] = [:]
   /// Of the newest message that was refused.
@@ -38,13 +41,14 @@ package struct DownlinkReader: Sendable {
 
   package init(
     _ topics: TopicSchema, receipts: ReceiptReader, takesCommands: Bool = false, takesConfigurations: Bool = false,
-    takesTrust: Bool = false, takesModels: Bool = false
+    takesTrust: Bool = false, takesModels: Bool = false, takesResults: Bool = false
   ) {
     self.topics = topics
     self.takesCommands = takesCommands
     self.takesConfigurations = takesConfigurations
     self.takesTrust = takesTrust
     self.takesModels = takesModels
+    self.takesResults = takesResults
     self.receipts = receipts
   }
 
@@ -59,6 +63,7 @@ package struct DownlinkReader: Sendable {
       return refuse(.retained, "a retained message on \(message.topic)")
     }
     if takesCommands, message.topic == topics.commands { return .command(message) }
+    if takesResults, message.topic == topics.results { return .result(message) }
     if takesTrust, message.topic == topics.trust { return .trust(message) }
     if takesConfigurations, message.topic == topics.configurations { return .configuration(message) }
     if takesModels, message.topic.hasPrefix(topics.models + "/") { return .model(message) }

@@ -116,9 +116,11 @@ package struct HealthMessage: Sendable, Equatable, Codable {
   package var inputs: Inputs?
   /// nil where nothing is counted.
   package var sentinel: Sentinel?
+  /// T_total and its terms over the newest captures, by term; nil before the first receipt.
+  package var times: [String: TimesDistribution.Figures]?
 
   private enum CodingKeys: String, CodingKey {
-    case schema, at, firmware, commits, line, classes, inputs, sentinel
+    case schema, at, firmware, commits, line, classes, inputs, sentinel, times
     case clockSynchronised = "clock_synchronised"
     case usedBytes = "used_bytes"
     case quotaBytes = "quota_bytes"
@@ -132,6 +134,7 @@ package struct HealthMessage: Sendable, Equatable, Codable {
       return Inputs(
         model: drift.model, captures: drift.captures, below: named(drift.below), above: named(drift.above))
     }
+    times = snapshot.outbox.times.table
     at = snapshot.at.rfc3339
     clockSynchronised = snapshot.at.synchronised
     self.firmware = firmware

@@ -20,6 +20,7 @@ extension SessionMachine {
     guard let session else {
       let wasAwaited = isAwaited
       awaitedUntilNanoseconds = nil
+      mayCall(tag, &step)
       open(tag, &step, using: &generator)
       if wasAwaited, self.session == nil { step.show(.ready) }
       return
@@ -27,6 +28,7 @@ extension SessionMachine {
     guard tag.isBearer(of: session.patient) else { return anotherPatient(&step) }
     if session.patient != tag.reference { self.session?.rename(to: tag) }
     if case .awaitingPatient = phase {
+      mayCall(tag, &step)
       if lacksConsent(tag) {
         step.refuse(.noConsent)
         return close(.incomplete(.cancelled), &step)
@@ -107,6 +109,7 @@ extension SessionMachine {
   /// Another patient's tag while a session is open. What was measured before it came is still the first patient's;
   /// what is being measured is nobody's. The newcomer taps again once the first session is closed.
   private mutating func anotherPatient(_ step: inout SessionStep) {
+    caller = nil
     step.refuse(.sessionOfAnotherPatient)
     end(.anotherPatient, &step)
   }
@@ -132,6 +135,7 @@ extension SessionMachine {
     if isHeld { return step.refuse(.maintenance) }
     guard session == nil else { return step.refuse(.sessionUnderWay) }
     awaitedUntilNanoseconds = nil
+    caller = nil
     phase = .maintenance(until: step.now.after(seconds: rules.maintenanceSeconds))
     step.actions.append(.openMaintenance(technician: tag.reference))
     step.show(.maintenance)
@@ -174,6 +178,7 @@ extension SessionMachine {
   /// With two tags in the field the device cannot tell who stands before it.
   mutating func tagsAmbiguous(_ step: inout SessionStep) {
     step.refuse(.ambiguousTags)
+    caller = nil
     if session != nil { doubtThePatient(&step) }
   }
 

@@ -22,6 +22,8 @@ package struct SessionMachine: Sendable {
   var storageIsFull = false
   /// Until when a patient's tag is waited for, because somebody far away asked for a capture.
   var awaitedUntilNanoseconds: UInt64?
+  /// Who may ask to be called by a long press, and until when. One presentation asks once.
+  var caller: (reference: PatientReference, untilNanoseconds: UInt64)?
   /// An operator's tag that was presented before the patient's.
   var waitingOperator: (reference: PatientReference, untilNanoseconds: UInt64)?
 
@@ -98,8 +100,9 @@ package struct SessionMachine: Sendable {
     case .tagsAmbiguous: tagsAmbiguous(&step)
     case .tagUnreadable: step.refuse(.unreadableTag)
     case .button(.short): signGiven(yes: false, &step, using: &generator)
-    case .button(.long) where isAwaited: stopAwaiting(&step)
-    case .button(.long): end(.cancelled, &step)
+    case .button(.long): hold(&step)
+    case .cancelled: end(.cancelled, &step)
+    case .answerWaiting(let tag, let word): tell(tag, word, &step, using: &generator)
     case .answer(let yes): answer(yes, &step, using: &generator)
     case .skipRest:
       if case .acclimatising(let rest) = phase { endRest(rest, &step, using: &generator) }

@@ -72,7 +72,7 @@ struct CaptureRecorder: Sendable {
     record.sentinel = standing.sentinel
     record.power = standing.power
     record.renderings = images.renderings.isEmpty ? nil : images.renderings
-    return NewCapture(
+    var new = NewCapture(
       captureID: attribution.captureID, created: captured.ended,
       images: images.files.map {
         CaptureImage(name: $0.reference.name, contentType: $0.reference.mediaType, bytes: $0.bytes)
@@ -83,6 +83,8 @@ struct CaptureRecorder: Sendable {
         numbered.sequence = number.sequence
         return try CanonicalJSON.bytes(of: numbered)
       })
+    new.belonging = .init(sessionID: attribution.sessionID, patientRef: attribution.patient.text)
+    return new
   }
 
   private func milliseconds(from start: Timestamp, to end: Timestamp) -> Double {

@@ -60,6 +60,9 @@ extension SessionService {
     case .closeMaintenance:
       logger.notice("maintenance closed")
       await store(event: SessionMessage(maintenanceBy: nil, at: time.now()))
+    case .requestCall(let patient, let session):
+      let message = SessionMessage(callOf: patient, session: session, at: time.now())
+      show(await store(event: message) ? .callNoted : .callFailed)
     }
   }
 
@@ -236,11 +239,15 @@ extension SessionService {
     }
   }
 
-  private func store(event message: SessionMessage) async {
+  /// - Returns: whether it is on disk.
+  @discardableResult
+  private func store(event message: SessionMessage) async -> Bool {
     do {
       try await parts.store.store(.event(message.encoded(), created: time.now()))
+      return true
     } catch {
       logger.error("an event could not be stored", metadata: ["kind": "\(message.kind)", "reason": "\(error)"])
+      return false
     }
   }
 

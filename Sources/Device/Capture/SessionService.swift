@@ -51,6 +51,8 @@ actor SessionService: Service {
     var past: @Sendable (PatientReference, _ former: PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
     /// The comparison with the patient's earlier sessions; nil where it is switched off, or nothing is kept.
     var change: ChangeTracking?
+    /// What the clinic has for patients.
+    var clinic = ClinicShelf.empty
     /// A capture is on disk: what a trial of a model, and its confirmation, have of it.
     var kept: @Sendable (KeptCapture) -> Void = { _ in }
     /// Who writes down what is done to the device and by it.
@@ -192,7 +194,7 @@ actor SessionService: Service {
 
   private func take(_ event: DeviceEvent) async {
     switch event {
-    case .presented(let reading): await present(tags.tag(await parts.fingerprints(reading.uid)))
+    case .presented(let reading): await present(tags.tag(await parts.fingerprints(reading.uid)), isThere: true)
     case .removed: await feed(.tagRemoved)
     case .ambiguousTags: await feed(.tagsAmbiguous)
     case .unreadableTag: await feed(.tagUnreadable)
@@ -256,7 +258,8 @@ actor SessionService: Service {
     showIdle()
   }
 
-  private func present(_ tag: KnownTag) async {
+  /// - Parameter isThere: the tag itself was presented; false where somebody at a terminal named the patient.
+  private func present(_ tag: KnownTag, isThere: Bool) async {
     await lookForRoom()
     if let change = parts.change, let consent = tag.consent, !consent.contains(.capture) {
       Task {
@@ -264,7 +267,14 @@ actor SessionService: Service {
         await self.tellDamagedBaselines()
       }
     }
-    await feed(.tagPresented(tag))
+    if isThere, machine.takesWord(tag), let waiting = await parts.clinic.next(tag.references) {
+      await feed(.answerWaiting(tag, waiting.word))
+      // After the light has begun: a power cut between the two shows it once more, and loses none.
+      await parts.clinic.shown(waiting.answers, time.now())
+    } else {
+      await feed(.tagPresented(tag))
+      if !isThere { machine.forgetCaller() }
+    }
     if tag.role == .patient, !tag.isEnrolled {
       await alert(.unknownTag, "a tag that the roster does not name was presented")
     }
@@ -292,7 +302,7 @@ actor SessionService: Service {
         let reason = tags.isStaff(patient) ? "the roster has it for staff" : "the roster does not have it"
         return .refused(reason: "\(patient) is not a patient's id: \(reason)")
       }
-      await present(tag)
+      await present(tag, isThere: false)
     case .awaitPatient(let patient): return await awaitTag(of: patient)
     case .hold(let hold): return await take(hold)
     case .release(let id): return await release(id)
@@ -302,7 +312,7 @@ actor SessionService: Service {
     case .skipRest: await feed(.skipRest)
     case .cancel:
       guard let session = machine.sessionID else { return .refused(reason: "no session is open") }
-      await feed(.button(.long))
+      await feed(.cancelled)
       return .accepted(sessionID: session)
     }
     if let lastRefusal { return .refused(reason: sentence(for: lastRefusal)) }

@@ -51,7 +51,8 @@ extension DeviceRuntime {
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
     trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil,
-    partIntake: PartIntake? = nil, audit: AuditKeeper? = nil, counters: CounterBoard? = nil
+    results: DownlinkIntake? = nil, partIntake: PartIntake? = nil, audit: AuditKeeper? = nil,
+    counters: CounterBoard? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -66,7 +67,7 @@ extension DeviceRuntime {
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
       logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
-      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake,
+      configurations: configurations, results: results, trustIntake: trust.intake, partIntake: partIntake,
       trustVersions: { trust.versions }, receiptRules: currentRules,
       cosigned: { head, receipt in
         if let audit { Task { await audit.take(cosignature: head, receipt: receipt) } }

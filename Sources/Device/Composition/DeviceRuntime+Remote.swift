@@ -62,6 +62,12 @@ extension DeviceRuntime {
       role: .configuration, trust: trust)
   }
 
+  /// Answers to captures. Only a site's list says whose count; without a root none is taken.
+  func resultIntake(_ trust: DeviceTrust) -> DownlinkIntake? {
+    guard settings.broker.host != nil, trust.hasSiteRoot else { return nil }
+    return DownlinkIntake("results", keys: nil, siteKeys: { trust.site.keys(for: .result) }, logger: logger)
+  }
+
   /// Those that carry out what arrives on `dn/`.
   func remoteServices(
     _ commands: DownlinkIntake?, _ configurations: DownlinkIntake?, _ parts: Supervised, panel: FrontPanel?,

@@ -124,16 +124,18 @@ package struct DeviceRuntime {
       }
       parts.kept = { shadows.put($0) }
       parts.refused = { counters.refused($0) }
+      parts.clinic = ClinicShelf(outbox: outbox, logger: logger)
     }
 
     for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
     let commands = commandIntake(trust, board)
     let configurations = configurationIntake(trust, board)
+    let results = resultIntake(trust)
     // Without commands nobody can order a model from afar.
     let partIntake = commands == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
-      configurations: configurations, partIntake: partIntake, audit: audit, counters: counters)
+      configurations: configurations, results: results, partIntake: partIntake, audit: audit, counters: counters)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
     var services = deliveryServices(
@@ -152,6 +154,12 @@ package struct DeviceRuntime {
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
+    }
+    if let results {
+      services.append(
+        ResultService(
+          intake: results, outbox: outbox, topics: try topics, time: common.time, clockFloor: clockFloor, logger: logger
+        ))
     }
     services.append(updateService(supervised, book, shadows, partIntake))
     if let delivery, let messages = trust.intake {

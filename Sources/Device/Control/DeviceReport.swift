@@ -1,3 +1,5 @@
+import Forwarding
+
 /// How the device stands: what `thermograph status` shows, and its `--json`. No patient datum but the pseudonym.
 package struct DeviceReport: Sendable, Equatable, Codable {
   package static let schema = "thermograph.device-report.v1"
@@ -263,6 +265,8 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var outbox = Outbox()
   package var line = Line()
   package var beats: [Beat] = []
+  /// T_total and its terms over the newest captures, by term; nil before the first receipt.
+  package var times: [String: TimesDistribution.Figures]?
   /// Of each root that is installed; nil: none is.
   package var trust: [TrustReport]?
   /// nil: none is kept; a complaint says why.
@@ -276,7 +280,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats, trust, audit, sentinel, release, performance
+      line, beats, trust, audit, sentinel, release, performance, times
     case isReady = "ready"
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"

@@ -84,6 +84,7 @@ struct DeviceReporter: Sendable {
       }
       report.outbox.storedBytes = snapshot.usedBytes
       report.outbox.quotaBytes = snapshot.outbox.quotaBytes
+      report.times = snapshot.outbox.times.table
       report.line.state = snapshot.line.state.rawValue
       report.line.broker = snapshot.line.broker
       report.line.protection = snapshot.line.protection

@@ -31,6 +31,7 @@ package enum StatusScreen {
         "active",
         report.beats.map { "\($0.part) \(rounded($0.secondsAgo)) s" }.joined(separator: ", ") + " ago")
     }
+    if let times = report.times { row("times", Self.times(times)) }
     if let remote = report.configuration.remote { row("from afar", remote.sentence) }
     row("config", report.configuration.path + "  " + report.configuration.sha256.prefix(12))
     return lines.joined(separator: "\n") + "\n"
@@ -79,6 +80,17 @@ package enum StatusScreen {
     if !others.isEmpty { text += "; also " + others.joined(separator: ", ") }
     let percent = outbox.quotaBytes > 0 ? outbox.storedBytes * 100 / outbox.quotaBytes : 0
     return text + "  \(size(outbox.storedBytes)) stored, \(percent) % of the quota"
+  }
+
+  /// Of each term the median and the 95th percentile in seconds, and how many no clock proves.
+  private static func times(_ figures: [String: TimesDistribution.Figures]) -> String {
+    func seconds(_ milliseconds: Int64?) -> String { milliseconds.map { "\($0 / 1000).\($0 / 100 % 10)" } ?? "-" }
+    return CaptureTimes.Term.allCases.compactMap { term in
+      figures[term.rawValue].map { figure in
+        "\(term.rawValue) \(seconds(figure.medianMilliseconds))/\(seconds(figure.p95Milliseconds)) s"
+          + (figure.unknown > 0 ? " (\(figure.unknown) unknown)" : "")
+      }
+    }.joined(separator: ", ")
   }
 
   private static func trust(_ root: TrustReport) -> String {

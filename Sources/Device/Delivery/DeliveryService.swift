@@ -23,6 +23,7 @@ package actor DeliveryService: Service {
   let client: MQTTClient
   private let commands: DownlinkIntake?
   private let configurations: DownlinkIntake?
+  private let results: DownlinkIntake?
   private let trustIntake: TrustIntake?
   private let partIntake: PartIntake?
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
@@ -57,8 +58,8 @@ package actor DeliveryService: Service {
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
-    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
-    partIntake: PartIntake? = nil,
+    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, results: DownlinkIntake? = nil,
+    trustIntake: TrustIntake? = nil, partIntake: PartIntake? = nil,
     trustVersions: (@Sendable () -> [String: [String: Int64]]?)? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil,
     cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil, counters: CounterBoard? = nil,
@@ -72,6 +73,7 @@ package actor DeliveryService: Service {
     self.clockFloorSeconds = clockFloorSeconds
     self.commands = commands
     self.configurations = configurations
+    self.results = results
     self.trustIntake = trustIntake
     self.partIntake = partIntake
     self.receiptRules = receiptRules
@@ -90,7 +92,7 @@ package actor DeliveryService: Service {
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
       takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
-      takesModels: partIntake != nil)
+      takesModels: partIntake != nil, takesResults: results != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -176,7 +178,8 @@ package actor DeliveryService: Service {
     // Without commands and configurations the device does all its work; it said so in the log.
     case .subscribed(let filter, let reason)
     where reason >= 0x80
-      && ([topics.commands, topics.configurations, topics.trust].contains(filter) || filter.hasPrefix(topics.models)):
+      && ([topics.commands, topics.configurations, topics.results, topics.trust].contains(filter)
+        || filter.hasPrefix(topics.models)):
       return nil
     default: break
     }
@@ -211,7 +214,8 @@ package actor DeliveryService: Service {
     let meaning = downlinks.read(message)
     counters?.arrived(message, meaning, downlinks.lastRefusal)
     switch meaning {
-    case .receipt(let receipt):
+    case .receipt(var receipt):
+      receipt.arrivedAt = time.now()
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
       guard receipt.concerns(outbox: outbox.outboxID) else { return nil }
       if let head = receipt.cosignature { cosigned?(head, message.payload) }
@@ -221,6 +225,9 @@ package actor DeliveryService: Service {
       return nil
     case .configuration(let message):
       configurations?.take(message)
+      return nil
+    case .result(let message):
+      results?.take(message)
       return nil
     case .trust(let message):
       trustIntake?.take(message)
@@ -369,7 +376,7 @@ package actor DeliveryService: Service {
   private var downlinkTopics: [String] {
     topics.downlinks(
       takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
-      takesModels: partIntake != nil)
+      takesModels: partIntake != nil, takesResults: results != nil)
   }
 
   func takeOwnToken() -> PublishToken {
