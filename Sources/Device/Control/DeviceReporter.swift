@@ -48,7 +48,8 @@ struct DeviceReporter: Sendable {
     report.isReady = parts.board.isReady
     report.release = parts.releases.record
     report.performance = parts.performance.report(
-      memoryKilobytes: PerformanceBoard.memoryKilobytes("VmRSS"), peakKilobytes: PerformanceBoard.memoryKilobytes("VmHWM"))
+      memoryKilobytes: PerformanceBoard.memoryKilobytes("VmRSS"),
+      peakKilobytes: PerformanceBoard.memoryKilobytes("VmHWM"))
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }
