@@ -370,9 +370,6 @@ class Database:
             connection.execute(f"GRANT {rights} ON {SCHEMA}.{table} TO {role}".encode())
         for table in _READ:
             connection.execute(f"GRANT SELECT ON public.{table} TO {role}".encode())
-        for table in _READ_IF_THERE:
-            if connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)).fetchone()[0]:  # type: ignore[index]
-                connection.execute(f"GRANT SELECT ON public.{table} TO {role}".encode())
         # What is taken back before a device has it ends at once; a state is the worker's to say.
         connection.execute(f"GRANT SELECT, INSERT, UPDATE (not_after) ON public.downlink TO {role}".encode())
 
