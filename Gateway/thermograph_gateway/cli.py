@@ -42,6 +42,7 @@ from .statement import ONLINE_KEYS_BYTES_MAXIMUM, PAYLOAD_BYTES_MAXIMUM, ResultK
 from .supply import Supply, followed, serve
 from .times import as_json, as_prometheus, distributions, duration
 from .web import create_app, report_page
+from .witness import devices, lines, write_anchors
 
 NOTIFY_SECONDS = 30.0
 # Nobody waits for a page here: half a million messages before a command begins.
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
         "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send,
-        "answer": _answer, "times": _times, "supply": _supply,
+        "answer": _answer, "times": _times, "supply": _supply, "witness": _witness,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -189,6 +190,21 @@ def _answer(options: argparse.Namespace) -> int:
     for one in answers_of(catalogue, entry):
         print(f"{one.at}  {one.state}  {one.reviewer}  {one.id}  {one.words}")
     return 0
+
+
+def _witness(options: argparse.Namespace) -> int:
+    catalogue = Catalogue(*_opened(options))
+    if options.anchors is not None:
+        if not (options.site and options.device):
+            raise GatewayError("--anchors needs --site and --device: the heads of one log")
+        count = write_anchors(catalogue, options.site, options.device, options.outbox, options.anchors)
+        print(f"{options.anchors}: {count} heads", file=sys.stderr)
+    found = [
+        one for one in devices(catalogue)
+        if options.site in ("", one.seen.site) and options.device in ("", one.seen.device)
+    ]  # fmt: skip
+    print("\n".join(lines(found)) if found else "no device has told of an audit log yet")
+    return 1 if any(one.alarms for one in found) else 0
 
 
 def _times(options: argparse.Namespace) -> int:

@@ -153,6 +153,15 @@ def parser() -> argparse.ArgumentParser:
     answering.add_argument("--reviewer", default="", help="with --state: whose answer it is, a user of the page")
     answering.add_argument("--note", default="", help="kept here only")
 
+    witnessing = command(
+        "witness", "what was seen of devices' audit logs; exit 1 when one contradicts it", [folder],
+        "witness --site clinic-a --device unit-1 --anchors anchors.jsonl --folder /srv/received",
+    )  # fmt: skip
+    witnessing.add_argument("--anchors", type=Path, help="with --site and --device: writes its heads for audit_verifier.py")
+    witnessing.add_argument("--site", default="")
+    witnessing.add_argument("--device", default="")
+    witnessing.add_argument("--outbox", default="", help="of a device that was enrolled anew: which log")
+
     timing = command(
         "times", "how long captures took: median, 95 of 100, unknown, by term, over 30 days", [folder],
         "times --prometheus --folder /srv/received > /var/lib/prometheus/node-exporter/thermograph.prom",
