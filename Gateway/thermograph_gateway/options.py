@@ -12,6 +12,7 @@ from .corrections import KINDS
 from .export import KINDS as EXPORT_KINDS
 from .record import VIEWS
 from .send import COMMANDS
+from .supply import STATES as UPDATE_STATES
 
 _EXAMPLES = """examples:
   thermograph-gateway user add dr.silva --role reader
@@ -201,6 +202,19 @@ def parser() -> argparse.ArgumentParser:
     sending.add_argument("--confirm-minutes", type=int, default=10, help="so long a configuration is tried, 2 to 60")
     sending.add_argument("--for-boot", action="store_true", help="a configuration for the device's present start alone")
     sending.add_argument("--output", type=Path, help="writes a configuration for a stick, and sends nothing; needs --number")
+    sending.add_argument(
+        "--follow", choices=UPDATE_STATES[1:], help="of update-install: waits until the model has come to this state"
+    )
+
+    supplying = command(
+        "supply", "gives devices the parts of models that they want, from what Scripts/repository published", [base],
+        "supply /srv/vendor --database 'service=thermograph' --master-key-file master.key",
+    )  # fmt: skip
+    supplying.add_argument("folder", type=Path)
+    supplying.add_argument("--site", action="append", default=[], help="only devices of this site; may be repeated")
+    supplying.add_argument("--seconds", type=float, help="ends after so long; without: runs until it is interrupted")
+    supplying.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
+    supplying.add_argument("--older-master-key-file", type=Path, action="append", default=[])
 
     migrate = command(
         "migrate", "makes the gateway's own schema in the database, as its owner", [base],
