@@ -65,7 +65,7 @@ def decisions():
     if loud[-1]["state"] != "cyber" or loud[-1]["cyber_q8"] != 2 * figures["cyber"]["threshold_q8"]:
         faults.append("an attack without an end is not told as cyber with the sum at its cap")
     after = [machine.step(127, 127)["state"] for _ in range(2000)]
-    if "normal" not in after or after[-1] != "normal" or after.index("normal") < figures["release_windows"]:
+    if "normal" not in after or after[-1] != "normal" or after.index("normal") < figures["release_windows"] - 1:
         faults.append("an alert does not end after release_windows quiet windows")
     if [machine.step(-128, -128)["state"] for _ in range(400)][-1] != "uncertain":
         faults.append("two heads that are as sure as each other are not uncertain")

@@ -30,7 +30,8 @@ import Testing
     func put(_ bytes: [UInt8], at path: String) throws { try Data(bytes).write(to: URL(filePath: path)) }
     func refused(_ word: String, _ make: () throws -> Void) async throws {
       try make()
-      let result = try await Program.run(["config", "import", file, "--config", path], in: workspace.folder)
+      let result = try await Program.run(
+        ["config", "import", file, "--config", path, "--owner", NSUserName()], in: workspace.folder)
       #expect(result.status == 1 && result.errors.contains(word), "\(word): \(result)")
       unlink(file)
       rmdir(file)
@@ -50,7 +51,8 @@ import Testing
     spoilt[good.count / 3] ^= 1
     try await refused("") { try put(spoilt, at: file) }
     try put(good, at: file)
-    let taken = try await Program.run(["config", "import", file, "--config", path], in: workspace.folder)
+    let taken = try await Program.run(
+      ["config", "import", file, "--config", path, "--owner", NSUserName()], in: workspace.folder)
     #expect(taken.status == 0 && taken.output.contains("version 1 is in force"), "\(taken)")
   }
 }

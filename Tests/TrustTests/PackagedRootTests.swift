@@ -37,7 +37,8 @@ import Testing
     let old = try #require(vendor.signers["root"])
     vendor.signers[role] = [try TestRepository.key()]
     vendor.raise("root")
-    let bytes = try TestRepository.signed(vendor.rootMembers(), by: old + (vendor.signers["root"] ?? []))
+    let bytes = try TestRepository.signed(
+      vendor.rootMembers(), by: role == "root" ? old + (vendor.signers["root"] ?? []) : old)
     vendor.files["\(vendor.versions["root"] ?? 0).root.json"] = bytes
     return bytes
   }

@@ -18,7 +18,7 @@ import Testing
     repository.metadata.signers[role] = [try Repository.key()]
     repository.metadata.raise("root")
     repository.metadata.files["\(repository.metadata.versions["root"] ?? 0).root.json"] = try Repository.signed(
-      repository.metadata.rootMembers(), by: old + (repository.metadata.signers["root"] ?? []))
+      repository.metadata.rootMembers(), by: role == "root" ? old + (repository.metadata.signers["root"] ?? []) : old)
   }
 
   /// The thief of the online key signs the highest version that there is, so that no honest one is above it: a root with

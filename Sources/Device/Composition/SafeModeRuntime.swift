@@ -63,7 +63,7 @@ package struct SafeModeRuntime {
     let services: [any Service] = [
       ControlService(path: mode.paths.runtimeDirectory + "/" + ControlService.socketName, port: port, logger: logger),
       ReadinessService(
-        logger: logger, notifier: notifier, ready: {}, stopBegins: {}, status: { [mode] in mode.summary }),
+        logger: logger, notifier: notifier, ready: { _ in }, stopBegins: {}, status: { [mode] in mode.summary }),
     ]
     logger.error("\(mode.summary)")
     try await ServiceGroup(inOrder: services).run()
