@@ -216,20 +216,6 @@ def parser() -> argparse.ArgumentParser:
     supplying.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
     supplying.add_argument("--older-master-key-file", type=Path, action="append", default=[])
 
-    sending.add_argument(
-        "--follow", choices=UPDATE_STATES[1:], help="of update-install: waits until the model has come to this state"
-    )
-
-    supplying = command(
-        "supply", "gives devices the parts of models that they want, from what Scripts/repository published", [base],
-        "supply /srv/vendor --database 'service=thermograph' --master-key-file master.key",
-    )  # fmt: skip
-    supplying.add_argument("folder", type=Path)
-    supplying.add_argument("--site", action="append", default=[], help="only devices of this site; may be repeated")
-    supplying.add_argument("--seconds", type=float, help="ends after so long; without: runs until it is interrupted")
-    supplying.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
-    supplying.add_argument("--older-master-key-file", type=Path, action="append", default=[])
-
     migrate = command(
         "migrate", "makes the gateway's own schema in the database, as its owner", [base],
         "migrate --database 'service=thermograph' --role thermograph_gateway",
