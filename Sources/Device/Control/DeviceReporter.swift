@@ -46,7 +46,8 @@ struct DeviceReporter: Sendable {
     sentinel.lockedDownAt = parts.lockDown.since
     report.sentinel = sentinel
     report.performance = parts.performance.report(
-      memoryKilobytes: PerformanceBoard.memoryKilobytes("VmRSS"), peakKilobytes: PerformanceBoard.memoryKilobytes("VmHWM"))
+      memoryKilobytes: PerformanceBoard.memoryKilobytes("VmRSS"),
+      peakKilobytes: PerformanceBoard.memoryKilobytes("VmHWM"))
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }
