@@ -80,7 +80,7 @@ package struct WatchDecision: Sendable, Equatable, Decodable {
       }
       try require(head.slackQ8, 0...65_536, "\(name).slack_q8")
       try require(head.clipQ8, 1...65_536, "\(name).clip_q8")
-      try require(head.thresholdQ8, 1...(1 << 24), "\(name).threshold_q8")
+      try require(head.thresholdQ8, 1...16_777_216, "\(name).threshold_q8")
     }
   }
 }

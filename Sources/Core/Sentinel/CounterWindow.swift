@@ -53,7 +53,8 @@ package struct CounterWindow: Sendable, Equatable {
   ///   - step: from the oldest, 0..<`count`.
   ///   - channel: its place in `CounterChannel`.
   func value(_ step: Int, _ channel: Int) -> Int? {
-    CounterChannel(rawValue: channel).flatMap { self[step][$0] }
+    guard let channel = CounterChannel(rawValue: channel) else { return nil }
+    return self[step][channel]
   }
 
   /// - Parameter index: from the oldest, 0..<`count`.

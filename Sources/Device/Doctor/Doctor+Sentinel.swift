@@ -22,7 +22,9 @@ extension SentinelReport {
     if let problem { return .warn(.sentinel, problem, remedy: "name a sentinel model that is installed") }
     switch state {
     case .unjudged: return .skip(.sentinel, "no model judges the counters (sentinel.model)")
-    case .filling: return .skip(.sentinel, "gathers its first window; ask again in \(Int(stepSeconds * 32)) s")
+    case .filling:
+      return .skip(
+        .sentinel, "gathers its first window; ask again in \(Int(stepSeconds * Double(CounterWindow.steps))) s")
     case .normal: return .pass(.sentinel, "normal")
     case .uncertain: return .warn(.sentinel, "something is amiss, sensing or attack: \(named)", remedy: remedy)
     case .sensing: return .fail(.sentinel, "the sensing is ill: \(named)", remedy: remedy)

@@ -26,7 +26,7 @@ package final class CounterBoard: Sendable {
 
   /// A message was settled by the broker after so long.
   package func published(afterMilliseconds milliseconds: Int) {
-    latencyMilliseconds.wrappingAdd(min(max(milliseconds, 0), 1 << 24), ordering: .relaxed)
+    latencyMilliseconds.wrappingAdd(min(max(milliseconds, 0), Int(CounterStep.maximum)), ordering: .relaxed)
     latencies.wrappingAdd(1, ordering: .relaxed)
   }
 

@@ -33,7 +33,7 @@ package final class LockDown: Sendable {
     var since: String?
     do throws(FileError) {
       if isAllowed, let bytes = try BoundedFile.readIfThere(path, maximumBytes: Self.fileBytesMaximum) {
-        let text = String(decoding: bytes.prefix { $0 >= 32 && $0 < 127 }, as: UTF8.self)
+        let text = String(decoding: bytes.prefix { $0 >= UInt8(ascii: " ") && $0 < 127 }, as: UTF8.self)
         since = text.isEmpty ? "an unknown time" : text
       } else if !isAllowed {
         try BoundedFile.remove(path)

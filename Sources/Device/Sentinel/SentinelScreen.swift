@@ -22,7 +22,7 @@ package enum SentinelScreen {
     for channel in CounterChannel.allCases {
       let values = report.steps.map { $0.counters[channel] }
       let newest = values.last.flatMap { $0 }.map { "\($0)" } ?? "missing"
-      lines.append(padded(channel.name, 24) + leftPadded(newest, 9) + "  " + bars(values, of: channel))
+      lines.append(padded(channel.name, 25) + leftPadded(newest, 9) + "  " + bars(values, of: channel))
     }
     return lines.joined(separator: "\n") + "\n"
   }

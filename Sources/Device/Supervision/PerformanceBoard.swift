@@ -6,6 +6,8 @@ import Synchronization
 struct DurationHistogram: Sendable, Equatable {
   /// Up to 2^40 microseconds, some two weeks.
   private static let buckets = 320
+  /// Of a doubling's 256.
+  private static let bucketWidthQ8 = 1 << 5
 
   private var counts = [Int](repeating: 0, count: DurationHistogram.buckets)
   private(set) var count = 0
@@ -13,7 +15,7 @@ struct DurationHistogram: Sendable, Equatable {
 
   mutating func add(microseconds: Int) {
     let value = min(max(microseconds, 0), 1 << 39)
-    counts[min(ChainArithmetic.log2Q8(value) / 32, Self.buckets - 1)] += 1
+    counts[min(ChainArithmetic.log2Q8(value) / Self.bucketWidthQ8, Self.buckets - 1)] += 1
     count += 1
     maximum = max(maximum, value)
   }
@@ -26,7 +28,7 @@ struct DurationHistogram: Sendable, Equatable {
     for (index, inBucket) in counts.enumerated() {
       seen += inBucket
       if seen >= wanted {
-        let top = (index + 1) * 32
+        let top = (index + 1) * Self.bucketWidthQ8
         let (exponent, mantissa) = (top / 256, top % 256)
         return min(maximum, (1 << exponent) + (mantissa << exponent) / 256 - 1)
       }
