@@ -22,7 +22,7 @@ struct ControlPort: Sendable {
 
   typealias Hold =
     @Sendable (
-      _ waitSeconds: Int, _ quietSeconds: Int, _ progress: @Sendable (HoldProgress) -> Bool,
+      _ waitSeconds: Int, _ quietSeconds: Int, _ progress: @escaping @Sendable (HoldProgress) -> Bool,
       _ isGone: @Sendable () -> Bool
     ) async throws -> Void
 }

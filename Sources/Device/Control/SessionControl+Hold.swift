@@ -15,7 +15,7 @@ extension SessionControl {
   ///   - isGone: the other end has closed the connection, or was killed.
   func hold(
     waitSeconds: Int, quietSeconds: Int, longestSeconds: Int = HoldRules.longestSeconds,
-    progress: @Sendable (HoldProgress) -> Bool, isGone: @Sendable () -> Bool
+    progress: @escaping @Sendable (HoldProgress) -> Bool, isGone: @Sendable () -> Bool
   ) async throws {
     var generator = SystemRandomNumberGenerator()
     let hold = Hold(

@@ -1,7 +1,7 @@
-import Forwarding
 import FoundationEssentials
 import LocalFiles
 import Logging
+import Provenance
 import Synchronization
 
 /// Which release runs, which one ran before it, and whether the running one passed its health check after the update.
