@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from tests.folders import FarSide, Folder, Store, copied_fixture, put_fixture
 from tests.postgres import Server
+from thermograph_gateway import accounts
 from thermograph_gateway.accounts import Accounts
 from thermograph_gateway.catalogue import Catalogue
 from thermograph_gateway.web import create_app
@@ -54,10 +58,32 @@ class Clinic:
         answer = client.post(f"/capture/{capture_id}/reading", data={"csrf": csrf(client), **values})
         assert answer.status_code == 302, answer.text
 
+    def answer(self, client: FlaskClient, capture_id: str, state: str = "answered", note: str = "") -> TestResponse:
+        """Chooses and confirms."""
+        page = client.post(f"/capture/{capture_id}/answer", data={"csrf": csrf(client), "state": state, "note": note})
+        if page.status_code != 200:
+            return page
+        return client.post(f"/capture/{capture_id}/answer/confirmed", data=hidden(page.text))
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the form of the page would send, that of the logout excepted."""
+    form = page.split("<main")[1]
+    return {name: unescape(value) for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form)}
+
 
 def csrf(client: FlaskClient) -> str:
     """The token that the pages put into every form."""
     return client.get("/agreement").text.split('name="csrf" value="')[1].split('"')[0]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[int]:
+    """Hashes of passwords cost on purpose, and every test makes several; gives the cost that is shipped."""
+    shipped = accounts._N
+    accounts._N = 1 << 4
+    yield shipped
+    accounts._N = shipped
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +128,9 @@ def opened(store: Store, tmp_path: Path) -> Callable[[], Clinic]:
         store.flush()
         catalogue = store.open(tmp_path / "state")
         clock = Clock()
-        accounts = Accounts(catalogue.ledger, clock)
+        made = Accounts(catalogue.ledger, clock)
         for name, role in (("reader-1", "reader"), ("reader-2", "reader"), ("boss", "administrator")):
-            accounts.add(name, role, PASSWORD)
+            made.add(name, role, PASSWORD)
         return Clinic(store, catalogue, create_app(catalogue, clock=clock), clock)
 
     return open_it

@@ -70,6 +70,8 @@ class Store(ABC):
     def __init__(self) -> None:
         self.sequence = 0
         self.waiting: list[tuple[str, int, bytes]] = []
+        # Everything that was ever added.
+        self.added: list[tuple[str, int, bytes]] = []
         self.bases = fixture_captures()
 
     def record(self, patient: str, session: int, view: str = "frontal", **changes: Any) -> dict[str, Any]:
@@ -102,6 +104,7 @@ class Store(ABC):
         capture_id = str(record["capture_id"])
         self.put(capture_id, data, own)
         self.waiting.append((capture_id, self.sequence, data))
+        self.added.append((capture_id, self.sequence, data))
         return capture_id
 
     def flush(self) -> None:
@@ -118,7 +121,7 @@ class Store(ABC):
         """Captures by id, number and record, whatever bytes that has."""
 
     @abstractmethod
-    def event(self, name: str, content: dict[str, Any], kind: str = "event") -> None:
+    def event(self, name: str, content: dict[str, Any], kind: str = "event", device: str = "unit-1") -> None:
         """A message of the device."""
 
     @abstractmethod
@@ -151,6 +154,10 @@ class Store(ABC):
     @abstractmethod
     def answers(self) -> list[bytes]:
         """The answers that lie ready for devices, without what carries them."""
+
+    @abstractmethod
+    def open_answers(self) -> list[str]:
+        """The ids of those that still go out."""
 
     @abstractmethod
     def take_away(self) -> None:
@@ -199,8 +206,8 @@ class Folder(Store):
                 )
         connection.close()
 
-    def event(self, name: str, content: dict[str, Any], kind: str = "event") -> None:
-        folder = self.path / "clinic-a" / "unit-1" / "messages"
+    def event(self, name: str, content: dict[str, Any], kind: str = "event", device: str = "unit-1") -> None:
+        folder = self.path / "clinic-a" / device / "messages"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{kind}-{name}.json").write_text(json.dumps(content))
 
@@ -229,7 +236,10 @@ class Folder(Store):
         receipt.write_text(receipt.read_text().replace("a", "b"))
 
     def answers(self) -> list[bytes]:
-        return [path.read_bytes() for path in sorted(self.path.glob("*/*/results/*.json"))]
+        return [path.read_bytes() for path in sorted(self.path.glob("*/*/results/*.json"), key=lambda p: p.stat().st_mtime_ns)]
+
+    def open_answers(self) -> list[str]:
+        return [path.stem for path in self.path.glob("*/*/results/*.json")]
 
     def take_away(self) -> None:
         self.path.rename(self.path.with_name("unplugged"))
@@ -318,14 +328,14 @@ class FarSide(Store):
                  self.seal(capture_id, "record.json", data, device)),
             )  # fmt: skip
 
-    def event(self, name: str, content: dict[str, Any], kind: str = "event") -> None:
+    def event(self, name: str, content: dict[str, Any], kind: str = "event", device: str = "unit-1") -> None:
         raw = json.dumps(content).encode()
         words = tuple(content.get(name) for name in ("schema", "code", "severity"))
         self._insert(
             "INSERT INTO message (site, device, kind, identity, sha256, schema, code, severity, key_id, sealed)"
-            " VALUES ('clinic-a', 'unit-1', %s, %s, %s, %s, %s, %s, %s, %s)",
-            (kind, name, hashlib.sha256(raw).digest(), *words, self.key.id,
-             self.key.seal(raw, f"thermograph|clinic-a|unit-1|{kind}|{name}")),
+            " VALUES ('clinic-a', %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (device, kind, name, hashlib.sha256(raw).digest(), *words, self.key.id,
+             self.key.seal(raw, f"thermograph|clinic-a|{device}|{kind}|{name}")),
         )  # fmt: skip
 
     def forget_event(self, name: str) -> None:
@@ -378,6 +388,10 @@ class FarSide(Store):
     def answers(self) -> list[bytes]:
         rows = self.run("SELECT envelope FROM downlink WHERE topic = 'result' ORDER BY made_at, id")
         return [base64.b64decode(json.loads(bytes(row[0]))["payload"]) for row in rows]
+
+    def open_answers(self) -> list[str]:
+        rows = self.run("SELECT id FROM downlink WHERE topic = 'result' AND not_after > now() ORDER BY made_at")
+        return [row[0] for row in rows]
 
     def take_away(self) -> None:
         self.server.stop()

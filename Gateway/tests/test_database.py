@@ -319,7 +319,7 @@ def test_a_view_that_was_dropped_is_no_fault(store: FarSide, tmp_path: Path, cap
         ("UPDATE schema_step SET name = 'x' WHERE number = 2", "other steps than this gateway knows"),
         ("DROP TABLE schema_step", "no schema yet; run thermograph-receiver --migrate"),
         ("DROP SCHEMA gateway CASCADE", "run thermograph-gateway migrate"),
-        ("INSERT INTO gateway.version (number) VALUES (9)", "has version 9, this gateway has 1; install the newer gateway"),
+        ("INSERT INTO gateway.version (number) VALUES (9)", "has version 9, this gateway has 2; install the newer gateway"),
     ],
 )
 def test_other_schemas_are_told(
@@ -426,7 +426,7 @@ def test_no_dump_and_no_file_of_the_server_holds_what_is_sealed(store: FarSide, 
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture, note=NOTE)
-    client.post(f"/capture/{capture}/answer", data={"csrf": csrf(client), "state": "answered", "note": NOTE + " again"})
+    clinic.answer(client, capture, "answered", NOTE + " again")
     page = client.get(f"/capture/{capture}").text
     assert NOTE in page
     assert NOTE + " again" in page
@@ -519,7 +519,7 @@ def test_an_answer_is_a_signed_statement_in_downlink(store: FarSide, opened: Ope
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
-    client.post(f"/capture/{capture}/answer", data={"csrf": csrf(client), "state": "repeat-requested", "note": NOTE})
+    clinic.answer(client, capture, "repeat-requested", NOTE)
     rows = store.run("SELECT id, site, device, topic, envelope, state, not_after > now() + interval '300 days' FROM downlink")
     ((row_id, site, device, topic, envelope, state, is_long),) = rows
     assert (site, device, topic, state, is_long) == ("clinic-a", "unit-1", "result", "waiting", True)
@@ -553,7 +553,7 @@ def test_an_answer_and_its_row_come_together_or_not_at_all(store: FarSide, opene
     client = clinic.client()
     clinic.read(client, capture)
     store.run("ALTER TABLE gateway.answer ADD CHECK (note <> '')")
-    answer = client.post(f"/capture/{capture}/answer", data={"csrf": csrf(client), "state": "answered", "note": ""})
+    answer = clinic.answer(client, capture)
     assert answer.status_code == 422
     assert store.answers() == []
 
@@ -566,7 +566,7 @@ def test_without_a_key_nothing_is_promised(store: FarSide, opened: Open, monkeyp
     clinic.read(client, capture)
     page = client.get(f"/capture/{capture}").text
     assert "started without --result-key" in page
-    assert "<button>Answer</button>" not in page
+    assert 'name="state"' not in page
     answer = client.post(f"/capture/{capture}/answer", data={"csrf": csrf(client), "state": "answered"})
     assert answer.status_code == 422
     assert store.answers() == []

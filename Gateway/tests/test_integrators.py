@@ -18,7 +18,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.conftest import Clinic, csrf
+from tests.conftest import Clinic
 from tests.folders import FIXTURE, Store, fixture_captures
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_the_gateways_own_messages_fit(store: Store, opened: Callable[[], Clinic
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
-    client.post(f"/capture/{capture}/answer", data={"csrf": csrf(client), "state": "answered"})
+    assert clinic.answer(client, capture).status_code == 302
     (answer,) = store.answers()
     jsonschema.Draft202012Validator(schema("result-1")).validate(json.loads(answer))
 

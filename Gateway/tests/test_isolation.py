@@ -25,7 +25,8 @@ except OSError:
 names = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
 assert len(names) == 1, names
 from thermograph_gateway.accounts import Accounts
-from thermograph_gateway.cli import opened_catalogue, parser
+from thermograph_gateway.cli import opened_catalogue
+from thermograph_gateway.options import parser
 from thermograph_gateway.service import run, server_for
 from thermograph_gateway.web import create_app
 import time
@@ -52,7 +53,7 @@ while waiting:
     text = get(path)
     for found in re.findall(r'(?:href|src|action|data-values)="([^"#]+)', text):
         assert found.startswith("/"), found
-        if not found.endswith(("/logout", "/reading", "/answer")):
+        if not found.endswith(("/logout", "/reading", "/answer", "/answer/confirmed")):
             waiting.append(found.replace("&amp;", "&"))
 assert len(seen) > 15, seen
 print(len(seen), "addresses of the page, all on the host")

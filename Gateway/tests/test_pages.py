@@ -143,7 +143,10 @@ def test_a_locked_reading_cannot_be_changed(store: Store, opened: Open) -> None:
         "UPDATE answer SET note = ''",
     ):
         if "answer" in statement:
-            connection.execute("INSERT INTO answer VALUES ('i', 'c', 'r', 'a', 'answered', 'n', 'p')")
+            connection.execute(
+                "INSERT INTO answer (id, capture_id, reviewer, at, state, note, place)"
+                " VALUES ('i', 'c', 'r', 'a', 'answered', 'n', 'p')"
+            )
         with pytest.raises(Exception, match="append-only|permission denied"):
             connection.execute(statement)
 
@@ -337,8 +340,7 @@ def test_an_answer_lies_ready_and_its_note_stays(store: Store, opened: Open) -> 
     clinic = opened()
     client = clinic.client()
     clinic.read(client, capture)
-    data = {"csrf": csrf(client), "state": "repeat-requested", "note": "words for the file"}
-    assert client.post(f"/capture/{capture}/answer", data=data).status_code == 302
+    assert clinic.answer(client, capture, "repeat-requested", "words for the file").status_code == 302
     (laid,) = store.answers()
     content = json.loads(laid)
     assert content["state"] == "repeat-requested"
@@ -346,7 +348,7 @@ def test_an_answer_lies_ready_and_its_note_stays(store: Store, opened: Open) -> 
     assert content["reviewer"] == "reader-1"
     assert b"words" not in laid
     assert "words for the file" in client.get(f"/capture/{capture}").text
-    assert client.post(f"/capture/{capture}/answer", data={**data, "state": "cured"}).status_code == 422
+    assert clinic.answer(client, capture, "cured").status_code == 422
 
 
 def test_every_look_at_a_patient_is_audited(store: Store, opened: Open) -> None:
@@ -388,7 +390,8 @@ def test_agreement_page(store: Store, opened: Open) -> None:
     assert "<td>usable</td><td>3</td><td>67 %</td><td>0.00</td>" in page
 
 
-def test_users_and_passwords(opened: Open) -> None:
+def test_users_and_passwords(opened: Open, quick_passwords: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thermograph_gateway.accounts._N", quick_passwords)
     clinic = opened()
     accounts = clinic.client("boss")
     token = csrf(accounts)

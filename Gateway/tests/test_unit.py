@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from thermograph_gateway.cli import parser
+from thermograph_gateway.options import parser
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "thermograph-gateway.service"

@@ -27,6 +27,8 @@ class Entry:
     withdrawn: bool
     received_at: str
     fault: str
+    # When it stood in the worklist, by the clock of `received_at`.
+    listed_at: str = ""
 
     @property
     def capture_id(self) -> str:
@@ -65,6 +67,10 @@ def _read(stored: StoredCapture) -> Record:
     return record
 
 
+def _entry(record: Record, row: Row) -> Entry:
+    return Entry(record, row["patient_ref"], bool(row["withdrawn"]), row["received_at"], row["fault"], row["listed_at"])
+
+
 class Catalogue:
     """Reads the source into the ledger, applies corrections, answers questions."""
 
@@ -87,11 +93,12 @@ class Catalogue:
                 return taken
             with self.ledger.transaction() as connection:
                 standing = Standing(self._corrections(connection).values())
+                listed_at = self.ledger.now_text()
                 renamed = []
                 for stored in batch:
                     try:
                         record = _read(stored)
-                        self._add(connection, stored, record, standing)
+                        self._add(connection, stored, record, standing, listed_at)
                     except RecordRefused as refusal:
                         self._refuse(connection, stored, str(refusal))
                         continue
@@ -115,7 +122,7 @@ class Catalogue:
             reason = "the record names the tag's former pseudonym"
             self.correct(f"device {record.device}", "merge", record.site, former, record.patient_ref, reason, origin)
 
-    def _add(self, connection: Connection, stored: StoredCapture, record: Record, standing: Standing) -> None:
+    def _add(self, connection: Connection, stored: StoredCapture, record: Record, standing: Standing, listed_at: str) -> None:
         """Raises RecordRefused when the capture's id is another device's already."""
         fault = stored.fault if stored.fault is not None else self.source.record_fault(record) or ""
         values: dict[str, object] = {
@@ -132,6 +139,7 @@ class Catalogue:
             "outcome": record.outcome,
             "failed_gates": " ".join(gate.code for gate in record.failed_gates),
             "received_at": stored.received_at,
+            "listed_at": listed_at,
             "fault": fault,
         }
         if self.ledger.keeps_records:
@@ -280,7 +288,7 @@ class Catalogue:
                     connection.execute("DELETE FROM capture WHERE capture_id = ?", (place.capture_id,))
                     self._refuse(connection, StoredCapture(row["number"], place.capture_id, "", b"", known), str(refusal))
                 continue
-            found.append((row, Entry(record, row["patient_ref"], bool(row["withdrawn"]), row["received_at"], row["fault"])))
+            found.append((row, _entry(record, row)))
         return found
 
     def patient(self, site: str, ref: str, view: str = "") -> list[Entry]:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, g
 
-from . import INTENDED_USE, __version__, dataset
-from .accounts import ROLES, Accounts
+from . import dataset
+from .accounts import Accounts
+from .answers import answer, answers_of, follow_corrections, latest
 from .catalogue import Catalogue, Entry
-from .corrections import KINDS
 from .database import Database
 from .database_source import DatabaseSource
 from .destinations import ArchiveDestination, FhirDestination, FolderDestination
@@ -25,163 +26,27 @@ from .dicom import Identity
 from .errors import GatewayError, ImageDropped, ImageRefused
 from .export import KINDS as EXPORT_KINDS
 from .export import Exporter, Outcome
+from .files import read_bounded, write_durably
 from .images import Window, false_colours, png, scale_picture
+from .incoming import Incoming
 from .ledger import DatabaseLedger, FileLedger, Ledger
+from .metadata import HOURS, Metadata, read_metadata, send_metadata
 from .notify import Notifier, read_settings
-from .record import VIEWS
+from .options import parser
 from .report import report
 from .sealing import MasterKeys
-from .send import COMMANDS, Configuration, Sent, Wave, arguments, configure, listed, replies, roll_out, send, waves
+from .send import Configuration, Sent, Wave, arguments, configure, listed, replies, roll_out, send, waves
 from .service import run, server_for
-from .source import CaptureSource, ReceiveFolder, read_bounded, write_durably
-from .statement import PAYLOAD_BYTES_MAXIMUM, ResultKey
+from .source import CaptureSource, ReceiveFolder
+from .statement import ONLINE_KEYS_BYTES_MAXIMUM, PAYLOAD_BYTES_MAXIMUM, ResultKey
+from .supply import Supply, followed, serve
+from .times import as_json, as_prometheus, distributions, duration
 from .web import create_app, report_page
+from .witness import devices, lines, write_anchors
 
-_EXAMPLES = """examples:
-  thermograph-gateway user add dr.silva --role reader
-  thermograph-gateway serve --folder /srv/received
-  thermograph-gateway export --folder /srv/received --archive http://127.0.0.1:8042/dicom-web
-  thermograph-gateway report --folder /srv/received --site clinic-a --patient REF --view frontal --output reports
-  thermograph-gateway verify --folder /srv/received
-  thermograph-gateway migrate --database 'service=thermograph' --role thermograph_gateway
-  thermograph-gateway serve --database 'service=thermograph_gateway' --master-key-file /etc/thermograph-receiver/master.key
-"""
 NOTIFY_SECONDS = 30.0
-
-
-def parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(
-        prog="thermograph-gateway",
-        description="Shows, exports and reports captures: of the folder of `thermograph receive` or the far side's database; "
-        f"{INTENDED_USE}.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    main.add_argument("--version", action="version", version=__version__)
-    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    base = argparse.ArgumentParser(add_help=False)
-    base.add_argument("--database", help="the far side's PostgreSQL: a URI or connection string of libpq, without a password")
-    base.add_argument(
-        "--allow-plaintext", action="store_true", help="allow a connection without TLS to another machine's database"
-    )
-    state = argparse.ArgumentParser(add_help=False, parents=[base])
-    state.add_argument(
-        "--state",
-        type=Path,
-        default=Path("/var/lib/thermograph-gateway"),
-        help="beside a folder: the gateway's own database (mode 0700); beside a database it lies in that",
-    )
-    folder = argparse.ArgumentParser(add_help=False, parents=[state])
-    folder.add_argument("--folder", type=Path, help="what `thermograph receive --output` fills; this or --database")
-    folder.add_argument("--master-key-file", type=Path, help="with --database: the worker's master key, a file of mode 0600")
-    folder.add_argument(
-        "--older-master-key-file", type=Path, action="append", default=[], help="a master key that still wraps data keys"
-    )
-    folder.add_argument("--result-key", type=Path, help="with --database: PEM of the key that signs answers to devices")
-
-    def command(name: str, words: str, parents: list[argparse.ArgumentParser], example: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name, help=words, description=words, parents=parents, epilog=f"example:\n  thermograph-gateway {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
-
-    serve = command("serve", "the reader's page", [folder], "serve --folder /srv/received --port 8080")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback need TLS")
-    serve.add_argument("--port", type=int, default=8080)
-    serve.add_argument("--certificate", type=Path, help="PEM, with --key: TLS of its own")
-    serve.add_argument("--key", type=Path)
-    serve.add_argument(
-        "--behind-tls", action="store_true", help="a proxy on this machine speaks TLS: cookies are marked Secure"
-    )
-    serve.add_argument("--notifications", type=Path, help="TOML file: e-mail and webhook")
-
-    export = command(
-        "export", "DICOM to an archive or a folder, FHIR R4 to a server or a file", [folder],
-        "export --folder /srv/received --archive http://127.0.0.1:8042/dicom-web --fhir bundles.ndjson",
-    )  # fmt: skip
-    export.add_argument("--archive", help="base URL of DICOMweb (STOW-RS)")
-    export.add_argument("--to", type=Path, help="folder for .dcm files")
-    export.add_argument("--fhir", help="base URL of a FHIR server, or a file for one bundle a line")
-    export.add_argument(
-        "--fhir-link", default="", help="base URL of the reader's page: bundles link to the image instead of holding it"
-    )
-    export.add_argument(
-        "--only",
-        choices=EXPORT_KINDS,
-        action="append",
-        help="master and view, nearest neighbour, report or structured report; default: all",
-    )
-
-    reports = command(
-        "report", "one PDF page and one HTML page a session of a patient", [folder],
-        "report --folder /srv/received --site clinic-a --patient REF --view frontal --output reports",
-    )  # fmt: skip
-    reports.add_argument("--site", required=True)
-    reports.add_argument("--patient", required=True, metavar="REF")
-    reports.add_argument("--view", choices=VIEWS, help="only sessions with this view, and its trend")
-    reports.add_argument("--output", type=Path, default=Path("."))
-
-    command(
-        "verify", "checks every record, image and earlier export; exit 1 when one is not as it was", [folder],
-        "verify --folder /srv/received",
-    )  # fmt: skip
-
-    data = command(
-        "dataset",
-        "readings, masters and splits for training",
-        [folder],
-        "dataset export --consent research --folder /srv/received data-1",
-    )
-    data.add_argument("action", choices=["export"])
-    data.add_argument("output", type=Path)
-    data.add_argument("--consent", choices=["research"], required=True, help="only captures whose record holds this consent")
-
-    correct = command(
-        "correct", "reassigns or withdraws a session, merges patients, undoes a correction", [folder],
-        "correct reassign SESSION --to REF --site clinic-a --reason 'wrong tag' --folder /srv/received",
-    )  # fmt: skip
-    correct.add_argument("kind", choices=KINDS)
-    correct.add_argument("subject", help="session, patient (merge) or the correction's number (revert)")
-    correct.add_argument("--to", default="", metavar="REF")
-    correct.add_argument("--site", required=True)
-    correct.add_argument("--reason", required=True)
-
-    sending = command(
-        "send", "signs a command or a configuration, gives it to the worker, and shows the device's reply", [base],
-        "send doctor parts=camera,frame --site clinic-a --device unit-1 --key commander.key --database 'service=thermograph' "
-        "--master-key-file master.key",
-    )  # fmt: skip
-    sending.add_argument("name", choices=(*COMMANDS, "configuration"))
-    sending.add_argument(
-        "arguments", nargs="*", metavar="NAME=VALUE", help="lists with commas; of a configuration its TOML file; Docs/remote.md"
-    )
-    sending.add_argument("--site")
-    sending.add_argument("--device")
-    sending.add_argument("--devices", type=Path, help="instead of one: a file with site/device, a line each")
-    sending.add_argument("--wave", type=int, default=10, help="with --devices: per cent that are sent to at a time")
-    sending.add_argument("--stop-at", type=int, default=1, help="with --devices: so many that did not take it end the roll-out")
-    sending.add_argument("--key", type=Path, required=True, help="PEM of a key that the device knows, mode 0600")
-    sending.add_argument("--master-key-file", type=Path, help="the worker's master key: replies are sealed")
-    sending.add_argument("--older-master-key-file", type=Path, action="append", default=[])
-    sending.add_argument("--hours", type=int, help="until when it may be done: 1 to 168 (24); of a configuration to 720 (72)")
-    sending.add_argument("--wait", type=int, help="seconds to wait for replies; 0: do not wait")
-    sending.add_argument("--number", type=int, help="version of a configuration; without: one above the highest that is known")
-    sending.add_argument("--confirm-minutes", type=int, default=10, help="so long a configuration is tried, 2 to 60")
-    sending.add_argument("--for-boot", action="store_true", help="a configuration for the device's present start alone")
-    sending.add_argument("--output", type=Path, help="writes a configuration for a stick, and sends nothing; needs --number")
-
-    migrate = command(
-        "migrate", "makes the gateway's own schema in the database, as its owner", [base],
-        "migrate --database 'service=thermograph' --role thermograph_gateway",
-    )  # fmt: skip
-    migrate.add_argument("--role", default="thermograph_gateway", help="the role with which the gateway connects later")
-
-    user = command("user", "who may log in", [state], "user add dr.silva --role reader")
-    user.add_argument("action", choices=["add", "password", "disable", "enable", "list"])
-    user.add_argument("name", nargs="?", default="")
-    user.add_argument("--role", choices=ROLES, default="reader")
-    user.add_argument("--password-file", type=Path, help="first line; without it the password is asked for")
-    return main
+# Nobody waits for a page here: half a million messages before a command begins.
+MESSAGE_BATCHES = 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -190,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
         "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send,
+        "answer": _answer, "times": _times, "supply": _supply, "witness": _witness,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -216,14 +82,25 @@ def _opened(options: argparse.Namespace) -> tuple[CaptureSource, Ledger]:
     """The folder with the file beside it, or the database with the schema in it."""
     if (options.folder is None) == (options.database is None):
         raise GatewayError("where are the captures? give --folder or --database, one of both")
+    key = ResultKey.from_file(options.result_key) if options.result_key is not None else None
+    if options.online_keys is not None:
+        if key is None:
+            raise GatewayError("--online-keys without --result-key: which key is to be looked for?")
+        key.check_role("result", _listed(options.online_keys), str(options.online_keys))
     if options.folder is not None:
-        return ReceiveFolder(options.folder), FileLedger(options.state)
+        return ReceiveFolder(options.folder, key), FileLedger(options.state)
     if options.master_key_file is None:
         raise GatewayError("--master-key-file is missing: the database's contents are sealed under the worker's master key")
     masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
-    key = ResultKey.from_file(options.result_key) if options.result_key is not None else None
     database = Database(options.database, masters, options.allow_plaintext)
     return DatabaseSource(database, key), DatabaseLedger(database)
+
+
+def _listed(path: Path) -> bytes:
+    try:
+        return read_bounded(path, ONLINE_KEYS_BYTES_MAXIMUM)
+    except OSError as error:
+        raise GatewayError(f"{path} cannot be read ({error.strerror or error}); expected online-keys.json") from error
 
 
 def opened_catalogue(options: argparse.Namespace) -> Catalogue:
@@ -231,6 +108,7 @@ def opened_catalogue(options: argparse.Namespace) -> Catalogue:
     catalogue = Catalogue(*_opened(options))
     catalogue.refresh(_progress("captures read"))
     catalogue.take_device_corrections()
+    Incoming(catalogue).take(MESSAGE_BATCHES)
     return catalogue
 
 
@@ -258,9 +136,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _notify(catalogue: Catalogue, notifier: Notifier, stopping: threading.Event) -> None:
+    incoming = Incoming(catalogue)
     while not stopping.wait(NOTIFY_SECONDS):
         try:
             catalogue.refresh()
+            incoming.take()
             notifier.gather()
             notifier.send()
         except GatewayError as error:
@@ -292,11 +172,62 @@ def _export(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _answer(options: argparse.Namespace) -> int:
+    catalogue = opened_catalogue(options)
+    follow_corrections(catalogue)
+    entry = catalogue.entry(options.capture)
+    if entry is None:
+        raise GatewayError(f"there is no capture {options.capture[:64]} here; it may have been withdrawn")
+    if options.answer is not None:
+        if not options.reviewer:
+            raise GatewayError("--reviewer is missing: whose answer is it?")
+        seen = latest(catalogue, entry.capture_id)
+        place = answer(catalogue, entry, options.reviewer, options.answer, options.note, seen)
+        catalogue.ledger.audit(
+            f"command line, {getpass.getuser()}", "answer", entry.record.site, entry.patient_ref, entry.capture_id,
+            f"{options.reviewer}: {place}",
+        )  # fmt: skip
+    for one in answers_of(catalogue, entry):
+        print(f"{one.at}  {one.state}  {one.reviewer}  {one.id}  {one.words}")
+    return 0
+
+
+def _witness(options: argparse.Namespace) -> int:
+    catalogue = Catalogue(*_opened(options))
+    if options.anchors is not None:
+        if not (options.site and options.device):
+            raise GatewayError("--anchors needs --site and --device: the heads of one log")
+        count = write_anchors(catalogue, options.site, options.device, options.outbox, options.anchors)
+        print(f"{options.anchors}: {count} heads", file=sys.stderr)
+    found = [
+        one for one in devices(catalogue)
+        if options.site in ("", one.seen.site) and options.device in ("", one.seen.device)
+    ]  # fmt: skip
+    print("\n".join(lines(found)) if found else "no device has told of an audit log yet")
+    return 1 if any(one.alarms for one in found) else 0
+
+
+def _times(options: argparse.Namespace) -> int:
+    found = distributions(opened_catalogue(options), options.site)
+    if options.json:
+        print(as_json(found))
+    elif options.prometheus:
+        print(as_prometheus(found), end="")
+    else:
+        for one in found:
+            print(
+                f"{one.term:9} median {duration(one.median):>9}  95 of 100 within {duration(one.p95):>9}  "
+                f"known {len(one.values)}  unknown {one.unknown}"
+            )
+    return 0
+
+
 def _send(options: argparse.Namespace) -> int:
-    key = ResultKey.from_file(options.key)
     now = datetime.now(UTC)
     if options.devices is None and not (options.site and options.device):
         raise GatewayError("--site and --device are missing, or --devices")
+    metadata = _metadata(options, now) if options.name == "trust" else None
+    key = _sending_key(options) if metadata is None else None
     given = _configuration(options) if options.name == "configuration" else None
     if options.output is not None:
         return _stick(options, key, given, now)
@@ -306,6 +237,10 @@ def _send(options: argparse.Namespace) -> int:
     database = Database(options.database, masters, options.allow_plaintext)
 
     def one(site: str, device: str) -> Sent:
+        if metadata is not None:
+            return send_metadata(database, site, device, metadata, options.hours or HOURS, now)
+        if key is None:
+            raise GatewayError("--key is missing: nothing goes to a device unsigned")
         if given is not None:
             return configure(database, key, site, device, given, now, options.for_boot)
         return send(database, key, site, device, options.name, arguments(options.arguments), options.hours or 24, now)
@@ -315,19 +250,58 @@ def _send(options: argparse.Namespace) -> int:
     if options.devices is not None:
         devices = listed(read_bounded(options.devices, 1 << 20).decode("utf-8", "replace").splitlines())
         parts = waves(devices, options.wave)
-        return 0 if roll_out(parts, one, lambda sent: replies(database, sent, seconds), options.stop_at, _tell) else 1
+        return 0 if roll_out(parts, one, lambda sent: _answers(database, options, sent, seconds), options.stop_at, _tell) else 1
     sent = one(options.site, options.device)
     print(f"{sent.id} waits for the worker", file=sys.stderr)
-    if given is None and not sent.names_start:
+    if given is None and metadata is None and not sent.names_start:
         print("the device's newest birth names no start: it takes no commands, or needs a newer program", file=sys.stderr)
     if seconds <= 0:
         return 0
-    answer = replies(database, [sent], seconds).get(sent.id)
+    answer = _answers(database, options, [sent], seconds).get(sent.id)
     if answer is None:
         print("no reply yet; it stays until its end, and its reply will be in the database", file=sys.stderr)
+        if metadata is not None:
+            print("a device that does not believe it replies nothing and raises the alert trust-refused", file=sys.stderr)
         return 1
     print(json.dumps(answer, indent=2, sort_keys=True))
     return 0 if answer.get("state") == "done" else 1
+
+
+def _answers(
+    database: Database, options: argparse.Namespace, sent: Sequence[Sent], seconds: float
+) -> dict[str, dict[str, Any]]:
+    if options.follow is None:
+        return replies(database, sent, seconds)
+    if options.name != "update-install":
+        raise GatewayError("--follow is for update-install")
+    return followed(database, sent, options.follow, seconds)
+
+
+def _supply(options: argparse.Namespace) -> int:
+    if options.database is None:
+        raise GatewayError("--database is missing: what devices want stands there")
+    masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
+    database = Database(options.database, masters, options.allow_plaintext)
+    serve(Supply(database, options.folder, tuple(options.site)), options.seconds, lambda line: print(line, flush=True))
+    return 0
+
+
+def _sending_key(options: argparse.Namespace) -> ResultKey:
+    if options.key is None:
+        raise GatewayError("--key is missing: nothing goes to a device unsigned")
+    key = ResultKey.from_file(options.key)
+    if options.online_keys is not None:
+        role = "configuration" if options.name == "configuration" else "command"
+        key.check_role(role, _listed(options.online_keys), str(options.online_keys))
+    return key
+
+
+def _metadata(options: argparse.Namespace, now: datetime) -> Metadata:
+    if len(options.arguments) != 1 or options.output is not None or options.key is not None:
+        raise GatewayError(
+            "trust: expected the folder that was published, and neither --key nor --output: it is signed already"
+        )
+    return read_metadata(Path(options.arguments[0]), now)
 
 
 def _configuration(options: argparse.Namespace) -> Configuration:
@@ -340,8 +314,8 @@ def _configuration(options: argparse.Namespace) -> Configuration:
     return Configuration(toml, options.number, options.confirm_minutes, options.hours or 72)
 
 
-def _stick(options: argparse.Namespace, key: ResultKey, given: Configuration | None, now: datetime) -> int:
-    if given is None or given.version is None or options.devices is not None:
+def _stick(options: argparse.Namespace, key: ResultKey | None, given: Configuration | None, now: datetime) -> int:
+    if key is None or given is None or given.version is None or options.devices is not None:
         raise GatewayError("--output is for one configuration of one device, and needs --number")
     envelope = given.envelope(key, options.site, options.device, now, given.version)[1]
     write_durably(options.output, envelope)
@@ -467,6 +441,7 @@ def _correct(options: argparse.Namespace) -> int:
     number = catalogue.correct(
         f"command line, {getpass.getuser()}", options.kind, options.site, options.subject, options.to, options.reason
     )
+    follow_corrections(catalogue)
     catalogue.ledger.audit("command line", f"correction {options.kind}", options.site, detail=str(number))
     print(f"correction {number}")
     return 0

@@ -24,7 +24,7 @@ from .sealing import MasterKeys, SiteKeys
 WORKER_STEPS = (
     (1, "captures"), (2, "messages and devices"), (3, "downlink"), (4, "views that stay"), (5, "metadata and parts"),
 )  # fmt: skip
-OWN_VERSION = 1
+OWN_VERSION = 2
 SCHEMA = "gateway"
 STATEMENT_MILLISECONDS = 12_000
 # A dead server is noticed by what these say: libpq's own values notice nothing within 45 s.
@@ -88,22 +88,61 @@ CREATE TABLE noticed (subject text PRIMARY KEY);
 CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS
   'BEGIN RAISE EXCEPTION ''% is append-only'', TG_TABLE_NAME; END';
 """
+# What the second version adds, in words that SQLite takes too: what devices reply to answers and what was taken back, who asks
+# to be called, how long captures were on their way, and which messages were looked at.
+STEP_2 = """
+ALTER TABLE capture ADD COLUMN listed_at text NOT NULL DEFAULT '';
+ALTER TABLE answer ADD COLUMN site text NOT NULL DEFAULT '';
+ALTER TABLE answer ADD COLUMN device text NOT NULL DEFAULT '';
+ALTER TABLE answer ADD COLUMN patient_ref text NOT NULL DEFAULT '';
+ALTER TABLE answer ADD COLUMN reviewed_at text NOT NULL DEFAULT '';
+ALTER TABLE answer ADD COLUMN supersedes text NOT NULL DEFAULT '';
+ALTER TABLE answer ADD COLUMN why text NOT NULL DEFAULT '';
+CREATE TABLE answer_reply (
+  answer_id text PRIMARY KEY, state text NOT NULL, reason text NOT NULL, at text NOT NULL);
+CREATE TABLE answer_end (
+  answer_id text PRIMARY KEY, at text NOT NULL,
+  why text NOT NULL CHECK (why IN ('superseded', 'withdrawn', 'moved', 'earlier-version')));
+CREATE TABLE call (
+  id text PRIMARY KEY, site text NOT NULL, device text NOT NULL, patient_ref text NOT NULL, session_id text NOT NULL,
+  first_at text NOT NULL, last_at text NOT NULL, presses bigint NOT NULL, called_at text NOT NULL DEFAULT '',
+  called_by text NOT NULL DEFAULT '');
+CREATE UNIQUE INDEX call_open ON call (site, device, patient_ref) WHERE called_at = '';
+CREATE TABLE times (
+  site text NOT NULL, device text NOT NULL, capture_id text NOT NULL, received_at text NOT NULL, total_ms bigint,
+  edge_ms bigint, queue_ms bigint, cloud_ms bigint, response_ms bigint, PRIMARY KEY (site, device, capture_id));
+CREATE INDEX times_received ON times (received_at);
+CREATE TABLE taken (source_key text PRIMARY KEY);
+"""
 APPEND_ONLY = ("audit", "reading", "answer", "correction")
+# Of the second version.
+APPEND_ONLY_2 = ("answer_reply", "answer_end")
+# An answer of the first version has not the form that devices take; since when a capture stood in the list nobody noted, so
+# that no earlier time than this one is said.
+CARRY_2 = """
+INSERT INTO answer_end (answer_id, at, why) SELECT id, ?, 'earlier-version' FROM answer;
+UPDATE capture SET listed_at = ?;
+"""
 # What the gateway's role may do with its own tables; nobody may change what is append-only.
 _RIGHTS = {
     "capture": "SELECT, INSERT, UPDATE, DELETE", "refused": "SELECT, INSERT, UPDATE, DELETE",
     '"user"': "SELECT, INSERT, UPDATE", "login": "SELECT, INSERT, UPDATE, DELETE", "failure": "SELECT, INSERT, DELETE",
     "exported": "SELECT, INSERT", "notification": "SELECT, INSERT, UPDATE", "noticed": "SELECT, INSERT",
     "audit": "SELECT, INSERT", "reading": "SELECT, INSERT", "answer": "SELECT, INSERT", "correction": "SELECT, INSERT",
-    "version": "SELECT",
+    "version": "SELECT", "answer_reply": "SELECT, INSERT", "answer_end": "SELECT, INSERT",
+    "call": "SELECT, INSERT, UPDATE", "times": "SELECT, INSERT, UPDATE, DELETE", "taken": "SELECT, INSERT",
 }  # fmt: skip
 _READ = ("schema_step", "site_key", "capture", "image", "message", "device")
+# Only where the worker has them.
+_READ_IF_THERE = ("audit_head", "audit_alarm")
 # The worker looks for none of these; without them each look at what is new would read whole tables.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS gateway_capture_complete ON public.capture (complete_at) WHERE complete_at IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS gateway_message_kind ON public.message (kind, schema, received_at)",
 )
 _LOST = "database: the connection was lost within a transaction; look whether it was done, then do it again"
+# The database's own time as the ledger writes times: UTC to the millisecond, RFC 3339.
+TIME_TEXT = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -293,22 +332,34 @@ class Database:
                 is_new = connection.execute(f"SELECT to_regclass('{SCHEMA}.version') IS NULL".encode()).fetchone()[0]  # type: ignore[index]
                 if is_new:
                     self._make(connection)
+                is_changed = self._step(connection)
                 self._grant(connection, role)
         except psycopg.Error as error:
             raise _in_words(error) from None
-        return bool(is_new)
+        return bool(is_new) or is_changed
 
     @staticmethod
     def _make(connection: psycopg.Connection[Row]) -> None:
         connection.execute("CREATE TABLE version (number bigint PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())")
-        connection.execute("INSERT INTO version (number) VALUES (%s)", (OWN_VERSION,))
+        connection.execute("INSERT INTO version (number) VALUES (1)")
         connection.execute(_OWN_TABLES.encode())
-        for table in APPEND_ONLY:
-            connection.execute(
-                (
-                    f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION append_only()"
-                ).encode()
-            )
+        _bind(connection, APPEND_ONLY)
+
+    @staticmethod
+    def _step(connection: psycopg.Connection[Row]) -> bool:
+        """From the first version to the second; whether there was something to do."""
+        if connection.execute("SELECT max(number) FROM version").fetchone()[0] != 1:  # type: ignore[index]
+            return False
+        connection.execute(STEP_2.encode())
+        _bind(connection, APPEND_ONLY_2)
+        at = connection.execute(f"SELECT {TIME_TEXT}".encode()).fetchone()[0]  # type: ignore[index]
+        for statement in CARRY_2.strip().split(";\n"):
+            connection.execute(statement.rstrip(";").replace("?", "%s").encode(), (at,))
+        connection.execute(
+            "UPDATE public.downlink SET not_after = now() WHERE topic = 'result' AND id IN (SELECT id FROM answer)"
+        )
+        connection.execute("INSERT INTO version (number) VALUES (2)")
+        return True
 
     @staticmethod
     def _grant(connection: psycopg.Connection[Row], role: str) -> None:
@@ -320,7 +371,18 @@ class Database:
             connection.execute(f"GRANT {rights} ON {SCHEMA}.{table} TO {role}".encode())
         for table in _READ:
             connection.execute(f"GRANT SELECT ON public.{table} TO {role}".encode())
-        connection.execute(f"GRANT SELECT, INSERT ON public.downlink TO {role}".encode())
+        for table in _READ_IF_THERE:
+            if connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)).fetchone()[0]:  # type: ignore[index]
+                connection.execute(f"GRANT SELECT ON public.{table} TO {role}".encode())
+        # What is taken back before a device has it ends at once; a state is the worker's to say.
+        connection.execute(f"GRANT SELECT, INSERT, UPDATE (not_after) ON public.downlink TO {role}".encode())
+
+
+def _bind(connection: psycopg.Connection[Row], tables: Sequence[str]) -> None:
+    for table in tables:
+        connection.execute(
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION append_only()".encode()
+        )
 
 
 def worker_fault(present: Sequence[tuple[int, str]]) -> str | None:

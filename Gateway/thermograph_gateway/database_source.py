@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from .database import Database
@@ -12,12 +13,23 @@ from .images import IMAGE_BYTES_MAXIMUM
 from .ledger import Row
 from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
 from .sealing import OVERHEAD_BYTES, NotAuthentic
-from .source import MESSAGE_BYTES_MAXIMUM, MESSAGES_KEPT_MAXIMUM, DeviceMessage, Place, StoredCapture, check_answer
+from .source import (
+    DEVICES_MAXIMUM,
+    MESSAGE_BYTES_MAXIMUM,
+    MESSAGES_KEPT_MAXIMUM,
+    DeviceMessage,
+    Place,
+    StoredCapture,
+    Witnessed,
+    check_answer,
+)
 from .statement import ResultKey
 
 # Rows of one transaction of a worker become visible together, at most this long after the time that they carry.
 OVERLAP = "interval '1 hour'"
 ANSWER_DAYS = 365
+# Heads of one log that are given to a verifier, the newest.
+ANCHORS_MAXIMUM = 100_000
 _CHANGED = "does not open: it was changed in the database, or belongs to another capture"
 
 
@@ -29,6 +41,8 @@ class DatabaseSource:
         self._database = database
         self._result_key = result_key
         self._complete_until: datetime | None = None
+        self._fresh_until: datetime | None = None
+        self._broken: set[str] = set()
         self._events: dict[tuple[str, str, str, bytes], DeviceMessage | None] = {}
 
     # Captures
@@ -66,7 +80,7 @@ class DatabaseSource:
     def _new_rows(self, without_sites: list[str], limit: int) -> list[Row]:
         return list(
             self._database.execute(
-                f"""SELECT c.site, c.device, c.capture_id::text AS capture_id, c.received_at, c.sha256, c.key_id,
+                f"""SELECT c.site, c.device, c.capture_id::text AS capture_id, c.complete_at, c.sha256, c.key_id,
                   CASE WHEN length(c.sealed) <= :most THEN c.sealed END AS sealed, length(c.sealed) AS size
                 FROM public.capture c
                 WHERE c.complete_at IS NOT NULL AND NOT c.site = ANY (:without::text[])
@@ -93,7 +107,7 @@ class DatabaseSource:
         except RecordRefused as error:
             refusal = str(error)
         fault = "" if hashlib.sha256(content).digest() == bytes(row["sha256"]) else _OTHER_RECORD
-        return StoredCapture(0, place.capture_id, _time_text(row["received_at"]), content, place, refusal, fault)
+        return StoredCapture(0, place.capture_id, _time_text(row["complete_at"]), content, place, refusal, fault)
 
     def _record(self, place: Place, row: Row) -> bytes:
         """The record in a row. Raises RecordRefused, or GatewayError when the key is not to be had."""
@@ -204,13 +218,17 @@ class DatabaseSource:
                 self._events[place] = self._opened_event(row)
 
     def _opened_event(self, row: Row) -> DeviceMessage | None:
-        key = self._database.keys.key(row["site"], row["key_id"])
-        associated = f"thermograph|{row['site']}|{row['device']}|event|{row['identity']}"
-        try:
+        message = self._opened(row, "event", "")
+        return message if message.content else None
+
+    def _opened(self, row: Row, kind: str, received_at: str) -> DeviceMessage:
+        """With nothing in it when it does not open, or is not JSON."""
+        content: dict[str, object] = {}
+        associated = f"thermograph|{row['site']}|{row['device']}|{kind}|{row['identity']}"
+        with contextlib.suppress(NotAuthentic, RecordRefused):
+            key = self._database.keys.key(row["site"], row["key_id"])
             content = parse_json(key.open(bytes(row["sealed"] or b""), associated), MESSAGE_BYTES_MAXIMUM)
-        except (NotAuthentic, RecordRefused):
-            return None
-        return DeviceMessage(row["site"], row["device"], f"event-{row['identity']}", "event", content)
+        return DeviceMessage(row["site"], row["device"], f"{kind}-{row['identity']}", kind, content, received_at)
 
     def _messages(self, kind: str, schemas: list[str] | None) -> list[Row]:
         # Of two contents under one number the first counts, as in a receive folder.
@@ -222,6 +240,91 @@ class DatabaseSource:
                 {"kind": kind, "schemas": schemas},
             )
         )
+
+    def fresh(self, schemas: Sequence[str], limit: int, is_taken: Callable[[str], bool]) -> list[DeviceMessage]:
+        while True:
+            found, broken = self._fresh(schemas, limit)
+            self._broken |= broken
+            if found or not broken:
+                return found
+
+    def _fresh(self, schemas: Sequence[str], limit: int) -> tuple[list[DeviceMessage], set[str]]:
+        """Messages, and sites whose key is not to be had: they keep no other from being read; the next start tries again."""
+        rows = self._database.execute(
+            f"""SELECT m.site, m.device, m.kind, m.identity, m.key_id, m.received_at,
+              CASE WHEN length(m.sealed) <= :most THEN m.sealed END AS sealed
+            FROM public.message m
+            WHERE (m.kind = 'reply' OR (m.kind = 'event' AND m.schema = ANY (:schemas::text[])))
+              AND (:since::timestamptz IS NULL OR m.received_at > :since::timestamptz - {OVERLAP})
+              AND NOT m.site = ANY (:without::text[])
+              AND NOT EXISTS (SELECT 1 FROM taken t
+                WHERE t.source_key = m.site || '/' || m.device || '/' || m.kind || '-' || m.identity)
+            ORDER BY m.received_at, m.site, m.device, m.kind, m.identity, m.sha256 LIMIT :rows""",
+            {"most": _MESSAGE_MOST, "schemas": list(schemas), "since": self._fresh_until, "rows": limit,
+             "without": sorted(self._broken)},
+        ).fetchall()  # fmt: skip
+        found: dict[str, DeviceMessage] = {}
+        broken: set[str] = set()
+        for row in rows:
+            try:
+                message = self._opened(row, row["kind"], _time_text(row["received_at"]))
+            except StoreUnavailable:
+                raise
+            except GatewayError:
+                broken.add(row["site"])
+                continue
+            # Of two contents under one number the first counts.
+            found.setdefault(message.key, message)
+        if len(rows) < limit and rows and not self._broken and not broken:
+            self._fresh_until = rows[-1]["received_at"]
+        return list(found.values()), broken
+
+    def _has_audit(self) -> bool:
+        return bool(self._database.execute("SELECT to_regclass('public.audit_head') IS NOT NULL").fetchone()[0])  # type: ignore[index]
+
+    def witnessed(self) -> list[Witnessed]:
+        if not self._has_audit():
+            return []
+        alarms: dict[tuple[str, str, str], list[str]] = {}
+        for row in self._database.execute(
+            "SELECT site, device, outbox_id::text AS outbox_id, code FROM public.audit_alarm"
+            " ORDER BY site, device, code LIMIT ?",
+            (DEVICES_MAXIMUM,),
+        ):
+            alarms.setdefault((row["site"], row["device"], row["outbox_id"]), []).append(row["code"])
+        # A head for each device's present outbox, found by the key: not a look at every head that was ever seen.
+        rows = self._database.execute(
+            f"""SELECT o.site, o.device, o.outbox_id, h.size, encode(h.head, 'hex') AS head, h.seen_at
+            FROM (SELECT site, device, outbox_id::text AS outbox_id FROM public.device WHERE outbox_id IS NOT NULL
+              UNION SELECT * FROM unnest(:sites::text[], :devices::text[], :outboxes::text[])
+              ORDER BY 1, 2, 3 LIMIT {DEVICES_MAXIMUM}) o
+            LEFT JOIN LATERAL (SELECT size, head, seen_at FROM public.audit_head h WHERE h.site = o.site
+              AND h.device = o.device AND h.outbox_id = o.outbox_id::uuid ORDER BY sequence DESC LIMIT 1) h ON true
+            ORDER BY o.site, o.device, o.outbox_id""",
+            {
+                "sites": [site for site, _, _ in alarms],
+                "devices": [device for _, device, _ in alarms],
+                "outboxes": [outbox for _, _, outbox in alarms],
+            },
+        )
+        return [
+            Witnessed(
+                row["site"], row["device"], row["outbox_id"], int(row["size"] or 0), row["head"] or "",
+                "" if row["seen_at"] is None else _time_text(row["seen_at"]),
+                tuple(alarms.get((row["site"], row["device"], row["outbox_id"]), ())),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def anchors(self, site: str, device: str, outbox_id: str) -> list[tuple[int, str, str]]:
+        if not self._has_audit():
+            return []
+        rows = self._database.execute(
+            "SELECT size, encode(head, 'hex') AS head, sequence FROM public.audit_head"
+            " WHERE site = ? AND device = ? AND outbox_id = ?::uuid ORDER BY sequence DESC LIMIT ?",
+            (site, device, outbox_id, ANCHORS_MAXIMUM),
+        ).fetchall()
+        return [(int(row["size"]), row["head"], f"capture {row['sequence']}") for row in reversed(rows)]
 
     @property
     def answer_fault(self) -> str | None:
@@ -239,6 +342,29 @@ class DatabaseSource:
             (answer_id, site, device, self._result_key.envelope(content)),
         )
         return f"downlink {answer_id}"
+
+    def take_back(self, site: str, device: str, answer_id: str) -> None:
+        # Workers publish nothing whose end has come; the row stays.
+        self._database.execute(
+            "UPDATE public.downlink SET not_after = now()"
+            " WHERE id = ? AND site = ? AND device = ? AND state IN ('waiting', 'published') AND not_after > now()",
+            (answer_id, site, device),
+        )
+
+    def ways(self, answer_ids: Sequence[str]) -> dict[str, str]:
+        rows = self._database.execute(
+            "SELECT id, state, publishes, not_after < now() AS is_over FROM public.downlink"
+            " WHERE topic = 'result' AND id = ANY (?::text[])",
+            (list(answer_ids),),
+        )
+        return {
+            row["id"]: "its time is over"
+            if row["is_over"] or row["state"] == "expired"
+            else "waits for a worker"
+            if row["publishes"] == 0
+            else f"given to the broker, {row['publishes']} times so far"
+            for row in rows
+        }
 
 
 _OTHER_RECORD = "the record is not the one that the worker confirmed (SHA-256 differs)"

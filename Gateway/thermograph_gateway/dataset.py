@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .catalogue import Catalogue
 from .errors import GatewayError, ImageRefused
-from .source import write_durably
+from .files import write_durably
 
 SPLITS = (("train", 70), ("validation", 15), ("test", 15))
 _READING = ("usable", "side", "place", "confidence", "follow_up")

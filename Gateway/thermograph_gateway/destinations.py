@@ -11,7 +11,7 @@ import requests
 
 from .dicom import Instance
 from .errors import GatewayError
-from .source import read_bounded, write_durably
+from .files import read_bounded, write_durably
 
 TIMEOUT_SECONDS = (5, 60)
 ANSWER_BYTES_MAXIMUM = 4 << 20

@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from .database import APPEND_ONLY, Database
+from .database import APPEND_ONLY, APPEND_ONLY_2, CARRY_2, STEP_2, TIME_TEXT, Database
 from .errors import GatewayError, StoreConflict, StoreUnavailable
 from .sealing import NotAuthentic
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x54474759
 
 _SCHEMA = """
@@ -123,6 +123,10 @@ class Ledger(ABC):
         """All or nothing, on the disk when it ends; one at a time. Transactions do not nest."""
 
     @abstractmethod
+    def now_text(self) -> str:
+        """The time of the one clock by which this far side says when it had, listed and answered a capture."""
+
+    @abstractmethod
     def conceal(self, site: str, place: str, text: str) -> str:
         """A note as it is stored. `place` tells it from all others."""
 
@@ -166,6 +170,15 @@ class _SQLite:
             raise StoreUnavailable(f"gateway.sqlite: {error}") from error
 
 
+def _bind(connection: _SQLite, tables: Sequence[str]) -> None:
+    for table in tables:
+        for verb in ("UPDATE", "DELETE"):
+            connection.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
+                f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+
+
 class FileLedger(Ledger):
     """`gateway.sqlite` in a folder of mode 0700; one connection a thread."""
 
@@ -187,7 +200,11 @@ class FileLedger(Ledger):
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             if version == 0 and application == 0:
                 self._make(connection)
-            elif application != _APPLICATION or version != VERSION:
+                version, application = 1, _APPLICATION
+            if application == _APPLICATION and version == 1:
+                self._step(connection)
+                version = 2
+            if application != _APPLICATION or version != VERSION:
                 raise GatewayError(f"{self.path}: version {version}; this gateway has version {VERSION}")
 
     @staticmethod
@@ -195,14 +212,18 @@ class FileLedger(Ledger):
         for statement in _SCHEMA.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
-        for table in APPEND_ONLY:
-            for verb in ("UPDATE", "DELETE"):
-                connection.execute(
-                    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
-                    f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-                )
+        _bind(connection, APPEND_ONLY)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    @staticmethod
+    def _step(connection: _SQLite) -> None:
+        """From the first version to the second."""
+        for statement in STEP_2.strip().split(";\n"):
+            connection.execute(statement.rstrip(";"))
+        _bind(connection, APPEND_ONLY_2)
+        for statement in CARRY_2.strip().split(";\n"):
+            connection.execute(statement.rstrip(";"), (now_text(),))
+        connection.execute("PRAGMA user_version = 2")
 
     @property
     def connection(self) -> _SQLite:
@@ -227,6 +248,10 @@ class FileLedger(Ledger):
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+    def now_text(self) -> str:
+        """This machine's, on which the receiver that fills the folder runs too."""
+        return now_text()
 
     def conceal(self, site: str, place: str, text: str) -> str:
         """As it is: the folder beside which this file lies is not sealed either."""
@@ -254,6 +279,10 @@ class DatabaseLedger(Ledger):
         """All or nothing, on the disk when it ends; one gateway at a time."""
         with self._database.transaction():
             yield self._database
+
+    def now_text(self) -> str:
+        """The database's, by which the worker says when it had a capture: this machine's may differ."""
+        return str(self._database.execute(f"SELECT {TIME_TEXT}").fetchone()[0])  # type: ignore[index]
 
     def conceal(self, site: str, place: str, text: str) -> str:
         """Sealed under the site's newest key; nothing stays nothing."""

@@ -1,9 +1,7 @@
-"""Structured readings, locked when they are made; agreement of two readers; answers on their way to the device."""
+"""Structured readings, locked when they are made; agreement of two readers."""
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +19,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "follow_up": ("no", "undecided", "yes"),
 }
 NOTE_CHARACTERS_MAXIMUM = 2000
-STATES = ("answered", "repeat-requested")
-RESULT_SCHEMA = "thermograph.result.v1"
 
 
 def lock(catalogue: Catalogue, entry: Entry, reader: str, choices: Mapping[str, str], note: str) -> None:
@@ -74,44 +70,6 @@ def read_of_patient(catalogue: Catalogue, site: str, ref: str, reader: str) -> s
 def reading_note(catalogue: Catalogue, entry: Entry, reading: Row) -> str:
     """The note of a reading, which is stored as the ledger stores notes."""
     return catalogue.ledger.reveal(entry.record.site, f"reading|{entry.capture_id}|{reading['reader']}", reading["note"])
-
-
-def answers_of(catalogue: Catalogue, entry: Entry) -> list[tuple[Row, str]]:
-    """Answers to a capture with their notes, oldest first."""
-    rows = catalogue.ledger.connection.execute("SELECT * FROM answer WHERE capture_id = ? ORDER BY at, id", (entry.capture_id,))
-    return [(row, catalogue.ledger.reveal(entry.record.site, f"answer|{row['id']}", row["note"])) for row in rows.fetchall()]
-
-
-def answer(catalogue: Catalogue, entry: Entry, reviewer: str, state: str, note: str) -> str:
-    """Lays an answer ready for its way to the device, and keeps the note here only. Says where. Raises GatewayError."""
-    if state not in STATES:
-        raise GatewayError(f"answer '{state[:32]}'; expected one of {', '.join(STATES)}")
-    if len(note) > NOTE_CHARACTERS_MAXIMUM:
-        raise GatewayError(f"a note has at most {NOTE_CHARACTERS_MAXIMUM} characters")
-    identifier, at = str(uuid.uuid4()), now_text()
-    content = {
-        "schema": RESULT_SCHEMA,
-        "id": identifier,
-        "site": entry.record.site,
-        "device": entry.record.device,
-        "capture_id": entry.capture_id,
-        "record_sha256": entry.record.sha256,
-        "patient_ref": entry.patient_ref,
-        "state": state,
-        "reviewer": reviewer,
-        "received_at": entry.received_at,
-        "reviewed_at": at,
-    }
-    raw = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    with catalogue.ledger.transaction() as connection:
-        # The file first: a row without it would tell of an answer that never leaves. In PostgreSQL both are one transaction.
-        place = catalogue.source.put_answer(entry.record.site, entry.record.device, identifier, raw)
-        concealed = catalogue.ledger.conceal(entry.record.site, f"answer|{identifier}", note)
-        connection.execute(
-            "INSERT INTO answer (id, capture_id, reviewer, at, state, note, place) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (identifier, entry.capture_id, reviewer, at, state, concealed, place),
-        )
-    return place
 
 
 @dataclass(frozen=True)

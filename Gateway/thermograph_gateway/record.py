@@ -190,7 +190,9 @@ def number(value: object) -> float | None:
     return converted if math.isfinite(converted) else None
 
 
-def parse_json(raw: bytes, bytes_maximum: int = RECORD_BYTES_MAXIMUM) -> dict[str, Any]:
+def parse_json(
+    raw: bytes, bytes_maximum: int = RECORD_BYTES_MAXIMUM, text_maximum: int = TEXT_CHARACTERS_MAXIMUM
+) -> dict[str, Any]:
     """Strict JSON object: bounded, no member twice, no NaN, bounded depth and text. Raises RecordRefused."""
     if len(raw) > bytes_maximum:
         raise RecordRefused(f"{len(raw)} bytes; expected at most {bytes_maximum}")
@@ -202,7 +204,7 @@ def parse_json(raw: bytes, bytes_maximum: int = RECORD_BYTES_MAXIMUM) -> dict[st
         raise RecordRefused(f"no JSON ({type(error).__name__})") from error
     if not isinstance(value, dict):
         raise RecordRefused("no JSON object")
-    _check_size(value, 0)
+    _check_size(value, 0, text_maximum)
     return value
 
 
@@ -310,18 +312,18 @@ def _no_constant(text: str) -> Any:
     raise RecordRefused(f"{text} is no JSON number")
 
 
-def _check_size(value: Any, depth: int) -> None:
+def _check_size(value: Any, depth: int, text_maximum: int) -> None:
     if depth > DEPTH_MAXIMUM:
         raise RecordRefused(f"nested deeper than {DEPTH_MAXIMUM}")
     if isinstance(value, str):
-        if len(value) > TEXT_CHARACTERS_MAXIMUM:
-            raise RecordRefused(f"a text of {len(value)} characters; expected at most {TEXT_CHARACTERS_MAXIMUM}")
+        if len(value) > text_maximum:
+            raise RecordRefused(f"a text of {len(value)} characters; expected at most {text_maximum}")
         if _HALF.search(value):
             raise RecordRefused("a text holds half a character (a lone surrogate)")
     if isinstance(value, dict):
         for key, item in value.items():
-            _check_size(key, depth + 1)
-            _check_size(item, depth + 1)
+            _check_size(key, depth + 1, text_maximum)
+            _check_size(item, depth + 1, text_maximum)
     elif isinstance(value, list):
         for item in value:
-            _check_size(item, depth + 1)
+            _check_size(item, depth + 1, text_maximum)

@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from .database import Database
 from .errors import GatewayError, RecordRefused
+from .files import read_bounded
 from .record import parse_json
 from .sealing import NotAuthentic
 from .source import MESSAGE_BYTES_MAXIMUM
@@ -22,7 +24,7 @@ from .statement import COMMAND_TYPE, CONFIGURATION_TYPE, ResultKey
 # What devices do (Sources/Core/Remote/CommandAction.swift); a test holds the list.
 COMMANDS = (
     "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart", "update-install",
-    "update-rollback",
+    "update-rollback", "patient-restore",
 )  # fmt: skip
 HOURS_MAXIMUM = 7 * 24
 CONFIGURATION_HOURS_MAXIMUM = 30 * 24
@@ -33,6 +35,9 @@ INTERIM = ("busy", "trying")
 _IDENTIFIER = re.compile(r"[a-z0-9-]{1,36}")
 _NUMBERS = ("seconds", "minutes", "version")
 _LISTS = ("parts", "capture_ids")
+# A file's bytes: a piece of `thermograph patient export --pieces`.
+_FILES = ("transfer",)
+_FILE_BYTES_MAXIMUM = 8700
 _NONE: dict[str, Any] = {"state": "busy"}
 
 
@@ -58,16 +63,28 @@ def arguments(words: Sequence[str]) -> dict[str, Any]:
             if not re.fullmatch(r"[0-9]{1,9}", value):
                 raise GatewayError(f"argument '{word[:80]}'; expected a whole number")
             found[name] = int(value)
+        elif name in _FILES:
+            found[name] = base64.b64encode(_content(value)).decode()
         else:
             found[name] = value.split(",") if name in _LISTS else value
     return found
+
+
+def _content(path: str) -> bytes:
+    try:
+        content = read_bounded(Path(path), _FILE_BYTES_MAXIMUM)
+    except OSError as error:
+        raise GatewayError(f"{path}: cannot be read: {error}") from error
+    if not content:
+        raise GatewayError(f"{path}: is empty; expected a piece of `thermograph patient export --pieces`")
+    return content
 
 
 def send(
     database: Database, key: ResultKey, site: str, device: str, name: str, given: dict[str, Any], hours: int, now: datetime
 ) -> Sent:
     """Signs a command and gives it to the worker. Raises GatewayError."""
-    _check(site, device, hours, HOURS_MAXIMUM)
+    check_place(site, device, hours, HOURS_MAXIMUM)
     challenge = _challenge(_birth(database, site, device))
     command_id = str(uuid.uuid4())
     expires = now + timedelta(hours=hours)
@@ -78,7 +95,7 @@ def send(
     if challenge is not None:
         statement["for_boot"] = challenge
     envelope = key.envelope(json.dumps(statement, separators=(",", ":")).encode(), COMMAND_TYPE)
-    _give(database, Sent(command_id, site, device, challenge is not None), "command", envelope, expires)
+    give(database, Sent(command_id, site, device, challenge is not None), "command", envelope, expires)
     return Sent(command_id, site, device, challenge is not None)
 
 
@@ -96,7 +113,7 @@ class Configuration:
         self, key: ResultKey, site: str, device: str, now: datetime, version: int, challenge: str | None = None
     ) -> tuple[str, bytes, datetime]:
         """Id, envelope and end. Raises GatewayError."""
-        _check(site, device, self.hours, CONFIGURATION_HOURS_MAXIMUM)
+        check_place(site, device, self.hours, CONFIGURATION_HOURS_MAXIMUM)
         if self.confirm_minutes not in CONFIRM_MINUTES:
             raise GatewayError(f"--confirm-minutes {self.confirm_minutes}; expected 2 to 60")
         if not 1 <= version <= VERSION_MAXIMUM:
@@ -124,11 +141,12 @@ def configure(
     version = _highest(database, birth, site, device) + 1 if given.version is None else given.version
     sent_id, envelope, expires = given.envelope(key, site, device, now, version, challenge)
     sent = Sent(sent_id, site, device, challenge is not None)
-    _give(database, sent, "config", envelope, expires)
+    give(database, sent, "config", envelope, expires)
     return sent
 
 
-def _check(site: str, device: str, hours: int, hours_maximum: int) -> None:
+def check_place(site: str, device: str, hours: int, hours_maximum: int) -> None:
+    """Raises GatewayError."""
     for level in (site, device):
         if not _IDENTIFIER.fullmatch(level):
             raise GatewayError(f"'{level[:64]}' cannot name a site or device; expected 1 to 36 of a-z, 0-9 and '-'")
@@ -165,7 +183,8 @@ def _highest(database: Database, birth: dict[str, Any], site: str, device: str) 
     return max(value for value in versions if type(value) is int and 0 <= value < VERSION_MAXIMUM)
 
 
-def _give(database: Database, sent: Sent, topic: str, envelope: bytes, expires: datetime) -> None:
+def give(database: Database, sent: Sent, topic: str, envelope: bytes, expires: datetime) -> None:
+    """Lays a message ready for the worker."""
     database.execute(
         "INSERT INTO public.downlink (id, site, device, topic, envelope, not_after) VALUES (?, ?, ?, ?, ?, ?)",
         (sent.id, sent.site, sent.device, topic, envelope, expires),

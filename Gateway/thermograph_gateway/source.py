@@ -7,26 +7,33 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import sqlite3
-import stat
 import threading
 import urllib.parse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from .errors import GatewayError, ImageRefused, RecordRefused
+from .files import read_bounded, write_durably
 from .images import IMAGE_BYTES_MAXIMUM
 from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
+from .statement import ResultKey
 
 _APPLICATION = 0x54474358
 _PLACE = re.compile(r"[a-z0-9-]{1,36}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MESSAGE = re.compile(r"(alert|event)-[A-Za-z0-9._-]{1,100}\.json")
+_MESSAGE = re.compile(r"(alert|event|reply)-[A-Za-z0-9._-]{1,100}\.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CODE = re.compile(r"[a-z-]{1,64}")
+_HEADS = "audit-heads.json"
+_HEADS_BYTES_MAXIMUM = 4 << 20
 MESSAGE_BYTES_MAXIMUM = 64 * 1024
+# Devices of whose audit logs a page tells.
+DEVICES_MAXIMUM = 10_000
 # So many messages are kept in memory, so that a look for new ones does not read all again.
 MESSAGES_KEPT_MAXIMUM = 20_000
 
@@ -57,13 +64,33 @@ class StoredCapture:
 
 @dataclass(frozen=True)
 class DeviceMessage:
-    """An alert or event of a device. `name` tells it from all others of the device."""
+    """An alert, event or reply of a device. `name` tells it from all others of the device."""
 
     site: str
     device: str
     name: str
     kind: str
     content: dict[str, object]
+    # By the receiver's clock; only of those that `fresh` gives.
+    received_at: str = ""
+
+    @property
+    def key(self) -> str:
+        """Among all devices."""
+        return f"{self.site}/{self.device}/{self.name}"
+
+
+class Witnessed(NamedTuple):
+    """Where a device's audit log stood by its records, and which alarms receivers raised of it."""
+
+    site: str
+    device: str
+    outbox_id: str
+    size: int
+    # In hexadecimal digits; empty when only an alarm is known.
+    head: str
+    seen_at: str
+    alarms: tuple[str, ...]
 
 
 class CaptureSource(Protocol):
@@ -87,6 +114,16 @@ class CaptureSource(Protocol):
     def events(self, schemas: Sequence[str]) -> Iterator[DeviceMessage]:
         """What devices told under one of these schemas. Damaged ones are left out."""
 
+    def fresh(self, schemas: Sequence[str], limit: int, is_taken: Callable[[str], bool]) -> list[DeviceMessage]:
+        """Replies, and events under one of these schemas, that nobody has taken yet: not `is_taken` by their key, or not in
+        the table `taken` where that lies in the same database. At most `limit`; what cannot be read has no content."""
+
+    def witnessed(self) -> list[Witnessed]:
+        """The newest head of each device's log, and of logs with alarms."""
+
+    def anchors(self, site: str, device: str, outbox_id: str) -> list[tuple[int, str, str]]:
+        """Every head that is known of a log: its size, the digest, and where it was seen."""
+
     @property
     def answer_fault(self) -> str | None:
         """Why no answer can be laid ready here; None when one can."""
@@ -94,12 +131,19 @@ class CaptureSource(Protocol):
     def put_answer(self, site: str, device: str, answer_id: str, content: bytes) -> str:
         """Lays an answer ready for its way to the device, durably; says where."""
 
+    def take_back(self, site: str, device: str, answer_id: str) -> None:
+        """An answer that no device has taken yet shall not go out any more. It is kept."""
+
+    def ways(self, answer_ids: Sequence[str]) -> dict[str, str]:
+        """How far answers without a reply have come, in words."""
+
 
 class ReceiveFolder:
     """The folder of `thermograph receive` and its `captures.sqlite`. Only `results/` is ever written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, result_key: ResultKey | None = None) -> None:
         self._folder = folder.resolve()
+        self._result_key = result_key
         self._index = self._folder / "captures.sqlite"
         self._local = threading.local()
         self._read: dict[Path, DeviceMessage | None] = {}
@@ -201,48 +245,114 @@ class ReceiveFolder:
             if message is not None:
                 yield message
 
+    def fresh(self, schemas: Sequence[str], limit: int, is_taken: Callable[[str], bool]) -> list[DeviceMessage]:
+        found: list[DeviceMessage] = []
+        for kind in ("event", "reply"):
+            for path in sorted(self._folder.glob(f"*/*/messages/{kind}-*.json")):
+                if len(found) >= limit:
+                    return found
+                if is_taken(f"{path.parts[-4]}/{path.parts[-3]}/{path.stem}"):
+                    continue
+                message = self._message(path, kind)
+                if message is not None and (kind == "reply" or message.content.get("schema") in schemas):
+                    with contextlib.suppress(OSError):
+                        at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                        text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                        found.append(replace(message, received_at=text))
+        return found
+
+    def witnessed(self) -> list[Witnessed]:
+        found: list[Witnessed] = []
+        for path in sorted(self._folder.glob(f"*/*/{_HEADS}"))[:DEVICES_MAXIMUM]:
+            site, device = path.parts[-3], path.parts[-2]
+            if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device)):
+                continue
+            at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            for place, log in enumerate(logs := _heads(path)):
+                is_newest = place == len(logs) - 1
+                if is_newest or log.alarms:
+                    size, head, _ = log.heads[-1] if log.heads else (0, "", "")
+                    found.append(Witnessed(site, device, log.outbox_id, size, head, at if is_newest else "", log.alarms))
+        return found
+
+    def anchors(self, site: str, device: str, outbox_id: str) -> list[tuple[int, str, str]]:
+        if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device)):
+            raise GatewayError("a device is named by its site and its name")
+        logs = _heads(self._folder / site / device / _HEADS)
+        return [head for log in logs if log.outbox_id == outbox_id for head in log.heads]
+
     @property
     def answer_fault(self) -> str | None:
         return None
 
     def put_answer(self, site: str, device: str, answer_id: str, content: bytes) -> str:
+        """Signed where there is a key for it; nobody but a person publishes it from here."""
         check_answer(site, device, answer_id)
         folder = self._folder / site / device / "results"
         folder.mkdir(exist_ok=True)
         path = folder / f"{answer_id}.json"
-        write_durably(path, content)
+        write_durably(path, content if self._result_key is None else self._result_key.envelope(content))
         return str(path.relative_to(self._folder))
+
+    def take_back(self, site: str, device: str, answer_id: str) -> None:
+        check_answer(site, device, answer_id)
+        folder = self._folder / site / device / "results"
+        kept = folder / "taken-back"
+        try:
+            kept.mkdir(exist_ok=True)
+            (folder / f"{answer_id}.json").rename(kept / f"{answer_id}.json")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise GatewayError(f"{folder / answer_id}.json cannot be taken back: {error.strerror or error}") from error
+
+    def ways(self, answer_ids: Sequence[str]) -> dict[str, str]:
+        unsigned = "" if self._result_key else "; unsigned, no device takes it"
+        return dict.fromkeys(answer_ids, f"lies in results/ for somebody who publishes it{unsigned}")
+
+
+class _Log(NamedTuple):
+    outbox_id: str
+    heads: tuple[tuple[int, str, str], ...]
+    alarms: tuple[str, ...]
+
+
+def _heads(path: Path) -> list[_Log]:
+    """`audit-heads.json` of a receiver, the log that was seen last at the end. Raises GatewayError."""
+    try:
+        value = parse_json(read_bounded(path, _HEADS_BYTES_MAXIMUM), _HEADS_BYTES_MAXIMUM)
+        if value.get("schema") != "thermograph.audit-heads.v1":
+            raise ValueError
+        logs = [
+            _Log(
+                _matching(log["outbox_id"], _IDENTIFIER),
+                tuple(
+                    (_count(h["size"]), _matching(h["head"], _SHA256), f"capture {_count(h['sequence'])}") for h in log["heads"]
+                ),
+                tuple(sorted(_matching(code, _CODE) for code in log["alarms"])),
+            )
+            for log in value["logs"]
+        ]
+    except FileNotFoundError:
+        return []
+    except (OSError, RecordRefused, ValueError, KeyError, TypeError) as error:
+        raise GatewayError(f"{path} is not readable; keep it, it says what logs were seen ({error})") from error
+    return logs
+
+
+def _matching(value: object, form: re.Pattern[str]) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ValueError(f"no {form.pattern}")
+    return value
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError("no count")
+    return value
 
 
 def check_answer(site: str, device: str, answer_id: str) -> None:
     """Raises GatewayError when these name no place for an answer."""
     if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device) and _IDENTIFIER.fullmatch(answer_id)):
         raise GatewayError("an answer needs a site, a device and an identifier")
-
-
-def read_bounded(path: Path, bytes_maximum: int) -> bytes:
-    """A regular file's bytes, no link followed, one byte more than the maximum at most. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "no regular file")
-        return file.read(bytes_maximum + 1)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replaces `path` so that a power cut leaves the old file or the new one. Raises GatewayError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise GatewayError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -10,16 +10,24 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
-from .errors import GatewayError
-from .source import read_bounded
+from .errors import GatewayError, RecordRefused
+from .files import read_bounded
+from .record import parse_json
 
 RESULT_TYPE = "application/vnd.thermograph.result.v1+json"
 COMMAND_TYPE = "application/vnd.thermograph.command.v1+json"
 CONFIGURATION_TYPE = "application/vnd.thermograph.configuration.v1+json"
 _KEY_BYTES_MAXIMUM = 4096
+ONLINE_KEYS_BYTES_MAXIMUM = 32 * 1024
 # What a device takes of a statement (Sources/Core/Trust/Envelope.swift).
 PAYLOAD_BYTES_MAXIMUM = 12 * 1024
 
@@ -28,6 +36,10 @@ def encoding(payload: bytes, payload_type: str) -> bytes:
     """What is signed: DSSE's pre-authentication encoding."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def _id(key: PublicKeyTypes) -> str:
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 class ResultKey:
@@ -43,8 +55,7 @@ class ResultKey:
         ):
             raise GatewayError("the key is neither Ed25519 nor ECDSA P-256")
         self._key: Ed25519PrivateKey | EllipticCurvePrivateKey = key
-        der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        self.id = hashlib.sha256(der).hexdigest()
+        self.id = _id(key.public_key())
 
     @classmethod
     def from_file(cls, path: Path) -> ResultKey:
@@ -57,6 +68,31 @@ class ResultKey:
             raise GatewayError(f"{path} cannot be read ({error.strerror or error}); expected a private key in PEM") from error
         except GatewayError as error:
             raise GatewayError(f"{path}: {error}") from None
+
+    def check_role(self, role: str, listed: bytes, where: str) -> None:
+        """Raises GatewayError when the site's `online-keys.json` gives this key no such role: no device would believe it."""
+        try:
+            value = parse_json(listed, ONLINE_KEYS_BYTES_MAXIMUM)
+        except RecordRefused as refusal:
+            raise GatewayError(f"{where}: {refusal}; expected the site's online-keys.json") from None
+        entries = value.get("keys")
+        if value.get("schema") != "thermograph.online-keys.v1" or not isinstance(entries, list):
+            raise GatewayError(f"{where}: expected the site's online-keys.json (thermograph.online-keys.v1)")
+        roles: set[str] = set()
+        for entry in entries:
+            if not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
+                raise GatewayError(f"{where}: a key is no object with 'role' and 'key'")
+            try:
+                public = load_pem_public_key(entry["key"].encode())
+            except (ValueError, UnsupportedAlgorithm):
+                raise GatewayError(f"{where}: holds a key that is none in PEM form; devices refuse the whole list") from None
+            if _id(public) == self.id:
+                roles.add(str(entry.get("role"))[:32])
+        if role not in roles:
+            said = f"as {', '.join(sorted(roles))} only" if roles else "not at all"
+            raise GatewayError(
+                f"{where} names the key {self.id[:16]}... {said}; devices believe it no {role} before the list says so"
+            )
 
     def __repr__(self) -> str:
         return f"ResultKey(id {self.id})"

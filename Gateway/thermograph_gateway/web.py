@@ -5,30 +5,28 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec, cast
+from typing import Any
 
 from flask import Flask, Response, abort, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as BaseResponse
 
 from . import HEALTHY_LEFT_RIGHT, INTENDED_USE, __version__
-from .accounts import ROLES, Accounts, Login
+from .accounts import ROLES, Accounts
+from .answers import STATE_WORDS, STATES, AnswerChanged, answer, answers_of, check, follow_corrections, latest
+from .calls import open_calls
 from .catalogue import PAGE_ROWS, Catalogue, Entry, Filter
-from .conditions import VIEW_WORDS, date_words, sides, warnings
+from .clinic_pages import clinic_routes
+from .conditions import VIEW_WORDS, date_words, minute, sides, warnings
 from .corrections import KINDS
 from .errors import GatewayError, ImageRefused, StoreUnavailable
 from .images import Window, false_colours, png, scale_picture
+from .pages import Answer, Pages, signed_in, who
 from .plots import Point, svg
 from .readings import (
     CHOICES,
-    STATES,
     agreements,
-    answer,
-    answers_of,
     lock,
     read_of_patient,
     reading_note,
@@ -37,11 +35,10 @@ from .readings import (
 )
 from .record import OUTCOMES, VIEWS
 from .report import report, trend
-from .wording import verdict_words
+from .wording import sentinel_words, verdict_words
 
 COOKIE = "thermograph_login"
 FORM_COOKIE = "thermograph_form"
-REFRESH_SECONDS = 2.0
 PICTURE_PIXELS = 320
 FORM_BYTES_MAXIMUM = 64 * 1024
 _POLICY = "; ".join(
@@ -50,82 +47,6 @@ _POLICY = "; ".join(
 )
 # What a picture shows of the model is kept back until the reading is locked.
 _BLINDED_KINDS = ("occlusion",)
-
-P = ParamSpec("P")
-Answer = str | BaseResponse | tuple[str, int]
-
-
-class Pages:
-    """The routes over one catalogue."""
-
-    def __init__(self, catalogue: Catalogue, accounts: Accounts, clock: Callable[[], float], secure: bool) -> None:
-        self.catalogue = catalogue
-        self.accounts = accounts
-        self._clock = clock
-        self.secure = secure
-        self._fresh = 0.0
-        self._refreshing = threading.Lock()
-        # Why what is new could not be taken in the last time.
-        self.refresh_fault = ""
-
-    def refresh(self) -> None:
-        """Takes in what is new, at most every two seconds and by one request at a time. A fault leaves the rest to be read."""
-        if self._clock() - self._fresh < REFRESH_SECONDS or not self._refreshing.acquire(blocking=False):
-            return
-        try:
-            self.catalogue.refresh()
-            self.catalogue.take_device_corrections()
-            self.refresh_fault = ""
-        except StoreUnavailable:
-            raise
-        except GatewayError as error:
-            self.refresh_fault = str(error)
-        finally:
-            self._fresh = self._clock()
-            self._refreshing.release()
-
-    def audit(self, action: str, entry: Entry | None = None, detail: str = "") -> None:
-        """Who looked at whom; nothing is shown when it cannot be written."""
-        self.catalogue.ledger.audit(
-            who().user,
-            action,
-            entry.record.site if entry else "",
-            entry.patient_ref if entry else "",
-            entry.capture_id if entry else "",
-            detail[:500],
-        )
-
-    def entry(self, capture_id: str) -> Entry:
-        found = self.catalogue.entry(capture_id)
-        if found is None:
-            abort(404, "There is no such capture here; it may have been withdrawn.")
-        return found
-
-    def has_read(self, entry: Entry) -> bool:
-        return reading_of(self.catalogue, entry.capture_id, who().user) is not None
-
-
-def who() -> Login:
-    return cast(Login, g.login)
-
-
-def signed_in(role: str = "") -> Callable[[Callable[P, Answer]], Callable[P, Answer]]:
-    """Only for those who are in, and for `role` where one is named; forms need their token."""
-
-    def decorate(function: Callable[P, Answer]) -> Callable[P, Answer]:
-        @wraps(function)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> Answer:
-            if g.login is None:
-                return redirect(url_for("login"))
-            if role and who().role != role:
-                abort(403, f"This page is for the role {role}.")
-            if request.method == "POST" and not hmac.compare_digest(request.form.get("csrf", "").encode(), who().csrf.encode()):
-                abort(403, "The form did not come from this page, or it is too old: open the page again.")
-            return function(*args, **kwargs)
-
-        return guarded
-
-    return decorate
 
 
 def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[], float] = time.time) -> Flask:
@@ -137,8 +58,8 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
     pages = Pages(catalogue, accounts, clock, secure)
     app.jinja_env.globals.update(
         intended_use=INTENDED_USE, healthy_range=HEALTHY_LEFT_RIGHT, version=__version__, view_words=VIEW_WORDS,
-        date_words=date_words, sides=sides,
-        choices=CHOICES, states=STATES, outcomes=OUTCOMES, views=VIEWS, roles=ROLES, kinds=KINDS,
+        date_words=date_words, minute=minute, sides=sides,
+        choices=CHOICES, states=STATES, state_words=STATE_WORDS, outcomes=OUTCOMES, views=VIEWS, roles=ROLES, kinds=KINDS,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
@@ -176,6 +97,7 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
 
     _login_routes(app, pages)
     _reading_routes(app, pages)
+    clinic_routes(app, pages)
     _picture_routes(app, pages)
     _administration_routes(app, pages)
     return app
@@ -244,8 +166,9 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
         refused = catalogue.ledger.connection.execute("SELECT count(*) FROM refused").fetchone()[0]
         others = {name: value for name, value in query.items() if name != "page"}
         pages.audit("worklist", detail=json.dumps(others)[:500])
+        calls, calling = open_calls(catalogue)
         return render_template(
-            "worklist.html", fault=pages.refresh_fault,
+            "worklist.html", fault=pages.refresh_fault, calls=calls, calling=calling,
             rows=rows, total=total, wanted=wanted, sites=catalogue.sites(), refused=refused,
             pages=-(-total // PAGE_ROWS), others=others,
         )  # fmt: skip
@@ -298,6 +221,7 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
     @app.get("/capture/<capture_id>")
     @signed_in()
     def capture(capture_id: str) -> Answer:
+        pages.refresh()
         entry = pages.entry(capture_id)
         pages.audit("capture", entry)
         return _capture(pages, entry, "", 200)
@@ -315,11 +239,35 @@ def _reading_routes(app: Flask, pages: Pages) -> None:
 
     @app.post("/capture/<capture_id>/answer")
     @signed_in()
+    def confirm_answer(capture_id: str) -> Answer:
+        """Sends nothing yet: says what would go to whom."""
+        entry = pages.entry(capture_id)
+        state, note = request.form.get("state", ""), request.form.get("note", "")
+        try:
+            check(catalogue, entry, who().user, state, note)
+        except StoreUnavailable:
+            raise
+        except GatewayError as error:
+            return _capture(pages, entry, str(error), 422)
+        pages.audit("answer asked", entry, state)
+        standing = [a for a in answers_of(catalogue, entry) if a.id == latest(catalogue, capture_id)]
+        return render_template("confirm.html", entry=entry, record=entry.record, state=state, note=note, standing=standing)
+
+    @app.post("/capture/<capture_id>/answer/confirmed")
+    @signed_in()
     def answer_it(capture_id: str) -> Answer:
         entry = pages.entry(capture_id)
-        if not pages.has_read(entry):
-            return _capture(pages, entry, "Lock your reading first; then answer.", 422)
-        place = answer(catalogue, entry, who().user, request.form.get("state", ""), request.form.get("note", ""))
+        form = request.form
+        try:
+            if not hmac.compare_digest(form.get("record_sha256", "").encode(), entry.record.sha256.encode()) or (
+                form.get("patient_ref") != entry.patient_ref
+            ):
+                raise AnswerChanged("the capture is not what it was when you chose your answer: look again, then answer")
+            place = answer(catalogue, entry, who().user, form.get("state", ""), form.get("note", ""), form.get("seen", "")[:64])
+        except StoreUnavailable:
+            raise
+        except GatewayError as error:
+            return _capture(pages, entry, str(error), 409 if isinstance(error, AnswerChanged) else 422)
         pages.audit("answer", entry, place)
         return redirect(url_for("capture", capture_id=capture_id) + "#answer")
 
@@ -417,7 +365,7 @@ def _capture(pages: Pages, entry: Entry, message: str, status: int) -> Answer:
         verdict=verdict_words(record) if reading else [], answers=answers_of(pages.catalogue, entry),
         note_of_reading=reading_note(pages.catalogue, entry, reading) if reading else "",
         answer_fault=pages.catalogue.source.answer_fault,
-        warnings=warnings([entry]), pixels=PICTURE_PIXELS, window=Window(),
+        watch=sentinel_words(record), warnings=warnings([entry]), pixels=PICTURE_PIXELS, window=Window(),
         shown=[i for i in record.images if i.kind in ("view", "change") or (reading and i.kind in _BLINDED_KINDS)],
     )  # fmt: skip
     return text, status
@@ -548,5 +496,6 @@ def _administration_routes(app: Flask, pages: Pages) -> None:
         form = request.form
         kind, site, subject, target = (form.get(name, "").strip() for name in ("kind", "site", "subject", "target"))
         number = catalogue.correct(who().user, kind, site, subject, target, form.get("reason", "").strip())
+        follow_corrections(catalogue)
         pages.audit(f"correction {kind}", detail=f"{number}: {site} {subject} {target}")
         return redirect(url_for("administration"))
