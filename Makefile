@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help clinic-day lean-link test-change deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust test-repository compare-inference build lint packages clean
+.PHONY: help clinic-day lean-link test-change test-sentinel deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust test-repository compare-inference build lint packages clean
 
 ## Try it
 
@@ -155,6 +155,18 @@ test-change: ## the comparison over time: CHANGE_PEOPLE=100 of each of two gener
 	THERMOGRAPH_CHANGE_PEOPLE=$(CHANGE_PEOPLE) THERMOGRAPH_CHANGE_CASES=$(CHANGE_CASES) \
 	  THERMOGRAPH_CHANGE_SESSIONS=$(CURDIR)/out/change/sessions.npy \
 	  $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --filter 'Change(Years|Hostile|Golden)Tests'
+
+SENTINEL_OUTPUT ?= out/sentinel
+SENTINEL_STEP ?= 10000
+SENTINEL_CALM ?= 40
+SENTINEL_ATTACK ?= 36
+SENTINEL_BESIDE ?= 4
+SENTINEL_SCENARIOS ?=
+
+test-sentinel: build ## real attacks on the built program: SENTINEL_STEP=10000 ms, SENTINEL_CALM=40 and _ATTACK=36 steps, _BESIDE=4, _SCENARIOS=a,b
+	@Scripts/install-packages build demo test
+	@Scripts/test-sentinel .build/release/thermograph $(SENTINEL_OUTPUT) --step-milliseconds $(SENTINEL_STEP) --calm $(SENTINEL_CALM) \
+	  --attack $(SENTINEL_ATTACK) --beside $(SENTINEL_BESIDE) $(if $(SENTINEL_SCENARIOS),--scenarios $(SENTINEL_SCENARIOS))
 
 FLEET_PARTS ?= A2 A6 A7
 FLEET_LARGE ?= 1000

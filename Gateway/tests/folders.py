@@ -70,6 +70,8 @@ class Store(ABC):
     def __init__(self) -> None:
         self.sequence = 0
         self.waiting: list[tuple[str, int, bytes]] = []
+        # Everything that was ever added.
+        self.added: list[tuple[str, int, bytes]] = []
         self.bases = fixture_captures()
 
     def record(self, patient: str, session: int, view: str = "frontal", **changes: Any) -> dict[str, Any]:
@@ -102,6 +104,7 @@ class Store(ABC):
         capture_id = str(record["capture_id"])
         self.put(capture_id, data, own)
         self.waiting.append((capture_id, self.sequence, data))
+        self.added.append((capture_id, self.sequence, data))
         return capture_id
 
     def flush(self) -> None:

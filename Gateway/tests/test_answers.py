@@ -382,6 +382,7 @@ def test_an_answer_follows_its_session(store: Store, read: tuple[Clinic, str]) -
     said = next(s for s in statements(store) if s["id"] == second)
     assert (said["patient_ref"], said["reviewer"], said["state"]) == ("patient-2", "reader-1", "answered")
     assert standing(clinic, capture) == [("answered", "taken-back"), ("answered", "waiting")]
+    assert "sent anew after a correction; on its way" in clinic.client().get(f"/capture/{capture}").text
     assert follow_corrections(clinic.catalogue) == 0, "once"
     # Back again: a third, for the first patient.
     (number,) = clinic.catalogue.corrections()

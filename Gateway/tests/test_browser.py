@@ -22,7 +22,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.conftest import PASSWORD, Clinic
-from tests.folders import Store
+from tests.folders import Store, identifier
 from thermograph_gateway.service import run, server_for
 
 # Where pictures are kept for a person to look at; nowhere unless asked for.
@@ -184,6 +184,40 @@ def test_a_doctors_way(driver: webdriver.Chrome, address: str) -> None:
     assert [url for url in urls if not url.startswith((address + "/", *own))] == []
     severe = [line for line in driver.get_log("browser") if "Content Security Policy" in line["message"]]  # type: ignore[no-untyped-call]
     assert severe == []
+
+
+def test_somebody_asks_to_be_called(driver: webdriver.Chrome, store: Store, address: str) -> None:
+    for number in range(2):
+        store.event(f"call-{number}", {
+            "schema": "thermograph.session.v1", "kind": "call-requested", "at": "2026-03-01T08:00:00Z",
+            "patient_ref": "patient-1", "session_id": identifier("session", "patient-1", 0),
+        })  # fmt: skip
+    for number, (capture_id, _, _) in enumerate(store.added):
+        edge, queue, cloud, response = 2_000 + 300 * number, 60_000 * 4**number, 900, 3_600_000 * (number + 1)
+        store.event(f"times-{number}", {
+            "schema": "thermograph.times.v1", "kind": "times", "at": "2026-03-01T08:00:00Z", "capture_id": capture_id,
+            "total_ms": None if number == 0 else edge + queue + cloud + response, "edge_ms": edge,
+            "queue_ms": None if number == 0 else queue, "cloud_ms": cloud, "response_ms": None if number == 0 else response,
+        })  # fmt: skip
+    log_in(driver, address)
+    assert "1 person asks to be called" in driver.page_source
+    assert "pressed 2 times" in driver.page_source
+    check_access(driver)
+    picture(driver, "worklist-with-a-call")
+    driver.find_element(By.LINK_TEXT, "Times").click()
+    WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Times"))
+    assert len(driver.find_elements(By.CSS_SELECTOR, "svg.plot")) == 5
+    check_access(driver)
+    picture(driver, "times")
+    driver.find_element(By.LINK_TEXT, "Worklist").click()
+    WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Worklist"))
+    driver.find_element(By.XPATH, "//button[starts-with(., 'Called')]").click()
+    WebDriverWait(driver, 10).until(lambda d: "to be called" not in d.page_source)
+    driver.find_element(By.LINK_TEXT, "Calls").click()
+    WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Calls"))
+    assert "reader-1" in driver.find_element(By.TAG_NAME, "tbody").text
+    check_access(driver)
+    picture(driver, "calls")
 
 
 def test_the_same_way_without_scripts(address: str) -> None:

@@ -40,8 +40,8 @@ def test_somebody_asks_and_is_called(store: Store, opened: Open) -> None:
     press(store, 3)
     clinic.clock.now += 100
     page = client.get("/").text
-    assert "1 asks to be called" in page
-    assert page.index("asks to be called") < page.index("captures, newest first"), "at the top"
+    assert "1 person asks to be called" in page
+    assert page.index("person asks to be called") < page.index("captures, newest first"), "at the top"
     assert 'href="/patient/clinic-a/patient-1"' in page.split("</section>")[0]
     assert "pressed 3 times" in page
     assert "2019" not in page.split("</section>")[0], "the device's clock says nothing of when"
@@ -67,6 +67,18 @@ def test_the_same_message_counts_once(store: Store, opened: Open) -> None:
     press(store, 1)
     assert waiting(clinic) == [("patient-1", 1)]
     assert waiting(clinic) == [("patient-1", 1)]
+
+
+def test_two_gateways_that_look_at_once_count_once(store: Store, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = opened()
+    press(store, 1)
+    # Both have seen the message before either has taken it.
+    seen = clinic.catalogue.source.fresh(("thermograph.session.v1",), 500, lambda _: False)
+    assert len(seen) == 1
+    monkeypatch.setattr(clinic.catalogue.source, "fresh", lambda *_: seen)
+    for _ in range(2):
+        assert Incoming(clinic.catalogue).take(1) == 1
+    assert [(call.patient_ref, call.presses) for call in open_calls(clinic.catalogue)[0]] == [("patient-1", 1)]
 
 
 def test_two_readers_call_once(store: Store, opened: Open) -> None:

@@ -30,6 +30,7 @@ from thermograph_gateway.destinations import FhirDestination
 from thermograph_gateway.errors import GatewayError
 from thermograph_gateway.export import Exporter
 from thermograph_gateway.images import INFERNO, Window, read_master, scale_picture
+from thermograph_gateway.incoming import Incoming
 from thermograph_gateway.notify import ATTEMPTS_MAXIMUM, Notifier, Settings, read_settings, send_mail, send_webhook
 from thermograph_gateway.report import report
 
@@ -224,6 +225,23 @@ def test_notifications_name_no_patient_and_keep_to_their_rate(store: Store, open
     assert notifier.gather()
     clock.now += 901
     assert not notifier.gather(), "nothing is told twice"
+
+
+def test_somebody_who_asks_to_be_called_is_told_once_and_by_no_name(store: Store, opened: Open) -> None:
+    clinic = opened()
+    content = {"schema": "thermograph.session.v1", "kind": "call-requested", "at": "x", "patient_ref": "secret-patient"}
+    store.event("call-1", content)
+    store.event("call-2", content)
+    Incoming(clinic.catalogue).take()
+    clock, sent = Clock(), list[str]()
+    notifier = Notifier(clinic.catalogue, Settings(webhook="https://x"), clock, {"webhook": lambda _, body: sent.append(body)})
+    assert notifier.gather()
+    notifier.send()
+    (body,) = sent
+    assert "1 person asks to be called: see the worklist." in body
+    assert "secret" not in body
+    clock.now += 901
+    assert not notifier.gather(), "once"
 
 
 def test_a_refused_notification_is_tried_again_ever_later_and_given_up(store: Store, opened: Open) -> None:

@@ -69,6 +69,8 @@ def answers_of(catalogue: Catalogue, entry: Entry) -> list[Answer]:
     found = []
     for row in rows:
         progress, words = _progress(row, ways.get(row["id"], "not to be found where answers wait"))
+        if row["why"] == "moved":
+            words = f"sent anew after a correction; {words}"
         note = catalogue.ledger.reveal(entry.record.site, f"answer|{row['id']}", row["note"])
         found.append(
             Answer(row["id"], row["at"], row["state"], row["reviewer"], row["patient_ref"], note, progress, words,

@@ -42,6 +42,8 @@ from .times import as_json, as_prometheus, distributions, duration
 from .web import create_app, report_page
 
 NOTIFY_SECONDS = 30.0
+# Nobody waits for a page here: half a million messages before a command begins.
+MESSAGE_BATCHES = 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +105,7 @@ def opened_catalogue(options: argparse.Namespace) -> Catalogue:
     catalogue = Catalogue(*_opened(options))
     catalogue.refresh(_progress("captures read"))
     catalogue.take_device_corrections()
-    Incoming(catalogue).take()
+    Incoming(catalogue).take(MESSAGE_BATCHES)
     return catalogue
 
 
@@ -131,9 +133,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _notify(catalogue: Catalogue, notifier: Notifier, stopping: threading.Event) -> None:
+    incoming = Incoming(catalogue)
     while not stopping.wait(NOTIFY_SECONDS):
         try:
             catalogue.refresh()
+            incoming.take()
             notifier.gather()
             notifier.send()
         except GatewayError as error:

@@ -24,6 +24,11 @@ def date_words(utc_nanoseconds: int, synchronised: bool) -> str:
     return at.strftime("%Y-%m-%d %H:%M UTC") + ("" if synchronised else " (clock not synchronised)")
 
 
+def minute(text: str) -> str:
+    """A time of the far side (RFC 3339 in UTC), to the minute."""
+    return f"{text[:10]} {text[11:16]} UTC" if len(text) > 16 and text.endswith("Z") else text
+
+
 def sides(record: Record) -> tuple[str, str, str]:
     """What lies at the picture's left and right edge, and what that rests on."""
     if record.view in ("left-lateral", "right-lateral"):

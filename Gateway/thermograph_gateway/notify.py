@@ -1,4 +1,7 @@
-"""Tells people by e-mail or webhook that captures wait or that a device raised an alert. No patient's datum goes out."""
+"""Tells people by e-mail or webhook that captures wait, that somebody asks to be called, or that a device raised an alert.
+
+No patient's datum goes out.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ FIRST_RETRY_SECONDS = 60
 TIMEOUT_SECONDS = 20
 SCHEMA = "thermograph.notification.v1"
 TEMPLATE = """\
+{% if calls %}{{ calls }} {{ "person asks" if calls == 1 else "people ask" }} to be called: see the worklist.
+{% endif %}
 {% if unread %}{{ unread }} new captures wait for a reader ({{ sites }}).
 {% endif %}
 {% for alert in alerts %}
@@ -115,9 +120,12 @@ class Notifier:
             " AND NOT EXISTS (SELECT 1 FROM noticed WHERE subject = c.capture_id)"
             " AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.capture_id = c.capture_id)"
         ).fetchall()
+        calls = self._ledger.connection.execute(
+            "SELECT id FROM call c WHERE called_at = '' AND NOT EXISTS (SELECT 1 FROM noticed WHERE subject = c.id)"
+        ).fetchall()
         known = {row["subject"] for row in self._ledger.connection.execute("SELECT subject FROM noticed")}
         alerts: Counter[tuple[str, str, str, str]] = Counter()
-        subjects = [row["capture_id"] for row in captures]
+        subjects = [row["capture_id"] for row in captures] + [row["id"] for row in calls]
         for message in self._catalogue.source.alerts():
             subject = f"{message.site}/{message.device}/{message.name}"
             if subject not in known:
@@ -127,7 +135,7 @@ class Notifier:
                 subjects.append(subject)
         if not subjects:
             return False
-        body = self._body([row["site"] for row in captures], alerts)
+        body = self._body([row["site"] for row in captures], alerts, len(calls))
         with self._ledger.transaction() as connection:
             connection.executemany(
                 "INSERT INTO noticed (subject) VALUES (?) ON CONFLICT DO NOTHING", [(subject,) for subject in subjects]
@@ -138,10 +146,11 @@ class Notifier:
             )
         return True
 
-    def _body(self, sites: list[str], alerts: Counter[tuple[str, str, str, str]]) -> str:
+    def _body(self, sites: list[str], alerts: Counter[tuple[str, str, str, str]], calls: int) -> str:
         environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True)
         values: dict[str, Any] = {
             "unread": len(sites),
+            "calls": calls,
             "sites": ", ".join(sorted(set(sites))),
             "link": self._settings.link,
             "alerts": [

@@ -185,7 +185,8 @@ def picture(distribution: Distribution, width: int = 560, height: int = 120) -> 
     for milliseconds, words in _MARKS:
         at = x(milliseconds)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{base}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{height - 6}" text-anchor="middle">{words}</text>')
+        anchor = "start" if milliseconds == 1 else "middle"
+        parts.append(f'<text x="{at:.1f}" y="{height - 6}" text-anchor="{anchor}">{words}</text>')
     step = inner / (_DECADES * _BINS_A_DECADE)
     for index, count in sorted(bins.items()):
         tall = (base - top) * count / most

@@ -18,7 +18,7 @@ from .answers import STATE_WORDS, STATES, AnswerChanged, answer, answers_of, che
 from .calls import open_calls
 from .catalogue import PAGE_ROWS, Catalogue, Entry, Filter
 from .clinic_pages import clinic_routes
-from .conditions import VIEW_WORDS, date_words, sides, warnings
+from .conditions import VIEW_WORDS, date_words, minute, sides, warnings
 from .corrections import KINDS
 from .errors import GatewayError, ImageRefused, StoreUnavailable
 from .images import Window, false_colours, png, scale_picture
@@ -58,7 +58,7 @@ def create_app(catalogue: Catalogue, *, secure: bool = False, clock: Callable[[]
     pages = Pages(catalogue, accounts, clock, secure)
     app.jinja_env.globals.update(
         intended_use=INTENDED_USE, healthy_range=HEALTHY_LEFT_RIGHT, version=__version__, view_words=VIEW_WORDS,
-        date_words=date_words, sides=sides,
+        date_words=date_words, minute=minute, sides=sides,
         choices=CHOICES, states=STATES, state_words=STATE_WORDS, outcomes=OUTCOMES, views=VIEWS, roles=ROLES, kinds=KINDS,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -5,6 +5,8 @@ import json
 import pathlib
 import sys
 
+import sentinel_card
+
 MODELS = pathlib.Path(__file__).resolve().parent.parent
 
 WHAT = {
@@ -127,7 +129,7 @@ def margins(m, name=""):
 
 
 DISTURBED = {"noise": "noise of 30 % of the body's sd on all pixels", "pixels": "noise of 1 sd on 30 % of the pixels",
-             "counters": "every counter changed by up to 30 %"}
+             "counters": "every counter changed by up to 30 %", "missing": "30 % of the values missing", "both": "both of these"}
 
 
 def head(name, h, flips, robustness, extra=()):
@@ -178,7 +180,7 @@ def figures(m):
             f"Any anomaly against normal: AUC {h['anomaly_AUC']:.3f}, false alarms {percent(h['false_alarms'])} of "
             "normal windows."])
         lines += margins(m.get("margins", {}).get(name), f", {name}")
-    return lines
+    return lines + sentinel_card.sections(m)
 
 
 def learning(m):

@@ -1,6 +1,9 @@
-"""The network over windows of the device's counters (`sharma-dualpath`): trains, quantises, measures and ships it."""
+"""The network over windows of the device's counters (`sharma-dualpath`): `python make_sentinel.py fit` trains, quantises, calibrates
+and ships it; `operate` sets the decision over time on other devices; `judge` measures on devices that did neither (the decision is
+in version control by then); `folds` repeats fit and measurement five times, each fifth of the devices judging once."""
 
 import json
+import sys
 import time
 
 import numpy as np
@@ -8,82 +11,165 @@ import numpy as np
 import comparison
 import evaluation
 import fitting
-import quality
 import quantisation
 import shipping
-from counters import simulator
+from counters import attacks, decision, simulator
 from quantisation import real
 
+NAME, VERSION, DATA = "sharma-dualpath", "1.1.0", "counters-synthetic-2"
+# Seeds of devices; a seed is a device, and no device is in two of them.
+SEEDS = {"train": range(1000, 1200), "choose": range(2000, 2040), "calibrate": range(3000, 3080), "operate": range(4000, 4012),
+         "test": range(5000, 5200), "days": range(6000, 6100), "folds": range(7000, 7060)}
+EACH, EPOCHS, MINED = 300, (6, 4), 6000
+SHAPES = [(len(attacks.HEALTH),), (len(attacks.CYBER),)]
+CHANNELS = [dict(zip(("name", "unit", "transform", "gain", "offset"), c)) | {"missing": m} for c, m in zip(simulator.CHANNELS, simulator.MISSING_Q)]
 
-def main():
-    keras = fitting.prepare()
-    began = time.time()
+
+def training_windows(seeds, each, draw=1):
+    """A mixture of the test's kind and of as many with more missing values and more of what is seldom."""
+    parts = [attacks.windows(seeds, each // 2, draw, dropped=0.0, days=2, onset=0.3),
+             attacks.windows(seeds, each - each // 2, draw + 1, rare=0.6, dropped=0.3, days=2, onset=0.5)]
+    return [np.concatenate(column) for column in zip(*parts)]
+
+
+def network():
     import architectures
-    sets = {s: simulator.windows(n, seed) for s, n, seed in (
-        ("train", 16000, 1), ("validation", 2000, 2), ("test", 3000, 3))}
-    q = {s: simulator.encode(v[0]) for s, v in sets.items()}
-    model = architectures.sharma_dualpath(
-        simulator.STEPS, len(simulator.CHANNELS), len(simulator.HEALTH), len(simulator.CYBER))
-    start = time.time()
-    targets = lambda s: [sets[s][1], sets[s][2]]
-    epochs = 6
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, epochs * len(q["train"]) // 64)),
-                  ["sparse_categorical_crossentropy"] * 2)
-    stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-    curve = []
+    return architectures.sharma_dualpath(simulator.STEPS, len(simulator.CHANNELS), len(attacks.HEALTH), len(attacks.CYBER))
+
+
+def train(keras, model, x, health, cyber, epochs, rate, validation=None, curve=None):
+    q = simulator.encode(x)
+    order = np.random.default_rng(len(q)).permutation(len(q))
+    q, health, cyber = q[order], health[order], cyber[order]
+    schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * len(q) // 64)
+    model.compile(keras.optimizers.Adam(schedule), ["sparse_categorical_crossentropy"] * 2)
 
     def look(epoch, logs):
-        seen = model.predict(real(q["validation"]), verbose=0, batch_size=256)
-        row = {"epoch": epoch, "loss": float(logs["loss"]), "validation_loss": float(logs["val_loss"])}
-        for name, p, truth in zip(("health", "cyber"), seen, targets("validation")):
+        row = {"epoch": len(curve), "loss": float(logs["loss"])}
+        for name, p, truth in zip(("health", "cyber"), model.predict(real(simulator.encode(validation[0])), verbose=0, batch_size=512), validation[1:3]):
             row |= {f"{name}_{k}": v for k, v in evaluation.several(np.asarray(p), truth).items()}
         curve.append(row)
+        print({k: round(v, 4) for k, v in row.items()}, flush=True)
 
-    log = model.fit(real(q["train"]), targets("train"), batch_size=64, epochs=epochs, verbose=2,
-                    callbacks=[stop, keras.callbacks.LambdaCallback(on_epoch_end=look)],
-                    validation_data=(real(q["validation"]), targets("validation")))
-    history = [float(v) for v in log.history["val_loss"]]
-    seconds = time.time() - start
-    content = quantisation.convert(model, q["train"])
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=look)] if validation is not None else []
+    model.fit(real(q), [health, cyber], batch_size=64, epochs=epochs, verbose=0, callbacks=callbacks)
+
+
+def mined(model, seeds, most, days=4):
+    """Windows of normal days that the network takes for something: they go back into training as what they are."""
+    kept = []
+    for seed in seeds:
+        x = simulator.Device(seed, days).values
+        for k, q in enumerate(simulator.encode_days(x)):
+            start = k * 20_000
+            strange = np.zeros(len(q), bool)
+            at = np.arange(0, len(q), 4)
+            for p in model.predict(real(q[at]), verbose=0, batch_size=2048):
+                strange[at] |= np.asarray(p)[:, 0] < 0.7
+            kept += [x[start + i:start + i + simulator.STEPS] for i in np.nonzero(strange)[0]]
+    if not kept:
+        return np.zeros((0, simulator.STEPS, len(simulator.CHANNELS)), np.int64)
+    index = np.random.default_rng(3).permutation(len(kept))[:most]
+    print("mined", len(kept), "kept", len(index), flush=True)
+    return np.stack([kept[i] for i in index])
+
+
+def mined_on_device(seeds, most, days=8):
+    """The same with the quantised network of the last fit."""
+    reference, kept = quantisation.Reference((fitting.FOLDER / NAME / "model.tflite").read_bytes()), []
+    for seed in seeds:
+        x = simulator.Device(seed, days).values
+        at = np.arange(0, len(x) - simulator.STEPS + 1, 4)
+        health, cyber = raws(reference, simulator.encode_at(simulator.plain(x), x, at))
+        kept += [x[i:i + simulator.STEPS] for i in at[(health[:, 0] < 51) | (cyber[:, 0] < 51)]]
+    index = np.random.default_rng(5).permutation(len(kept))[:most]
+    print("mined", len(kept), "kept", len(index), flush=True)
+    return np.stack([kept[i] for i in index])
+
+
+def fitted(keras, seeds, each, epochs, validation=None, mine=20):
+    """(model, curve, training windows): fitted on drawn windows, then on with what it wrongly took for an anomaly in normal days."""
+    model, curve = network(), []
+    x, health, cyber, _ = training_windows(seeds, each)
+    train(keras, model, x, health, cyber, epochs[0], 1.5e-3, validation, curve)
+    hard = mined(model, list(seeds)[:mine], MINED)
+    x, health, cyber = np.concatenate([x, hard]), np.r_[health, np.zeros(len(hard), int)], np.r_[cyber, np.zeros(len(hard), int)]
+    train(keras, model, x, health, cyber, epochs[1], 8e-4, validation, curve)
+    return model, curve, x
+
+
+def fit():
+    keras = fitting.prepare()
+    began = time.time()
+    choose = attacks.windows(SEEDS["choose"], 60, 3, days=2)
+    model, curve, x = fitted(keras, SEEDS["train"], EACH, EPOCHS, validation=choose)
+    finish(model, curve, x, began)
+
+
+def refine(devices=130, epochs=4):
+    """Goes on from the last fit's weights on newly drawn windows of the same devices."""
+    keras = fitting.prepare()
+    began = time.time()
+    made = json.loads((fitting.FOLDER / NAME / "made.json").read_text())
+    model = network()
+    model.load_weights(fitting.FOLDER / NAME / "best.weights.h5")
+    x, health, cyber, _ = training_windows(list(SEEDS["train"])[:devices], EACH, draw=21)
+    hard = mined_on_device(list(SEEDS["train"])[:40], MINED)
+    x, health, cyber = np.concatenate([x, hard]), np.r_[health, np.zeros(len(hard), int)], np.r_[cyber, np.zeros(len(hard), int)]
+    train(keras, model, x, health, cyber, epochs, 8e-4, attacks.windows(SEEDS["choose"], 60, 3, days=2), made["curve"])
+    finish(model, made["curve"], x, began - made["seconds"], made["windows"])
+
+
+def finish(model, curve, x, began, before=0):
+    """Keeps, quantises, calibrates and ships the network; `x` represents what it is given."""
+    folder = fitting.FOLDER / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_weights(folder / "best.weights.h5")
+    seconds = time.time() - began
+    content = quantisation.convert(model, simulator.encode(x[np.random.default_rng(8).permutation(len(x))[:2000]]))
     reference = quantisation.Reference(content)
-    test, order = comparison.by_shape(reference, reference(q["test"]), [(len(simulator.HEALTH),), (len(simulator.CYBER),)])
-    health, cyber = sets["test"][1:]
-    anomaly = lambda raw: -raw[:, 0].astype(int)
-    rng = np.random.default_rng(6)
-    counted = np.array([c[2] == "log2" for c in simulator.CHANNELS])
-    values = sets["test"][0] * (1 + 0.3 * counted * rng.uniform(-1, 1, sets["test"][0].shape))
-    again, _ = comparison.by_shape(reference, reference(simulator.encode(np.rint(values).astype(np.int64))),
-                        [(len(simulator.HEALTH),), (len(simulator.CYBER),)])
-    robustness = {"health": {"counters": float((again[0].argmax(axis=1) == sets["test"][1]).mean())},
-                  "cyber": {"counters": float((again[1].argmax(axis=1) == sets["test"][2]).mean())}}
-    metrics = {"model": "sharma-dualpath", "version": "1.0.1", "kind": "sentinel", "parameters": int(model.count_params()),
-               "macs": int(architectures.multiply_accumulates(model)), "tflite_bytes": len(content),
-               "health": {**quality.classes(test[0], health, simulator.HEALTH), **quality.probability_figures(test[0], health),
-                          "anomaly_AUC": float(evaluation.auc(anomaly(test[0]), health > 0)),
-                          "false_alarms": float((test[0][health == 0].argmax(axis=1) > 0).mean())},
-               "cyber": {**quality.classes(test[1], cyber, simulator.CYBER), **quality.probability_figures(test[1], cyber),
-                         "anomaly_AUC": float(evaluation.auc(anomaly(test[1]), cyber > 0)),
-                         "false_alarms": float((test[1][cyber == 0].argmax(axis=1) > 0).mean())},
-               "int8_float_flips": {
-                   name: float((np.asarray(o).argmax(axis=1) != r.argmax(axis=1)).mean()) for name, o, r in zip(
-                       ("health", "cyber"), model.predict(real(q["test"]), verbose=0, batch_size=256), test)},
-               "robustness": robustness, "margins": {
-                   name: {"plain": evaluation.margins((r.astype(float) + 128) / 256, t),
-                          "counters": evaluation.margins((a.astype(float) + 128) / 256, t, (r.astype(float) + 128) / 256)}
-                   for name, r, a, t in zip(("health", "cyber"), test, again, (health, cyber))},
-               "curve": curve,
-               "training": {"windows": len(q["train"]), "epochs": len(history), "best_epoch": int(np.argmin(history)), "validation_loss": min(history)}}
-    names = [("health", simulator.HEALTH), ("cyber", simulator.CYBER)]
-    channels = [dict(zip(("name", "unit", "transform", "gain", "offset"), c)) for c in simulator.CHANNELS]
-    chosen = [int(np.nonzero(cyber == i)[0][0]) for i in range(len(simulator.CYBER))]
-    chosen += [int(np.nonzero(health == i)[0][0]) for i in range(1, len(simulator.HEALTH))]
-    shipping.ship("sharma-dualpath", content, purpose="sentinel", version="1.0.1",
-                  outputs=[names[order.index(k)] for k in range(2)], training_data="counters-synthetic-1",
-                  q=q["test"][chosen], counters=sets["test"][0][chosen], channels=channels)
-    metrics["training"]["fit_seconds"] = round(seconds)
-    metrics["training"]["all_seconds"] = round(time.time() - began)
-    (shipping.MODELS / "sharma-dualpath" / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    tables = calibrate(reference)
+    (folder / "model.tflite").write_bytes(content)
+    _, order = comparison.by_shape(reference, [None, None], SHAPES)
+    made = {"parameters": int(model.count_params()), "macs": macs(model), "bytes": len(content), "curve": curve, "seconds": round(seconds),
+            "windows": before + len(x), "epochs": len(curve), "tables": tables, "order": order}
+    (folder / "made.json").write_text(json.dumps(made, indent=1))
+    ship(content, order)
+    print("seconds", round(time.time() - began))
+
+
+def ship(content, order):
+    """The model's folder without a decision; the golden windows miss no value and hold every class."""
+    x, health, cyber, _ = attacks.windows(list(SEEDS["test"])[:60], 60, 6, days=1)
+    full = (x >= 0).all(axis=(1, 2))
+    at = lambda truth, i: int(np.nonzero((truth == i) & full)[0][0])
+    chosen = [at(cyber, i) for i in range(len(attacks.CYBER))] + [at(health, i) for i in range(1, len(attacks.HEALTH))]
+    names = [("health", attacks.HEALTH), ("cyber", attacks.CYBER)]
+    shipping.ship(NAME, content, purpose="sentinel", version=VERSION, outputs=[names[k] for k in order_of(order)], training_data=DATA,
+                  q=simulator.encode(x[chosen]), counters=x[chosen], channels=CHANNELS)
+
+
+def order_of(order):
+    """`order[k]` is where the converter put head k; the other way round."""
+    return [order.index(k) for k in range(len(order))]
+
+
+def macs(model):
+    import architectures
+    return int(architectures.multiply_accumulates(model))
+
+
+def raws(reference, q):
+    """int8 [n, 5] and [n, 7]."""
+    return comparison.by_shape(reference, reference(q), SHAPES)[0]
+
+
+def calibrate(reference):
+    """Tables of 256 entries, parts per million, from the raw int8 of `normal`; on devices that did not train."""
+    x, health, cyber, _ = attacks.windows(SEEDS["calibrate"], 200, 5, days=1)
+    outputs = raws(reference, simulator.encode(x))
+    return {name: decision.calibration(raw[:, 0], truth == 0) for name, raw, truth in zip(("health", "cyber"), outputs, (health, cyber))}
 
 
 if __name__ == "__main__":
-    main()
+    {"fit": fit, "refine": refine}[sys.argv[1]]()

@@ -258,7 +258,7 @@ def text():
         *change_section(kept("training/change/metrics.json")),
         *margin_table(every), "## Calibration and robustness", *calibration(every), "",
         "`noise`: 30 % of the body's sd on all pixels; `pixels`: noise of 1 sd on 30 % of the pixels; `counters`: every counter changed by up to 30 %. Brier of several classes is summed over "
-        "them; ECE and MCE are those of the first choice. MCE is the gap of the worst bin, and a bin may hold a single capture.", "",
+        "them; ECE and MCE are those of the first choice. MCE is the gap of the worst bin, and a bin may hold a single capture; of `sharma-dualpath` only bins of at least 30 windows count, and its probabilities are calibrated (its card has both). `missing`: 30 % of the values taken away.", "",
         "## Classes", "![confusion](report/confusion.png)", "",
         "## The generator beside real thermograms", f"{overall} The whole table: [report/statistics.md](report/statistics.md).", "", "![sheet](report/thermograms.png)", "",
         "## Published numbers that are not reproduced",
@@ -267,7 +267,7 @@ def text():
         "acquisition: a network that sees no breasts scores the same 0.917 AUC. Captures of one patient on both sides of a split inflate them further.",
         "- `digiscope-cnn`: seven lesion classes of another kind of picture. That data says nothing of thermograms; views and capture quality stand in for the classes.",
         "- `sharma-dualpath`: accuracies near 99 % on records of attacks that are not public. The windows here come from a simulator of the device's own counters; that its classes are told apart well "
-        "says that the simulator draws them apart, not that a real attack would be found."]) + "\n"
+        "says that the simulator draws them apart. What the running program's own windows say is in its card and in `Docs/sentinel.md`."]) + "\n"
 
 
 if __name__ == "__main__":

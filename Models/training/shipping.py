@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import re
 
 import numpy as np
 
@@ -78,14 +79,12 @@ def ship(name, content, *, purpose, version, outputs, training_data, frames=None
 
 
 def written(manifest):
-    """The text of a manifest: the calibration table in rows of sixteen, the rest as JSON is indented."""
-    text = json.dumps(manifest, indent=2)
-    if "decision" in manifest:
-        ppm = manifest["decision"]["calibration"]["ppm"]
-        rows = [", ".join(map(str, ppm[i:i + 16])) for i in range(0, 256, 16)]
-        start = text.index('"ppm": [') + len('"ppm": [')
-        text = text[:start] + "\n        " + ",\n        ".join(rows) + "\n      " + text[text.index("]", start):]
-    return text + "\n"
+    """The text of a manifest: calibration tables in rows of sixteen, the rest as JSON is indented."""
+    def rows(match):
+        indent, ppm = match.group(1), [int(v) for v in match.group(2).split(",")]
+        inner = ",\n".join(f"{indent}  " + ", ".join(map(str, ppm[i:i + 16])) for i in range(0, len(ppm), 16))
+        return f'{indent}"ppm": [\n{inner}\n{indent}]'
+    return re.sub(r'( *)"ppm": \[([^\]]*)\]', rows, json.dumps(manifest, indent=2)) + "\n"
 
 
 def input_statistics(q, zero_point=0):

@@ -1,10 +1,18 @@
-"""Draws windows of the device's counters: 32 steps of 10 s, 16 channels of non-negative integers."""
+"""The device's counters as numbers: the channels, how a window becomes int8, and the normal use of one device over days.
+
+A step is 10 s and has 16 integers of at least 0; MISSING stands for a value that the device does not have. A window is 32
+steps. Everything is drawn from the device's seed alone, so devices that judge never share a number with those that trained."""
+
+import dataclasses
 
 import numpy as np
 
 STEPS = 32
+STEP_SECONDS = 10
+DAY = 86_400 // STEP_SECONDS
+MISSING = -1
 # (name, unit, transform, gain, offset): the manifest's channels. int8 = clamp(round(gain f(x) / 256) + offset).
-# `delta` is what was added since the window's first step: a drift is small beside the value it starts from.
+# `delta` is what was added since the window's first step that is not missing: a drift is small beside the value it starts from.
 CHANNELS = [
     ("network.connections", "1/step", "log2", 16, -100),
     ("network.refused", "1/step", "log2", 16, -100),
@@ -21,99 +29,309 @@ CHANNELS = [
     ("device.case_opened", "1/step", "log2", 64, -100),
     ("sensor.bus_errors", "1/step", "log2", 20, -100),
     ("sensor.noise", "centikelvin", "log2", 24, -100),
-    ("environment.ambient", "centi-degC", "delta", 40, 0),
+    ("environment.ambient", "centi-degC", "delta", 384, 0),
 ]
-HEALTH = ["normal", "drift", "noisy", "stuck", "overheating"]
-CYBER = ["normal", "connection-flood", "malformed-commands", "spoofed-commands", "replay", "tampering", "brute-force"]
 INDEX = {name: i for i, (name, *_) in enumerate(CHANNELS)}
-
-
-def windows(count, seed):
-    """(int64 [count, 32, 16], health index, cyber index): normal in half of each head."""
-    rng = np.random.default_rng([seed, 77])
-    x = np.zeros((count, STEPS, len(CHANNELS)))
-    rate = lambda low, high: np.exp(rng.uniform(np.log(low), np.log(high), (count, 1)))
-    poisson = lambda mean: rng.poisson(np.broadcast_to(mean, (count, STEPS)))
-    put = lambda name, values: x.__setitem__((slice(None), slice(None), INDEX[name]), values)
-    get = lambda name: x[:, :, INDEX[name]]
-    # Normal use: a busy clinic and a home differ by much, and a bad line reconnects without an attacker.
-    busy, bad_line = rate(0.02, 2.0), rate(0.002, 0.5)
-    put("network.connections", poisson(0.05 + bad_line))
-    put("network.refused", poisson(0.02 * bad_line))
-    put("network.bytes_in", poisson(40 + 300 * busy) + 2000 * poisson(0.02))
-    put("network.publish_latency", np.exp(rng.normal(np.log(rate(30, 400)), 0.4, (count, STEPS))))
-    put("network.reconnects", poisson(bad_line))
-    put("command.received", poisson(0.03 * busy))
-    put("command.malformed", poisson(np.full((count, 1), 0.002)))
-    put("command.bad_signature", poisson(np.full((count, 1), 0.002)))
-    put("command.replayed", poisson(0.01 * bad_line))
-    put("login.failed", poisson(np.full((count, 1), 0.01)) * rng.integers(1, 4, (count, STEPS)))
-    put("device.cpu", np.clip(rng.normal(8 + 8 * busy, 4, (count, STEPS)), 1, 100))
-    warm = 4200 + rng.normal(0, 300, (count, 1)) + 8 * get("device.cpu")
-    put("device.temperature", warm + rng.normal(0, 20, (count, STEPS)))
-    put("device.case_opened", poisson(np.full((count, 1), 0.0005)))
-    put("sensor.bus_errors", poisson(np.full((count, 1), 0.01)))
-    put("sensor.noise", np.abs(rng.normal(rate(5, 30), 2, (count, STEPS))))
-    ambient = rng.uniform(1600, 3000, (count, 1)) + np.cumsum(rng.normal(0, 1.5, (count, STEPS)), axis=1)
-    put("environment.ambient", ambient + rng.normal(0, 5, (count, STEPS)))
-
-    health = rng.integers(0, len(HEALTH), count) * (rng.uniform(size=count) < 0.55)
-    cyber = rng.integers(0, len(CYBER), count) * (rng.uniform(size=count) < 0.6)
-    start = rng.integers(0, STEPS - 10, (count, 1))
-    active = (np.arange(STEPS)[None] >= start) & (np.arange(STEPS)[None] < start + rng.integers(8, 32, (count, 1)))
-    during = lambda mask: mask[:, None] & active
-    is_health = lambda name: during(health == HEALTH.index(name))
-    is_cyber = lambda name: during(cyber == CYBER.index(name))
-
-    ramp = np.clip(np.arange(STEPS)[None] - start, 0, None)
-    add = lambda name, mask, values: put(name, get(name) + np.where(mask, values, 0))
-    add("environment.ambient", is_health("drift"), ramp * rate(8, 60) * rng.choice([-1, 1], (count, 1)))
-    add("sensor.noise", is_health("noisy"), rate(15, 200))
-    add("sensor.bus_errors", is_health("noisy"), poisson(rate(0.05, 3)))
-    stuck = is_health("stuck")
-    for name in ("environment.ambient", "sensor.noise"):
-        held = np.take_along_axis(get(name), start, axis=1)
-        put(name, np.where(stuck, 0 if name == "sensor.noise" else held, get(name)))
-    add("device.temperature", is_health("overheating"), ramp * rate(40, 250))
-    add("device.cpu", is_health("overheating"), 10)
-
-    flood = rate(3, 300)
-    add("network.connections", is_cyber("connection-flood"), poisson(flood))
-    add("network.refused", is_cyber("connection-flood"), poisson(flood * 0.5))
-    add("network.bytes_in", is_cyber("connection-flood"), poisson(flood * 60))
-    add("device.cpu", is_cyber("connection-flood"), np.minimum(flood * 0.3, 60))
-    add("command.malformed", is_cyber("malformed-commands"), poisson(rate(0.3, 20)))
-    add("network.bytes_in", is_cyber("malformed-commands"), poisson(rate(50, 5000)))
-    add("command.bad_signature", is_cyber("spoofed-commands"), poisson(rate(0.3, 10)))
-    add("command.received", is_cyber("spoofed-commands"), poisson(rate(0.3, 10)))
-    add("command.replayed", is_cyber("replay"), poisson(rate(0.3, 10)))
-    add("command.received", is_cyber("replay"), poisson(rate(0.3, 10)))
-    add("device.case_opened", is_cyber("tampering"), poisson(rate(0.15, 2)))
-    add("sensor.bus_errors", is_cyber("tampering"), poisson(rate(0.05, 2)))
-    add("login.failed", is_cyber("brute-force"), poisson(rate(0.5, 60)))
-    add("network.connections", is_cyber("brute-force"), poisson(rate(0.3, 10)))
-    x[:, :, INDEX["device.cpu"]] = np.clip(get("device.cpu"), 0, 100)
-    return np.clip(np.rint(x), 0, 1 << 24).astype(np.int64), health, cyber
+# Which channels are told together when one asks what spoke.
+GROUPS = {"network": range(0, 5), "command and login": range(5, 10), "device": range(10, 13), "sensor and environment": range(13, 16)}
+# What a missing value becomes: an int8 that no value has, so that the network can tell "none" from "little". Not so for a change, where it
+# is no change, and for noise, where it is the median of normal use: a camera that is stuck has none, and must not look like one that idles.
+MISSING_Q = [0 if transform == "delta" else -25 if name == "sensor.noise" else -128 for name, _, transform, _, _ in CHANNELS]
 
 
 def log2_q8(value):
-    """256 log2(1 + value), the mantissa taken linearly, rounded down; as FixedPoint.log2Q8 of the device."""
+    """256 log2(1 + value), the mantissa taken linearly, rounded down; as ChainArithmetic.log2Q8 of the device."""
     number = value.astype(np.int64) + 1
     exponent = np.frexp(number.astype(np.float64))[1] - 1
-    fraction = number - (1 << exponent)
+    fraction = number - (1 << exponent.astype(np.int64))
     mantissa = np.where(exponent >= 8, fraction >> np.maximum(exponent - 8, 0), fraction << np.maximum(8 - exponent, 0))
     return exponent.astype(np.int64) * 256 + mantissa
 
 
-def encode(x):
-    """int64 counters -> int8 windows."""
+def _int8(channel, value):
     from preprocessing import rounded
-    columns = []
-    for c, (_, _, transform, gain, offset) in enumerate(CHANNELS):
-        value = x[:, :, c]
-        if transform == "log2":
-            value = log2_q8(value)
-        elif transform == "delta":
-            value = value - value[:, :1]
-        columns.append(np.clip(rounded(gain * value, 256) + offset, -128, 127))
-    return np.stack(columns, axis=-1).astype(np.int8)
+    _, _, _, gain, offset = CHANNELS[channel]
+    return np.clip(rounded(gain * value, 256) + offset, -128, 127).astype(np.int8)
+
+
+def plain(x):
+    """The int8 of every channel but the `delta` ones, [..., 16]; those are left 0."""
+    q = np.zeros(x.shape, np.int8)
+    for c, (_, _, transform, _, _) in enumerate(CHANNELS):
+        if transform != "delta":
+            value = np.maximum(x[..., c], 0)
+            q[..., c] = np.where(x[..., c] < 0, MISSING_Q[c], _int8(c, log2_q8(value) if transform == "log2" else value))
+    return q
+
+
+def _delta(channel, value):
+    """int8 [n, 32] of one `delta` channel."""
+    first = np.take_along_axis(value, (value >= 0).argmax(axis=1)[:, None], axis=1)
+    return np.where(value < 0, MISSING_Q[channel], _int8(channel, value - first))
+
+
+def encode(x):
+    """int64 counters [n, 32, 16] (MISSING where there is none) -> int8 windows."""
+    q = plain(x)
+    for c, (_, _, transform, _, _) in enumerate(CHANNELS):
+        if transform == "delta":
+            q[:, :, c] = _delta(c, x[:, :, c])
+    return q
+
+
+def encode_at(plain_x, x, at):
+    """The int8 windows [n, 32, 16] that begin at these steps of a device's days; `plain_x` is `plain(x)`."""
+    view = lambda a: np.lib.stride_tricks.sliding_window_view(a, STEPS, axis=0)[at].transpose(0, 2, 1)
+    q = np.ascontiguousarray(view(plain_x))
+    deltas = [c for c, (_, _, transform, _, _) in enumerate(CHANNELS) if transform == "delta"]
+    for c in deltas:
+        value = np.lib.stride_tricks.sliding_window_view(x[:, c], STEPS)[at]
+        q[:, :, c] = _delta(c, value)
+    return q
+
+
+def encode_days(x, chunk=20_000):
+    """The sliding windows of a device's days [T, 16], in chunks of int8 [n, 32, 16]; the first ends with step 31."""
+    of = plain(x)
+    for start in range(0, len(x) - STEPS + 1, chunk):
+        yield encode_at(of, x, np.arange(start, min(start + chunk, len(x) - STEPS + 1)))
+
+
+@dataclasses.dataclass
+class Habits:
+    """What makes a device's normal use its own."""
+    kind: str
+    rng: np.random.Generator
+
+    def __post_init__(self):
+        rng = self.rng
+        log = lambda low, high: float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        either = lambda *pairs: pairs[int(rng.choice(len(pairs), p=[p for p, _ in pairs]))][1]
+        self.sessions_a_day = {"home": log(0.7, 3), "clinic": log(10, 80), "field": log(5, 60)}[self.kind]
+        self.opens, self.closes = (6, 23) if self.kind == "home" else (int(rng.integers(6, 9)), int(rng.integers(16, 20)))
+        self.monitor_steps = either((0.5, 0), (0.3, 6), (0.1, 30), (0.1, 1))
+        self.monitor_count = int(rng.integers(1, 4))
+        self.technician_a_day = log(0.02, 0.3)
+        self.base_bytes = either((0.5, 0.0), (0.5, log(2, 60)))
+        self.latency_ms, self.latency_spread = log(0.6, 900), rng.uniform(0.15, 0.6)
+        self.latency_style = either((0.55, "missing"), (0.25, "held"), (0.2, "always"))
+        self.health_steps = int(rng.choice([1, 6, 6, 30, 90]))
+        self.bad_line = log(5e-4, 0.05)
+        self.outages_a_day = {"home": log(0.03, 1), "clinic": log(0.03, 2), "field": log(0.3, 4)}[self.kind]
+        self.outage_steps = {"home": log(6, 400), "clinic": log(6, 200), "field": log(400, 12_000)}[self.kind]
+        self.tries_offline = either((0.3, 0.0), (0.7, log(0.05, 1.5)))
+        self.commands_a_day = log(0.2, 20)
+        self.receipt_bytes = log(300, 4000)
+        self.line_bytes = log(20_000, 3_000_000)
+        self.wrong_tags_a_day = {"home": log(0.01, 0.1), "clinic": log(0.3, 4), "field": log(0.3, 4)}[self.kind]
+        self.cpu, self.cpu_noise, self.cpu_session = log(0.5, 18), log(0.2, 3), log(3, 45)
+        self.nightly = either((0.6, 0.0), (0.4, log(5, 60)))
+        self.nightly_hour, self.nightly_steps = float(rng.uniform(0, 5)), int(rng.integers(12, 180))
+        self.warm, self.warm_by_cpu = rng.uniform(3300, 5600), rng.uniform(4, 12)
+        self.temperature_grain = int(rng.choice([1, 10, 49, 54, 100]))
+        self.bus = either((0.5, 2e-4), (0.5, log(2e-4, 0.01)))
+        self.noise, self.noise_spread = log(3, 30), rng.uniform(0.02, 0.12)
+        self.room, self.room_swing = rng.uniform(1600, 2900), rng.uniform(20, 220)
+        self.room_noise = log(0.5, 3)
+        self.room_turn = log(30, 300)          # steps in which the room's slope changes
+        self.room_slope = log(0.02, 0.11)      # its sd, centi-degC a step; never above 0.2 (0.7 degC/h)
+        self.camera_idle = either((0.85, 0.0), (0.15, rng.uniform(0.3, 0.9)))
+        self.restarts_a_day = log(0.01, 0.4)
+        self.warm_up_steps = int(rng.choice([96, 96, 96, 0]))
+        lacks = {"device.temperature": 0.08, "device.cpu": 0.03, "device.case_opened": 0.7, "sensor.bus_errors": 0.03, "sensor.noise": 0.06,
+                 "environment.ambient": 0.06, "network.publish_latency": 0.04}
+        self.lacks = [name for name, p in lacks.items() if rng.uniform() < p]
+
+
+class Device:
+    """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them."""
+
+    def __init__(self, seed, days, first_step=0):
+        rng = self.rng = np.random.default_rng([seed, 78])
+        self.habits = habits = Habits(str(rng.choice(["home", "clinic", "field"], p=[0.5, 0.35, 0.15])), rng)
+        self.seed, self.count = seed, days * DAY
+        n = self.count
+        self.hour = ((np.arange(n) + first_step + rng.integers(DAY)) % DAY) * 24 / DAY
+        self.x = np.zeros((n, len(CHANNELS)))
+        self.rare = []
+        self._sessions()
+        self._network()
+        self._commands()
+        self._board()
+        self._sensor()
+        self._restarts()
+        for name in habits.lacks:
+            self.x[:, INDEX[name]] = MISSING
+        self.values = np.clip(np.rint(self.x), MISSING, 1 << 24).astype(np.int64)
+        self.rare = np.unique(np.clip(np.array(self.rare, int), 0, n - 1))
+        del self.x
+
+    def _at(self, a_day, by_day=False):
+        """Steps of events that come `a_day` times a day; `by_day` only while the clinic is open."""
+        steps = np.nonzero(self.rng.uniform(size=self.count) < min(a_day * (2.0 if by_day else 1.0) / DAY, 0.5))[0]
+        if by_day:
+            steps = steps[(self.hour[steps] >= self.habits.opens) & (self.hour[steps] < self.habits.closes)]
+        return steps
+
+    def _span(self, starts, lengths):
+        """bool [n]: the steps from each start on, so many."""
+        edge = np.zeros(self.count + 1, int)
+        np.add.at(edge, starts, 1)
+        np.add.at(edge, np.minimum(starts + lengths, self.count), -1)
+        return np.cumsum(edge)[:-1] > 0
+
+    def _add(self, name, steps, values):
+        np.add.at(self.x[:, INDEX[name]], np.minimum(steps, self.count - 1), values)
+
+    def _sessions(self):
+        rng, h = self.rng, self.habits
+        starts = self._at(h.sessions_a_day, by_day=True)
+        lengths = rng.integers(6, 30, len(starts))
+        self.session = self._span(starts, lengths)
+        self.session_ends = np.minimum(starts + lengths, self.count - 1)
+        starts = self._at(h.technician_a_day, by_day=True)
+        self.technician = self._span(starts, rng.integers(6, 200, len(starts)))
+        starts = self._at(h.outages_a_day)
+        self.outage = self._span(starts, 1 + rng.exponential(h.outage_steps, len(starts)).astype(int))
+
+    def _network(self):
+        rng, h, n = self.rng, self.habits, self.count
+        online = ~self.outage
+        back = np.nonzero(online[1:] & self.outage[:-1])[0] + 1
+        poisson = lambda mean: rng.poisson(np.broadcast_to(mean, n)).astype(float)
+        connections = poisson(0.001) + self.technician * poisson(np.exp(rng.uniform(-1.5, 1.2)))
+        if h.monitor_steps:
+            connections[int(rng.integers(h.monitor_steps))::h.monitor_steps] += h.monitor_count
+        self.x[:, INDEX["network.connections"]] = connections
+        self.x[:, INDEX["network.refused"]] = self.technician * poisson(0.004) + poisson(1e-5)
+        self._add("network.reconnects", np.nonzero(online)[0], (online * poisson(h.bad_line))[online])
+        self._add("network.reconnects", np.nonzero(~online)[0], poisson(h.tries_offline)[~online])
+        self._add("network.reconnects", back, 1)
+        published = self.session | (np.arange(n) % h.health_steps == 0)
+        size = poisson(h.base_bytes) + published * poisson(4)
+        for end in self.session_ends:
+            for k in range(int(rng.integers(1, 5))):
+                if end + k < n:
+                    size[end + k] += rng.poisson(h.receipt_bytes)
+        for start in back:  # what waited: receipts of a day without a line
+            k = int(rng.integers(1, 12))
+            size[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
+        for start in self._at(1 / 200):  # a new model or programme, as fast as the line is
+            total, rate = rng.uniform(5e4, 2e6), h.line_bytes * rng.uniform(0.3, 1)
+            k = int(np.ceil(total / rate))
+            size[start:start + k] += total / k
+            self._add("command.received", np.array([start]), 1)
+            self.rare.append(start)
+        for start in self._at(1 / 20):  # a configuration
+            size[start] += rng.uniform(1e3, 2e4)
+            self._add("command.received", np.array([start]), 1)
+            self.rare.append(start)
+        self.x[:, INDEX["network.bytes_in"]] = size * online
+        slow = np.exp(rng.normal(0, h.latency_spread, n)) * np.where(rng.uniform(size=n) < h.bad_line, rng.uniform(2, 15, n), 1)
+        latency = h.latency_ms * slow
+        if h.latency_style != "always":
+            has = published & online
+            if h.latency_style == "missing":
+                latency = np.where(has, latency, MISSING)
+            else:
+                last = np.maximum.accumulate(np.where(has, np.arange(n), -1))
+                latency = np.where(last < 0, MISSING, latency[last])
+        else:
+            latency = np.where(online, latency, MISSING)
+        self.x[:, INDEX["network.publish_latency"]] = latency
+        self.back = back
+
+    def _commands(self):
+        rng, h = self.rng, self.habits
+        at = self._at(h.commands_a_day)
+        self._add("command.received", at[~self.outage[at]], 1)
+        self._add("network.bytes_in", at[~self.outage[at]], rng.uniform(400, 2500, int((~self.outage[at]).sum())))
+        # A tool that is too new, an operator with the old key who tries again, a broker that delivers twice after an outage.
+        for start in self._at(1 / 60):
+            self._few("command.malformed", start, int(rng.integers(1, 3)), gap=30)
+        for start in self._at(1 / 30):
+            self._few("command.bad_signature", start, int(rng.integers(1, 4)), gap=12)
+        for start in self.back[rng.uniform(size=len(self.back)) < 0.08]:
+            self._few("command.replayed", start, int(rng.integers(1, 4)), gap=1)
+        for start in self._at(h.bad_line * 4):
+            self._few("command.replayed", start, 1, gap=1)
+        # Somebody holds a bus pass or a bank card to the reader, and again.
+        for start in self._at(h.wrong_tags_a_day, by_day=True):
+            tries = int(rng.choice([1, 2, 3, 4, 5], p=[0.45, 0.28, 0.15, 0.08, 0.04]))
+            steps = np.minimum(start + np.sort(rng.integers(0, max(1, tries), tries)), self.count - 1)
+            self._add("login.failed", steps, 1)
+            self.rare.append(start)
+
+    def _few(self, name, start, count, gap):
+        steps = start + np.cumsum(self.rng.integers(0, gap + 1, count))
+        steps = steps[steps < self.count]
+        self._add(name, steps, 1)
+        if name != "command.replayed":
+            self._add("command.received", steps, 1)
+        self._add("network.bytes_in", steps, self.rng.uniform(200, 1500, len(steps)))
+        self.rare += list(steps)
+
+    def _board(self):
+        from scipy.signal import lfilter
+        rng, h, n = self.rng, self.habits, self.count
+        nightly = h.nightly * self._span(np.nonzero(np.abs(self.hour - h.nightly_hour) < 12 / DAY)[0], h.nightly_steps)
+        slow = lfilter([0.2], [1, -0.8], rng.normal(0, h.cpu_noise * 3, n))
+        cpu = h.cpu + slow + self.session * h.cpu_session * rng.uniform(0.6, 1.2, n) + nightly + self.technician * rng.uniform(0, 12, n)
+        cpu = np.clip(cpu, 0, 100)
+        self.x[:, INDEX["device.cpu"]] = cpu
+        self.day = np.sin((self.hour - 9) / 24 * 2 * np.pi)
+        alpha = 1 / rng.uniform(6, 30)
+        heat = lfilter([alpha], [1, alpha - 1], cpu, zi=[cpu[0] * (1 - alpha)])[0]
+        temperature = h.warm + h.room_swing * self.day + h.warm_by_cpu * heat + rng.normal(0, 12, n)
+        self.x[:, INDEX["device.temperature"]] = np.round(temperature / h.temperature_grain) * h.temperature_grain
+        for start in self._at(1 / 90, by_day=True):  # a technician looks inside
+            self._add("device.case_opened", np.array([start]), 1)
+            self.rare.append(start)
+
+    def _sensor(self):
+        rng, h, n = self.rng, self.habits, self.count
+        self.x[:, INDEX["sensor.bus_errors"]] = rng.poisson(h.bus, n)
+        for start in self._at(1 / 15):  # somebody touches the cable
+            self._add("sensor.bus_errors", np.array([start]), int(rng.integers(1, 5)))
+            self.rare.append(start)
+        level = np.interp(np.arange(n), np.linspace(0, n, max(4, n // 720)), np.exp(rng.normal(0, 0.08, max(4, n // 720))))
+        noise = h.noise * level * np.exp(rng.normal(0, h.noise_spread, n)) * np.where(self.session, rng.uniform(0.9, 1.25), 1)
+        self.x[:, INDEX["sensor.noise"]] = np.maximum(noise, 1)
+        knots = int(n / h.room_turn) + 2
+        slope = np.interp(np.arange(n), np.linspace(0, n, knots), np.clip(rng.normal(0, h.room_slope, knots), -0.16, 0.16))
+        slope -= slope.mean()
+        wander = np.cumsum(np.clip(slope, -0.18, 0.18))
+        limit = 250.0  # the heating holds a room: a triangle instead of a walk without end
+        wander = np.abs((wander + limit) % (4 * limit) - 2 * limit) - limit
+        ambient = h.room + min(h.room_swing, 60) * self.day + wander + rng.normal(0, h.room_noise, n)
+        self.x[:, INDEX["environment.ambient"]] = np.maximum(ambient, 0)
+        if h.camera_idle:
+            idle = (rng.uniform(size=n) < h.camera_idle) & ~self.session
+            for name in ("sensor.noise", "environment.ambient"):
+                self.x[idle, INDEX[name]] = MISSING
+
+    def _restarts(self):
+        rng, h = self.rng, self.habits
+        for start in self._at(h.restarts_a_day):
+            off = int(rng.integers(1, 8)) if rng.uniform() < 0.7 else int(rng.exponential(700)) + 8
+            on = start + off
+            self.x[start:on] = MISSING
+            if on >= self.count:
+                continue
+            k = int(rng.integers(1, 5))
+            busy = self.x[on:on + k, INDEX["device.cpu"]]
+            self.x[on:on + k, INDEX["device.cpu"]] = np.clip(busy + rng.uniform(20, 70), 0, 100)
+            self.x[on, INDEX["network.reconnects"]] = max(self.x[on, INDEX["network.reconnects"]], 0) + 1
+            cool = min(off / 180, 1) * rng.uniform(300, 1500)
+            tail = np.exp(-np.arange(400) / rng.uniform(12, 40))[: self.count - on]
+            span = slice(on, on + len(tail))
+            self.x[span, INDEX["device.temperature"]] -= cool * tail
+            until = on + h.warm_up_steps
+            for name in ("sensor.noise", "environment.ambient"):
+                self.x[on:until, INDEX[name]] = MISSING
+            if h.warm_up_steps:
+                rest = rng.uniform(0, 12) * np.exp(-np.arange(300) / 30)[: max(self.count - until, 0)]
+                part = self.x[until:until + len(rest), INDEX["environment.ambient"]]
+                part[:] = np.where(part < 0, part, part - rest)
+            # What follows a start is as seldom: a board that warms up, and a camera that is heard of again.
+            self.rare += [start, on, on + 16, on + 32, on + 48, until, until + 16]
