@@ -95,7 +95,9 @@ package struct CommandDesk: Sendable {
     switch action {
     case .doctor: guard Self.take(&doctors, now) else { return false }
     case .restart: guard Self.take(&restarts, now) else { return false }
-    case .status, .resend, .holdImages, .logLevel, .captureRequest, .identify, .updateInstall, .updateRollback: break
+    case .status, .resend, .holdImages, .logLevel, .captureRequest, .identify, .updateInstall, .updateRollback,
+      .patientRestore:
+      break
     }
     commands.take(now: now)
     return true

@@ -107,7 +107,8 @@ extension DeviceRuntime {
           return await parts.session.identify(seconds: seconds)
         },
         isIdle: { parts.session.snapshot.state == .idle },
-        install: { install($0, $1, $2, vendor) }, rollBack: { rollBack($0) }),
+        install: { install($0, $1, $2, vendor) }, rollBack: { rollBack($0) },
+        restorePatients: { await restorePatients($0) }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, generator: SystemRandomNumberGenerator(),
       logger: logger)
   }

@@ -49,6 +49,10 @@ package struct CommandEffects: Sendable {
     _, _, _ in .refused("this device takes no updates")
   }
   var rollBack: @Sendable (_ slot: ModelSlot) async -> Outcome = { _ in .refused("this device takes no updates") }
+  /// Takes over patients' earlier sessions.
+  var restorePatients: @Sendable (_ sealed: [UInt8]) async -> Outcome = { _ in
+    .refused("this device compares with no earlier sessions")
+  }
 
   /// - Parameter id: the command's.
   func perform(_ action: CommandAction, id: RandomIdentifier) async -> Outcome {
@@ -83,6 +87,7 @@ package struct CommandEffects: Sendable {
       return isIdle() ? .done() : .refused("a session is open")
     case .updateInstall(let target, let window): return await install(target, window, id)
     case .updateRollback(let slot): return await rollBack(slot)
+    case .patientRestore(let sealed): return await restorePatients(sealed)
     }
   }
 }
