@@ -50,7 +50,8 @@ extension SessionMachine {
     switch phase {
     case .idle, .acclimatising, .positioning, .awaitingCamera: return caller.reference
     // A gesture that confirms something, a technician at work, or a picture that somebody may want to stop.
-    case .maintenance, .held, .awaitingOperator, .confirming, .asking, .awaitingPatient, .averaging, .assessing, .saving:
+    case .maintenance, .held, .awaitingOperator, .confirming, .asking, .awaitingPatient, .averaging, .assessing,
+      .saving:
       return nil
     }
   }
