@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help clinic-day lean-link test-change test-sentinel deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust test-repository compare-inference build lint packages clean
+.PHONY: help clinic-day lean-link test-change test-sentinel deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust bench-trust remote-walk configuration-walk test-repository compare-inference build lint packages clean
 
 ## Try it
 
@@ -213,6 +213,20 @@ mutate-trust: ## damaged metadata, lists of keys and envelopes: TRUST_MUTATIONS=
 
 fuzz-trust: ## libFuzzer over what decides whom a device believes: FUZZ_SECONDS=120
 	@Scripts/fuzz-trust $(FUZZ_SECONDS)
+
+bench-trust: ## how long a full set of metadata takes to be verified
+	$(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-tests --no-parallel --filter aFullSetIsVerified
+
+remote-walk: ## a model's roll-out to three simulated devices, over broker, worker and PostgreSQL; some fifteen minutes
+	@Scripts/install-packages build receiver demo gateway
+	$(SWIFT) build --product thermograph
+	$(SWIFT) build --product thermograph-receiver
+	@Scripts/remote-walk
+
+configuration-walk: ## a configuration from afar that holds, one with mistakes, one that takes itself back; three minutes
+	@Scripts/install-packages build demo
+	$(SWIFT) build --product thermograph
+	@Scripts/configuration-walk
 
 test-repository: ## Scripts/repository's own part of `make test`
 	@Scripts/test-repository

@@ -430,7 +430,8 @@ def sign(options: argparse.Namespace, repository: Repository) -> None:
 
 
 def publish(options: argparse.Namespace, repository: Repository) -> None:
-    """OUT/metadata and OUT/targets for a stick, and for a site OUT/trust.json, what the far side sends on dn/trust."""
+    """OUT/metadata and OUT/targets for a stick, and OUT/trust.json, what the far side sends on dn/trust. The vendor's has no
+    targets: models come in parts."""
     repository.check()
     out: Path = options.out
     metadata = {name: (repository.folder / "metadata" / name).read_bytes() for name in repository.published()}
@@ -444,16 +445,17 @@ def publish(options: argparse.Namespace, repository: Repository) -> None:
             write(out / "targets" / path, files[path])
     newest = repository.path("root", repository.root().version).read_bytes()
     write(out / f"{options.kind}-root.json", newest)
-    if options.kind == "site":
-        bundle = {
-            "schema": "thermograph.trust.v1", "root": "site",
-            "metadata": {name: base64.b64encode(content).decode() for name, content in metadata.items()},
-            "targets": {name: base64.b64encode(content).decode() for name, content in files.items()},
-        }  # fmt: skip
-        content = json.dumps(bundle, separators=(",", ":")).encode()
-        if len(content) > BUNDLE_BYTES_MAXIMUM:
-            raise Fault(f"trust.json has {len(content)} bytes; expected at most {BUNDLE_BYTES_MAXIMUM}: fewer targets")
-        write(out / "trust.json", content)
+    bundle = {
+        "schema": "thermograph.trust.v1", "root": options.kind,
+        "metadata": {name: base64.b64encode(content).decode() for name, content in metadata.items()},
+        "targets": {
+            name: base64.b64encode(content).decode() for name, content in files.items() if options.kind == "site"
+        },
+    }  # fmt: skip
+    content = json.dumps(bundle, separators=(",", ":")).encode()
+    if len(content) > BUNDLE_BYTES_MAXIMUM:
+        raise Fault(f"trust.json has {len(content)} bytes; expected at most {BUNDLE_BYTES_MAXIMUM}: fewer targets")
+    write(out / "trust.json", content)
 
 
 def show(_: argparse.Namespace, repository: Repository) -> None:

@@ -22,7 +22,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.conftest import PASSWORD, Clinic
-from tests.folders import Store, identifier
+from tests.folders import Folder, Store, identifier
 from thermograph_gateway.service import run, server_for
 
 # Where pictures are kept for a person to look at; nowhere unless asked for.
@@ -218,6 +218,17 @@ def test_somebody_asks_to_be_called(driver: webdriver.Chrome, store: Store, addr
     assert "reader-1" in driver.find_element(By.TAG_NAME, "tbody").text
     check_access(driver)
     picture(driver, "calls")
+    head = {"sequence": 7, "size": 31, "head": "ab" * 32}
+    if isinstance(store, Folder):
+        log = {"outbox_id": identifier("outbox"), "alarms": ["audit-shrunk"], "heads": [head]}
+        (store.path / "clinic-a" / "unit-1" / "audit-heads.json").write_text(
+            json.dumps({"schema": "thermograph.audit-heads.v1", "logs": [log]})
+        )
+    driver.find_element(By.LINK_TEXT, "Devices").click()
+    WebDriverWait(driver, 10).until(lambda d: d.title.startswith("Devices"))
+    assert ("1 log contradicts" in driver.page_source) == isinstance(store, Folder)
+    check_access(driver)
+    picture(driver, "devices")
 
 
 def test_the_same_way_without_scripts(address: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, g
 
@@ -38,8 +39,10 @@ from .send import Configuration, Sent, Wave, arguments, configure, listed, repli
 from .service import run, server_for
 from .source import CaptureSource, ReceiveFolder
 from .statement import ONLINE_KEYS_BYTES_MAXIMUM, PAYLOAD_BYTES_MAXIMUM, ResultKey
+from .supply import Supply, followed, serve
 from .times import as_json, as_prometheus, distributions, duration
 from .web import create_app, report_page
+from .witness import devices, lines, write_anchors
 
 NOTIFY_SECONDS = 30.0
 # Nobody waits for a page here: half a million messages before a command begins.
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handlers: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve, "export": _export, "report": _report, "verify": _verify,
         "dataset": _dataset, "correct": _correct, "user": _user, "migrate": _migrate, "send": _send,
-        "answer": _answer, "times": _times,
+        "answer": _answer, "times": _times, "supply": _supply, "witness": _witness,
     }  # fmt: skip
     try:
         return handlers[options.command](options)
@@ -189,6 +192,21 @@ def _answer(options: argparse.Namespace) -> int:
     return 0
 
 
+def _witness(options: argparse.Namespace) -> int:
+    catalogue = Catalogue(*_opened(options))
+    if options.anchors is not None:
+        if not (options.site and options.device):
+            raise GatewayError("--anchors needs --site and --device: the heads of one log")
+        count = write_anchors(catalogue, options.site, options.device, options.outbox, options.anchors)
+        print(f"{options.anchors}: {count} heads", file=sys.stderr)
+    found = [
+        one for one in devices(catalogue)
+        if options.site in ("", one.seen.site) and options.device in ("", one.seen.device)
+    ]  # fmt: skip
+    print("\n".join(lines(found)) if found else "no device has told of an audit log yet")
+    return 1 if any(one.alarms for one in found) else 0
+
+
 def _times(options: argparse.Namespace) -> int:
     found = distributions(opened_catalogue(options), options.site)
     if options.json:
@@ -232,14 +250,14 @@ def _send(options: argparse.Namespace) -> int:
     if options.devices is not None:
         devices = listed(read_bounded(options.devices, 1 << 20).decode("utf-8", "replace").splitlines())
         parts = waves(devices, options.wave)
-        return 0 if roll_out(parts, one, lambda sent: replies(database, sent, seconds), options.stop_at, _tell) else 1
+        return 0 if roll_out(parts, one, lambda sent: _answers(database, options, sent, seconds), options.stop_at, _tell) else 1
     sent = one(options.site, options.device)
     print(f"{sent.id} waits for the worker", file=sys.stderr)
     if given is None and metadata is None and not sent.names_start:
         print("the device's newest birth names no start: it takes no commands, or needs a newer program", file=sys.stderr)
     if seconds <= 0:
         return 0
-    answer = replies(database, [sent], seconds).get(sent.id)
+    answer = _answers(database, options, [sent], seconds).get(sent.id)
     if answer is None:
         print("no reply yet; it stays until its end, and its reply will be in the database", file=sys.stderr)
         if metadata is not None:
@@ -247,6 +265,25 @@ def _send(options: argparse.Namespace) -> int:
         return 1
     print(json.dumps(answer, indent=2, sort_keys=True))
     return 0 if answer.get("state") == "done" else 1
+
+
+def _answers(
+    database: Database, options: argparse.Namespace, sent: Sequence[Sent], seconds: float
+) -> dict[str, dict[str, Any]]:
+    if options.follow is None:
+        return replies(database, sent, seconds)
+    if options.name != "update-install":
+        raise GatewayError("--follow is for update-install")
+    return followed(database, sent, options.follow, seconds)
+
+
+def _supply(options: argparse.Namespace) -> int:
+    if options.database is None:
+        raise GatewayError("--database is missing: what devices want stands there")
+    masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
+    database = Database(options.database, masters, options.allow_plaintext)
+    serve(Supply(database, options.folder, tuple(options.site)), options.seconds, lambda line: print(line, flush=True))
+    return 0
 
 
 def _sending_key(options: argparse.Namespace) -> ResultKey:

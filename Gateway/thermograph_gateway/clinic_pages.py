@@ -7,6 +7,7 @@ from flask import Flask, Response, redirect, render_template, request, url_for
 from .calls import called, earlier_calls, open_calls
 from .pages import Answer, Pages, signed_in, who
 from .times import DAYS, as_json, distributions, duration, picture
+from .witness import devices
 
 
 def clinic_routes(app: Flask, pages: Pages) -> None:
@@ -26,6 +27,11 @@ def clinic_routes(app: Flask, pages: Pages) -> None:
         row = called(catalogue, call_id[:64], request.form.get("presses", ""), who().user)
         catalogue.ledger.audit(who().user, "called", row["site"], row["patient_ref"], detail=f"device {row['device']}")
         return redirect(url_for("worklist"))
+
+    @app.get("/devices")
+    @signed_in()
+    def devices_page() -> Answer:
+        return render_template("devices.html", devices=devices(catalogue))
 
     @app.get("/times")
     @signed_in()

@@ -13,12 +13,23 @@ from .images import IMAGE_BYTES_MAXIMUM
 from .ledger import Row
 from .record import RECORD_BYTES_MAXIMUM, Image, Record, parse_json
 from .sealing import OVERHEAD_BYTES, NotAuthentic
-from .source import MESSAGE_BYTES_MAXIMUM, MESSAGES_KEPT_MAXIMUM, DeviceMessage, Place, StoredCapture, check_answer
+from .source import (
+    DEVICES_MAXIMUM,
+    MESSAGE_BYTES_MAXIMUM,
+    MESSAGES_KEPT_MAXIMUM,
+    DeviceMessage,
+    Place,
+    StoredCapture,
+    Witnessed,
+    check_answer,
+)
 from .statement import ResultKey
 
 # Rows of one transaction of a worker become visible together, at most this long after the time that they carry.
 OVERLAP = "interval '1 hour'"
 ANSWER_DAYS = 365
+# Heads of one log that are given to a verifier, the newest.
+ANCHORS_MAXIMUM = 100_000
 _CHANGED = "does not open: it was changed in the database, or belongs to another capture"
 
 
@@ -267,6 +278,53 @@ class DatabaseSource:
         if len(rows) < limit and rows and not self._broken and not broken:
             self._fresh_until = rows[-1]["received_at"]
         return list(found.values()), broken
+
+    def _has_audit(self) -> bool:
+        return bool(self._database.execute("SELECT to_regclass('public.audit_head') IS NOT NULL").fetchone()[0])  # type: ignore[index]
+
+    def witnessed(self) -> list[Witnessed]:
+        if not self._has_audit():
+            return []
+        alarms: dict[tuple[str, str, str], list[str]] = {}
+        for row in self._database.execute(
+            "SELECT site, device, outbox_id::text AS outbox_id, code FROM public.audit_alarm"
+            " ORDER BY site, device, code LIMIT ?",
+            (DEVICES_MAXIMUM,),
+        ):
+            alarms.setdefault((row["site"], row["device"], row["outbox_id"]), []).append(row["code"])
+        # A head for each device's present outbox, found by the key: not a look at every head that was ever seen.
+        rows = self._database.execute(
+            f"""SELECT o.site, o.device, o.outbox_id, h.size, encode(h.head, 'hex') AS head, h.seen_at
+            FROM (SELECT site, device, outbox_id::text AS outbox_id FROM public.device WHERE outbox_id IS NOT NULL
+              UNION SELECT * FROM unnest(:sites::text[], :devices::text[], :outboxes::text[])
+              ORDER BY 1, 2, 3 LIMIT {DEVICES_MAXIMUM}) o
+            LEFT JOIN LATERAL (SELECT size, head, seen_at FROM public.audit_head h WHERE h.site = o.site
+              AND h.device = o.device AND h.outbox_id = o.outbox_id::uuid ORDER BY sequence DESC LIMIT 1) h ON true
+            ORDER BY o.site, o.device, o.outbox_id""",
+            {
+                "sites": [site for site, _, _ in alarms],
+                "devices": [device for _, device, _ in alarms],
+                "outboxes": [outbox for _, _, outbox in alarms],
+            },
+        )
+        return [
+            Witnessed(
+                row["site"], row["device"], row["outbox_id"], int(row["size"] or 0), row["head"] or "",
+                "" if row["seen_at"] is None else _time_text(row["seen_at"]),
+                tuple(alarms.get((row["site"], row["device"], row["outbox_id"]), ())),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def anchors(self, site: str, device: str, outbox_id: str) -> list[tuple[int, str, str]]:
+        if not self._has_audit():
+            return []
+        rows = self._database.execute(
+            "SELECT size, encode(head, 'hex') AS head, sequence FROM public.audit_head"
+            " WHERE site = ? AND device = ? AND outbox_id = ?::uuid ORDER BY sequence DESC LIMIT ?",
+            (site, device, outbox_id, ANCHORS_MAXIMUM),
+        ).fetchall()
+        return [(int(row["size"]), row["head"], f"capture {row['sequence']}") for row in reversed(rows)]
 
     @property
     def answer_fault(self) -> str | None:

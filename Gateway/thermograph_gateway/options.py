@@ -12,6 +12,7 @@ from .corrections import KINDS
 from .export import KINDS as EXPORT_KINDS
 from .record import VIEWS
 from .send import COMMANDS
+from .supply import STATES as UPDATE_STATES
 
 _EXAMPLES = """examples:
   thermograph-gateway user add dr.silva --role reader
@@ -152,6 +153,15 @@ def parser() -> argparse.ArgumentParser:
     answering.add_argument("--reviewer", default="", help="with --state: whose answer it is, a user of the page")
     answering.add_argument("--note", default="", help="kept here only")
 
+    witnessing = command(
+        "witness", "what was seen of devices' audit logs; exit 1 when one contradicts it", [folder],
+        "witness --site clinic-a --device unit-1 --anchors anchors.jsonl --folder /srv/received",
+    )  # fmt: skip
+    witnessing.add_argument("--anchors", type=Path, help="with --site and --device: writes its heads for audit_verifier.py")
+    witnessing.add_argument("--site", default="")
+    witnessing.add_argument("--device", default="")
+    witnessing.add_argument("--outbox", default="", help="of a device that was enrolled anew: which log")
+
     timing = command(
         "times", "how long captures took: median, 95 of 100, unknown, by term, over 30 days", [folder],
         "times --prometheus --folder /srv/received > /var/lib/prometheus/node-exporter/thermograph.prom",
@@ -192,6 +202,19 @@ def parser() -> argparse.ArgumentParser:
     sending.add_argument("--confirm-minutes", type=int, default=10, help="so long a configuration is tried, 2 to 60")
     sending.add_argument("--for-boot", action="store_true", help="a configuration for the device's present start alone")
     sending.add_argument("--output", type=Path, help="writes a configuration for a stick, and sends nothing; needs --number")
+    sending.add_argument(
+        "--follow", choices=UPDATE_STATES[1:], help="of update-install: waits until the model has come to this state"
+    )
+
+    supplying = command(
+        "supply", "gives devices the parts of models that they want, from what Scripts/repository published", [base],
+        "supply /srv/vendor --database 'service=thermograph' --master-key-file master.key",
+    )  # fmt: skip
+    supplying.add_argument("folder", type=Path)
+    supplying.add_argument("--site", action="append", default=[], help="only devices of this site; may be repeated")
+    supplying.add_argument("--seconds", type=float, help="ends after so long; without: runs until it is interrupted")
+    supplying.add_argument("--master-key-file", type=Path, required=True, help="the worker's master key: replies are sealed")
+    supplying.add_argument("--older-master-key-file", type=Path, action="append", default=[])
 
     migrate = command(
         "migrate", "makes the gateway's own schema in the database, as its owner", [base],

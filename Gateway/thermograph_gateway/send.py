@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from .database import Database
 from .errors import GatewayError, RecordRefused
+from .files import read_bounded
 from .record import parse_json
 from .sealing import NotAuthentic
 from .source import MESSAGE_BYTES_MAXIMUM
@@ -22,7 +24,7 @@ from .statement import COMMAND_TYPE, CONFIGURATION_TYPE, ResultKey
 # What devices do (Sources/Core/Remote/CommandAction.swift); a test holds the list.
 COMMANDS = (
     "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart", "update-install",
-    "update-rollback", "sentinel-release",
+    "update-rollback", "patient-restore", "sentinel-release",
 )  # fmt: skip
 HOURS_MAXIMUM = 7 * 24
 CONFIGURATION_HOURS_MAXIMUM = 30 * 24
@@ -33,6 +35,9 @@ INTERIM = ("busy", "trying")
 _IDENTIFIER = re.compile(r"[a-z0-9-]{1,36}")
 _NUMBERS = ("seconds", "minutes", "version")
 _LISTS = ("parts", "capture_ids")
+# A file's bytes: a piece of `thermograph patient export --pieces`.
+_FILES = ("transfer",)
+_FILE_BYTES_MAXIMUM = 8700
 _NONE: dict[str, Any] = {"state": "busy"}
 
 
@@ -58,9 +63,21 @@ def arguments(words: Sequence[str]) -> dict[str, Any]:
             if not re.fullmatch(r"[0-9]{1,9}", value):
                 raise GatewayError(f"argument '{word[:80]}'; expected a whole number")
             found[name] = int(value)
+        elif name in _FILES:
+            found[name] = base64.b64encode(_content(value)).decode()
         else:
             found[name] = value.split(",") if name in _LISTS else value
     return found
+
+
+def _content(path: str) -> bytes:
+    try:
+        content = read_bounded(Path(path), _FILE_BYTES_MAXIMUM)
+    except OSError as error:
+        raise GatewayError(f"{path}: cannot be read: {error}") from error
+    if not content:
+        raise GatewayError(f"{path}: is empty; expected a piece of `thermograph patient export --pieces`")
+    return content
 
 
 def send(

@@ -27,7 +27,13 @@ _APPLICATION = 0x54474358
 _PLACE = re.compile(r"[a-z0-9-]{1,36}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MESSAGE = re.compile(r"(alert|event|reply)-[A-Za-z0-9._-]{1,100}\.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CODE = re.compile(r"[a-z-]{1,64}")
+_HEADS = "audit-heads.json"
+_HEADS_BYTES_MAXIMUM = 4 << 20
 MESSAGE_BYTES_MAXIMUM = 64 * 1024
+# Devices of whose audit logs a page tells.
+DEVICES_MAXIMUM = 10_000
 # So many messages are kept in memory, so that a look for new ones does not read all again.
 MESSAGES_KEPT_MAXIMUM = 20_000
 
@@ -74,6 +80,19 @@ class DeviceMessage:
         return f"{self.site}/{self.device}/{self.name}"
 
 
+class Witnessed(NamedTuple):
+    """Where a device's audit log stood by its records, and which alarms receivers raised of it."""
+
+    site: str
+    device: str
+    outbox_id: str
+    size: int
+    # In hexadecimal digits; empty when only an alarm is known.
+    head: str
+    seen_at: str
+    alarms: tuple[str, ...]
+
+
 class CaptureSource(Protocol):
     """A store of complete captures. Implementations are safe to call from several threads."""
 
@@ -98,6 +117,12 @@ class CaptureSource(Protocol):
     def fresh(self, schemas: Sequence[str], limit: int, is_taken: Callable[[str], bool]) -> list[DeviceMessage]:
         """Replies, and events under one of these schemas, that nobody has taken yet: not `is_taken` by their key, or not in
         the table `taken` where that lies in the same database. At most `limit`; what cannot be read has no content."""
+
+    def witnessed(self) -> list[Witnessed]:
+        """The newest head of each device's log, and of logs with alarms."""
+
+    def anchors(self, site: str, device: str, outbox_id: str) -> list[tuple[int, str, str]]:
+        """Every head that is known of a log: its size, the digest, and where it was seen."""
 
     @property
     def answer_fault(self) -> str | None:
@@ -236,6 +261,26 @@ class ReceiveFolder:
                         found.append(replace(message, received_at=text))
         return found
 
+    def witnessed(self) -> list[Witnessed]:
+        found: list[Witnessed] = []
+        for path in sorted(self._folder.glob(f"*/*/{_HEADS}"))[:DEVICES_MAXIMUM]:
+            site, device = path.parts[-3], path.parts[-2]
+            if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device)):
+                continue
+            at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            for place, log in enumerate(logs := _heads(path)):
+                is_newest = place == len(logs) - 1
+                if is_newest or log.alarms:
+                    size, head, _ = log.heads[-1] if log.heads else (0, "", "")
+                    found.append(Witnessed(site, device, log.outbox_id, size, head, at if is_newest else "", log.alarms))
+        return found
+
+    def anchors(self, site: str, device: str, outbox_id: str) -> list[tuple[int, str, str]]:
+        if not (_PLACE.fullmatch(site) and _PLACE.fullmatch(device)):
+            raise GatewayError("a device is named by its site and its name")
+        logs = _heads(self._folder / site / device / _HEADS)
+        return [head for log in logs if log.outbox_id == outbox_id for head in log.heads]
+
     @property
     def answer_fault(self) -> str | None:
         return None
@@ -264,6 +309,47 @@ class ReceiveFolder:
     def ways(self, answer_ids: Sequence[str]) -> dict[str, str]:
         unsigned = "" if self._result_key else "; unsigned, no device takes it"
         return dict.fromkeys(answer_ids, f"lies in results/ for somebody who publishes it{unsigned}")
+
+
+class _Log(NamedTuple):
+    outbox_id: str
+    heads: tuple[tuple[int, str, str], ...]
+    alarms: tuple[str, ...]
+
+
+def _heads(path: Path) -> list[_Log]:
+    """`audit-heads.json` of a receiver, the log that was seen last at the end. Raises GatewayError."""
+    try:
+        value = parse_json(read_bounded(path, _HEADS_BYTES_MAXIMUM), _HEADS_BYTES_MAXIMUM)
+        if value.get("schema") != "thermograph.audit-heads.v1":
+            raise ValueError
+        logs = [
+            _Log(
+                _matching(log["outbox_id"], _IDENTIFIER),
+                tuple(
+                    (_count(h["size"]), _matching(h["head"], _SHA256), f"capture {_count(h['sequence'])}") for h in log["heads"]
+                ),
+                tuple(sorted(_matching(code, _CODE) for code in log["alarms"])),
+            )
+            for log in value["logs"]
+        ]
+    except FileNotFoundError:
+        return []
+    except (OSError, RecordRefused, ValueError, KeyError, TypeError) as error:
+        raise GatewayError(f"{path} is not readable; keep it, it says what logs were seen ({error})") from error
+    return logs
+
+
+def _matching(value: object, form: re.Pattern[str]) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ValueError(f"no {form.pattern}")
+    return value
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError("no count")
+    return value
 
 
 def check_answer(site: str, device: str, answer_id: str) -> None:

@@ -83,6 +83,10 @@ def test_models_are_signed_by_their_own_keys(begun: Site, tmp_path: Path, capsys
     assert begun.run("sign", "models", *begun.keys("models-2")) == 0
     out = begun.publish(kind="vendor")
     assert len(list((out / "targets" / "models" / "screening-fold").iterdir())) == 2
+    # The metadata goes over the line, the models come in parts.
+    message = json.loads((out / "trust.json").read_bytes())
+    assert (message["root"], message["targets"]) == ("vendor", {})
+    assert set(message["metadata"]) == {path.name for path in (out / "metadata").iterdir()}
 
 
 def test_a_prepared_folders_files_are_signed_and_not_copied(begun: Site, tmp_path: Path) -> None:

@@ -107,13 +107,13 @@ struct ConfigCommand: ParsableCommand {
 
     @OptionGroup var options: Options
 
-    @Argument(help: "The file with the signed configuration.")
+    @Argument(help: "The file with the signed configuration. Links are refused.")
     var file: String
 
     func run() throws {
       let bytes: [UInt8]
       do {
-        bytes = try BoundedFile.read(file, maximumBytes: Envelope.Limits.statement.envelopeBytes)
+        bytes = try BoundedFile.read(withoutLinks: file, maximumBytes: Envelope.Limits.statement.envelopeBytes)
       } catch {
         printToStandardError("\(error)")
         throw ExitCode.failure

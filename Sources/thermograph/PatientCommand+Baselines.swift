@@ -101,12 +101,16 @@ extension PatientCommand {
 
           thermograph patient export /media/stick/patients.tgbl
           thermograph patient export /media/stick/one.tgbl --patient ward-7-0042
+          thermograph patient export one --patient ward-7-0042 --pieces
         """)
 
     @OptionGroup var options: OutboxOptions
 
     @Argument(help: "The file; it is replaced. Links are refused.")
     var file: String
+
+    @Flag(name: .long, help: "Writes FILE.001, FILE.002, ...: each for a command 'patient-restore' from afar.")
+    var pieces = false
 
     @Option(name: .long, help: "Only this patient; may be repeated.")
     var patient: [String] = []
@@ -116,13 +120,20 @@ extension PatientCommand {
       for problem in exported.problems { printToStandardError(problem) }
       let transfer = exported.transfer
       guard !transfer.patients.isEmpty else { throw CommandFailure("nothing is kept that could be exported") }
-      let sealed = try transfer.sealed(siteKey: options.siteKey(), OpenSSLDigests())
+      let siteKey = try options.siteKey()
       let (folder, name) = Folder.split(file)
-      try OpenFolder(withoutLinks: folder).replace(name, with: sealed, mode: 0o600)
+      var bytes = 0
+      let files = try pieces ? transfer.pieces() : [transfer]
+      for (index, part) in files.enumerated() {
+        let sealed = try part.sealed(siteKey: siteKey, OpenSSLDigests())
+        let number = String(repeating: "0", count: max(0, 3 - "\(index + 1)".count)) + "\(index + 1)"
+        try OpenFolder(withoutLinks: folder).replace(pieces ? "\(name).\(number)" : name, with: sealed, mode: 0o600)
+        bytes += sealed.count
+      }
       if options.json {
-        try printJSON(["patients": transfer.patients.count, "bytes": sealed.count])
+        try printJSON(["patients": transfer.patients.count, "bytes": bytes, "files": files.count])
       } else {
-        printToStandardError("\(file): \(transfer.patients.count) patients")
+        printToStandardError("\(file): \(transfer.patients.count) patients\(pieces ? " in \(files.count) pieces" : "")")
       }
       let missing = patient.filter { name in !transfer.patients.contains { $0.patient == name } }
       for name in missing { printToStandardError("\(name): nothing is kept of this patient, and nothing was exported") }

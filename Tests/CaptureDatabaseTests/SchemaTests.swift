@@ -154,6 +154,28 @@ struct SchemaTests {
     }
   }
 
+  /// The id of a message on `dn/trust` is not signed. Whoever may write there sends a good set under the id of somebody's
+  /// command: the command stays open, and its own reply answers it.
+  @Test func aReplyToMetadataAnswersNoCommand() throws {
+    let bench = try DatabaseBench()
+    let store = try bench.store()
+    _ = try bench.database.query(
+      """
+      INSERT INTO downlink (id, site, device, topic, envelope, not_after) VALUES
+        ('c-1', 'clinic', 'unit-1', 'command', 'one', now() + interval '1 day'),
+        ('t-1', 'clinic', 'unit-1', 'trust', '{}', now() + interval '1 day')
+      """)
+    func reply(_ id: String, _ name: String) throws -> [String] {
+      let text = #"{"id":"\#(id)","name":"\#(name)","state":"done"}"#
+      _ = try bench.receiver().take(IncomingMessage(topic: bench.topics.up("reply"), payload: Array(text.utf8)))
+      return try store.openDownlinks(of: [bench.topics]).map(\.id)
+    }
+    #expect(try reply("c-1", "trust") == ["c-1", "t-1"])
+    #expect(try reply("t-1", "restart") == ["c-1", "t-1"])
+    #expect(try reply("t-1", "trust") == ["c-1"])
+    #expect(try reply("c-1", "restart").isEmpty)
+  }
+
   @Test func theFleetInWords() throws {
     let bench = try DatabaseBench()
     let receiver = try bench.receiver()

@@ -122,6 +122,7 @@ import Trust
       }
       for (id, message) in batch.shuffled(using: &generator) {
         clock.advance(seconds: 121)
+        try floor.note(clock.now())
         let chance = generator.uniform()
         if chance < 0.1 {
           await outbox.close()
@@ -146,6 +147,7 @@ import Trust
       // Whatever did not get through is offered again.
       for (_, message) in batch {
         clock.advance(seconds: 121)
+        try floor.note(clock.now())
         _ = await service.handle(message)
       }
     }

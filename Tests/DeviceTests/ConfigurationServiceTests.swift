@@ -370,6 +370,7 @@ import Trust
       id: try #require(RandomIdentifier("0d9f9a1e-1111-4a4a-8b8b-000000000001")))
     for bytes in [
       try message("[log]\nlevel = \"error\"\n", version: 3).payload,
+      try message("[log]\nlevel = \"error\"\n", version: ConfigurationStatement.versions.upperBound).payload,
       try message("[log]\nlevel = 5\n", version: 4).payload,
       try stranger.envelope(json, type: ConfigurationStatement.payloadType),
       try message("[log]\nlevel = \"error\"\n", version: 5, challenge: "abc").payload, Array("rubbish".utf8),

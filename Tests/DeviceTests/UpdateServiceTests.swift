@@ -13,7 +13,7 @@ import Testing
 /// The service between the record on disk, the trial's process, the session and the far side, with a clock that the test
 /// moves.
 @Suite struct UpdateServiceTests {
-  private final class Bench: Sendable {
+  final class Bench: Sendable {
     let scratch: ScratchFolder
     let store: UpdateStore
     let clock = ManualClock()
@@ -30,12 +30,14 @@ import Testing
     let incoming = PartIntake(
       base: "tg/v1/s/d/dn/model", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     let isLineFree = Mutex(true)
+    let withdrawn = Mutex<Set<String>>([])
 
     struct Fault: Error {}
 
-    init() throws {
-      scratch = try ScratchFolder(inMemory: true)
-      store = UpdateStore(stateDirectory: scratch.path)
+    /// - Parameter scratch: of a bench before it, whose device starts again.
+    init(_ scratch: ScratchFolder? = nil, bytesPerDay: Int? = nil) throws {
+      self.scratch = try scratch ?? ScratchFolder(inMemory: true)
+      store = UpdateStore(stateDirectory: self.scratch.path)
       let boxed = Boxed()
       service = UpdateService(
         parts: .init(
@@ -59,10 +61,12 @@ import Testing
             bench.told.withLock { $0.append(message) }
           },
           incoming: incoming, isLineFree: { boxed.bench?.isLineFree.withLock { $0 } ?? false },
+          bytesPerDay: bytesPerDay,
           examine: { bytes, target in
             if bytes.first == 0xEE { throw Fault() }
             return try Self.unit(target, bytes)
-          }),
+          },
+          isNamed: { _, file in boxed.bench?.withdrawn.withLock { !$0.contains(file) } ?? true }),
         intake: intake, loaded: [:], time: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       boxed.set(self)
     }
@@ -236,7 +240,7 @@ import Testing
 
   // MARK: - Parts
 
-  private static func file(_ count: Int, first: UInt8 = 1) -> [UInt8] {
+  static func file(_ count: Int, first: UInt8 = 1) -> [UInt8] {
     [first] + (1..<count).map { UInt8(truncatingIfNeeded: $0 * 31 >> 3) }
   }
 

@@ -223,5 +223,8 @@ import Testing
     status.oldestWithoutReceipt = nil
     #expect(!String(decoding: try status.encoded(), as: UTF8.self).contains("oldest_without_receipt"))
     #expect(try StatusMessage(decoding: status.encoded()).oldestWithoutReceipt == nil)
+    #expect(!String(decoding: try status.encoded(), as: UTF8.self).contains("trust"))
+    status.trust = ["site": ["root": 2, "timestamp": 14], "vendor": [:]]
+    #expect(try StatusMessage(decoding: status.encoded()) == status)
   }
 }

@@ -122,6 +122,9 @@ import Trust
     ("update-install", #"{"target":"fold","version":1e2}"#), ("update-install", #"{"target":"../fold","version":1}"#),
     ("update-install", #"{"target":"fold","version":1,"window":"25:00-26:00"}"#),
     ("update-install", #"{"target":"fold","version":1,"url":"http://x"}"#), ("update-rollback", "{}"),
+    ("patient-restore", "{}"), ("patient-restore", #"{"transfer":""}"#), ("patient-restore", #"{"transfer":"!"}"#),
+    ("patient-restore", #"{"transfer":"AAAA","path":"/etc"}"#),
+    ("patient-restore", #"{"transfer":"\#(String(repeating: "AAAA", count: 2901))"}"#),
     ("update-rollback", #"{"kind":"firmware"}"#), ("update-rollback", #"{"kind":"screening","version":3}"#),
   ])
   func argumentsAreBounded(_ name: String, _ arguments: String) throws {
@@ -154,6 +157,7 @@ import Trust
       try action("update-install", #"{"target":"screening-fold","version":7,"window":"22:00-05:00"}"#)
         == .updateInstall(target, window: SyncWindow("22:00-05:00")))
     #expect(try action("update-rollback", #"{"kind":"quality"}"#) == .updateRollback(.quality))
+    #expect(try action("patient-restore", #"{"transfer":"AAEC"}"#) == .patientRestore(sealed: [0, 1, 2]))
     #expect(try action("sentinel-release", "{}") == .sentinelRelease)
     #expect(throws: ShapeFault.self) { try action("sentinel-release", #"{"kind":"all"}"#) }
   }

@@ -116,6 +116,17 @@ import Trust
     #expect(outcome(try statement(version: 9, number: 3), taken) == "examine by clock")
   }
 
+  /// The thief of the key leaves room for those who come after him; a date is a version.
+  @Test func nobodyTakesTheLastNumberInOneStep() throws {
+    let record = try record(highest: 7)
+    for version in [ConfigurationStatement.versions.upperBound, 8 + ConfigurationStatement.mostStep] {
+      #expect(outcome(try statement(version: version), record).hasPrefix("refused: version \(version) is more than"))
+    }
+    for version in [7 + ConfigurationStatement.mostStep, 202_603_010_930] as [Int64] {
+      #expect(outcome(try statement(version: version), record) == "examine by clock")
+    }
+  }
+
   @Test func anIdStandsForOneStatement() throws {
     var record = try record()
     let (one, digest) = try statement()

@@ -355,13 +355,19 @@ import Testing
       repository.thresholds[role] = 2
     }
     try repository.publish()
-    var best = Duration.seconds(1)
-    for _ in 0..<5 {
+    var times: [Duration] = []
+    for _ in 0..<100 {
       let store = MemoryStore(repository)
-      best = min(best, try ContinuousClock().measure { try store.refresh() })
+      times.append(try ContinuousClock().measure { try store.refresh() })
     }
-    print("a full set of metadata: \(best)")
-    // 5 ms is the measure of an optimised build on an idle machine; a busy one in debug takes more.
-    #expect(best < .milliseconds(500))
+    times.sort()
+    print("a full set of metadata: fastest \(times[0]), median \(times[50])")
+    #if DEBUG
+      let allowed = Duration.milliseconds(500)
+    #else
+      let allowed = Duration.milliseconds(5)
+    #endif
+    // The fastest of many: what else the machine does only makes it slower.
+    #expect(times[0] < allowed)
   }
 }

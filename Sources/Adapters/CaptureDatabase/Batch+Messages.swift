@@ -12,6 +12,7 @@ extension Batch {
     var code: String?
     var severity: String?
     var id: String?
+    var name: String?
     var state: String?
   }
 
@@ -50,18 +51,30 @@ extension Batch {
       $0.kind == Delivery.MessageKind.reply.rawValue && $0.heading.id != nil
         && !["busy", "trying"].contains($0.heading.state)
     }
-    if !replies.isEmpty { try noteAnswers(replies.map { ($0.device, Self.word($0.heading.id) ?? "") }) }
+    let answers = replies.map {
+      Answer(device: $0.device, id: Self.word($0.heading.id) ?? "", isOfTrust: $0.heading.name == "trust")
+    }
+    if !answers.isEmpty { try noteAnswers(answers) }
   }
 
-  private func noteAnswers(_ replies: [(device: DeviceKey, id: String)]) throws(DatabaseError) {
+  private struct Answer {
+    var device: DeviceKey
+    var id: String
+    var isOfTrust: Bool
+  }
+
+  /// The id of a message on `dn/trust` is not signed: its reply answers nothing else.
+  private func noteAnswers(_ replies: [Answer]) throws(DatabaseError) {
     try connection.run(
       """
       UPDATE downlink d SET state = 'answered', answered_at = now()
-      FROM unnest($1::text[], $2::text[], $3::text[]) AS r (site, device, id)
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r (site, device, id, kind)
       WHERE d.id = r.id AND d.site = r.site AND d.device = r.device AND d.state IN ('waiting', 'published')
+        AND (d.topic = 'trust') = (r.kind = 'trust')
       """,
       [
         .texts(replies.map(\.device.site)), .texts(replies.map(\.device.device)), .texts(replies.map(\.id)),
+        .texts(replies.map { $0.isOfTrust ? "trust" : "other" }),
       ], "note answers")
   }
 

@@ -1,5 +1,5 @@
 /// The bytes that a metered line may carry: an allowance that fills up evenly over a day and holds a day's worth at
-/// most. It begins full, so a restart grants a new day's worth.
+/// most. It begins full, so a restart grants a new day's worth unless what was used is kept and given back.
 package struct ByteBudget: Sendable {
   private let bytesPerDay: UInt64
   private var used: UInt64 = 0
@@ -7,9 +7,18 @@ package struct ByteBudget: Sendable {
 
   private static let dayNanoseconds: UInt64 = 86_400_000_000_000
 
-  /// - Parameter bytesPerDay: at least 1.
-  package init(bytesPerDay: Int) {
+  /// - Parameters:
+  ///   - bytesPerDay: at least 1.
+  ///   - used: what a budget before this one had used; a day later nothing is left of it.
+  package init(bytesPerDay: Int, used: Int64 = 0) {
     self.bytesPerDay = UInt64(max(1, bytesPerDay))
+    self.used = UInt64(max(0, used))
+  }
+
+  /// What is used now, to be kept.
+  package mutating func usedBytes(now: UInt64) -> Int64 {
+    refill(now)
+    return Int64(clamping: used)
   }
 
   /// Whether anything is left. A message may overdraw what is left; the next waits for it.

@@ -100,13 +100,17 @@ package struct StatusMessage: Sendable, Equatable {
   package var challenge: String?
   /// nil when no configuration is taken from afar.
   package var configuration: Configuration?
+  /// Versions of the signed metadata that is trusted, by root (`vendor`, `site`) and role, e.g. `timestamp`. A root whose
+  /// metadata is not to be used has no role; nil when no root is installed.
+  package var trust: [String: [String: Int64]]?
   /// RFC 3339; nil in a will.
   package var at: String?
 
   package init(
     state: State, site: String, device: String, connectCounter: Int, firmware: String, models: [Model],
     configurationSHA256: String, outboxID: RandomIdentifier, accounts: OutboxAccounts?, line: Line?,
-    oldestWithoutReceipt: Int64? = nil, challenge: String? = nil, configuration: Configuration? = nil, at: Timestamp?
+    oldestWithoutReceipt: Int64? = nil, challenge: String? = nil, configuration: Configuration? = nil,
+    trust: [String: [String: Int64]]? = nil, at: Timestamp?
   ) {
     self.state = state
     self.site = site
@@ -120,6 +124,7 @@ package struct StatusMessage: Sendable, Equatable {
     self.oldestWithoutReceipt = oldestWithoutReceipt
     self.challenge = challenge
     self.configuration = configuration
+    self.trust = trust
     self.at = at?.rfc3339
     backlog = [:]
     if let accounts {
@@ -142,7 +147,7 @@ package struct StatusMessage: Sendable, Equatable {
 
 extension StatusMessage: Codable {
   private enum CodingKeys: String, CodingKey {
-    case schema, state, site, device, firmware, models, backlog, line, challenge, at
+    case schema, state, site, device, firmware, models, backlog, line, challenge, trust, at
     case configuration = "remote_configuration"
     case connectCounter = "connect_counter"
     case configurationSHA256 = "configuration_sha256"
@@ -170,6 +175,7 @@ extension StatusMessage: Codable {
     oldestWithoutReceipt = try container.decodeIfPresent(Int64.self, forKey: .oldestWithoutReceipt)
     challenge = try container.decodeIfPresent(String.self, forKey: .challenge)
     configuration = try container.decodeIfPresent(Configuration.self, forKey: .configuration)
+    trust = try container.decodeIfPresent([String: [String: Int64]].self, forKey: .trust)
     at = try container.decodeIfPresent(String.self, forKey: .at)
   }
 
@@ -189,6 +195,7 @@ extension StatusMessage: Codable {
     try container.encodeIfPresent(oldestWithoutReceipt, forKey: .oldestWithoutReceipt)
     try container.encodeIfPresent(challenge, forKey: .challenge)
     try container.encodeIfPresent(configuration, forKey: .configuration)
+    try container.encodeIfPresent(trust, forKey: .trust)
     try container.encodeIfPresent(at, forKey: .at)
   }
 }

@@ -26,16 +26,20 @@ package enum CommandAction: Sendable, Equatable {
   case updateRollback(ModelSlot)
   /// Ends a lock-down.
   case sentinelRelease
+  /// Takes over earlier sessions of patients, sealed by the site's key as on a stick.
+  case patientRestore(sealed: [UInt8])
 
   package static let names = [
     "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart",
-    "update-install", "update-rollback", "sentinel-release",
+    "update-install", "update-rollback", "patient-restore", "sentinel-release",
   ]
   /// Names that are reserved and not done yet; a device says so.
   package static let laterNames = ["audit-prove"]
 
   private static let mostParts = 32
   private static let patientBytesMaximum = 64
+  /// What an envelope of 16 KiB has room for.
+  package static let transferBytes: ClosedRange<Int> = 1...8700
   /// A command holds some 290 ids: its envelope has at most 16 KiB.
   package static let mostCaptures = 1000
   package static let holdSeconds: ClosedRange<Int64> = 0...86_400
@@ -48,7 +52,7 @@ package enum CommandAction: Sendable, Equatable {
     switch self {
     case .status, .doctor: false
     case .resend, .holdImages, .logLevel, .captureRequest, .identify, .restart, .updateInstall, .updateRollback,
-      .sentinelRelease:
+      .sentinelRelease, .patientRestore:
       true
     }
   }
@@ -128,6 +132,13 @@ package enum CommandAction: Sendable, Equatable {
     case "sentinel-release":
       try only([])
       self = .sentinelRelease
+    case "patient-restore":
+      try only(["transfer"])
+      guard let sealed = Base64Text.bytes(of: try arguments.text("transfer")), Self.transferBytes.contains(sealed.count)
+      else {
+        throw ShapeFault("'transfer' is no base64 of 1...\(Self.transferBytes.upperBound) bytes")
+      }
+      self = .patientRestore(sealed: sealed)
     case let name where Self.laterNames.contains(name): throw ShapeFault("\(name) is not done by this version")
     default: throw ShapeFault("there is no such command; expected one of \(Self.names.joined(separator: ", "))")
     }

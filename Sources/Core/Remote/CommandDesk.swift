@@ -98,7 +98,7 @@ package struct CommandDesk: Sendable {
     case .doctor: guard Self.take(&doctors, now) else { return false }
     case .restart: guard Self.take(&restarts, now) else { return false }
     case .status, .resend, .holdImages, .logLevel, .captureRequest, .identify, .updateInstall, .updateRollback,
-      .sentinelRelease:
+      .sentinelRelease, .patientRestore:
       break
     }
     commands.take(now: now)

@@ -64,6 +64,10 @@ package struct ConfigurationDesk: Sendable {
     guard statement.version > record.highestVersion else {
       return "version \(statement.version) is not above \(record.highestVersion), the highest that was taken here"
     }
+    guard statement.version - record.highestVersion <= ConfigurationStatement.mostStep else {
+      return "version \(statement.version) is more than \(ConfigurationStatement.mostStep) above "
+        + "\(record.highestVersion), the highest that was taken here"
+    }
     guard statement.expiresSeconds > statement.issuedSeconds,
       statement.expiresSeconds - statement.issuedSeconds <= ConfigurationStatement.longestSeconds
     else { return "it must end after it was issued, and within 30 days" }

@@ -18,6 +18,9 @@ package struct ConfigurationStatement: DeviceStatement {
   package static let longestSeconds: Int64 = 30 * 86_400
   /// Up to what every JSON reader keeps exactly.
   package static let versions: ClosedRange<Int64> = 1...9_007_199_254_740_991
+  /// How far a version may be above the highest that was taken: room for a date with its minutes, and too little for a thief
+  /// of the key to take the last number in one step, after which nobody could configure the device any more.
+  package static let mostStep: Int64 = 1_000_000_000_000
   package static let confirmMinutes: ClosedRange<Int64> = 2...60
   package static let confirmMinutesByDefault: Int64 = 10
   /// A file of it is never longer.

@@ -63,8 +63,8 @@ extension DeviceRuntime {
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
       logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
-      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake, receiptRules: currentRules,
-      counters: counters)
+      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake,
+      trustVersions: { trust.versions }, receiptRules: currentRules, counters: counters)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.

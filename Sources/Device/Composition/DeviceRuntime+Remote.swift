@@ -114,7 +114,7 @@ extension DeviceRuntime {
             return try parts.lockDown.release("a signed command")
               ? .done() : .refused("the device is not locked down")
           } catch { return .failed("\(error)") }
-        }, rollBack: { rollBack($0) }),
+        }, rollBack: { rollBack($0) }, restorePatients: { await restorePatients($0) }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, generator: SystemRandomNumberGenerator(),
       logger: logger, counters: parts.counters)
   }

@@ -6,6 +6,7 @@ import Provenance
 import Remote
 import Screening
 import Storage
+import Trust
 
 // Which models decide, and how updates take their place.
 extension DeviceRuntime {
@@ -77,6 +78,7 @@ extension DeviceRuntime {
     -> UpdateService
   {
     let (time, outbox, session) = (parts.common.time, parts.outbox, parts.session)
+    let vendor = parts.trust?.vendor
     let trials = TrialProcess(executable: "/proc/self/exe", logger: logger)
     return UpdateService(
       parts: .init(
@@ -105,10 +107,20 @@ extension DeviceRuntime {
         // The other half is for what the device sends.
         bytesPerDay: settings.broker.delivery.bytesPerDay.map { $0 / 2 },
         examine: { try UpdateImporter(settings).unit(of: $0, as: $1) },
+        isNamed: { Self.isNamed($0, $1, by: vendor) },
         show: { parts.board.update = $0 }),
       intake: intake,
       loaded: Dictionary(uniqueKeysWithValues: ModelSlot.allCases.map { ($0, book[$0].active) }),
       time: time, logger: logger)
+  }
+
+  /// Whether the vendor still names a file. Metadata that is not there, or not to be used, says nothing against it.
+  private static func isNamed(_ target: UnitTarget, _ fileSHA256: String, by vendor: RepositoryTrust?) -> Bool {
+    do {
+      guard let trusted = try vendor?.repository(), trusted.metadata.roles.contains(where: { $0.role == "targets" })
+      else { return true }
+      return try trusted.description(of: ExactText(target.path))?.sha256 == fileSHA256
+    } catch { return true }
   }
 
   /// Builds the models of the record beside the session and hands them over.

@@ -139,9 +139,11 @@ package struct DeviceRuntime {
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
     }
     services.append(updateService(supervised, book, shadows, partIntake))
-    if delivery != nil, let messages = trust.intake {
+    if let delivery, let messages = trust.intake {
       services.append(
-        TrustService(intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger))
+        TrustService(
+          intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger,
+          changed: { await delivery.announceAgain(challenge: nil) }))
     }
     services.append(sentinelService(watch, counters, lockDown, outbox, common, isSimulated: simulation != nil))
     services += supervision(supervised)

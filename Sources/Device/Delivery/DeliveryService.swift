@@ -54,6 +54,7 @@ package actor DeliveryService: Service {
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
     commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
     partIntake: PartIntake? = nil,
+    trustVersions: (@Sendable () -> [String: [String: Int64]]?)? = nil,
     receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil, counters: CounterBoard? = nil
   ) throws {
     self.outbox = outbox
@@ -69,6 +70,7 @@ package actor DeliveryService: Service {
     self.receiptRules = receiptRules
     self.counters = counters
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
+    status.trust = trustVersions
     composer = MessageComposer(
       topics: topics, outboxID: outbox.outboxID, healthExpirySeconds: configuration.healthExpirySeconds)
     machine = DeliveryMachine(configuration, highestStored: outbox.highestStoredAtStart)

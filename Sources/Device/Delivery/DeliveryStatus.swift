@@ -37,6 +37,8 @@ struct DeliveryStatus: Sendable {
   var challenge: String?
   /// What came from afar; nil when none is taken.
   var remoteConfiguration: StatusMessage.Configuration?
+  /// Versions of what is trusted, asked for each birth; nil: no root is installed.
+  var trust: (@Sendable () -> [String: [String: Int64]]?)?
 
   /// - Parameter connectCounter: of the connection that the broker is to speak of.
   func will(connectCounter: Int) throws -> OutgoingMessage {
@@ -75,7 +77,7 @@ struct DeliveryStatus: Sendable {
       firmware: identity.firmware, models: identity.models, configurationSHA256: identity.configurationSHA256,
       outboxID: outboxID, accounts: accounts, line: line,
       oldestWithoutReceipt: oldestWithoutReceipt, challenge: state == .online ? challenge : nil,
-      configuration: state == .online ? remoteConfiguration : nil, at: now)
+      configuration: state == .online ? remoteConfiguration : nil, trust: state == .online ? trust?() : nil, at: now)
     return OutgoingMessage(
       topic: topics.status, payload: try status.encoded(), contentType: "application/json",
       qualityOfService: .atLeastOnce, retain: true)

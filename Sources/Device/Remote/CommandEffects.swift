@@ -52,6 +52,10 @@ package struct CommandEffects: Sendable {
   var lockDownRefusal: @Sendable () -> String? = { nil }
   var release: @Sendable () async -> Outcome = { .refused("this device is never locked down") }
   var rollBack: @Sendable (_ slot: ModelSlot) async -> Outcome = { _ in .refused("this device takes no updates") }
+  /// Takes over patients' earlier sessions.
+  var restorePatients: @Sendable (_ sealed: [UInt8]) async -> Outcome = { _ in
+    .refused("this device compares with no earlier sessions")
+  }
 
   /// - Parameter id: the command's.
   func perform(_ action: CommandAction, id: RandomIdentifier) async -> Outcome {
@@ -88,6 +92,7 @@ package struct CommandEffects: Sendable {
     case .updateInstall(let target, let window): return await install(target, window, id)
     case .updateRollback(let slot): return await rollBack(slot)
     case .sentinelRelease: return await release()
+    case .patientRestore(let sealed): return await restorePatients(sealed)
     }
   }
 }

@@ -19,6 +19,7 @@ package final class RepositoryTrust: Sendable {
     var stamp: FileStatus?
     var known: Result<TrustedRepository?, MetadataFault>?
     var told: String?
+    var packageFault: String?
   }
 
   package init(_ store: TrustStore, clock: @escaping @Sendable () -> ExpiryClock, logger: Logger) {
@@ -43,7 +44,13 @@ package final class RepositoryTrust: Sendable {
         let stamp = try store.stamp()
         if let known = state.known, stamp == state.stamp { return known }
         state.stamp = stamp
-        state.known = .success(try store.load())
+        let (repository, fault) = try store.loadBeside()
+        state.known = .success(repository)
+        state.packageFault = fault
+        if let fault, state.told != fault {
+          state.told = fault
+          logger.error("the package's newer root is not taken up", metadata: ["reason": "\(fault)"])
+        }
       } catch {
         state.known = .failure(error)
         if state.told != error.description {
@@ -56,6 +63,9 @@ package final class RepositoryTrust: Sendable {
     }
     return try result.get()
   }
+
+  /// Why a newer root of the package is not taken up; nil: there is none, or it is.
+  package var packageFault: String? { state.withLock { $0.packageFault } }
 
   /// Whose signatures count for `role`. What cannot be read is believed of nobody.
   package func keys(for role: KeyRole) -> SiteKeys {
@@ -85,6 +95,22 @@ package struct DeviceTrust: Sendable {
   let intake: TrustIntake?
 
   var all: [RepositoryTrust] { [site, vendor] }
+
+  /// Versions by root and role, for the birth; nil: no root is installed.
+  var versions: [String: [String: Int64]]? {
+    var versions: [String: [String: Int64]] = [:]
+    for trust in all {
+      do throws(MetadataFault) {
+        guard let repository = try trust.repository() else { continue }
+        let roles = repository.metadata.roles.prefix(Self.rolesTold).map { ($0.role, $0.version) }
+        versions[trust.root.rawValue] = Dictionary(roles, uniquingKeysWith: max)
+      } catch { versions[trust.root.rawValue] = [:] }
+    }
+    return versions.isEmpty ? nil : versions
+  }
+
+  /// The four of every repository, and those that it delegates to; a birth stays small.
+  private static let rolesTold = 12
 
   package init(_ settings: Settings, time: any TimeSource, clockFloor: ClockFloor, logger: Logger) {
     site = RepositoryTrust(.site, settings, time: time, clockFloor: clockFloor, logger: logger)

@@ -43,6 +43,7 @@ package struct TrustReport: Sendable, Equatable, Codable {
     roles = repository.metadata.roles.map {
       Role(role: $0.role, version: $0.version, expires: Self.date($0.expiresSeconds))
     }
+    reason = trust.packageFault
     guard trust.root == .site else { return }
     var counts: [String: Int] = [:]
     for role in KeyRole.allCases {

@@ -32,10 +32,14 @@ package actor TrustService: Service {
   /// Each verification takes milliseconds, and whoever may write to the topic could ask for it without end.
   private var attempts = RateLimiter(intervalNanoseconds: 60 * 1_000_000_000, burst: 10)
   private var isRefusalTold = false
+  private let changed: @Sendable () async -> Void
 
+  /// - Parameter changed: other metadata is trusted from now on.
   package init(
-    intake: TrustIntake, trusts: [RepositoryTrust], outbox: Outbox, time: any TimeSource, logger: Logger
+    intake: TrustIntake, trusts: [RepositoryTrust], outbox: Outbox, time: any TimeSource, logger: Logger,
+    changed: @escaping @Sendable () async -> Void = {}
   ) {
+    self.changed = changed
     self.intake = intake
     self.trusts = trusts
     self.outbox = outbox
@@ -60,7 +64,10 @@ package actor TrustService: Service {
       let (repository, isNew) = try trust.update(from: bundle)
       isRefusalTold = false
       let detail = "\(bundle.root.rawValue): " + repository.versionsText
-      if isNew { logger.notice("newer metadata is trusted", metadata: ["versions": "\(detail)"]) }
+      if isNew {
+        logger.notice("newer metadata is trusted", metadata: ["versions": "\(detail)"])
+        await changed()
+      }
       guard let id = bundle.id else { return }
       let reply = CommandReply(
         toTrust: id, detail: detail, freshness: trust.isClockProven ? .clock : .unproven, at: time.now())

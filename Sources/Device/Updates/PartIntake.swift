@@ -1,5 +1,6 @@
 import Forwarding
 import Logging
+import Remote
 import Synchronization
 
 /// Parts of models that came on `dn/model/...` and wait for the next look: bounded, and never believed before all of them
@@ -23,7 +24,9 @@ package final class PartIntake: Sendable {
 
   private struct State {
     var wanted: String?
-    var parts: [Part] = []
+    var asked: Set<Int> = []
+    /// One of each index, the newest: nobody crowds out the others by sending one of them again and again.
+    var parts: [Int: Part] = [:]
     var isTold = false
   }
 
@@ -33,11 +36,13 @@ package final class PartIntake: Sendable {
     self.logger = logger
   }
 
-  /// The file whose parts are taken; nil: none are.
-  func want(_ fileSHA256: String?) {
+  /// - Parameters:
+  ///   - fileSHA256: the file whose parts are taken; nil: none are.
+  ///   - asked: indices that are taken of it.
+  func want(_ fileSHA256: String?, _ asked: Set<Int>) {
     state.withLock { state in
-      if state.wanted != fileSHA256 { state.parts = [] }
-      state.wanted = fileSHA256
+      if state.wanted != fileSHA256 { state.parts = [:] }
+      (state.wanted, state.asked) = (fileSHA256, asked)
     }
   }
 
@@ -45,12 +50,13 @@ package final class PartIntake: Sendable {
   package func take(_ message: IncomingMessage) {
     let isTaken = state.withLock { state in
       guard let part = Self.part(message, base: base), part.fileSHA256 == state.wanted,
-        state.parts.count < Self.most
+        state.asked.contains(part.index), part.bytes.count <= UpdateRules.partBytes,
+        state.parts.count < Self.most || state.parts[part.index] != nil
       else {
         defer { state.isTold = true }
         return state.isTold
       }
-      state.parts.append(part)
+      state.parts[part.index] = part
       return true
     }
     if !isTaken {
@@ -62,8 +68,8 @@ package final class PartIntake: Sendable {
 
   func takeAll() -> [Part] {
     state.withLock { state in
-      defer { state.parts = [] }
-      return state.parts
+      defer { state.parts = [:] }
+      return state.parts.values.sorted { $0.index < $1.index }
     }
   }
 

@@ -33,6 +33,8 @@ actor UpdateService: Service {
     var examine: @Sendable (_ bytes: [UInt8], UnitTarget) throws -> UpdateUnit = { _, target in
       throw UpdateRefusal.busy(model: target.model)
     }
+    /// Whether the vendor's metadata that is trusted now still names a file; also true where that cannot be told.
+    var isNamed: @Sendable (UnitTarget, _ fileSHA256: String) -> Bool = { _, _ in true }
     /// What is under way, for `status`.
     var show: @Sendable (String?) -> Void = { _ in }
   }
@@ -76,7 +78,6 @@ actor UpdateService: Service {
     self.time = time
     self.logger = logger
     self.sleep = sleep
-    budget = parts.bytesPerDay.map { ByteBudget(bytesPerDay: $0) }
     lastNanoseconds = time.now().monotonicNanoseconds
   }
 
@@ -102,9 +103,10 @@ actor UpdateService: Service {
     lastNanoseconds += UInt64(passed) * 1_000_000_000
     guard var book = readIfChanged(passed) else { return }
     for units in intake.takeCounts() { book = apply(.captured(unitSHA256s: units)) ?? book }
+    book = withdraw(book)
     book = await pass(passed, book)
     if let order = book.order { book = await receive(order, book, passed) }
-    parts.incoming?.want(book.order?.fileSHA256)
+    parts.incoming?.want(book.order?.fileSHA256, asked ?? [])
     switch book.update?.phase {
     case .golden: book = await tryGolden(book)
     case .shadow: book = await tryShadows(book)
@@ -185,6 +187,16 @@ actor UpdateService: Service {
     return kept
   }
 
+  /// What the vendor has taken back is not tried, and does not begin to decide.
+  private func withdraw(_ book: UpdateBook) -> UpdateBook {
+    let files = [
+      book.update.map { ($0.unit.target, $0.unit.fileSHA256) }, book.order.map { ($0.target, $0.fileSHA256) },
+    ]
+    return files.compactMap(\.self).reduce(book) { book, file in
+      parts.isNamed(file.0, file.1) ? book : apply(.withdrawn(fileSHA256: file.1)) ?? book
+    }
+  }
+
   private func isOpen(_ window: String?) -> Bool {
     guard let window = window.flatMap(SyncWindow.init) else { return true }
     let now = time.now()
@@ -205,14 +217,17 @@ actor UpdateService: Service {
       if missing.isEmpty { return try finish(order) }
       idleSeconds = isProgress ? 0 : idleSeconds + passed
       let isWindowOver = asked.map { asked in !missing.contains { asked.contains($0) } } ?? true
+      // A restart grants no new day.
+      budget = budget ?? parts.bytesPerDay.map { ByteBudget(bytesPerDay: $0, used: book.partBytesUsed ?? 0) }
       guard isWindowOver || idleSeconds >= UpdateRules.askSeconds, await parts.isLineFree(),
         budget?.allows(now: time.now().monotonicNanoseconds) ?? true
       else { return book }
       idleSeconds = 0
       let next = missing.prefix(UpdateRules.partsWanted)
       asked = Set(next)
-      budget?.take(
-        bytes: next.reduce(0) { $0 + order.partBytes($1) }, now: time.now().monotonicNanoseconds)
+      let now = time.now().monotonicNanoseconds
+      budget?.take(bytes: next.reduce(0) { $0 + order.partBytes($1) }, now: now)
+      if let used = budget?.usedBytes(now: now) { try parts.store.apply(.partBytesUsed(used)) }
       // The order's first note, still to be told, asks already.
       if book.notes.contains(where: { $0.state == UpdateOrder.state }) { return book }
       return try parts.store.apply(.asking(fileSHA256: order.fileSHA256))

@@ -18,10 +18,11 @@ package struct TrustStore: Sendable {
   private let stateDirectory: String
   private let folder: String
   private let packagedRoot: String?
-  private let verifier: any SignatureVerifier
-  private let digests = OpenSSLDigests()
+  let verifier: any SignatureVerifier
+  let digests = OpenSSLDigests()
 
-  /// - Parameter packagedRoot: a root file with which to begin when none was installed; nil: there is none.
+  /// - Parameter packagedRoot: a root file with which to begin when none was installed, and which is taken up later when the
+  ///   roots between have signed it; nil: there is none.
   package init(
     _ root: TrustRoot, stateDirectory: String, packagedRoot: String? = nil, verifier: any SignatureVerifier
   ) {
@@ -42,7 +43,18 @@ package struct TrustStore: Sendable {
   }
 
   /// What is trusted now, verified again from the disk; nil: no root of this kind is installed.
-  package func load() throws(MetadataFault) -> TrustedRepository? {
+  package func load() throws(MetadataFault) -> TrustedRepository? { try loadBeside().repository }
+
+  /// The same, and why a newer root of the package is not taken up; nil: there is none, or it is.
+  package func loadBeside() throws(MetadataFault) -> (repository: TrustedRepository?, packageFault: String?) {
+    if let kept = try loadKept() { return packagedRoot.map { following(kept, packaged: $0) } ?? (kept, nil) }
+    guard let packagedRoot, let bytes = try read(packagedRoot, maximumBytes: Self.rootBytesMaximum) else {
+      return (nil, nil)
+    }
+    return (try TrustedRepository(root, rootFile: bytes, verifier: verifier, digests: digests), nil)
+  }
+
+  private func loadKept() throws(MetadataFault) -> TrustedRepository? {
     if let bytes = try read(path, maximumBytes: Self.keptBytesMaximum) {
       do throws(MetadataFault) {
         let kept = try MetadataBundle(reading: bytes, maximumBytes: Self.keptBytesMaximum)
@@ -54,11 +66,10 @@ package struct TrustStore: Sendable {
         )
       }
     }
-    guard let packagedRoot, let bytes = try read(packagedRoot, maximumBytes: Self.rootBytesMaximum) else { return nil }
-    return try TrustedRepository(root, rootFile: bytes, verifier: verifier, digests: digests)
+    return nil
   }
 
-  private func read(_ path: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
+  func read(_ path: String, maximumBytes: Int) throws(MetadataFault) -> [UInt8]? {
     try Self.onDisk { () throws(FileError) in try BoundedFile.readIfThere(path, maximumBytes: maximumBytes) }
   }
 
@@ -81,7 +92,8 @@ package struct TrustStore: Sendable {
       throw .missing("the \(root.rawValue) root (thermograph enroll --install takes site-root.json)")
     }
     let next = try present.updated(from: source, clock: clock)
-    guard next.kept != present.kept else { return (next, false) }
+    // What the package's root changed is written down too: a later package may bring less.
+    guard try next.kept != loadKept()?.kept else { return (next, false) }
     try keep(next)
     return (next, true)
   }

@@ -92,12 +92,15 @@ package struct UpdateBook: Sendable, Equatable, Codable {
   package var notes: [UpdateNote] = []
   /// Of the last note that was made.
   package var noteNumber: Int64 = 0
+  /// What is used of the day's bytes that parts may take of a metered line, when parts were last asked for; nil: nothing.
+  package var partBytesUsed: Int64?
 
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
     case schema, slots, floors, update, order, ends, notes
     case noteNumber = "note_number"
+    case partBytesUsed = "part_bytes_used"
   }
 
   package subscript(_ slot: ModelSlot) -> Slot {
@@ -132,7 +135,8 @@ package struct UpdateBook: Sendable, Equatable, Codable {
       + [update?.unit, update?.formerPrevious?.unit]
     guard units.allSatisfy({ $0?.isSound != false }), order?.isSound != false,
       Set(slots.map(\.slot)).count == slots.count,
-      floors.values.allSatisfy({ UnitTarget.versions.contains($0.version) })
+      floors.values.allSatisfy({ UnitTarget.versions.contains($0.version) }),
+      (0...(1 << 40)).contains(partBytesUsed ?? 0)
     else { throw UpdateBookError(reason: "holds a unit or a version that cannot be; expected what this program wrote") }
     if let update {
       let counts = [update.trials, update.shadows, update.agreements, update.captures, update.uncleanStarts]

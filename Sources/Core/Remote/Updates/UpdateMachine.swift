@@ -12,6 +12,10 @@ package enum UpdateEvent: Sendable, Equatable {
   case spoiled(fileSHA256: String, reason: String)
   /// Parts of the order are to be asked for: all that were asked for are here, or nothing came for a while.
   case asking(fileSHA256: String)
+  /// So much is used of the day's bytes for parts.
+  case partBytesUsed(Int64)
+  /// The vendor's newer metadata does not name this file any more.
+  case withdrawn(fileSHA256: String)
   /// The device starts: before any model is loaded.
   case started
   /// It ends in order.
@@ -52,6 +56,8 @@ package enum UpdateRefusal: Error, Sendable, Equatable, CustomStringConvertible 
   case notNewer(UnitTarget, underWay: Int64)
   case busy(model: String)
   case nothingBefore(ModelSlot)
+  /// What is signed of its file cannot be.
+  case impossible(UnitTarget)
 
   package var description: String {
     switch self {
@@ -62,6 +68,9 @@ package enum UpdateRefusal: Error, Sendable, Equatable, CustomStringConvertible 
     case .alreadyActive(let unit): "\(unit.model) \(unit.version): decides already"
     case .notNewer(let unit, let underWay):
       "\(unit.model) \(unit.version): version \(underWay) is under way, and only a newer one takes its place"
+    case .impossible(let unit):
+      "\(unit.model) \(unit.version): the metadata says of its file what cannot be; expected a SHA-256 and 1 to "
+        + "\(UpdateRules.unitBytesMaximum) bytes"
     case .busy(let model): "an update of \(model) is under way; try again when it is over"
     case .nothingBefore(let slot):
       "\(slot.rawValue): the installed model decides, and there is nothing before it to go back to"
@@ -81,6 +90,8 @@ extension UpdateBook {
     case .spoiled(let file, let reason): spoiled(file, reason)
     case .asking(let file):
       if let order, order.fileSHA256 == file { tell(order, UpdateOrder.state, nil) }
+    case .partBytesUsed(let bytes): partBytesUsed = min(max(bytes, 0), 1 << 40)
+    case .withdrawn(let file): withdrawn(file)
     case .started: started()
     case .stopped: if update?.phase == .active { update?.isRunning = false }
     case .time(let seconds, let quiet, let isWindowOpen): pass(seconds, quiet: quiet, isWindowOpen: isWindowOpen)
@@ -122,6 +133,7 @@ extension UpdateBook {
   }
 
   private mutating func take(_ wanted: UpdateOrder) throws(UpdateRefusal) {
+    guard wanted.isSound else { throw .impossible(wanted.target) }
     try check(wanted.target, fileSHA256: wanted.fileSHA256)
     guard update?.unit.fileSHA256 != wanted.fileSHA256 else { return }
     if let present = order {
@@ -145,6 +157,17 @@ extension UpdateBook {
     }
     tell(present, UpdateResult.refused.rawValue, reason)
     order = nil
+  }
+
+  /// What is not confirmed yet goes; what is confirmed stays until somebody takes it back.
+  private mutating func withdrawn(_ file: String) {
+    let reason = "the vendor's newer metadata does not name it any more"
+    if let present = order, present.fileSHA256 == file {
+      tell(present, UpdateResult.refused.rawValue, reason)
+      order = nil
+    }
+    guard let present = update, present.unit.fileSHA256 == file else { return }
+    if present.phase == .active { takeBack(reason) } else { refuse(reason) }
   }
 
   private mutating func tell(_ order: UpdateOrder, _ state: String, _ reason: String?) {

@@ -33,7 +33,8 @@ package struct MetadataClient<Store: MetadataStore> {
     isRefreshed = true
   }
 
-  private mutating func updateRoot() throws(MetadataFault) {
+  /// Takes the roots that follow, and nothing else.
+  package mutating func updateRoot() throws(MetadataFault) {
     for _ in 0..<Self.rootsMaximum {
       let name = "\(trusted.rootVersion + 1).root.json"
       guard let bytes = try store.fetch(name, maximumBytes: TopRole.root.maximumBytes) else { return }

@@ -90,6 +90,23 @@ package struct TrustedRepository: Sendable {
     return try TrustedRepository(kept: next, verifier: verifier, digests: digests)
   }
 
+  /// What is trusted after the roots that follow in `source` were taken, and nothing else of it. What lies below the root
+  /// stays as far as the new root believes its signers; else newer metadata is needed.
+  package func rootUpdated(from source: some MetadataSource) throws(MetadataFault) -> TrustedRepository {
+    let overlay = MetadataOverlay(kept, source: source)
+    var client = try MetadataClient(overlay, nowSeconds: .min, verifier: verifier, digests: digests)
+    try client.updateRoot()
+    guard overlay.bundle != kept else { return self }
+    do throws(MetadataFault) {
+      return try TrustedRepository(kept: overlay.bundle, verifier: verifier, digests: digests)
+    } catch {
+      var bare = overlay.bundle
+      bare.metadata = bare.metadata.filter { $0.key == "root.json" }
+      bare.targets = [:]
+      return try TrustedRepository(kept: bare, verifier: verifier, digests: digests)
+    }
+  }
+
   /// The signed list of keys: what is kept while it is still the right one.
   private func keyFile<Store>(
     _ description: FileDescription, _ client: MetadataClient<Store>, _ source: some MetadataSource
