@@ -97,6 +97,7 @@ import Trust
       await keeper.begin(start)
       keeper.post(.sessionStart(outbox.outboxID, patient: "p-1", signedBy: nil))
       await keeper.look()
+      await keeper.abandon()
     }
     let last = try keeper()
     await last.begin(start)

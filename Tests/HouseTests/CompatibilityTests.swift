@@ -41,6 +41,11 @@ import Testing
     ("Sources/Core/Forwarding/TopicSchema.swift", #"var root: String \{ "tg/v([0-9]+)/"#, "`tg/v%`"),
     ("Sources/Adapters/Storage/CommitMark.swift", #""TGCOMIT([0-9]+)".utf8"#, "`TGCOMIT%`"),
     ("Sources/Adapters/Storage/NumberReserve.swift", #""TGNUMBR([0-9]+)".utf8"#, "`TGNUMBR%`"),
+    ("Sources/Core/Sentinel/StoredWindow.swift", #""TGCOUNT([0-9]+)".utf8"#, "`TGCOUNT%`"),
+    (
+      "Sources/Core/Remote/Results/TakenCapture+Layout.swift", #"static let layoutVersion: UInt8 = ([0-9]+)"#,
+      "| row % |"
+    ),
   ]
 
   @Test func theTableHasTheNumbersOfTheCode() throws {

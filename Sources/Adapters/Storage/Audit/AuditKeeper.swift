@@ -161,6 +161,7 @@ package actor AuditKeeper: AuditTrail {
     takePosted()
     takeNotes()
     keep(.stop(reason: reason))
+    publish()
     // One that is under way knows the way, and ends before the place is written down.
     if isForwarding { await withCheckedContinuation { forwardWaiters.append($0) } }
     await forward()
@@ -169,6 +170,12 @@ package actor AuditKeeper: AuditTrail {
     lock?.release()
     problem = problem ?? "the device has stopped"
     shared.withLock { $0.refusal = problem }
+  }
+
+  /// Lets the log go without a word, as an end by force does.
+  package func abandon() {
+    log = nil
+    lock?.release()
   }
 
   // MARK: - Writing
