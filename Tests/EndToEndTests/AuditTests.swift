@@ -72,7 +72,7 @@ import Testing
         }
         return #"{"size":\#(size),"head":"\#(digest)","source":"record \#(record["sequence"] ?? 0)"}"#
       }
-      try (anchors.joined(separator: "\n") + "\n").write(
+      try anchors.map { $0 + "\n" }.joined().write(
         toFile: workspace.folder + "/anchors.jsonl", atomically: true, encoding: .utf8)
       return folder
     }
@@ -89,6 +89,10 @@ import Testing
       if ours.status == 2 || theirs.status == 2 { Issue.record("\(ours.errors)\n\(theirs.errors)") }
       return [ours.status, theirs.status]
     }
+  }
+
+  private static func now(plus seconds: TimeInterval = 0) -> String {
+    Date().addingTimeInterval(seconds).formatted(.iso8601)
   }
 
   private static func kinds(_ entries: [[String: Any]]) -> [String] { entries.compactMap { $0["kind"] as? String } }
@@ -115,7 +119,9 @@ import Testing
     let challenge = try #require(births.last)
     for commander in [stranger, scene.sender] {
       let envelope = try commander.envelope(
-        commander.statement("status", id: RandomIdentifier(using: &generator), challenge: challenge))
+        commander.statement(
+          "status", id: RandomIdentifier(using: &generator), issued: Self.now(), expires: Self.now(plus: 3600),
+          challenge: challenge))
       let file = scene.workspace.folder + "/command"
       try Data(envelope).write(to: URL(filePath: file))
       let sent = try await Program.run(
@@ -214,9 +220,7 @@ import Testing
       try await device.waitForExit()
     }
     let device = try scene.device()
-    try await eventually("it runs", seconds: 60, context: { device.errors }) {
-      FileManager.default.fileExists(atPath: scene.workspace.folder + "/run/control.socket")
-    }
+    try await eventually("it runs", seconds: 60, context: { device.errors }) { device.errors.contains("ready") }
     device.send(SIGTERM)
     #expect(try await device.waitForExit(seconds: 30) == 0, "\(device.errors)")
     let kinds = Self.kinds(try await scene.entries())
