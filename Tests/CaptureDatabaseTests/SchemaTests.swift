@@ -22,11 +22,12 @@ struct SchemaTests {
     #expect(
       steps == [
         "1: captures", "2: messages and devices", "3: downlink", "4: views that stay", "5: metadata and parts",
+        "6: audit heads",
       ])
     try DatabaseSchema.check(target)
-    _ = try database.query("DELETE FROM schema_step WHERE number = 5")
+    _ = try database.query("DELETE FROM schema_step WHERE number = 6")
     #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
-    _ = try database.query("INSERT INTO schema_step VALUES (5, 'metadata and parts'), (6, 'from the future')")
+    _ = try database.query("INSERT INTO schema_step VALUES (6, 'audit heads'), (7, 'from the future')")
     let newer = #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
     #expect(newer?.description.contains("install the newer program") == true)
     #expect(throws: DatabaseError.self) { try DatabaseSchema.migrate(target) }

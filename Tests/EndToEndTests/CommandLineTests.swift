@@ -29,7 +29,7 @@ import Testing
 
   @Test(arguments: [
     (["chek"], "did you mean 'thermograph check'?"), (["outbox", "lst"], "did you mean 'thermograph outbox list'?"),
-    (["xyzzyxyzzy"], "there are assess, camera,"),
+    (["xyzzyxyzzy"], "there are assess, audit, camera,"),
   ])
   func aSlipInACommandHasASuggestion(arguments: [String], expected: String) async throws {
     let workspace = try Workspace()

@@ -59,7 +59,10 @@ import Testing
       let failures = code == .ambientRange ? ["too-cold", "too-warm"] : ["failed"]
       for failure in failures { used.insert("gate.\(code.rawValue).\(failure)") }
     }
-    used.formUnion(["patient.assessable", "patient.not-assessable", "gate.quality.two-people", "gate.quality.pose"])
+    used.formUnion([
+      "patient.assessable", "patient.not-assessable", "gate.quality.two-people", "gate.quality.pose",
+      "gate.settling.sensing-ill",
+    ])
     used.formUnion(CaptureView.allCases.map { "gate.quality.looks-\($0.rawValue)" })
     used.formUnion((0...2).map { SessionInstruction.keptKey(savedViews: $0) })
     let shipped = try Self.shippedKeys()

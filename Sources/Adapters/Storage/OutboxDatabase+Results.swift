@@ -90,6 +90,7 @@ extension OutboxDatabase {
   func tell(_ times: CaptureTimes, of capture: inout TakenCapture) throws(OutboxError) {
     capture.times = times
     self.times.note(capture.captureID, times)
+    guard configuration.tellsTimes else { return }
     let now = time.now()
     let json: [UInt8]
     do { json = try TimesMessage(capture.captureID, times, at: now).encoded() } catch {

@@ -65,6 +65,11 @@ package enum StateFiles {
         !folders.contains("\(folder)/\($0)")
       }.map { path + "/" + $0 }
     }
+    // What was being written when the program was killed.
+    if try BoundedFile.exists(directory) {
+      paths += try Folder.names(in: directory, maximumNames: maximumNames).sorted().filter(OpenFolder.isTemporary)
+        .map { directory + "/" + $0 }
+    }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
       + [session, trustedTime, counters, lockDown, release].map { directory + "/" + $0 }
   }

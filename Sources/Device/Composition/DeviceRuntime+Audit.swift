@@ -36,6 +36,7 @@ extension DeviceRuntime {
     let isTold = Mutex(false)
     let keeper = try AuditKeeper(
       files, keys: sealing, origin: origin, outbox: outbox, time: common.time,
+      sendsEntries: settings.pictures.sendView,
       tell: { [logger] problem in
         board?.note(.audit, problem.map { "nothing from afar is done: \($0)" })
         guard let problem else { return logger.notice("the audit log is written again") }

@@ -15,6 +15,7 @@ extension DeviceRuntime {
   func openOutbox(_ time: SystemClock, isConfirmed: Bool = false) throws -> Outbox {
     var configuration = try OutboxConfiguration(settings, secrets: secrets)
     configuration.isConfirmed = isConfirmed
+    configuration.tellsTimes = settings.pictures.sendView
     return try Outbox(configuration, time: time)
   }
 

@@ -54,6 +54,7 @@ package actor AuditKeeper: AuditTrail {
   private var sent: UInt64 = 0
   private var savedSent: UInt64 = 0
   private var isForwarding = false
+  private let sendsEntries: Bool
   private var forwardWaiters: [CheckedContinuation<Void, Never>] = []
   var cosigned: AuditHead?
   var isForeignTold = false
@@ -62,13 +63,15 @@ package actor AuditKeeper: AuditTrail {
   ///
   /// - Parameters:
   ///   - origin: whose log; nil with the reason where the device has no audit key to say so.
+  ///   - sendsEntries: entries go up as events; not on a thin line, where records carry the head alone.
   ///   - tell: called from the log's thread.
   /// - Throws: only when the system gives no thread.
   package init(
     _ files: AuditFiles, keys: KeyRing?, origin: Result<AuditOrigin, AuditKeyFault>, limits: AuditLog.Limits = .init(),
-    outbox: Outbox, time: any TimeSource, tell: @escaping @Sendable (String?) -> Void
+    outbox: Outbox, time: any TimeSource, sendsEntries: Bool = true, tell: @escaping @Sendable (String?) -> Void
   ) throws(OutboxError) {
     thread = try StorageThread()
+    self.sendsEntries = sendsEntries
     self.files = files
     self.outbox = outbox
     self.time = time
@@ -278,7 +281,7 @@ package actor AuditKeeper: AuditTrail {
 
   /// Puts entries into the outbox that it does not have yet, in their order.
   private func forward() async {
-    guard !isForwarding else { return }
+    guard sendsEntries, !isForwarding else { return }
     isForwarding = true
     defer {
       isForwarding = false
