@@ -304,25 +304,6 @@ def _metadata(options: argparse.Namespace, now: datetime) -> Metadata:
     return read_metadata(Path(options.arguments[0]), now)
 
 
-def _answers(
-    database: Database, options: argparse.Namespace, sent: Sequence[Sent], seconds: float
-) -> dict[str, dict[str, Any]]:
-    if options.follow is None:
-        return replies(database, sent, seconds)
-    if options.name != "update-install":
-        raise GatewayError("--follow is for update-install")
-    return followed(database, sent, options.follow, seconds)
-
-
-def _supply(options: argparse.Namespace) -> int:
-    if options.database is None:
-        raise GatewayError("--database is missing: what devices want stands there")
-    masters = MasterKeys.from_files([options.master_key_file, *options.older_master_key_file])
-    database = Database(options.database, masters, options.allow_plaintext)
-    serve(Supply(database, options.folder, tuple(options.site)), options.seconds, lambda line: print(line, flush=True))
-    return 0
-
-
 def _configuration(options: argparse.Namespace) -> Configuration:
     if len(options.arguments) != 1:
         raise GatewayError("configuration: expected its TOML file, and nothing else")
