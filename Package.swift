@@ -25,7 +25,7 @@ func module(
 }
 
 /// Modules whose tests count what the measured code allocates.
-let countsAllocations: Set = ["Identification", "Inference", "Screening", "Thermography"]
+let countsAllocations: Set = ["Identification", "Inference", "Screening", "Sentinel", "Thermography"]
 
 func tests(of name: String, uses dependencies: [Target.Dependency]) -> Target {
   .testTarget(
@@ -96,10 +96,11 @@ let core: [Target] = [
   module("Panel", in: .core),
   module("Inference", in: .core, uses: ["CInferenceKernels"]),
   module("Screening", in: .core, uses: ["Provenance", "Thermography", "Identification", "Panel", "Inference"]),
+  module("Sentinel", in: .core, uses: ["Provenance", "Inference", "Screening"]),
   module("Trust", in: .core, uses: ["Provenance"]),
   module("Audit", in: .core, uses: ["Provenance", "Trust"]),
   module("Forwarding", in: .core, uses: ["Provenance", "Identification", "Screening", "Trust", "Audit"]),
-  module("Remote", in: .core, uses: ["Provenance", "Trust", "Forwarding"]),
+  module("Remote", in: .core, uses: ["Provenance", "Trust", "Screening", "Forwarding"]),
   module(
     "Configuration", in: .core,
     uses: ["Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding"]),
@@ -122,11 +123,12 @@ let adapters: [Target] = [
   module("ImageFiles", in: .adapters, uses: ["Provenance", "Thermography", "CPNG"]),
   module(
     "CloudLink", in: .adapters, uses: ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto"]),
-  module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "LocalFiles"]),
+  module("Receiving", in: .adapters, uses: ["Provenance", "Trust", "Forwarding", "Audit", "LocalFiles"]),
   module(
     "CaptureDatabase", in: .adapters,
     uses: [
-      "Provenance", "Screening", "Forwarding", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
+      "Provenance", "Screening", "Forwarding", "Audit", "LocalFiles", "Storage", "ImageFiles", "Receiving",
+      "CPostgreSQL",
     ]),
   module("Cryptography", in: .adapters, uses: ["Provenance", "Trust", "COpenSSL"]),
   module("Enrolment", in: .adapters, uses: ["LocalFiles", "COpenSSL"]),
@@ -197,6 +199,7 @@ let testTargets: [Target] = [
   tests(
     of: "Screening",
     uses: ["Screening", "Thermography", "Identification", "Inference", "Provenance", "CAllocationCount"]),
+  tests(of: "Sentinel", uses: ["Sentinel", "Screening", "Inference", "Provenance", "Storage", "CAllocationCount"]),
   tests(of: "LocalFiles", uses: ["LocalFiles"]),
   tests(of: "Threads", uses: ["Threads", "LocalFiles"]),
   tests(of: "Forwarding", uses: ["Forwarding", "Screening", "Provenance", "Trust", "Cryptography", "Storage"]),
@@ -245,13 +248,14 @@ let testTargets: [Target] = [
     name: "MetadataClientProgram", dependencies: ["Trust", "Cryptography", "LocalFiles", "Provenance", "Storage"],
     path: "Tests/MetadataClientProgram",
     exclude: ["requirements.lock", "MetadataClientProgram.xfails"], swiftSettings: strict),
-  tests(of: "Audit", uses: ["Audit", "Trust", "Provenance", "Cryptography", "Storage", "LocalFiles"]),
-  tests(of: "Remote", uses: ["Remote", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage"]),
+  tests(of: "Audit", uses: ["Audit", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage", "LocalFiles"]),
+  tests(of: "Remote", uses: ["Remote", "Screening", "Trust", "Forwarding", "Provenance", "Cryptography", "Storage"]),
   tests(of: "Trust", uses: ["Trust", "Cryptography", "Provenance", "Storage"]),
   tests(of: "Cryptography", uses: ["Cryptography", "Trust", "Provenance", "Storage", "COpenSSL"]),
   tests(of: "Enrolment", uses: ["Enrolment", "LocalFiles"]),
   tests(
-    of: "Receiving", uses: ["Receiving", "Forwarding", "Storage", "Provenance", "Trust", "Cryptography", "CSQLite"]),
+    of: "Receiving",
+    uses: ["Receiving", "Forwarding", "Audit", "Storage", "Provenance", "Trust", "Cryptography", "CSQLite"]),
   // Stores captures in a database and is killed between COMMIT and receipt.
   .executableTarget(
     name: "CaptureStorer",
@@ -260,8 +264,8 @@ let testTargets: [Target] = [
   tests(
     of: "CaptureDatabase",
     uses: [
-      "CaptureDatabase", "CaptureStorer", "Forwarding", "ImageFiles", "Provenance", "Receiving", "Screening", "Storage",
-      "Thermography",
+      "CaptureDatabase", "CaptureStorer", "Forwarding", "Audit", "ImageFiles", "Provenance", "Receiving", "Screening",
+      "Storage", "Thermography",
     ]),
   // Thousands of devices in one process.
   .executableTarget(

@@ -23,6 +23,7 @@ from .sealing import MasterKeys, SiteKeys
 # The steps of the worker's schema that this gateway reads; a test holds them against the worker's own list.
 WORKER_STEPS = (
     (1, "captures"), (2, "messages and devices"), (3, "downlink"), (4, "views that stay"), (5, "metadata and parts"),
+    (6, "audit heads"),
 )  # fmt: skip
 OWN_VERSION = 2
 SCHEMA = "gateway"
@@ -132,9 +133,7 @@ _RIGHTS = {
     "version": "SELECT", "answer_reply": "SELECT, INSERT", "answer_end": "SELECT, INSERT",
     "call": "SELECT, INSERT, UPDATE", "times": "SELECT, INSERT, UPDATE, DELETE", "taken": "SELECT, INSERT",
 }  # fmt: skip
-_READ = ("schema_step", "site_key", "capture", "image", "message", "device")
-# Only where the worker has them.
-_READ_IF_THERE = ("audit_head", "audit_alarm")
+_READ = ("schema_step", "site_key", "capture", "image", "message", "device", "audit_head", "audit_alarm")
 # The worker looks for none of these; without them each look at what is new would read whole tables.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS gateway_capture_complete ON public.capture (complete_at) WHERE complete_at IS NOT NULL",
@@ -371,9 +370,6 @@ class Database:
             connection.execute(f"GRANT {rights} ON {SCHEMA}.{table} TO {role}".encode())
         for table in _READ:
             connection.execute(f"GRANT SELECT ON public.{table} TO {role}".encode())
-        for table in _READ_IF_THERE:
-            if connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)).fetchone()[0]:  # type: ignore[index]
-                connection.execute(f"GRANT SELECT ON public.{table} TO {role}".encode())
         # What is taken back before a device has it ends at once; a state is the worker's to say.
         connection.execute(f"GRANT SELECT, INSERT, UPDATE (not_after) ON public.downlink TO {role}".encode())
 

@@ -279,12 +279,7 @@ class DatabaseSource:
             self._fresh_until = rows[-1]["received_at"]
         return list(found.values()), broken
 
-    def _has_audit(self) -> bool:
-        return bool(self._database.execute("SELECT to_regclass('public.audit_head') IS NOT NULL").fetchone()[0])  # type: ignore[index]
-
     def witnessed(self) -> list[Witnessed]:
-        if not self._has_audit():
-            return []
         alarms: dict[tuple[str, str, str], list[str]] = {}
         for row in self._database.execute(
             "SELECT site, device, outbox_id::text AS outbox_id, code FROM public.audit_alarm"
@@ -317,8 +312,6 @@ class DatabaseSource:
         ]  # fmt: skip
 
     def anchors(self, site: str, device: str, outbox_id: str) -> list[tuple[int, str, str]]:
-        if not self._has_audit():
-            return []
         rows = self._database.execute(
             "SELECT size, encode(head, 'hex') AS head, sequence FROM public.audit_head"
             " WHERE site = ? AND device = ? AND outbox_id = ?::uuid ORDER BY sequence DESC LIMIT ?",

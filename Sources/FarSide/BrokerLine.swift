@@ -28,6 +28,8 @@ final class BrokerLine: Sendable {
     var isComing = false
     var refusal: UInt8?
     var lastArrival: Int64 = 0
+    /// There was no room for more, so the broker keeps what comes.
+    var isPaused = false
     var downlinks: [PublishToken: String] = [:]
     var waitingDownlinks: [DownlinkEnvelope] = []
     var publishedDownlinks: [String] = []
@@ -46,15 +48,18 @@ final class BrokerLine: Sendable {
   private let settings: LinkSettings
   private let renewSeconds: Int
   private let hear: @Sendable (Event) -> Void
+  private let hasRoom: @Sendable () -> Bool
   private let state: Mutex<State>
   private let client = Mutex<MQTTClient?>(nil)
 
+  /// - Parameter hasRoom: asked after each message; when not, nothing more is read until `readOn`.
   init(
     _ settings: LinkSettings, receipts: ReceiptQueue, renewSeconds: Int, time: any TimeSource,
-    hear: @escaping @Sendable (Event) -> Void
+    hasRoom: @escaping @Sendable () -> Bool, hear: @escaping @Sendable (Event) -> Void
   ) throws(LinkFailure) {
     self.settings = settings
     self.renewSeconds = renewSeconds
+    self.hasRoom = hasRoom
     self.hear = hear
     place = "\(settings.host):\(settings.port)"
     state = Mutex(State(receipts: receipts))
@@ -74,6 +79,16 @@ final class BrokerLine: Sendable {
       return state.isConnected
     }
     if isConnected { client.withLock { $0 }?.disconnect() }
+  }
+
+  /// There is room again. To be called again and again while there is: a line may have found none a moment ago.
+  func readOn() {
+    state.withLock { state in
+      guard state.isPaused else { return }
+      state.isPaused = false
+      state.lastArrival = monotonicMilliseconds()
+      client.withLock { $0 }?.read(true)
+    }
   }
 
   /// Nothing more is to come; receipts still go out.
@@ -125,7 +140,8 @@ final class BrokerLine: Sendable {
   /// To be called about once a second.
   func tick() {
     let isStale = state.withLock { state in
-      state.isConnected && state.isWanted && monotonicMilliseconds() - state.lastArrival > Int64(renewSeconds) * 1000
+      state.isConnected && state.isWanted && !state.isPaused
+        && monotonicMilliseconds() - state.lastArrival > Int64(renewSeconds) * 1000
     }
     if isStale { client.withLock { $0 }?.disconnect() }
   }
@@ -139,6 +155,7 @@ final class BrokerLine: Sendable {
       state.withLock { state in
         state.isConnected = true
         state.isComing = false
+        state.isPaused = false
         state.subscriptions = 0
         state.lastArrival = monotonicMilliseconds()
         state.receipts.connectionBegan(maximumPacketBytes: limits.maximumPacketBytes)
@@ -170,6 +187,15 @@ final class BrokerLine: Sendable {
     case .received(let message):
       state.withLock { $0.lastArrival = monotonicMilliseconds() }
       hear(.message(message))
+      if !hasRoom() { pause() }
+    }
+  }
+
+  private func pause() {
+    state.withLock { state in
+      guard state.isConnected, !state.isPaused else { return }
+      state.isPaused = true
+      client.withLock { $0 }?.read(false)
     }
   }
 

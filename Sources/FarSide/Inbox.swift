@@ -17,30 +17,44 @@ final class Inbox: Sendable {
     var items: [Item] = []
     var bytes = 0
     var isClosed = false
+    /// Since when there is no room.
+    var fullSince: Int64?
   }
 
-  /// From here on the brokers are left, until half of it is stored: what waits here is lost with this process, and
-  /// another worker may have a database.
-  static let itemsMaximum = 16_384
-  static let bytesMaximum = 48 << 20
+  /// From here on nothing more is read, and the brokers keep what comes until a batch is stored.
+  struct Limits: Sendable {
+    var messages = 16_384
+    var bytes = 48 << 20
+  }
 
+  private let limits: Limits
   private let state = Mutex(State())
   private let wake: WakeSignal
 
-  init() throws(SystemCallError) {
+  init(_ limits: Limits = Limits()) throws(SystemCallError) {
+    self.limits = limits
     wake = try WakeSignal()
   }
 
-  /// Returns whether there is still room for more.
-  func add(_ message: IncomingMessage, from line: Int) -> Bool {
-    let (wasEmpty, hasRoom) = state.withLock { state in
+  func add(_ message: IncomingMessage, from line: Int) {
+    let wasEmpty = state.withLock { state in
       let wasEmpty = state.items.isEmpty
-      state.items.append(Item(line: line, message: message, since: monotonicMilliseconds()))
+      let now = monotonicMilliseconds()
+      state.items.append(Item(line: line, message: message, since: now))
       state.bytes += message.payload.count
-      return (wasEmpty, state.items.count < Self.itemsMaximum && state.bytes < Self.bytesMaximum)
+      if !hasRoom(state.items.count, state.bytes), state.fullSince == nil { state.fullSince = now }
+      return wasEmpty
     }
     if wasEmpty { wake.signal() }
-    return hasRoom
+  }
+
+  var hasRoom: Bool { state.withLock { hasRoom($0.items.count, $0.bytes) } }
+
+  private func hasRoom(_ items: Int, _ bytes: Int) -> Bool { items < limits.messages && bytes < limits.bytes }
+
+  /// For how long there has been no room; 0 while there is.
+  var fullMilliseconds: Int64 {
+    state.withLock { state in state.fullSince.map { monotonicMilliseconds() - $0 } ?? 0 }
   }
 
   /// No more waiting: the owner looks at what is left and ends.
@@ -72,6 +86,7 @@ final class Inbox: Sendable {
       let items = Array(state.items.prefix(taken))
       state.items.removeFirst(taken)
       state.bytes -= size
+      if hasRoom(state.items.count, state.bytes) { state.fullSince = nil }
       return items
     }
   }
@@ -98,7 +113,7 @@ final class Inbox: Sendable {
   }
 
   var isHalfEmpty: Bool {
-    state.withLock { $0.items.count < Self.itemsMaximum / 2 && $0.bytes < Self.bytesMaximum / 2 }
+    state.withLock { $0.items.count < limits.messages / 2 && $0.bytes < limits.bytes / 2 }
   }
 }
 

@@ -19,6 +19,11 @@ package struct WorkerConfiguration: Sendable {
   /// A connection on which nothing came for so long is renewed.
   package var renewSeconds = 300
   package var keepViewsDays: Int?
+  /// So many messages wait for the database before no more is read.
+  package var inboxMessages = Inbox.Limits().messages
+  /// A worker that stores nothing for so long while its inbox is full leaves the brokers. Shorter than a connection lives that
+  /// is not read (one and a half times the keep-alive of 20 s), longer than a database takes to fail over.
+  package var leaveSeconds = 20
   /// Of 127.0.0.1; 0 for any; nil for none.
   package var metricsPort: UInt16?
   package var receipts = ReceiptQueue()
@@ -35,8 +40,10 @@ package struct WorkerConfiguration: Sendable {
 /// each other; each may be killed at any moment.
 ///
 /// One thread owns the database's connection and stores what came meanwhile as one batch. While the database is gone a
-/// batch is tried again with pauses, no receipt goes out, and when the inbox is full the brokers are left. What the inbox
-/// held when a worker dies comes again, because no device has a receipt for it.
+/// batch is tried again with pauses, and no receipt goes out. When the inbox is full nothing more is read, and the brokers
+/// keep what comes; only a worker that stores nothing for `leaveSeconds` leaves them, because what a broker keeps for
+/// it is lost by that, and its devices send it again only after their wait for a receipt. What the inbox held when a worker
+/// dies comes again, because no device has a receipt for it.
 package final class IngestWorker: Sendable {
   package enum Progress: Sendable {
     case ready(broker: String)
@@ -56,7 +63,8 @@ package final class IngestWorker: Sendable {
   private let inbox: Inbox
   private let lines: [BrokerLine]
   private let metrics = WorkerMetrics()
-  private let isFull: Switch
+  /// The brokers were left until there is room again.
+  private let isAway = Switch()
   /// Monotonic milliseconds at which the database's thread last moved.
   private let lastMove: Moment
 
@@ -65,7 +73,6 @@ package final class IngestWorker: Sendable {
     private let value = Atomic<Bool>(false)
     /// Returns what it was.
     func set(_ new: Bool) -> Bool { value.exchange(new, ordering: .acquiringAndReleasing) }
-    var isOn: Bool { value.load(ordering: .acquiring) }
   }
 
   final class Moment: Sendable {
@@ -98,29 +105,28 @@ package final class IngestWorker: Sendable {
     _ = try Receiver(
       store: try DatabaseStore(configuration.database, masters: configuration.masters, digests: OpenSSLDigests()),
       name: configuration.name, digests: OpenSSLDigests(), time: time)
-    let inbox = try Inbox()
+    let inbox = try Inbox(Inbox.Limits(messages: configuration.inboxMessages))
     self.inbox = inbox
     let metrics = metrics
-    let isFull = Switch()
-    self.isFull = isFull
     lastMove = Moment()
     lines = try configuration.brokers.enumerated().map { number, settings in
       try BrokerLine(
-        settings, receipts: configuration.receipts, renewSeconds: configuration.renewSeconds, time: time
+        settings, receipts: configuration.receipts, renewSeconds: configuration.renewSeconds, time: time,
+        hasRoom: { inbox.hasRoom }
       ) { event in
-        Self.hear(event, number, settings, inbox, isFull, metrics, report)
+        Self.hear(event, number, settings, inbox, metrics, report)
       }
     }
   }
 
   private static func hear(
-    _ event: BrokerLine.Event, _ number: Int, _ settings: LinkSettings, _ inbox: Inbox, _ isFull: Switch,
-    _ metrics: WorkerMetrics, _ report: @Sendable (Progress) -> Void
+    _ event: BrokerLine.Event, _ number: Int, _ settings: LinkSettings, _ inbox: Inbox, _ metrics: WorkerMetrics,
+    _ report: @Sendable (Progress) -> Void
   ) {
     let place = "\(settings.host):\(settings.port)"
     switch event {
     case .message(let message):
-      if !inbox.add(message, from: number) { _ = isFull.set(true) }
+      inbox.add(message, from: number)
     case .ready: report(.ready(broker: place))
     case .down(let failure, let milliseconds):
       metrics.counts.withLock { $0.brokerLosses += 1 }
@@ -152,7 +158,7 @@ package final class IngestWorker: Sendable {
       while !Task.isCancelled {
         try? await Task.sleep(for: .seconds(1))
         for line in lines { line.tick() }
-        if inbox.isHalfEmpty, isFull.set(false) { for line in lines { line.start() } }
+        leaveOrReturn()
       }
     }
     await stop()
@@ -162,6 +168,18 @@ package final class IngestWorker: Sendable {
     await database.waitUntilEnded()
     for line in lines { await line.stop() }
     listener?.stop()
+  }
+
+  /// Another worker may have a database, where this one stores nothing.
+  private func leaveOrReturn() {
+    if inbox.fullMilliseconds >= Int64(configuration.leaveSeconds) * 1000 {
+      if !isAway.set(true) {
+        report(.note("nothing could be stored for \(configuration.leaveSeconds) s; leaving the brokers until it can"))
+      }
+      for line in lines { line.leave() }
+    } else if inbox.isHalfEmpty, isAway.set(false) {
+      for line in lines { line.start() }
+    }
   }
 
   private func drain() async {
@@ -188,6 +206,8 @@ package final class IngestWorker: Sendable {
       var notes = NoteMeter()
       while true {
         let items = inbox.take(Self.batchMessages, bytes: Self.batchBytes, waiting: 200) { lastMove.touch() }
+        // Again and again: a line may have found no room just before some was made.
+        if inbox.hasRoom { for line in lines { line.readOn() } }
         if items.isEmpty {
           lastMove.rest()
           if inbox.isClosed { return }
@@ -195,7 +215,6 @@ package final class IngestWorker: Sendable {
           return
         }
         keeper.work(store, lines, metrics) { report(.note($0)) }
-        if isFull.isOn, !inbox.isHalfEmpty { for line in lines { line.leave() } }
       }
     } catch {
       report(.note("\(error)"))
@@ -228,8 +247,6 @@ package final class IngestWorker: Sendable {
           counts.isDatabaseUp = false
         }
         if failures & (failures - 1) == 0 { report(.note("\(error); attempt \(failures), no receipt goes out")) }
-        // Another worker may have a database; without any, the devices wait and send again.
-        if isFull.isOn { for line in lines { line.leave() } }
         if inbox.isClosed { return false }
         // Full jitter (Brooker, 2015): workers that lost one primary do not come back at one instant.
         inbox.rest(Int.random(in: 0...min(5000, 200 << min(failures, 5))))

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Audit
 import ConfigurationFiles
 import Device
+import Glibc
 import LinuxIO
 import Logging
 import Provenance
@@ -72,6 +74,9 @@ struct ClockCommand: ParsableCommand {
       let path = options.trustedTimePath
       let before = ClockFloor(path: path, logger: ClockCommand.logger).seconds
       let now = try SystemClock().now()
+      leaveNote(
+        .technician(.trustClock, user: getuid(), detail: now.rfc3339),
+        ConfigurationFolder(mainFile: options.config).read().settings)
       try ClockFloor.trust(now.utcNanoseconds / 1_000_000_000, path: path)
       let floor = ClockFloor(path: path, logger: ClockCommand.logger).seconds
       print("floor  \(ClockCommand.text(floor))  (was \(ClockCommand.text(before)))")

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Audit
+import Configuration
 import ConfigurationFiles
 import Device
 import Glibc
@@ -23,6 +25,8 @@ struct ConfigCommand: ParsableCommand {
 
     @Option(name: .long, help: "The user who owns the state directory, when root asks.")
     var owner = "thermograph"
+
+    var settings: Settings { ConfigurationFolder(mainFile: service.config).read().settings }
 
     func parts() throws -> ConfigurationImport {
       let credentials = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
@@ -119,7 +123,10 @@ struct ConfigCommand: ParsableCommand {
         throw ExitCode.failure
       }
       let parts = try options.parts()
+      let settings = options.settings
+      leaveNote(.imported(.configuration, items: 1), settings)
       let installed = try options.asOwner { try parts.install(bytes) }
+      leaveNote(.configuration(.installed, version: installed.version, sha256: nil), settings)
       print("version \(installed.version) is in force")
       for remark in installed.remarks { print("note: \(remark)") }
       try options.takeOver()
@@ -144,6 +151,7 @@ struct ConfigCommand: ParsableCommand {
 
     func run() throws {
       let parts = try options.parts()
+      leaveNote(.technician(.rollback, user: getuid(), detail: "configuration"), options.settings)
       print(try options.asOwner { try parts.rollBack(isAll: all) })
       try options.takeOver()
     }

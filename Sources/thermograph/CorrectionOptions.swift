@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Configuration
 import ConfigurationFiles
 import Device
@@ -44,6 +45,10 @@ struct CorrectionOptions: ParsableArguments {
       }
       made = correction
     } else {
+      leaveNote(
+        .correction(
+          kind: request.kind.rawValue, subject: request.subject, target: request.target, signedBy: request.signedBy),
+        try outbox.settings())
       made = try outbox.open().correct(request)
     }
     // What the comparison over time keeps follows; the correction holds even where it cannot.

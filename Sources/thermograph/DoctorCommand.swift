@@ -1,8 +1,12 @@
 import ArgumentParser
 import ConfigurationFiles
+import Cryptography
 import Device
 import Glibc
+import LinuxIO
+import LocalFiles
 import Logging
+import Storage
 
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,10 +18,20 @@ struct DoctorCommand: AsyncParsableCommand {
       reason; what only follows from an earlier fault is skipped and names it, so that a failure is a thing to repair. Exit \
       status 0: nothing failed; 1: something did.
 
+      --after-update is the check after an update of the program: the new release runs and is ready, the camera delivers, \
+      the outbox is open, and the line is up again if there was one before. It waits for them as long as --timeout says, and \
+      confirms the release when nothing fails.
+
         thermograph doctor
         thermograph doctor --part camera --part frame
         thermograph doctor --simulate --config ./thermograph.toml
+        thermograph doctor --after-update
         thermograph doctor --json | jq 'select(.outcome != "pass")'
+
+      With --acceptance it watches the running service instead and writes how the board did, signed by the device's own key \
+      (broker.key_file): sub-pages lost, jitter, brown-outs, times of capture and verdict, memory, time to ready.
+
+        thermograph doctor --acceptance 24h --report report.json
       """)
 
   @Option(name: .long, help: "The main configuration file.")
@@ -41,13 +55,32 @@ struct DoctorCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Examine a simulated sensor and reader instead of the board's.")
   var simulate = false
 
+  @Flag(name: .long, help: "The short check after an update of the program.")
+  var afterUpdate = false
+
+  @Option(name: .long, help: "With --after-update: how many seconds to wait until all is well, 0 to 3600.")
+  var timeout = 120
+
   @Flag(name: .long, help: "Print one JSON object for each part on standard output.")
   var json = false
 
+  @Option(name: .long, help: "Watch the running service for so long: 90s, 30m, 24h or 7d; 60 seconds to 30 days.")
+  var acceptance: String?
+
+  @Option(name: .long, help: "With --acceptance: the file to make.")
+  var report = "acceptance.json"
+
   func validate() throws {
+    if let acceptance, Acceptance.seconds(acceptance) == nil {
+      throw ValidationError("--acceptance is 60s to 30d, such as 24h, not '\(acceptance)'")
+    }
     for name in part where DoctorPart(rawValue: name) == nil {
       throw ValidationError(
         "there is no part '\(name)'; expected one of \(DoctorPart.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    guard (0...3600).contains(timeout) else { throw ValidationError("--timeout is 0 to 3600, not \(timeout)") }
+    guard !afterUpdate || (part.isEmpty && !list && !simulate) else {
+      throw ValidationError("--after-update asks the running service; it goes without --part, --list and --simulate")
     }
     for (name, value) in [("listen", listenMilliseconds), ("receipt", receiptMilliseconds)] {
       guard (100...60_000).contains(value) else {
@@ -61,6 +94,8 @@ struct DoctorCommand: AsyncParsableCommand {
       for part in DoctorPart.allCases { print("\(part.rawValue)\t\(part.summary)") }
       return
     }
+    if afterUpdate { return try checkAfterUpdate() }
+    if let acceptance, let seconds = Acceptance.seconds(acceptance) { return try await accept(seconds) }
     var options = Doctor.Options()
     options.simulate = simulate
     options.asksForTag = !noTag
@@ -79,6 +114,40 @@ struct DoctorCommand: AsyncParsableCommand {
       fflush(nil)
     }
     if findings.contains(where: { $0.outcome == .fail }) { throw ExitCode.failure }
+  }
+
+  private func accept(_ seconds: Int) async throws {
+    guard try !BoundedFile.exists(report, followingLink: false) else {
+      throw ValidationError("\(report) is there already; name another with --report")
+    }
+    let folder = ConfigurationFolder(
+      mainFile: config, credentialsDirectory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) })
+    let settings = folder.read().settings
+    // Before the watch and not a day later: whether it can be signed.
+    guard let secret = settings.broker.keyFile else {
+      printToStandardError("no key signs the report: broker.key_file names none; thermograph enroll makes one")
+      throw ExitCode.failure
+    }
+    let key = try SigningKey(
+      pem: SecretFiles(credentialsDirectory: folder.credentialsDirectory).bytes(of: secret), digests: OpenSSLDigests())
+    let path = settings.paths.runtimeDirectory + "/control.socket"
+    let watch = Acceptance(
+      seconds: seconds, board: settings.device.board, look: { Self.status(of: path) },
+      wait: { try await Task.sleep(for: .seconds($0)) })
+    let result = try await watch.run { passed in printToStandardError("... \(passed) of \(seconds) s") }
+    try BoundedFile.replace(report, with: Acceptance.signed(result, by: key))
+    print(try jsonText(result))
+  }
+
+  private static func status(of path: String) -> DeviceReport? {
+    var report: DeviceReport?
+    do {
+      try ControlClient(path: path).ask(ControlRequest(.status).encoded(), silenceMilliseconds: 10_000) { line in
+        do { report = try ControlReply(decoding: line).status } catch { report = nil }
+        return false
+      }
+    } catch { return nil }
+    return report
   }
 
   private func jsonLine(_ finding: DoctorFinding) -> String {

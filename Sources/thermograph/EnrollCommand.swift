@@ -15,7 +15,8 @@ struct EnrollCommand: ParsableCommand {
       The key is made on the device, mode 0600, and is never replaced and never leaves. The request goes into a folder, of \
       a stick for instance; whoever signs it puts certificate.pem beside it, and ca.pem, the authority of the broker. The \
       certificate is installed only when it fits: this key, this device's id, valid now, signed by issuer.pem or ca.pem. \
-      provisioning.json is the same request for AWS IoT fleet provisioning. With site-root.json beside it the device \
+      audit.pem is the public half of the key that signs the device's audit log; keep it with the \
+      device's papers. provisioning.json is the same request for AWS IoT fleet provisioning. With site-root.json beside it the device \
       trusts that site from then on, and only the keys that the site lists: compare the fingerprint that is shown. \
       metadata/ and targets/ beside it bring the list.
 
@@ -78,9 +79,11 @@ struct EnrollCommand: ParsableCommand {
   }
 
   private func write(_ enroller: Enroller, _ stick: String) throws {
-    let isNew = try enroller.request(into: stick)
-    print("\(try enroller.files().key): \(isNew ? "a new key" : "the key that was there")")
+    let request = try enroller.request(into: stick, time: try SystemClock())
+    print("\(try enroller.files().key): \(request.isNew ? "a new key" : "the key that was there")")
     print("\(stick)/\(EnrolmentFolder.requestName): to be signed, CN=\(enroller.device)")
+    print("\(stick)/\(EnrolmentFolder.auditName): the audit key, SHA-256 \(request.auditKey); whoever signs keeps it")
+    for note in request.notes { printToStandardError("note: \(note)") }
   }
 
   private func take(_ enroller: Enroller, _ stick: String) throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Configuration
 import ConfigurationFiles
 import Device
@@ -58,6 +59,13 @@ struct ImportCommand: ParsableCommand {
     } catch {
       printToStandardError("\(error)")
       throw ExitCode.failure
+    }
+    let installed = report.outcomes.count { $0.result == .installed }
+    if installed > 0 {
+      // Only now is it known whose state directory it is.
+      leaveNote(
+        .imported(.provisioning, items: installed),
+        ConfigurationFolder(mainFile: into + "/thermograph.toml").read().settings)
     }
     print(report.text.replacing("\r\n", with: "\n"), terminator: "")
     do {

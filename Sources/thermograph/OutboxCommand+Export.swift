@@ -1,7 +1,10 @@
 import ArgumentParser
+import Audit
+import Configuration
 import Cryptography
 import Device
 import Forwarding
+import Glibc
 import LinuxIO
 import LocalFiles
 import Provenance
@@ -13,7 +16,7 @@ extension OutboxCommand {
       abstract: "Writes records and images to a folder or stick, sealed for a recipient.",
       discussion: """
         For the clinic that has no line: one folder for each capture, named by its id, with record.json and the images; other \
-        messages, corrections among them, under messages/, and a file device-... that says whose they are. Nothing leaves the outbox before a receipt is imported. Links in the folder are refused.
+        messages, corrections among them, under messages/, a file device-... that says whose they are, and the audit log under audit/. Nothing leaves the outbox before a receipt is imported. Links in the folder are refused.
 
         Every file is a CMS message that only the holder of the recipient's key can open:
 
@@ -51,6 +54,7 @@ extension OutboxCommand {
       let target = try OpenFolder(withoutLinks: folder)
       let seal = try recipientSeal()
       let (outbox, settings) = try options.openWithSettings()
+      leaveNote(.technician(.export, user: getuid(), detail: seal == nil ? "in the clear" : "sealed"), settings)
       let suffix = seal == nil ? "" : RecipientSeal.suffix
       let origin = try ExportOrigin(
         site: settings.device.site, device: settings.device.id, outboxID: outbox.outboxID
@@ -91,12 +95,27 @@ extension OutboxCommand {
         }
       }
       try outbox.noteExported(exported)
+      try writeAudit(settings, target, seal, suffix)
       if options.json {
         try printJSON(["written": written, "damaged": damaged])
       } else {
         printToStandardError("\(written) messages written to \(folder), \(damaged) damaged")
       }
       if damaged > 0 { throw ExitCode.failure }
+    }
+
+    /// The audit log goes along, so that who has no line can judge it too.
+    private func writeAudit(
+      _ settings: Settings, _ target: borrowing OpenFolder, _ seal: RecipientSeal?, _ suffix: String
+    ) throws {
+      let files = AuditFiles(stateDirectory: settings.paths.stateDirectory)
+      guard try BoundedFile.exists(files.originPath) else { return }
+      let key = try AuditKey(files, makesOne: false)
+      let log = try AuditLog(reading: files.directory, keys: key.sealing)
+      let place = try target.makeFolder("audit", mode: 0o700)
+      for (name, bytes) in try log.exported(signedBy: key.signer, at: try SystemClock().now()) {
+        try place.replace(name + suffix, with: try seal?.seal(bytes) ?? bytes, mode: 0o600)
+      }
     }
 
     private func recipientSeal() throws -> RecipientSeal? {
@@ -133,10 +152,15 @@ extension OutboxCommand {
         try ReceiptReader.Rules(
           settings.receipts, site: RepositoryTrust(.site, settings, time: try SystemClock()).keys(for: .receipt)),
         topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier())
-      let receipt = try reader.read(
-        try BoundedFile.read(withoutLinks: file, maximumBytes: Receipt.limits.envelopeBytes))
+      let bytes = try BoundedFile.read(withoutLinks: file, maximumBytes: Receipt.limits.envelopeBytes)
+      let receipt = try reader.read(bytes)
       guard receipt.concerns(outbox: outbox.outboxID) else {
         throw OutboxCommandError("\(file): a receipt of no outbox; nothing is freed")
+      }
+      let time = try SystemClock()
+      leaveNote(.imported(.receipt, items: receipt.entries.count), settings)
+      if receipt.cosignature != nil {
+        try AuditFiles(stateDirectory: settings.paths.stateDirectory).leave(receipt: bytes, at: time.now())
       }
       let outcome = try outbox.apply(receipt)
       let unfounded = outcome.unfounded.entries.count + outcome.unfounded.refused.count

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Forwarding
 import LinuxIO
 import Provenance
@@ -107,6 +108,7 @@ extension OutboxCommand.Key {
           "\(file): \(those) lie under this key; run `thermograph outbox key reseal` first, "
             + "or give --with-messages to make them unreadable for ever")
       }
+      leaveNote(.keys(.outboxKey("erased \(SealingKey.text(ofID: key.id))")), try options.settings())
       try KeyFile.erase(path: file)
       printToStandardError("\(file): erased; \(those) can no longer be opened")
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Configuration
 import ConfigurationFiles
 import Device
@@ -266,7 +267,8 @@ extension OutboxCommand {
     }
 
     func run() throws {
-      let outbox = try options.open()
+      let (outbox, settings) = try options.openWithSettings()
+      leaveNote(.technician(.retry, user: getuid()), settings)
       if !all { try outbox.retry(ids) }
       let chosen = all ? try outbox.retryAll() : ids
       if options.json {

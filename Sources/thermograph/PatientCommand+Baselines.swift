@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Configuration
 import Device
 import Glibc
@@ -78,7 +79,9 @@ extension PatientCommand {
 
     func run() async throws {
       var isMissing = false
+      let settings = try options.settings()
       for reference in references {
+        leaveNote(.technician(.forgetPatient, user: getuid(), detail: reference), settings)
         let found = try await options.withBaselines { try await $0.forget(reference) }
         if !found { isMissing = true }
         if options.json {
@@ -160,6 +163,7 @@ extension PatientCommand {
     func run() async throws {
       let bytes = try BoundedFile.read(withoutLinks: file, maximumBytes: BaselineTransfer.maximumBytes)
       let transfer = try BaselineTransfer(file: bytes, path: file, siteKey: options.siteKey(), OpenSSLDigests())
+      leaveNote(.imported(.baselines, items: transfer.patients.count), try options.settings())
       let restored = try await options.withBaselines { try await $0.restore(transfer) }
       for problem in restored.problems { printToStandardError(problem) }
       if options.json {

@@ -172,7 +172,7 @@ struct ReceiveCommand: AsyncParsableCommand {
       opened = index
       return index
     }
-    let store = try ReceivedFolder(folder, name: name, digests: OpenSSLDigests()) { capture in
+    let store = try ReceivedFolder(folder, name: name, digests: OpenSSLDigests(), time: clock) { capture in
       let images = zip(zip(capture.images, capture.imageBytes), capture.entries.dropFirst())
       try index().add(
         CaptureIndex.Entry(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Device
 import Identification
 
@@ -34,6 +35,7 @@ extension RosterCommand {
       var unknown = 0
       var upgraded = 0
       try await PresentedTags(settings, seconds: seconds).forEach { tag in
+        leaveNote(.roster(.upgrade, rows: 1, sha256: nil), settings)
         let outcome = try roster.upgrade(naming.fingerprints(of: tag))
         switch outcome {
         case .upgraded(let id):

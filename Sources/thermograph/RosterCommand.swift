@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Configuration
 import ConfigurationFiles
 import Device
@@ -102,6 +103,7 @@ struct RosterCommand: ParsableCommand {
       }
       let entry = Roster.Entry(
         reference: id.flatMap { PatientReference($0) } ?? named, role: role, consent: Set(consent), note: note)
+      leaveNote(.roster(.add, rows: 1, sha256: nil), settings)
       let change = try roster.add([RosterReader.Row(line: 1, fingerprint: named, entry: entry)])
       if options.json {
         try printJSON(
@@ -180,12 +182,14 @@ struct RosterCommand: ParsableCommand {
     var file: String
 
     func run() throws {
-      let roster = try RosterFile(options.settings())
+      let settings = try options.settings()
+      let roster = try RosterFile(settings)
       let (rows, faults) = try RosterFile(path: file).read()
       for fault in faults { printToStandardError("\(file):\(fault)") }
       guard faults.isEmpty else {
         throw CommandFailure("\(file): nothing is put on the list; put the rows right that are named")
       }
+      leaveNote(.roster(.fileImport, rows: rows.count, sha256: nil), settings)
       let change = try roster.add(rows)
       if options.json {
         for row in change.added { try printJSON(RowLine(row, added: true)) }

@@ -13,7 +13,8 @@ struct RunCommand: AsyncParsableCommand {
     abstract: "Runs the device until it is told to stop; this is what the service starts.",
     discussion: """
       Waits for tags, captures, screens, stores and delivers. SIGTERM and SIGINT end it cleanly, SIGHUP reads the \
-      configuration again. Exit status 78 means that the configuration is not usable.
+      configuration again. Exit status 0: it was told to stop; 75: a part held the stop up, which was cut short; 78: the \
+      configuration is not usable.
 
         thermograph run
         thermograph run --config ./thermograph.toml --simulate

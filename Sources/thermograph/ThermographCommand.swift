@@ -20,12 +20,14 @@ struct ThermographCommand: AsyncParsableCommand {
       """,
     version: DeviceRuntime.firmware,
     subcommands: [
-      AssessCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self, ClockCommand.self,
+      AssessCommand.self, AuditCommand.self, CameraCommand.self, CaptureCommand.self, CheckCommand.self,
+      ClockCommand.self,
       ConfigCommand.self,
       DoctorCommand.self,
       EnrollCommand.self, ImportCommand.self, InferCommand.self, ModelCommand.self, OutboxCommand.self,
-      PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self, RosterCommand.self,
-      RunCommand.self, SessionCommand.self, StatusCommand.self, TagCommand.self, TrustCommand.self, UpdateCommand.self,
+      PanelCommand.self, PatientCommand.self, ReceiveCommand.self, ReloadCommand.self, ResultsCommand.self,
+      RosterCommand.self, RunCommand.self, SentinelCommand.self, SessionCommand.self, StatusCommand.self,
+      TagCommand.self, TrustCommand.self, UpdateCommand.self,
     ]
   )
 

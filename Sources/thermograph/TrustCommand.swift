@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Configuration
 import ConfigurationFiles
 import Cryptography
@@ -54,7 +55,11 @@ struct TrustCommand: ParsableCommand {
     func run() throws {
       do {
         let trust = try options.trust(vendor ? .vendor : .site)
+        leaveNote(.imported(vendor ? .vendorMetadata : .siteMetadata, items: 1), options.settings)
         let (repository, isNew) = try trust.update(from: try RepositoryFolder(folder))
+        if isNew {
+          leaveNote(.keys(.trust(root: trust.root.rawValue, versions: repository.versionsText)), options.settings)
+        }
         print("\(trust.root.rawValue): \(repository.versionsText)\(isNew ? "" : " (in place already)")")
         let freshness = trust.freshness(of: repository)
         if freshness != .proven { printToStandardError("note: freshness \(freshness)") }

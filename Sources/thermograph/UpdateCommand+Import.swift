@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Device
 import LinuxIO
 
@@ -38,6 +39,7 @@ struct UpdateImportCommand: ParsableCommand {
     let settings = options.settings
     let lines: [UpdateImporter.Line]
     do {
+      leaveNote(.imported(.model, items: 1, detail: model), settings)
       let repository = try VendorRepository(settings, folder: folder, time: try SystemClock())
       lines = try UpdateImporter(settings).take(
         from: repository.units, models: model.map { [$0] } ?? [], version: version.map(Int64.init), isHeld: hold)

@@ -1,7 +1,9 @@
 import ArgumentParser
+import Audit
 import Configuration
 import ConfigurationFiles
 import Device
+import Glibc
 import Provenance
 import Remote
 import Storage
@@ -9,13 +11,16 @@ import Storage
 struct UpdateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "update",
-    abstract: "Models that come signed: takes them from a stick, shows how they stand, takes them back.",
+    abstract: "Models that come signed, and a free device for updates of the program.",
     discussion: """
         thermograph update import /media/stick/repository
         thermograph update status
         thermograph update rollback
+        thermograph update hold -- apt-get install ./thermograph_0.2.0_arm64.deb
       """,
-    subcommands: [UpdateImportCommand.self, UpdateStatusCommand.self, UpdateRollbackCommand.self])
+    subcommands: [
+      UpdateHoldCommand.self, UpdateImportCommand.self, UpdateRollbackCommand.self, UpdateStatusCommand.self,
+    ])
 }
 
 /// Whose record it is.
@@ -77,6 +82,7 @@ struct UpdateRollbackCommand: ParsableCommand {
   func run() throws {
     guard let slot = ModelSlot(rawValue: slot) else { return }
     do {
+      leaveNote(.technician(.rollback, user: getuid(), detail: slot.rawValue), options.settings)
       let book = try options.store.apply(.rollback(slot, reason: "taken back at the device"))
       print("\(slot.rawValue): \(book[slot].active.text)")
     } catch {

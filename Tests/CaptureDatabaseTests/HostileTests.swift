@@ -195,6 +195,64 @@ struct HostileTests {
     #expect(try bench.database.number("SELECT count(*) FROM set_aside") == 3)
   }
 
+  private func birth(_ bench: DatabaseBench, _ device: String, counter: Int) throws -> IncomingMessage {
+    let topics = TopicSchema(site: bench.topics.site, device: try TopicIdentifier(device))
+    let status = StatusMessage(
+      state: .online, site: "clinic", device: device, connectCounter: counter, firmware: "1", models: [],
+      configurationSHA256: "", outboxID: bench.outboxID, accounts: nil, line: nil, oldestWithoutReceipt: 1, at: nil)
+    return IncomingMessage(topic: topics.status, payload: try status.encoded())
+  }
+
+  /// A birth of 300 bytes may ask for 8,192 captures' receipts: a device that is born without end would take the worker's
+  /// memory, and the room that others' receipts need.
+  @Test func birthsWithoutEndAreAnsweredAFewTimes() throws {
+    let bench = try DatabaseBench()
+    let receiver = try bench.receiver(try bench.store { $0.birthsPerMinute = 3 })
+    let captures = try (1...20).map { try bench.capture(Int64($0), images: ["master.png": 10]) }
+    let honest = try bench.capture(1, device: "unit-2")
+    _ = try receiver.take((captures + [honest]).flatMap(\.messages))
+    var answered = 0
+    for round in 0..<6 {
+      let flood = try (0..<100).map { try birth(bench, "unit-1", counter: 100 * round + $0) }
+      let reactions = try receiver.take(flood + (round == 5 ? [birth(bench, "unit-2", counter: 1)] : []))
+      let receipts = reactions.prefix(100).flatMap(\.receipts)
+      // Once a batch, with all that is here.
+      #expect(receipts.isEmpty || [reactions[99]].entries == captures.reduce(Set()) { $0.union($1.entries) })
+      #expect(reactions.prefix(99).allSatisfy { $0.receipts.isEmpty })
+      answered += receipts.isEmpty ? 0 : 1
+      if round == 5 { #expect([reactions[100]].entries == honest.entries) }
+    }
+    #expect(answered == 3)
+    // Its newest word is known all the same.
+    #expect(try bench.database.number("SELECT connect_counter FROM device WHERE device = 'unit-1'") == 599)
+  }
+
+  /// Alerts and events have no receipt that bounds them, and each with other words is a row of its own.
+  @Test func messagesWithoutEndAreBoundedByTheDay() throws {
+    let bench = try DatabaseBench()
+    let receiver = try bench.receiver(try bench.store { $0.messageRows = 160 })
+    func message(_ device: String, _ number: Int) throws -> IncomingMessage {
+      let topics = TopicSchema(site: bench.topics.site, device: try TopicIdentifier(device))
+      return IncomingMessage(
+        topic: topics.up(number % 2 == 0 ? "alert" : "event"), payload: Array(#"{"code":"x","n":\#(number)}"#.utf8))
+    }
+    func rows(_ device: String) throws -> Int {
+      try bench.database.number("SELECT count(*) FROM message WHERE device = '\(device)'")
+    }
+    var notes: [String] = []
+    for round in 0..<10 {
+      let flood = try (0..<100).map { try message("unit-1", 100 * round + $0) }
+      notes += try receiver.take(flood + [message("unit-2", round)]).notes
+    }
+    #expect(try rows("unit-1") <= 160 && rows("unit-1") > 100)
+    #expect(try rows("unit-2") == 10)
+    #expect(notes.allSatisfy { $0.contains("tg/v1/clinic/unit-1/") && $0.contains("more than 160 messages") })
+    #expect(try notes.count == 1000 - rows("unit-1"))
+    // A day later it may speak again.
+    _ = try bench.database.query("UPDATE message SET received_at = received_at - interval '25 hours'")
+    #expect(try receiver.take((0..<20).map { try message("unit-1", 5000 + $0) }).notes.isEmpty)
+  }
+
   @Test func nonsenseIsSaidSoAndHarmsNobody() throws {
     let bench = try DatabaseBench()
     let receiver = try bench.receiver()

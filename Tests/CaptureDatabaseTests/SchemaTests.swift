@@ -22,11 +22,12 @@ struct SchemaTests {
     #expect(
       steps == [
         "1: captures", "2: messages and devices", "3: downlink", "4: views that stay", "5: metadata and parts",
+        "6: audit heads",
       ])
     try DatabaseSchema.check(target)
-    _ = try database.query("DELETE FROM schema_step WHERE number = 5")
+    _ = try database.query("DELETE FROM schema_step WHERE number = 6")
     #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
-    _ = try database.query("INSERT INTO schema_step VALUES (5, 'metadata and parts'), (6, 'from the future')")
+    _ = try database.query("INSERT INTO schema_step VALUES (6, 'audit heads'), (7, 'from the future')")
     let newer = #expect(throws: DatabaseError.self) { try DatabaseSchema.check(target) }
     #expect(newer?.description.contains("install the newer program") == true)
     #expect(throws: DatabaseError.self) { try DatabaseSchema.migrate(target) }
@@ -188,7 +189,17 @@ struct SchemaTests {
       configurationSHA256: "", outboxID: bench.outboxID, accounts: nil,
       line: StatusMessage.Line(protection: "TLSv1.3", certificateDays: 9, plaintextAllowed: false), at: nil)
     _ = try receiver.take(IncomingMessage(topic: bench.topics.status, payload: status.encoded()))
-    let device = try #require(FleetReport.devices(bench.target()).first)
+    // One that only ever sent an alert.
+    let silent = TopicSchema(site: bench.topics.site, device: try TopicIdentifier("unit-2"))
+    _ = try receiver.take(
+      IncomingMessage(
+        topic: silent.up("alert"), payload: Array(#"{"code":"camera-missing","severity":"critical"}"#.utf8)))
+    let devices = try FleetReport.devices(bench.target())
+    #expect(
+      devices.map(\.line).dropFirst() == [
+        "clinic/unit-2: no status yet, seen 0 s ago, 0 captures here, alerts: camera-missing"
+      ])
+    let device = try #require(devices.first)
     #expect(
       device.line == "clinic/unit-1: online, seen 0 s ago, 2 captures here, 1 incomplete, certificate for 9 days, "
         + "alerts: outbox-filling")

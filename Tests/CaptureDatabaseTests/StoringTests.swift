@@ -27,6 +27,27 @@ struct StoringTests {
     #expect(try bench.database.number("SELECT count(*) FROM image") == 2)
   }
 
+  /// The record's entry says when all of it was here and when it was durable, by the database's clock, the same each time.
+  @Test func theRecordsEntryTellsTheDatabasesTime() throws {
+    let bench = try DatabaseBench()
+    let receiver = try bench.receiver()
+    let capture = try bench.capture(1)
+    _ = try receiver.take(capture.recordMessage())
+    _ = try receiver.take(capture.imageMessage("master.png"))
+    func record(_ reaction: Receiver.Reaction) -> Receipt.Entry? {
+      reaction.receipts.flatMap(\.receipt.entries).first { $0.name == OutboxItem.recordName }
+    }
+    let first = try #require(record(try receiver.take(capture.imageMessage("view.png"))))
+    let took = try #require(first.cloudMilliseconds, "\(first)")
+    #expect(took < 60_000)
+    let again = try #require(record(try receiver.take(capture.recordMessage())))
+    #expect(again.receivedAt == first.receivedAt && again.storedAt == first.storedAt)
+    // A primary whose clock is behind proves nothing, and is not told.
+    _ = try bench.database.query("UPDATE capture SET received_at = complete_at + interval '1 hour'")
+    let late = try #require(record(try receiver.take(capture.recordMessage())))
+    #expect(late.receivedAt == nil && late.storedAt == nil)
+  }
+
   @Test func aWholeBatchAndAllOfItAgain() throws {
     let bench = try DatabaseBench()
     let receiver = try bench.receiver()

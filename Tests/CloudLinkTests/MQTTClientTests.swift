@@ -62,6 +62,43 @@ import Testing
     await listener.client.stop()
   }
 
+  /// What is not read waits at the broker, however much it is, and comes in order when it is read again.
+  @Test func whatIsNotReadWaitsAtTheBroker() async throws {
+    let broker = try MosquittoBroker(extra: ["allow_anonymous true", "max_queued_messages 1000"])
+    try await broker.start()
+    let listener = try LinkProbe()
+    let sender = try LinkProbe()
+    var listening = LinkSettings.plain(broker.port, "listener")
+    listening.subscriptions = ["up/#"]
+    try await listener.connect(listening)
+    try await eventually("subscribed") { listener.notices.count == 1 }
+    try await sender.connect(LinkSettings.plain(broker.port, "sender"))
+    listener.client.read(false)
+    // The order holds once the thread has looked at it.
+    let (seen, saw) = AsyncStream<Void>.makeStream()
+    listener.client.ask { saw.finish() }
+    for await _ in seen {}
+    for number in 0..<200 {
+      let payload = [UInt8](repeating: UInt8(number), count: 60_000)
+      sender.client.publish(
+        OutgoingMessage(topic: "up/\(number)", payload: payload), token: PublishToken(rawValue: UInt64(number)))
+    }
+    try await eventually("the broker has all of it") { sender.outcomes.count == 200 }
+    #expect(sender.outcomes.values.allSatisfy { $0 == .acknowledged(reason: 0) })
+    #expect(listener.messages.isEmpty)
+    listener.client.read(true)
+    try await eventually("all arrived") { listener.messages.count == 200 }
+    #expect(listener.messages.map(\.topic) == (0..<200).map { "up/\($0)" })
+    #expect(listener.disconnections.isEmpty)
+
+    // A broker that dies is noticed all the same.
+    listener.client.read(false)
+    broker.kill()
+    try await eventually("the end") { listener.disconnections.count == 1 }
+    await sender.client.stop()
+    await listener.client.stop()
+  }
+
   @Test func saysThatNobodySubscribes() async throws {
     let broker = try MosquittoBroker()
     try await broker.start()

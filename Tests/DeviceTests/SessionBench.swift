@@ -104,12 +104,12 @@ final class SessionBench {
     store other: (any CaptureStore)? = nil, journal: String? = nil, synchronised: Bool = true,
     needsTechnician: @escaping @Sendable () -> Bool = { false },
     past: @escaping @Sendable (PatientReference, PatientReference?) async -> PatientPast = { _, _ in PatientPast() },
-    change tracking: ChangeTracking? = nil
+    change tracking: ChangeTracking? = nil, clinic: ClinicShelf = .empty,
+    logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
   ) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     memory = MemoryStore()
     store = other ?? memory
-    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     events = DeviceEvents(logger: logger)
     var rules = SessionRules()
     rules.acclimatisationSeconds = 0
@@ -127,7 +127,7 @@ final class SessionBench {
           constants: .init(
             site: "s", device: "d", lens: "55x35", distanceCentimetres: 50, framesAveraged: 16, firmware: "0",
             configurationSHA256: String(repeating: "0", count: 64)), digests: OpenSSLDigests()),
-        show: { panel.add($0) }, needsTechnician: needsTechnician, past: past, change: tracking),
+        show: { panel.add($0) }, needsTechnician: needsTechnician, past: past, change: tracking, clinic: clinic),
       assessor: Assessor(network: nil), events: events, time: UptimeClock(synchronised: synchronised),
       generator: SystemRandomNumberGenerator(), logger: logger)
     let session = self.session

@@ -37,6 +37,13 @@ import Testing
     "remote.pinned": "aPinnedKeyStaysAsTheDevicesOwnFilesSay",
     "health.interval_seconds": "theServicesAreGivenWhatTheSettingsSay",
     "health.prometheus_file": "theServicesAreGivenWhatTheSettingsSay",
+    "lines.case_contact": "aContactThatIsNotThereIsMissingAndTold",
+    "lines.case_contact_active_low": "theContactIsAskedForAsTheSettingsSay",
+    "sentinel.model": "theServicesAreGivenWhatTheSettingsSay",
+    "sentinel.delta": "theServicesAreGivenWhatTheSettingsSay",
+    "sentinel.lock_down": "theServicesAreGivenWhatTheSettingsSay",
+    "simulation.sentinel_step_milliseconds": "whatIsCountedCanBeRecordedAndSurvivesARestart",
+    "simulation.system_directory": "whatIsCountedCanBeRecordedAndSurvivesARestart",
     "simulation.captures": "threeCapturesTakenOfflineSurviveAKillAndArriveOnceInOrder",
     // Only a simulation waits; no test measures how long.
     "simulation.tag_delay_milliseconds": "everyKeyReachesWhatActs",
@@ -75,7 +82,7 @@ import Testing
     "session.require_operator": ["policy.rules.requiresOperator"],
     "session.language": ["language"],
     "gates.hard": ["policy.limits.hardGates", "severities"],
-    "gates.settling_seconds": ["camera.settlingSeconds"],
+    "gates.settling_seconds": ["camera.settlingSeconds", "acquisition.settlingSeconds"],
     "screening.model": ["models"],
     "quality.model": ["assessor"],
     "outbox.maximum_bytes": ["outbox.quota.totalBytes"],
@@ -289,6 +296,15 @@ import Testing
         store: OutboxStore(outbox: outbox), siteKey: [], outbox: outbox
       ) { draws = $0.drawsOcclusionMap }
       #expect(draws == isOn)
+      settings.sentinel.model = isOn ? "not-installed" : nil
+      settings.sentinel.delta = isOn ? 0.25 : nil
+      settings.sentinel.locksDown = isOn
+      let changed = self.runtime(settings)
+      let watch = SentinelWatch(stepMilliseconds: 10_000)
+      let sentinel = changed.sentinelService(
+        watch, CounterBoard(), changed.lockDown(common.time), outbox, common, isSimulated: true)
+      #expect(sentinel.deltaPerMille == (isOn ? 250 : nil) && (sentinel.lockDown != nil) == isOn)
+      #expect(sentinel.network == nil && (watch.report.problem?.contains("not-installed") == true) == isOn)
       await outbox.close()
     }
   }

@@ -26,7 +26,7 @@ import Testing
     let workspace = try Workspace()
     let list = try await Program.run(["doctor", "--list"], in: workspace.folder)
     let lines = list.output.split(separator: "\n")
-    #expect(list.status == 0 && lines.count == 18 && lines.allSatisfy { $0.split(separator: "\t").count == 2 })
+    #expect(list.status == 0 && lines.count == 21 && lines.allSatisfy { $0.split(separator: "\t").count == 2 })
     let unknown = try await Program.run(["doctor", "--part", "cammera"], in: workspace.folder)
     #expect(unknown.status != 0 && unknown.errors.contains("there is no part 'cammera'"))
   }
@@ -40,7 +40,7 @@ import Testing
     try workspace.configure(port: broker.port, captures: 0)
     let (status, findings, errors) = try await doctor(workspace, ["--simulate", "--listen-milliseconds", "2000"])
     #expect(status == 0, "\(findings)\n\(errors)")
-    #expect(findings.count == 18)
+    #expect(findings.count == 21)
     #expect(outcomes(findings, "fail") == [])
     let passing = [
       "camera", "eeprom", "frame", "reader", "tag", "model", "keys", "name", "receipt", "outbox", "baselines",
@@ -146,6 +146,6 @@ import Testing
     let (status, findings, _) = try await doctor(workspace, [])
     #expect(status == 1)
     #expect(outcomes(findings, "fail") == ["configuration"])
-    #expect(outcomes(findings, "skip").count == 17)
+    #expect(outcomes(findings, "skip").count == 20)
   }
 }

@@ -49,7 +49,7 @@ import Testing
     try await refused("not believed") { try put(try sender.envelope(statement), at: file) }
     var spoilt = good
     spoilt[good.count / 3] ^= 1
-    try await refused("") { try put(spoilt, at: file) }
+    try await refused("not believed") { try put(spoilt, at: file) }
     try put(good, at: file)
     let taken = try await Program.run(
       ["config", "import", file, "--config", path, "--owner", NSUserName()], in: workspace.folder)

@@ -37,6 +37,8 @@ import Thermography
     var modelName: String { "synthetic" }
     var serialNumber: String { "0123456789ab" }
     var subPagesPerSecond: Double { 8 }
+    var busFailures: UInt64 { 0 }
+    var missedSubPages: UInt64 { 0 }
 
     func describe(in report: inout DeviceReport.Camera) {}
 

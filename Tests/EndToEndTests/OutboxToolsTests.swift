@@ -76,8 +76,11 @@ import Testing
     let exported = try await outbox(
       ["export", stick, "--recipient", clinic + ".pem", "--config", configuration], workspace)
     #expect(exported.status == 0, "\(exported.errors)")
-    let files = try FileManager.default.subpathsOfDirectory(atPath: stick).filter { !$0.hasPrefix("messages") }
+    let all = try FileManager.default.subpathsOfDirectory(atPath: stick).filter { !$0.hasPrefix("messages") }
       .filter { $0.contains("/") }
+    let log = all.filter { $0.hasPrefix("audit/") }
+    #expect(log.count == 4 && log.allSatisfy { $0.hasSuffix(".cms") }, "\(log)")
+    let files = all.filter { !$0.hasPrefix("audit/") }
     #expect(files.count == 5 && files.allSatisfy { $0.hasSuffix(".cms") }, "\(files)")
 
     // The clinic opens each file with its own key and answers with what it holds.

@@ -53,7 +53,8 @@ import Testing
     let folder = try Folder()
     try DeviceKey.create(at: folder.file("device.key"))
     let request = try DeviceKey.request(keyAt: folder.file("device.key"), commonName: "device-1")
-    try EnrolmentFolder(path: folder.path).write(request: request, device: "device-1", site: "site-1")
+    try EnrolmentFolder(path: folder.path).write(
+      request: request, auditKey: Array("a key".utf8), device: "device-1", site: "site-1")
     try folder.makeAuthority("ca")
     try folder.sign()
     return folder

@@ -1,4 +1,5 @@
 import Forwarding
+import Glibc
 import TestSupport
 import Testing
 
@@ -10,23 +11,28 @@ import Testing
     IncomingMessage(topic: "tg/v1/clinic/unit-1/up/event", payload: [UInt8](repeating: 1, count: bytes))
   }
 
-  /// While the database is gone the brokers are left, and come back to a worker that is half empty.
+  /// Nothing more is read then, until a batch is taken.
   @Test func theInboxSaysWhenItIsFull() throws {
-    let inbox = try Inbox()
-    var count = 0
-    while inbox.add(message(1 << 20), from: 0) { count += 1 }
-    #expect(count == 47 && !inbox.isHalfEmpty)
-    #expect(inbox.filling.items == 48 && inbox.filling.bytes == Inbox.bytesMaximum)
+    let limits = Inbox.Limits()
+    let inbox = try Inbox(limits)
+    func fill(_ bytes: Int) { while inbox.hasRoom { inbox.add(message(bytes), from: 0) } }
+    #expect(inbox.fullMilliseconds == 0)
+    fill(1 << 20)
+    #expect(!inbox.isHalfEmpty)
+    #expect(inbox.filling.items == 48 && inbox.filling.bytes == limits.bytes)
+    usleep(5000)
+    #expect(inbox.fullMilliseconds > 0)
+    #expect(inbox.take(3, bytes: 8 << 20, waiting: 0) {}.count == 3)
+    #expect(inbox.hasRoom && inbox.fullMilliseconds == 0)
     while !inbox.isHalfEmpty { #expect(inbox.take(3, bytes: 8 << 20, waiting: 0) {}.count == 3) }
-    #expect(inbox.filling.bytes < Inbox.bytesMaximum / 2)
-    count = 0
-    while inbox.add(message(0), from: 0) { count += 1 }
-    #expect(inbox.filling.items == Inbox.itemsMaximum)
+    #expect(inbox.filling.bytes < limits.bytes / 2)
+    fill(0)
+    #expect(inbox.filling.items == limits.messages)
   }
 
   @Test func batchesAreBoundedByBytesAndNeverEmpty() throws {
     let inbox = try Inbox()
-    for bytes in [9000, 600, 500, 400] { _ = inbox.add(message(bytes), from: 0) }
+    for bytes in [9000, 600, 500, 400] { inbox.add(message(bytes), from: 0) }
     #expect(inbox.take(10, bytes: 1000, waiting: 0) {}.map(\.message.payload.count) == [9000])
     #expect(inbox.take(10, bytes: 1000, waiting: 0) {}.map(\.message.payload.count) == [600])
     #expect(inbox.take(10, bytes: 1000, waiting: 0) {}.map(\.message.payload.count) == [500, 400])

@@ -117,6 +117,37 @@ struct FleetTests {
     withExtendedLifetime((brokers, front.program, real)) {}
   }
 
+  /// The devices are there before the first worker: none waits for the timeout of its receipts, which is a minute here.
+  @Test func devicesThatComeBeforeTheWorkersDoNotWaitForTheirReceipts() async throws {
+    let folder = try ScratchFolder(inMemory: true)
+    let database = try PostgresServer.start().makeDatabase()
+    var generator = SystemRandomNumberGenerator()
+    _ = try KeyFile.create(path: folder.file("master.key"), digests: OpenSSLDigests(), using: &generator)
+    _ = try DatabaseSchema.migrate(try DatabaseTarget(database.connection))
+    let broker = try MosquittoBroker(logsEverything: false)
+    try await broker.start()
+    let load = try FleetProgram(
+      "FleetLoad",
+      [
+        folder.path, "127.0.0.1:\(broker.port)", "127.0.0.1:\(broker.port)", "8", "3", "spread=1", "limit=40",
+        "receipt=60", "trace=\(folder.file("trace"))",
+      ], in: folder)
+    try await load.says("stored", withinSeconds: 60)
+    try await Task.sleep(for: .seconds(2))
+    let worker = try FleetProgram(
+      "thermograph-receiver",
+      [
+        "--database", database.connection, "--master-key-file", folder.file("master.key"), "--broker",
+        "127.0.0.1:\(broker.port)",
+      ], in: folder)
+    try await load.says("\"receipted\"", withinSeconds: 70)
+    #expect(
+      load.text.contains(#""receipted":24,"#) && load.text.contains(#""waiting":0,"#), "\(load.text)\n\(worker.text)")
+    #expect(try FleetTrace(folder.file("trace")).receipts.count == 24)
+    #expect(worker.end(SIGTERM) == 0)
+    withExtendedLifetime(broker) {}
+  }
+
   /// Every capture that a real device announced as saved is stored once, and the device has its receipt.
   private static func judge(_ device: SimulatedDevice, _ captures: Int, _ database: TestDatabase) async throws {
     try await device.waits(for: "\(captures) captures are saved", withinSeconds: 120) {

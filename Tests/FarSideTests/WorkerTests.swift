@@ -41,7 +41,7 @@ struct WorkerTests {
   /// A worker over a fresh database, until the end of `body`.
   private func withWorker(
     _ ports: [UInt16], renewSeconds: Int = 300, server: PostgresServer? = nil, metrics: Bool = false,
-    _ body: (TestDatabase, WorkerProgress) async throws -> Void
+    inboxMessages: Int? = nil, leaveSeconds: Int? = nil, _ body: (TestDatabase, WorkerProgress) async throws -> Void
   ) async throws {
     let database = try (server ?? PostgresServer.start()).makeDatabase()
     var target = try DatabaseTarget(database.connection)
@@ -59,6 +59,8 @@ struct WorkerTests {
       brokers: lines, database: target, masters: KeyRing(current: key), name: "worker")
     configuration.renewSeconds = renewSeconds
     configuration.metricsPort = metrics ? 0 : nil
+    if let inboxMessages { configuration.inboxMessages = inboxMessages }
+    if let leaveSeconds { configuration.leaveSeconds = leaveSeconds }
     let progress = WorkerProgress()
     let worker = try IngestWorker(configuration, time: try SystemClock()) { progress.add($0) }
     let (stop, stopper) = AsyncStream<Void>.makeStream()
@@ -126,6 +128,56 @@ struct WorkerTests {
       try server.boot()
       try await eventually("the receipt comes") { !device.receipts.isEmpty }
       #expect(try database.number("SELECT count(*) FROM capture WHERE complete_at IS NOT NULL") == 1)
+      await device.stop()
+    }
+  }
+
+  /// What a broker holds for a worker is lost when that leaves, and its devices would send it again only after their wait for
+  /// a receipt. So a worker that is behind stays, and reads on when there is room.
+  @Test func aWorkerThatIsBehindLosesNothingOfWhatWaitsAtTheBroker() async throws {
+    let server = try PostgresServer()
+    let captures = try (1...100).map { try Self.capture(Int64($0)) }
+    let broker = try MosquittoBroker()
+    try await broker.start()
+    try await withWorker([broker.port], server: server, inboxMessages: 8) { database, progress in
+      let device = try Device(broker.port)
+      try await eventually("both are there") { device.isReady && progress.isReady }
+      try server.kill()
+      for capture in captures { device.publish(capture.messages) }
+      try await eventually("the worker complains") { progress.notes.contains { $0.contains("no receipt goes out") } }
+      try server.boot()
+      // Nothing is sent a second time here.
+      try await eventually("every receipt comes", withinSeconds: 60) {
+        Set(device.receipts.flatMap { $0.entries.map(\.captureID) }) == Set(captures.map(\.id))
+      }
+      #expect(try database.number("SELECT count(*) FROM capture WHERE complete_at IS NOT NULL") == 100)
+      #expect(!progress.notes.contains { $0.contains("no connection") })
+      await device.stop()
+    }
+  }
+
+  /// Another worker may have a database: what cannot be stored for long is no longer taken.
+  @Test func aWorkerWithoutADatabaseLeavesAndComesBack() async throws {
+    let server = try PostgresServer()
+    let captures = try (1...100).map { try Self.capture(Int64($0)) }
+    let broker = try MosquittoBroker()
+    try await broker.start()
+    try await withWorker([broker.port], server: server, inboxMessages: 8, leaveSeconds: 1) { database, progress in
+      let device = try Device(broker.port)
+      try await eventually("both are there") { device.isReady && progress.isReady }
+      try server.kill()
+      for capture in captures.dropLast() { device.publish(capture.messages) }
+      try await eventually("the worker leaves") { progress.notes.contains { $0.contains("leaving the brokers") } }
+      try await eventually("nobody listens") { device.lastReason == 0x10 || device.probe() }
+      try server.boot()
+      try await eventually("it listens again", withinSeconds: 60) { progress.readyCount == 2 }
+      let last = try #require(captures.last)
+      device.publish(last.messages)
+      try await eventually("what comes now has its receipt") {
+        device.receipts.contains { $0.entries.contains { $0.captureID == last.id } }
+      }
+      // What that costs: the broker forgot what it held, and this device does not send again.
+      #expect(try database.number("SELECT count(*) FROM capture WHERE complete_at IS NOT NULL") < 50)
       await device.stop()
     }
   }
@@ -227,7 +279,8 @@ final class WorkerProgress: Sendable {
 
   var notes: [String] { all.compactMap { if case .note(let text) = $0 { text } else { nil } } }
   var completed: Int { all.count { if case .completed = $0 { true } else { false } } }
-  var isReady: Bool { all.contains { if case .ready = $0 { true } else { false } } }
+  var isReady: Bool { readyCount > 0 }
+  var readyCount: Int { all.count { if case .ready = $0 { true } else { false } } }
   var metricsPort: UInt16? { all.compactMap { if case .metrics(let port) = $0 { port } else { nil } }.first }
 }
 
@@ -241,6 +294,7 @@ final class Device: Sendable {
   private final class Received: Sendable {
     let messages = Mutex<[IncomingMessage]>([])
     let subscriptions = Mutex(0)
+    let lastReason = Mutex<UInt8?>(nil)
   }
 
   init(_ port: UInt16) throws {
@@ -254,6 +308,7 @@ final class Device: Sendable {
     client = try MQTTClient(time: try SystemClock()) { event in
       switch event {
       case .received(let message): received.messages.withLock { $0.append(message) }
+      case .published(_, .acknowledged(let reason)): received.lastReason.withLock { $0 = reason }
       case .subscribed: received.subscriptions.withLock { $0 += 1 }
       default: break
       }
@@ -262,6 +317,15 @@ final class Device: Sendable {
   }
 
   var isReady: Bool { received.subscriptions.withLock { $0 == 2 } }
+
+  /// What the broker said of the newest message.
+  var lastReason: UInt8? { received.lastReason.withLock { $0 } }
+
+  /// Sends something to whoever listens; false.
+  func probe() -> Bool {
+    publish([(topics.up("event"), Array("{}".utf8))])
+    return false
+  }
 
   func publish(_ messages: [(topic: String, payload: [UInt8])]) {
     for message in messages {

@@ -38,6 +38,13 @@ final class Account: Sendable {
   var receipted: Int { state.withLock { $0.receipted.count } }
   var births: Int { state.withLock { $0.births.count } }
 
+  /// A device handed this message to its line.
+  func sent(_ item: OutboxItem) {
+    guard item.name == OutboxItem.recordName, let capture = item.captureID else { return }
+    let now = Self.milliseconds()
+    state.withLock { if $0.published[capture] == nil { $0.published[capture] = now } }
+  }
+
   func stored(_ capture: RandomIdentifier, sha256: String) { state.withLock { $0.records[capture] = sha256 } }
 
   /// - Parameter broker: its place in the list of brokers.
@@ -47,21 +54,11 @@ final class Account: Sendable {
     let now = Self.milliseconds()
     if message.topic.hasSuffix("/dn/receipt") { return saw(receipt: message.payload, at: now) }
     guard let topic = UplinkTopic(message.topic) else { return }
-    switch topic.kind {
-    case .capture:
-      guard
-        let id = message.userProperties.first(where: { $0.name == "capture_id" }).flatMap({ RandomIdentifier($0.value) }
-        )
-      else { return }
-      state.withLock { if $0.published[id] == nil { $0.published[id] = now } }
-    case .status:
-      guard (try? StatusMessage(decoding: message.payload))?.state == .online else { return }
-      state.withLock { state in
-        state.births[topic.schema.device.text] = now
-        state.birthCount += 1
-        state.allBirths.append((topic.schema.device.text, broker, now))
-      }
-    default: break
+    guard topic.kind == .status, (try? StatusMessage(decoding: message.payload))?.state == .online else { return }
+    state.withLock { state in
+      state.births[topic.schema.device.text] = now
+      state.birthCount += 1
+      state.allBirths.append((topic.schema.device.text, broker, now))
     }
   }
 

@@ -52,7 +52,7 @@ final class LoadDevice: Sendable {
       identity: DeliveryService.Identity(
         firmware: "load", models: [], configurationSHA256: "", certificatePath: nil, plaintextAllowed: true),
       time: time, generator: SystemRandomNumberGenerator(),
-      logger: Logger(label: "load") { _ in SwiftLogNoOpLogHandler() })
+      logger: Logger(label: "load") { _ in SwiftLogNoOpLogHandler() }, published: { account.sent($0) })
   }
 
   func start(afterMilliseconds milliseconds: Int) {

@@ -3,7 +3,8 @@ import Forwarding
 import Provenance
 import Synchronization
 
-/// Hears records, births and receipts at one broker, and comes back when that dies.
+/// Hears births and receipts at one broker, and comes back when that dies. Nothing else: a broker tells a device that nobody
+/// subscribes to what it sends, and an observer of that would hide that no worker listens.
 final class Observer: Sendable {
   private let client = Mutex<MQTTClient?>(nil)
   private let subscriptions = Mutex(0)
@@ -15,7 +16,7 @@ final class Observer: Sendable {
     var settings = LinkSettings(
       host: address.host, port: address.port, security: .plaintext(beyondLoopback: false),
       clientIdentifier: "observer-\(UInt32.random(in: 0...UInt32.max, using: &generator))")
-    settings.subscriptions = ["tg/v1/+/+/up/capture", "tg/v1/+/+/up/status", "tg/v1/+/+/dn/receipt"]
+    settings.subscriptions = ["tg/v1/+/+/up/status", "tg/v1/+/+/dn/receipt"]
     settings.receiveMaximum = 1000
     settings.takesRetained = false
     settings.incomingPacketBytesMaximum = 4 << 20

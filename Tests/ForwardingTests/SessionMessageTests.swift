@@ -18,7 +18,7 @@ import Testing
     let tag = KnownTag(reference: try #require(PatientReference("ward-7")))
     _ = machine.handle(.tagPresented(tag), atNanoseconds: 1, using: &generator)
     _ = machine.handle(.answer(true), atNanoseconds: 2, using: &generator)
-    for action in machine.handle(.button(.long), atNanoseconds: 3, using: &generator) {
+    for action in machine.handle(.button(.long), atNanoseconds: 11_000_000_000, using: &generator) {
       if case .close(var summary) = action {
         summary.outcome = outcome
         return summary

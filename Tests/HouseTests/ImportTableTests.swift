@@ -12,8 +12,9 @@ private let importTable: [String: Set<String>] = [
   "Inference": ["CInferenceKernels"],
   "Screening": ["Provenance", "Thermography", "Identification", "Panel", "Inference", "FoundationEssentials"],
   "Forwarding": ["Provenance", "Identification", "Screening", "Trust", "Audit", "FoundationEssentials"],
-  "Remote": ["Provenance", "Trust", "Forwarding", "FoundationEssentials"],
+  "Remote": ["Provenance", "Trust", "Screening", "Forwarding", "FoundationEssentials"],
   "Audit": ["Provenance", "Trust"],
+  "Sentinel": ["Provenance", "Inference", "Screening", "FoundationEssentials"],
   // The top of Core: the settings hold the very types that act.
   "Configuration": [
     "Provenance", "Thermography", "Identification", "Panel", "Screening", "Forwarding", "FoundationEssentials",
@@ -33,9 +34,9 @@ private let importTable: [String: Set<String>] = [
   ],
   "ImageFiles": ["Provenance", "Thermography", "CPNG", "Glibc"],
   "CloudLink": ["Provenance", "Forwarding", "LocalFiles", "Threads", "CMosquitto", "Glibc", "Synchronization"],
-  "Receiving": ["Provenance", "Trust", "Forwarding", "LocalFiles", "FoundationEssentials"],
+  "Receiving": ["Provenance", "Trust", "Forwarding", "Audit", "LocalFiles", "FoundationEssentials"],
   "CaptureDatabase": [
-    "Provenance", "Screening", "Forwarding", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
+    "Provenance", "Screening", "Forwarding", "Audit", "LocalFiles", "Storage", "ImageFiles", "Receiving", "CPostgreSQL",
     "FoundationEssentials", "Glibc",
   ],
   "Cryptography": ["Provenance", "Trust", "COpenSSL"],
@@ -48,7 +49,7 @@ private let importTable: [String: Set<String>] = [
 
 private let coreModules: Set<String> = [
   "Provenance", "Thermography", "Identification", "Panel", "Inference", "Screening", "Forwarding", "Configuration",
-  "Trust", "Remote", "Audit",
+  "Trust", "Remote", "Audit", "Sentinel",
 ]
 
 /// What only the far side's worker has: a device that named it would need libpq.

@@ -46,7 +46,7 @@ import Testing
     #expect(status == 0)
     let (broken, count) = try links(in: folder)
     #expect(broken == [] && count > 10)
-    #expect(!FileManager.default.fileExists(atPath: folder + "/wiring.md"), "no more than it links to")
+    #expect(!FileManager.default.fileExists(atPath: folder + "/troubleshooting.md"), "no more than it links to")
   }
 
   @Test func aLinkThatLeadsNowhereIsAFault() throws {

@@ -31,6 +31,21 @@ import Testing
     #expect(try bench.file(capture, "view.png") == capture.images["view.png"])
   }
 
+  /// The record's entry says when all of it was here and when it was durable, the same each time it is said.
+  @Test func theRecordsEntryTellsTheReceiversTime() throws {
+    let bench = try ReceiverBench()
+    let capture = bench.capture(1, images: ["master.png": 900])
+    _ = try bench.receiver.take(capture.recordMessage())
+    let first = try #require(try bench.receiver.take(capture.imageMessage("master.png")).receipts.first).receipt
+    let record = try #require(first.entries.first { $0.name == OutboxItem.recordName })
+    #expect(record.cloudMilliseconds != nil, "\(record)")
+    #expect(first.entries.allSatisfy { $0.name == OutboxItem.recordName || $0.receivedAt == nil })
+    let again = try #require(try bench.receiver.take(capture.recordMessage()).receipts.first).receipt.entries.first {
+      $0.name == OutboxItem.recordName
+    }
+    #expect(again?.receivedAt == record.receivedAt && again?.storedAt == record.storedAt)
+  }
+
   @Test func theImagesMayComeFirst() throws {
     let bench = try ReceiverBench()
     let capture = bench.capture(1, images: ["master.png": 900])

@@ -158,6 +158,8 @@ import Trust
         == .updateInstall(target, window: SyncWindow("22:00-05:00")))
     #expect(try action("update-rollback", #"{"kind":"quality"}"#) == .updateRollback(.quality))
     #expect(try action("patient-restore", #"{"transfer":"AAEC"}"#) == .patientRestore(sealed: [0, 1, 2]))
+    #expect(try action("sentinel-release", "{}") == .sentinelRelease)
+    #expect(throws: ShapeFault.self) { try action("sentinel-release", #"{"kind":"all"}"#) }
   }
 
   @Test func twentyWrongSignaturesMakeAPause() throws {

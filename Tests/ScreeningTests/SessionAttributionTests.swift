@@ -95,6 +95,7 @@ struct SessionAttributionTests {
     case .saving: .saved
     case .acclimatising: .drift(0.01)
     case .maintenance: .tag(SessionRun.fitter)
+    case .held: .updateOver
     }
   }
 
@@ -104,6 +105,7 @@ struct SessionAttributionTests {
       .tag(SessionRun.fitter), .removed, .ambiguous, .unreadable, .press, .hold, .yes, .no, .skip, .drift(0.5),
       .averaged, .passed, .failed(.clothed), .saved, .saveFailed, .diskFull, .cameraLost, .cameraReturned,
       .storageFull, .storageFree, .stopping, .cameraReturned, .storageFree, .pass,
+      .updateHeld(seconds: 30), .updateOver,
     ]
     return all.randomElement(using: &generator) ?? .pass
   }

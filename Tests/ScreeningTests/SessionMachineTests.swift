@@ -230,7 +230,10 @@ struct SessionMachineTests {
   @Test func aHeldButtonCancelsInEveryPhase() {
     let cancelled = ["close cancelled", "show incomplete", "show ready"]
     var idle = SessionRun()
-    play([(0, .hold, []), (0, .tag(SessionRun.ann), begun), (1, .hold, cancelled)], in: &idle)
+    play(
+      [
+        (0, .hold, []), (0, .tag(SessionRun.ann), begun), (1, .hold, ["call ann in session"]), (1, .hold, cancelled),
+      ], in: &idle)
     var averagingRun = SessionRun()
     play(
       [(0, .tag(SessionRun.ann), begun), (5, .pass, averaging), (1, .hold, ["cancel"] + cancelled)],

@@ -37,10 +37,13 @@ struct SessionRun {
   enum Happening {
     case tag(KnownTag)
     case request(KnownTag)
+    case word(KnownTag, ClinicWord)
+    case stop
     case removed, ambiguous, unreadable, press, hold, yes, no, skip, drift(Double)
     case averaged, passed, failed(QualityGate.Code), saved, saveFailed, diskFull
     case cameraLost, cameraReturned, storageFull, storageFree, stopping
     case found(SessionCheckpoint, age: Int?)
+    case updateHeld(seconds: Int), updateOver
     case pass
   }
 
@@ -93,6 +96,8 @@ struct SessionRun {
     return switch happening {
     case .tag(let tag): .tagPresented(tag)
     case .request(let tag): .requested(tag)
+    case .word(let tag, let word): .answerWaiting(tag, word)
+    case .stop: .cancelled
     case .removed: .tagRemoved
     case .ambiguous: .tagsAmbiguous
     case .unreadable: .tagUnreadable
@@ -114,6 +119,8 @@ struct SessionRun {
     case .storageFree: .storageFree
     case .stopping: .stopping
     case .found(let checkpoint, let age): .interruptedSessionFound(checkpoint, ageSeconds: age)
+    case .updateHeld(let seconds): .held(seconds: seconds)
+    case .updateOver: .released
     case .pass: .timePassed
     }
   }
@@ -141,6 +148,7 @@ struct SessionRun {
     case .refuse(let refusal): "refuse \(refusal.rawValue)"
     case .openMaintenance(let technician): "maintenance \(technician)"
     case .closeMaintenance: "maintenance over"
+    case .requestCall(let patient, let session): "call \(patient)\(session == nil ? "" : " in session")"
     }
   }
 
@@ -164,6 +172,9 @@ struct SessionRun {
     case .incomplete: "incomplete"
     case .presentOwnTag: "own-tag"
     case .waitForCamera: "wait-camera"
+    case .clinic(let word): "clinic \(word.rawValue)"
+    case .callNoted: "call-noted"
+    case .callFailed: "call-failed"
     }
   }
 }

@@ -8,7 +8,8 @@ import Testing
     [
       .ready, .maintenance, .presentOperatorTag, .confirmUnknownTag,
       .question(.init(code: "fever", sentence: "Have you a fever?")), .rest(seconds: 600), .rest(seconds: 30), .working,
-      .complete, .completeNotAssessable, .presentOwnTag, .waitForCamera,
+      .complete, .completeNotAssessable, .presentOwnTag, .waitForCamera, .clinic(.answered), .clinic(.repeatRequested),
+      .callNoted, .callFailed,
     ] + SessionRefusal.allCases.map { .refused($0) }
     + SessionSummary.IncompleteReason.allCases.flatMap { reason in (0...2).map { .incomplete(reason, savedViews: $0) } }
     + CaptureView.allCases.flatMap {
@@ -36,6 +37,10 @@ import Testing
     case .waitForCamera: 15
     case .savedNotAssessable: 16
     case .completeNotAssessable: 17
+    case .clinic(.answered): 18
+    case .clinic(.repeatRequested): 19
+    case .callNoted: 20
+    case .callFailed: 21
     }
   }
 
@@ -47,14 +52,17 @@ import Testing
   }
 
   @Test func everyKeyThatIsUsedIsInTheFileAndNoOtherIs() throws {
-    #expect(Set(Self.instructions.map(Self.number)) == Set(0...17))
+    #expect(Set(Self.instructions.map(Self.number)) == Set(0...21))
     var used = Set(Self.instructions.map(\.sentenceKey))
     for code in QualityGate.Code.allCases {
       used.insert("gate.\(code.rawValue).passed")
       let failures = code == .ambientRange ? ["too-cold", "too-warm"] : ["failed"]
       for failure in failures { used.insert("gate.\(code.rawValue).\(failure)") }
     }
-    used.formUnion(["patient.assessable", "patient.not-assessable", "gate.quality.two-people", "gate.quality.pose"])
+    used.formUnion([
+      "patient.assessable", "patient.not-assessable", "gate.quality.two-people", "gate.quality.pose",
+      "gate.settling.sensing-ill",
+    ])
     used.formUnion(CaptureView.allCases.map { "gate.quality.looks-\($0.rawValue)" })
     used.formUnion((0...2).map { SessionInstruction.keptKey(savedViews: $0) })
     let shipped = try Self.shippedKeys()

@@ -36,6 +36,56 @@ import Testing
     #expect(Hexadecimal.text(of: OpenSSLDigests().sha256(Array(text.utf8))) == Self.firstLayout)
   }
 
+  /// Until the new program is confirmed, it does with the layout that it finds: the way back stays open, whatever it stores.
+  @Test func nothingIsMigratedBeforeTheProgramIsConfirmed() async throws {
+    let scratch = try ScratchFolder(inMemory: true)
+    let clock = ManualClock()
+    let earlier = try configuration(scratch)
+    let old = try Outbox(earlier, time: clock)
+    _ = try await old.enqueue(makeCapture(1, at: clock.now()))
+    await old.close()
+    var later = earlier
+    later.migrations =
+      OutboxSchema.migrations + [
+        // The earlier program could not write into this.
+        OutboxSchema.Migration(name: "no way back", sql: "ALTER TABLE message RENAME COLUMN attempts TO tries;")
+      ]
+    for capture in 2...3 {
+      let new = try Outbox(later, time: clock)
+      #expect(new.recoveryAtStart == nil)
+      _ = try await new.enqueue(makeCapture(UInt64(capture), at: clock.now()))
+      await new.close()
+      #expect(try number("PRAGMA user_version", in: later.path) == 1)
+    }
+    let back = try Outbox(earlier, time: clock)
+    #expect(back.recoveryAtStart == nil)
+    #expect(try await back.pending(.capture, after: 0, limit: 10).compactMap(\.sequence) == [1, 2, 3])
+    await back.close()
+    // Confirmed: from here on there is none.
+    later.isConfirmed = true
+    later.migrations[1] = Self.second
+    let confirmed = try Outbox(later, time: clock)
+    await confirmed.close()
+    #expect(try number("PRAGMA user_version", in: later.path) == 2)
+  }
+
+  /// A damaged number is set right, and is no way around the confirmation.
+  @Test func aDamagedNumberMigratesNothing() async throws {
+    let scratch = try ScratchFolder(inMemory: true)
+    let clock = ManualClock()
+    var configuration = try configuration(scratch)
+    let old = try Outbox(configuration, time: clock)
+    await old.close()
+    var handle: OpaquePointer?
+    try #require(sqlite3_open(configuration.path, &handle) == SQLITE_OK)
+    try #require(sqlite3_exec(handle, "PRAGMA user_version = -7", nil, nil, nil) == SQLITE_OK)
+    sqlite3_close(handle)
+    configuration.migrations = OutboxSchema.migrations + [Self.second]
+    let new = try Outbox(configuration, time: clock)
+    await new.close()
+    #expect(try number("PRAGMA user_version", in: configuration.path) == 1)
+  }
+
   /// Interrupted without an end in order, as a package upgrade that restarts the service may leave it.
   @Test func aBacklogInTheLogSurvivesTheUpgrade() async throws {
     let scratch = try ScratchFolder(inMemory: true)
@@ -52,6 +102,7 @@ import Testing
     }
     await old.close()
     copy.migrations = OutboxSchema.migrations + [Self.second]
+    copy.isConfirmed = true
     let new = try Outbox(copy, time: clock)
     #expect(new.recoveryAtStart == nil)
     let records = try await new.pending(.capture, after: 0, limit: 1000)

@@ -59,3 +59,32 @@ package struct CommandSender: Sendable {
     try Envelope(Array(statement.utf8), type: type, signedBy: [signer]).encoded()
   }
 }
+
+/// A result's JSON, for tests to bend.
+package struct ResultText: Sendable {
+  package var id: RandomIdentifier
+  package var site = "s1"
+  package var device = "d1"
+  package var captureID: RandomIdentifier
+  package var recordSHA256 = String(repeating: "ab", count: 32)
+  package var patientRef = "ann"
+  package var state = "answered"
+  package var reviewer = "reader.1"
+  package var received = "2026-03-01T09:30:00Z"
+  package var cloudDone = "2026-03-01T09:30:04.250Z"
+  package var reviewed = "2026-03-01T10:30:00Z"
+  /// Members behind the others, e.g. `,"answer":"..."`.
+  package var more = ""
+
+  package init(id: RandomIdentifier, captureID: RandomIdentifier) {
+    self.id = id
+    self.captureID = captureID
+  }
+
+  package var json: String {
+    #"{"schema":"thermograph.result.v1","id":"\#(id)","site":"\#(site)","device":"\#(device)","#
+      + #""capture_id":"\#(captureID)","record_sha256":"\#(recordSHA256)","patient_ref":"\#(patientRef)","#
+      + #""state":"\#(state)","reviewer":"\#(reviewer)","received_at":"\#(received)","#
+      + #""cloud_done_at":"\#(cloudDone)","reviewed_at":"\#(reviewed)"\#(more)}"#
+  }
+}

@@ -12,9 +12,15 @@ extension Batch {
     var sha256: [UInt8]
     var promises: [Promise]
     var isComplete: Bool
+    /// By the database's clock, which is one for all workers: the last of it was here, all of it was durable.
+    var times: (received: String, stored: String)?
 
     func entries(_ key: CaptureKey) -> [Receipt.Entry] {
-      [Receipt.Entry(captureID: key.captureID, name: OutboxItem.recordName, sha256: Hexadecimal.text(of: sha256))]
+      [
+        Receipt.Entry(
+          captureID: key.captureID, name: OutboxItem.recordName, sha256: Hexadecimal.text(of: sha256),
+          receivedAt: times?.received, storedAt: times?.stored)
+      ]
         + promises.map { Receipt.Entry(captureID: key.captureID, name: $0.name, sha256: $0.sha256) }
     }
   }
@@ -45,7 +51,8 @@ extension Batch {
   private func lock(_ keys: [CaptureKey]) throws(DatabaseError) -> [CaptureKey: Stored] {
     let rows = try connection.run(
       """
-      SELECT c.site, c.device, c.capture_id, c.outbox_id, c.sequence, c.sha256, c.images, c.complete_at IS NOT NULL
+      SELECT c.site, c.device, c.capture_id, c.outbox_id, c.sequence, c.sha256, c.images, c.complete_at IS NOT NULL,
+        \(Self.timeColumns)
       FROM capture c JOIN unnest($1::text[], $2::text[], $3::uuid[]) AS k (site, device, capture_id)
         ON c.site = k.site AND c.device = k.device AND c.capture_id = k.capture_id
       ORDER BY 1, 2, 3 FOR UPDATE OF c
@@ -55,9 +62,24 @@ extension Batch {
       guard let key = Self.key(rows, row), let outboxID = rows.identifier(row, 3) else { continue }
       stored[key] = Stored(
         outboxID: outboxID, sequence: rows.integer(row, 4) ?? 0, sha256: rows.bytes(row, 5) ?? [],
-        promises: Promise.list(rows.text(row, 6) ?? ""), isComplete: rows.flag(row, 7))
+        promises: Promise.list(rows.text(row, 6) ?? ""), isComplete: rows.flag(row, 7), times: Self.times(rows, row, 8))
     }
     return stored
+  }
+
+  /// Of `capture c`: when the last content was inserted, and when it was found complete. A capture that this transaction
+  /// completes has its own beginning, which is after the commit of the contents.
+  static let timeColumns = [
+    "greatest(c.received_at, (SELECT max(i.received_at) FROM image i WHERE i.site = c.site AND i.device = c.device "
+      + "AND i.capture_id = c.capture_id))", "coalesce(c.complete_at, now())",
+  ].map { "to_char(\($0) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')" }.joined(separator: ", ")
+
+  /// nil where the clock went back between the two: another server may have become the primary.
+  static func times(_ rows: DatabaseRows, _ row: Int, _ column: Int) -> (received: String, stored: String)? {
+    guard let received = rows.text(row, column), let stored = rows.text(row, column + 1), received <= stored else {
+      return nil
+    }
+    return (received, stored)
   }
 
   private static func key(_ rows: DatabaseRows, _ row: Int) -> CaptureKey? {

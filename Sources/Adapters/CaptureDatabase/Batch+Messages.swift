@@ -196,29 +196,44 @@ extension Batch {
   // MARK: Births
 
   /// Receipts of what is here from the number on that a birth says it has none for.
+  ///
+  /// One answer may be thousands of receipts. So a device has one a batch, to its newest birth, and a few a minute, and a
+  /// batch makes no more once half of what may wait for a broker is made.
   func answerBirths() throws(DatabaseError) {
+    var newest: [DeviceKey: (index: Int, status: StatusMessage, oldest: Int64)] = [:]
     for (index, delivery) in deliveries.enumerated() where outcomes[index].isKept {
       guard case .latest(.status) = delivery.content, let topics = delivery.topics,
         let status = StatusMessage(reading: delivery.message.payload), let oldest = status.askedNumber
       else { continue }
+      newest[DeviceKey(topics)] = (index, status, oldest)
+    }
+    var entries = 0
+    for (device, (index, status, oldest)) in newest.sorted(by: { $0.value.index < $1.value.index }) {
+      let seconds = Int64(deliveries[index].arrivedAt.monotonicNanoseconds / 1_000_000_000)
+      guard entries < ReceiptQueue.maximumWaiting / 2,
+        store.births.take(device, at: seconds, maximum: store.limits.birthsPerMinute)
+      else { continue }
       let rows = try connection.run(
         """
-        SELECT capture_id, sha256, images FROM capture
+        SELECT c.capture_id, c.sha256, c.images, \(Self.timeColumns) FROM capture c
         WHERE site = $1 AND device = $2 AND outbox_id = $3 AND sequence >= $4 AND sequence < $5
           AND complete_at IS NOT NULL
         ORDER BY sequence FOR UPDATE
         """,
         [
-          .text(topics.site.text), .text(topics.device.text), .identifier(status.outboxID), .integer(oldest),
+          .text(device.site), .text(device.device), .identifier(status.outboxID), .integer(oldest),
           .integer(oldest + StatusMessage.answeredNumbers),
         ], "answer a birth")
       for row in 0..<rows.count {
         guard let captureID = rows.identifier(row, 0), let sha256 = rows.bytes(row, 1), let text = rows.text(row, 2)
         else { continue }
+        let times = Self.times(rows, row, 3)
         let record = Receipt.Entry(
-          captureID: captureID, name: OutboxItem.recordName, sha256: Hexadecimal.text(of: sha256))
+          captureID: captureID, name: OutboxItem.recordName, sha256: Hexadecimal.text(of: sha256),
+          receivedAt: times?.received, storedAt: times?.stored)
         let images = Promise.list(text).map { Receipt.Entry(captureID: captureID, name: $0.name, sha256: $0.sha256) }
         outcomes[index].vouched.append(StoreOutcome.Vouched(outboxID: status.outboxID, entries: [record] + images))
+        entries += 1 + images.count
       }
     }
   }

@@ -57,6 +57,7 @@ final class Batch {
       try complete(current)
       try answerBirths()
     }
+    try connection.transaction("witness") { _ throws(DatabaseError) in try witness(current) }
     return outcomes
   }
 
@@ -64,6 +65,7 @@ final class Batch {
 
   private func sort() throws(DatabaseError) {
     store.budget.beginBatch()
+    store.messages.beginBatch()
     for (index, delivery) in deliveries.enumerated() {
       if case .rejected(let rejection) = delivery.content {
         outcomes[index] = StoreOutcome(rejected: delivery.message, rejection)
@@ -85,9 +87,11 @@ final class Batch {
             key: CaptureKey(topics, captureID), name: name, part: part, sha256: delivery.sha256, payload: payload,
             index: index))
       case .message, .latest:
-        if payload.count > Receipt.maximumBytes {
+        guard payload.count <= Receipt.maximumBytes else {
           reject(index, "\(payload.count) bytes; expected at most \(Receipt.maximumBytes)")
+          continue
         }
+        if case .message = delivery.content { try judgeMessage(index, topics) }
       case .rejected: break
       }
     }
@@ -108,6 +112,25 @@ final class Batch {
           + "captures that are not complete")
     }
     return isWithin
+  }
+
+  /// Messages have no receipt and are kept for good, so a day's are bounded.
+  private func judgeMessage(_ index: Int, _ topics: TopicSchema) throws(DatabaseError) {
+    let connection = connection
+    let isWithin = try store.messages.take(deliveries[index].message.payload.count, of: DeviceKey(topics)) {
+      key throws(DatabaseError) in
+      let rows = try connection.run(
+        """
+        SELECT count(*), coalesce(sum(length(sealed)), 0)::bigint FROM message
+        WHERE site = $1 AND device = $2 AND received_at > now() - interval '1 day'
+        """, [.text(key.site), .text(key.device)], "count a day's messages")
+      return DeviceBudget.Usage(rows: rows.integer(0, 0) ?? 0, bytes: rows.integer(0, 1) ?? 0)
+    }
+    guard !isWithin else { return }
+    reject(
+      index,
+      "this device sent more than \(store.limits.messageRows) messages or \(store.limits.messageBytes >> 20) MB of them "
+        + "within a day")
   }
 
   /// What the device has in captures that are not complete, contents without a record included.

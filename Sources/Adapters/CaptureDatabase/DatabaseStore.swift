@@ -17,6 +17,11 @@ package final class DatabaseStore: CaptureStore {
     package var refusalsPerMinute = 60
     package var asideRows: Int64 = 1000
     package var asideBytes: Int64 = 16 << 20
+    /// Alerts, events and replies of a day: more than a clinic's device gathers in a month without a line.
+    package var messageRows: Int64 = 65_536
+    package var messageBytes: Int64 = 256 << 20
+    /// Births that are answered with receipts, each of them thousands at most.
+    package var birthsPerMinute = 12
 
     package init() {}
   }
@@ -27,7 +32,9 @@ package final class DatabaseStore: CaptureStore {
   let keys: SiteKeys
   private var connection: DatabaseConnection?
   var budget: DeviceBudget
-  var refusals = RefusalMeter()
+  var messages: DeviceBudget
+  var refusals = DeviceMeter()
+  var births = DeviceMeter()
 
   /// Connects when there is something to do.
   package init(
@@ -38,6 +45,7 @@ package final class DatabaseStore: CaptureStore {
     self.digests = digests
     keys = try SiteKeys(masters: masters, digests: digests)
     budget = DeviceBudget(rowsMaximum: limits.incompleteRows, bytesMaximum: limits.incompleteBytes)
+    messages = DeviceBudget(rowsMaximum: limits.messageRows, bytesMaximum: limits.messageBytes)
   }
 
   package func keep(_ deliveries: [Delivery]) throws(ReceiverError) -> [StoreOutcome] {

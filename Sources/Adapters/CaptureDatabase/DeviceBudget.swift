@@ -1,4 +1,4 @@
-/// Bounds what one device keeps in incomplete captures.
+/// Bounds what one device keeps: in incomplete captures, or as messages of a day.
 ///
 /// Exact figures cost a query, so they are asked for only when a device has sent a sixteenth of a limit since the last
 /// time. Every worker counts for itself: with W of them a device may exceed its limit by W sixteenths.
@@ -16,6 +16,8 @@ struct DeviceBudget {
     /// Of it, in the batch that is not in the database yet.
     var batch = 0
     var inBatch = Usage()
+    /// Something was refused since the database was asked.
+    var isRefused = false
   }
 
   private static let devicesMaximum = 100_000
@@ -39,14 +41,17 @@ struct DeviceBudget {
   ) throws(DatabaseError) -> Bool {
     if accounts.count >= Self.devicesMaximum { accounts.removeAll() }
     var account = accounts[device] ?? Account()
+    // Who was refused is looked at again once a batch: a day may be over, or a capture complete.
+    let isDue = account.batch != batch && account.isRefused
     if account.batch != batch {
       account.batch = batch
       account.inBatch = Usage()
     }
     account.growth.rows += 1
     account.growth.bytes += Int64(bytes)
-    if account.growth.rows > rowsMaximum / 16 || account.growth.bytes > bytesMaximum / 16 {
+    if isDue || account.growth.rows > rowsMaximum / 16 || account.growth.bytes > bytesMaximum / 16 {
       account.known = try count(device)
+      account.isRefused = false
       account.growth = Usage(rows: account.inBatch.rows + 1, bytes: account.inBatch.bytes + Int64(bytes))
     }
     let isWithin =
@@ -58,15 +63,16 @@ struct DeviceBudget {
     } else {
       // What is not kept does not count, but brings the next look at the database nearer.
       account.growth.bytes -= Int64(bytes)
-      account.growth.rows += rowsMaximum / 256 - 1
+      account.growth.rows += max(rowsMaximum / 256 - 1, 0)
+      account.isRefused = true
     }
     accounts[device] = account
     return isWithin
   }
 }
 
-/// Bounds how often a device is answered that something is never taken.
-struct RefusalMeter {
+/// Bounds how often a device is answered in a minute.
+struct DeviceMeter {
   private static let devicesMaximum = 10_000
   private var minute: Int64 = 0
   private var counts: [DeviceKey: Int] = [:]

@@ -5,9 +5,10 @@ import Provenance
 package struct FleetDevice: Sendable, Equatable, Encodable {
   package var site: String
   package var device: String
-  /// `online`, `stopped`, `offline`, or nil before its first status.
+  /// `online`, `stopped`, `offline`, or nil before its first status, as of a device that only sent alerts.
   package var state: String?
   package var firmware: String?
+  /// Since anything of it came but the word of a broker that it is gone.
   package var secondsSinceSeen: Int64
   /// Messages that wait on the device.
   package var waiting: Int64?
@@ -31,7 +32,7 @@ package struct FleetDevice: Sendable, Equatable, Encodable {
 
   /// One line for a person.
   package var line: String {
-    var words = ["\(site)/\(device):", state ?? "never connected", "seen \(Self.span(secondsSinceSeen)) ago"]
+    var words = ["\(site)/\(device):", state ?? "no status yet", "seen \(Self.span(secondsSinceSeen)) ago"]
     words[2] += ","
     words[1] += ","
     if let waiting { words.append(waiting == 0 ? "nothing waiting," : "\(waiting) waiting,") }
@@ -82,7 +83,8 @@ package enum FleetReport {
     let rows = try connection.run(
       """
       WITH counts AS (
-        SELECT site, device, count(*) AS captures, count(*) FILTER (WHERE complete_at IS NULL) AS incomplete
+        SELECT site, device, count(*) AS captures, count(*) FILTER (WHERE complete_at IS NULL) AS incomplete,
+          max(received_at) AS at
         FROM capture GROUP BY 1, 2),
       aside AS (SELECT site, device, count(*) AS rows FROM set_aside GROUP BY 1, 2),
       alerts AS (
@@ -92,9 +94,14 @@ package enum FleetReport {
           FROM message WHERE kind = 'alert' AND code IS NOT NULL AND received_at > now() - interval '7 days'
           GROUP BY 1, 2, 3) AS a
         WHERE place <= 5 GROUP BY 1, 2),
-      known AS (SELECT site, device FROM device UNION SELECT site, device FROM counts)
+      said AS (SELECT site, device, max(received_at) AS at FROM message GROUP BY 1, 2),
+      known AS (
+        SELECT site, device, max(at) AS at FROM (
+          SELECT site, device, seen_at AS at FROM device
+          UNION ALL SELECT site, device, at FROM counts UNION ALL SELECT site, device, at FROM said) AS seen
+        GROUP BY 1, 2)
       SELECT k.site, k.device, d.state, d.firmware,
-        extract(epoch FROM now() - coalesce(d.seen_at, '1970-01-01'))::bigint, d.waiting, d.oldest_seconds,
+        extract(epoch FROM now() - k.at)::bigint, d.waiting, d.oldest_seconds,
         d.quarantined, d.certificate_days, coalesce(c.captures, 0), coalesce(c.incomplete, 0), coalesce(a.rows, 0),
         coalesce(e.codes, '')
       FROM known k LEFT JOIN device d USING (site, device) LEFT JOIN counts c USING (site, device)

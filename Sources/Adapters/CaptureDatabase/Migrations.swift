@@ -13,6 +13,7 @@ extension Migration {
     Migration(number: 3, name: "downlink", script: downlink),
     Migration(number: 4, name: "views that stay", script: views),
     Migration(number: 5, name: "metadata and parts", script: metadataAndParts),
+    Migration(number: 6, name: "audit heads", script: auditHeads),
   ]
 
   /// `sealed` is always `nonce | ciphertext | tag` (AES-256-GCM) under the site's data key `key_id`; `sha256` is that of
@@ -93,6 +94,19 @@ extension Migration {
       made_at timestamptz NOT NULL DEFAULT now(), not_after timestamptz NOT NULL, publishes bigint NOT NULL DEFAULT 0,
       published_at timestamptz, answered_at timestamptz);
     CREATE INDEX downlink_open ON downlink (site, device, made_at) WHERE state IN ('waiting', 'published');
+    """
+
+  /// Where each record's device had its audit log, and what was ever found to contradict; see `Docs/audit.md`.
+  private static let auditHeads = """
+    CREATE TABLE audit_head (
+      site text COLLATE "C" NOT NULL, device text COLLATE "C" NOT NULL, outbox_id uuid NOT NULL,
+      sequence bigint NOT NULL CHECK (sequence > 0), size bigint NOT NULL CHECK (size >= 0),
+      head bytea NOT NULL CHECK (length(head) = 32), seen_at timestamptz NOT NULL DEFAULT now(),
+      PRIMARY KEY (site, device, outbox_id, sequence, size, head));
+    CREATE TABLE audit_alarm (
+      site text COLLATE "C" NOT NULL, device text COLLATE "C" NOT NULL, outbox_id uuid NOT NULL,
+      code text NOT NULL CHECK (code IN ('audit-fork', 'audit-shrunk', 'audit-cloned')),
+      found_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (site, device, outbox_id, code));
     """
 
   /// `stays` marks a view that this program does not make again byte for byte: a device of another version drew it.

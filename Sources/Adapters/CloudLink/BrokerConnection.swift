@@ -52,6 +52,8 @@ final class BrokerConnection {
   /// When the subscriptions were asked for.
   private var subscribed: Int64?
   var watch: LinkWatch
+  /// Whether what the broker sends is read. The end of the connection is noticed all the same.
+  var isReading = true
 
   /// Begins to connect. Throws when the attempt ends before it began: unusable files, a refused connection.
   init(settings: LinkSettings, address: String, now: Int64) throws(LinkFailure) {
@@ -93,7 +95,8 @@ final class BrokerConnection {
   /// What to poll the descriptor for.
   var pollEvents: Int16 {
     let wantsWrite = stage == .connecting || (holdUntil == nil && mosquitto_want_write(client))
-    return Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0)
+    // A peer that has closed is read to its end: that is no more than the socket's buffer.
+    return Int16(isReading ? POLLIN : LINK_POLL_PEER_CLOSED) | (wantsWrite ? Int16(POLLOUT) : 0)
   }
 
   /// Whether publishes are taken.
@@ -121,7 +124,7 @@ final class BrokerConnection {
     }
     var code: Int32 = Int32(MOSQ_ERR_SUCCESS.rawValue)
     let before = callbacks.factCount
-    if found & Int16(POLLIN | POLLERR | POLLHUP) != 0 {
+    if found & Int16(POLLIN | POLLERR | POLLHUP | LINK_POLL_PEER_CLOSED) != 0 {
       holdUntil = nil
       code = read()
     }

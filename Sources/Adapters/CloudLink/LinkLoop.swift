@@ -67,6 +67,8 @@ final class LinkLoop {
     case .disconnect: hangUp()
     case .unsubscribe:
       if case .open(let session) = state { settle(session, session.unsubscribe()) }
+    case .read(let isWanted):
+      if case .open(let session) = state { session.isReading = isWanted }
     case .answer(let answer): answer()
     case .stop:
       isStopping = true

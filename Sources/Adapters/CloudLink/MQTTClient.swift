@@ -55,6 +55,13 @@ package final class MQTTClient: Sendable {
     commands.add(.unsubscribe)
   }
 
+  /// Whether what the broker sends is read. While it is not, the line's buffers fill and the broker keeps the rest: nothing
+  /// is lost, as it would be by leaving. Outcomes of publishes wait too, and a connection that is not read for longer than
+  /// its keep-alive ends. Every connection begins with being read. Does nothing without one.
+  package func read(_ isWanted: Bool) {
+    commands.add(.read(isWanted))
+  }
+
   /// Hands a message over. Its outcome is `.published` with `token`; when the connection ends first there is none.
   /// Beyond the broker's window up to 256 publishes wait for their turn. `.notSent` at once when there is no
   /// connection or no place to wait.
@@ -85,6 +92,7 @@ enum LinkCommand: Sendable {
   case publish(OutgoingMessage, PublishToken)
   case disconnect
   case unsubscribe
+  case read(Bool)
   case answer(@Sendable () -> Void)
   case stop
 }

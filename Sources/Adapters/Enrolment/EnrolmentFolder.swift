@@ -1,12 +1,14 @@
 import LocalFiles
 
-/// The folder on a stick by which a device without a line is enrolled. The device writes `request.csr` and
-/// `provisioning.json`; whoever signs puts `certificate.pem` beside them, with `ca.pem` (the broker's authority) and, where
+/// The folder on a stick by which a device without a line is enrolled. The device writes `request.csr`,
+/// `audit.pem` and `provisioning.json`; whoever signs puts `certificate.pem` beside them, with `ca.pem` (the broker's authority) and, where
 /// another authority signs devices, `issuer.pem`.
 /// Whoever had the stick may have prepared it to harm: no link in it is followed, and nothing but a file is read.
 package struct EnrolmentFolder: ~Copyable, Sendable {
   package static let requestName = "request.csr"
   package static let provisioningName = "provisioning.json"
+  /// The public half of the key that signs the device's audit log.
+  package static let auditName = "audit.pem"
   package static let certificateName = "certificate.pem"
   package static let authorityName = "ca.pem"
   package static let issuerName = "issuer.pem"
@@ -25,8 +27,11 @@ package struct EnrolmentFolder: ~Copyable, Sendable {
 
   /// Writes the request, and the same as the payloads of AWS IoT fleet provisioning by claim: `CreateCertificateFromCsr`,
   /// then `RegisterThing` with these parameters.
-  package func write(request: [UInt8], device: String, site: String) throws(FileError) {
+  ///
+  /// - Parameter auditKey: the audit key's public half in PEM; whoever signs the request keeps it.
+  package func write(request: [UInt8], auditKey: [UInt8], device: String, site: String) throws(FileError) {
     try folder.replace(Self.requestName, with: request, mode: 0o644)
+    try folder.replace(Self.auditName, with: auditKey, mode: 0o644)
     let pem = String(decoding: request, as: UTF8.self).replacing("\n", with: "\\n")
     // Ids are [a-z0-9-]{1,36} and PEM is base64: nothing to escape but line ends.
     let text = """

@@ -97,6 +97,15 @@ package final class ControlListener: Sendable {
   /// Called on the listener's thread; it must not wait. Exactly one `finish` must follow, from any thread.
   package typealias Handler = @Sendable (_ request: [UInt8], _ peer: ControlPeer, _ answer: ControlAnswer) -> Void
 
+  /// What became of somebody who connected.
+  package enum Arrival: Sendable {
+    case taken
+    /// There is no room.
+    case refused
+    /// He may not control the service.
+    case unauthorised
+  }
+
   /// Of the owner's socket, behind the path of everybody's.
   package static let ownerSuffix = ".owner"
 
@@ -104,8 +113,11 @@ package final class ControlListener: Sendable {
   private let thread: Mutex<NamedThread?>
 
   /// Listens at `path`, mode 0660, and beside it, mode 0600; what is left there of a service that was killed is removed.
+  ///
+  /// - Parameter arrived: hears of everybody who connects, on the listener's thread; it must not wait.
   package init(
-    path: String, limits: ControlLimits = ControlLimits(), handler: @escaping Handler
+    path: String, limits: ControlLimits = ControlLimits(), arrived: @escaping @Sendable (Arrival) -> Void = { _ in },
+    handler: @escaping Handler
   ) throws(SystemCallError) {
     let listeners = [
       try ListeningSocket(path + Self.ownerSuffix, mode: 0o600), try ListeningSocket(path, mode: 0o660),
@@ -114,10 +126,14 @@ package final class ControlListener: Sendable {
     self.shared = shared
     thread = Mutex(
       try NamedThread("control") {
-        var loop = ControlListenerLoop(shared: shared, listeners: listeners, limits: limits, handler: handler)
+        var loop = ControlListenerLoop(
+          shared: shared, listeners: listeners, limits: limits, arrived: arrived, handler: handler)
         loop.run()
       })
   }
+
+  /// From now on there is room for half as many, or for all again. Those who are there stay.
+  package func halve(_ isHalved: Bool) { shared.isHalved.store(isHalved, ordering: .relaxed) }
 
   /// Cuts off every client, ends the thread and removes the socket. Harmless when called again.
   package func stop() {
@@ -149,6 +165,7 @@ private final class ListeningSocket: Sendable {
 private final class ControlListenerShared: Sendable {
   let wake: WakeSignal
   let path: String
+  let isHalved = Atomic(false)
   private let listeners: Mutex<[ListeningSocket]>
   private let isStopping = Atomic(false)
 
@@ -199,6 +216,7 @@ private struct ControlListenerLoop {
   let shared: ControlListenerShared
   let listeners: [ListeningSocket]
   let limits: ControlLimits
+  let arrived: @Sendable (ControlListener.Arrival) -> Void
   let handler: ControlListener.Handler
   private var connections: [ControlConnection] = []
   /// Until then nobody is accepted by that listener: a flood must not keep a core busy. Monotonic milliseconds.
@@ -207,9 +225,10 @@ private struct ControlListenerLoop {
 
   init(
     shared: ControlListenerShared, listeners: [ListeningSocket], limits: ControlLimits,
-    handler: @escaping ControlListener.Handler
+    arrived: @escaping @Sendable (ControlListener.Arrival) -> Void, handler: @escaping ControlListener.Handler
   ) {
     self.shared = shared
+    self.arrived = arrived
     self.listeners = listeners
     pausedUntil = [UInt64](repeating: 0, count: listeners.count)
     self.limits = limits
@@ -276,13 +295,16 @@ private struct ControlListenerLoop {
     }
     let descriptor = OwnedDescriptor(takingOver: number)
     guard let peer = Self.peer(of: number), peer.mayControl(serviceOf: geteuid(), group: getegid()) else {
+      arrived(.unauthorised)
       refuse(number, "you may not control this service; run as root or as a member of its group")
       return .refused
     }
     let others = connections.filter { $0.listener == listener }
-    guard others.count < limits.connections,
-      others.count(where: { $0.peer.user == peer.user }) < limits.connectionsPerUser
+    let share = shared.isHalved.load(ordering: .relaxed) ? 2 : 1
+    guard others.count < limits.connections / share,
+      others.count(where: { $0.peer.user == peer.user }) < limits.connectionsPerUser / share
     else {
+      arrived(.refused)
       refuse(number, "the service answers others; try again")
       return .refused
     }
@@ -291,6 +313,7 @@ private struct ControlListenerLoop {
         descriptor, peer: peer, listener: listener,
         answer: ControlAnswer(wake: shared.wake, limit: limits.answerBytes),
         deadline: now + UInt64(limits.requestMilliseconds)))
+    arrived(.taken)
     return .taken
   }
 

@@ -124,6 +124,25 @@ package final class GPIOPins: PanelPins {
   }
 }
 
+/// A contact on a pin that counts how often it became active, for whoever looks now and then. The kernel keeps 16 changes.
+package final class ContactPin: Sendable {
+  private static let mostChanges = 64
+  private let pin: GPIOPin
+
+  package init(_ address: GPIOPinAddress) throws(PanelError) { pin = try GPIOPin(address, isButton: true) }
+
+  /// Openings since the last look. Never waits.
+  package func takeOpenings() throws(PanelError) -> Int {
+    var openings = 0
+    for _ in 0..<Self.mostChanges {
+      var watched = pollfd(fd: try pin.eventDescriptor(), events: Int16(POLLIN), revents: 0)
+      guard poll(&watched, 1, 0) > 0 else { break }
+      if try pin.takeEvent() { openings += 1 }
+    }
+    return openings
+  }
+}
+
 /// One requested line. libgpiod's calls on one line are made by one thread at a time: the panel's.
 private final class GPIOPin: @unchecked Sendable {
   private let line: OpaquePointer

@@ -235,7 +235,15 @@ package struct OpenFolder: ~Copyable, Sendable {
 
   static func temporaryName() -> String {
     let text = String(UInt64.random(in: .min ... .max), radix: 16)
-    return ".thermograph-" + String(repeating: "0", count: 16 - text.utf8.count) + text + ".tmp"
+    return temporaryPrefix + String(repeating: "0", count: 16 - text.utf8.count) + text + temporarySuffix
+  }
+
+  private static let temporaryPrefix = ".thermograph-"
+  private static let temporarySuffix = ".tmp"
+
+  /// Whether a file has the name of one that was being written when the program was killed.
+  package static func isTemporary(_ name: String) -> Bool {
+    name.hasPrefix(temporaryPrefix) && name.hasSuffix(temporarySuffix)
   }
 
   /// Makes a file of mode 0600 that did not exist before, owned by whoever owns the folder, on disk when this returns.

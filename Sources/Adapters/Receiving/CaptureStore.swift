@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Provenance
 
@@ -57,10 +58,13 @@ package struct StoreOutcome: Sendable, Equatable {
   package struct Vouched: Sendable, Equatable {
     package var outboxID: RandomIdentifier
     package var entries: [Receipt.Entry]
+    /// The greatest head of the device's audit log that is known here, while nothing contradicts it.
+    package var cosignature: AuditHead?
 
-    package init(outboxID: RandomIdentifier, entries: [Receipt.Entry]) {
+    package init(outboxID: RandomIdentifier, entries: [Receipt.Entry], cosignature: AuditHead? = nil) {
       self.outboxID = outboxID
       self.entries = entries
+      self.cosignature = cosignature
     }
   }
 

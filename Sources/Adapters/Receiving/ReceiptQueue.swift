@@ -64,6 +64,10 @@ package struct ReceiptQueue: Sendable {
     {
       waiting[index].receipt.entries += added.receipt.entries
       waiting[index].receipt.refused += added.receipt.refused
+      // The log only grows: the greater head stands for the smaller one.
+      if let head = added.receipt.cosignature, head.size >= waiting[index].receipt.cosignature?.size ?? 0 {
+        waiting[index].receipt.cosignature = head
+      }
     } else {
       waiting.append(added)
     }

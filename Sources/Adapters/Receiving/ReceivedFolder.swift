@@ -17,11 +17,13 @@ import Provenance
 /// {site}/{device}/by-sequence/{outbox_id}-{n}      link to the capture; the unique key (device, outbox_id, sequence)
 /// {site}/{device}/messages/alert-....json          alerts, events, replies, once each
 /// {site}/{device}/status.json, health.json         the newest
+/// {site}/{device}/audit-heads.json                 where the device's audit log stood, by its records
 /// ```
 package final class ReceivedFolder: CaptureStore {
   let root: String
   let name: String
   let digests: any MessageDigests
+  private let time: (any TimeSource)?
   private let log: ArrivalLog
   private let register: (Receiver.CompletedCapture) throws -> Void
   /// Draws a picture that a device left out, from the capture's master.
@@ -33,18 +35,20 @@ package final class ReceivedFolder: CaptureStore {
   /// - Parameters:
   ///   - folder: made when missing.
   ///   - name: the receiver's name in the receipts that lie beside the captures.
+  ///   - time: nil: receipts say nothing of the receiver's time.
   ///   - register: enters a complete capture in an index, on the disk when it returns, before the receipt is made. It
   ///     may be called again for the same capture. When it throws there is no receipt and the device sends again.
   ///   - registerCorrection: the same for a correction; answers why it is not followed, or nil.
   ///   - draw: nil leaves pictures that were not sent to whoever reads the folder.
   package init(
-    _ folder: String, name: String, digests: any MessageDigests,
+    _ folder: String, name: String, digests: any MessageDigests, time: (any TimeSource)? = nil,
     register: @escaping (Receiver.CompletedCapture) throws -> Void = { _ in },
     registerCorrection: @escaping (_ site: String, _ device: String, CorrectionMessage) throws -> String? = { _, _, _ in
       nil
     }, draw: Drawing? = nil
   ) throws(ReceiverError) {
     self.draw = draw
+    self.time = time
     self.registerCorrection = registerCorrection
     root = folder
     self.name = name
@@ -71,7 +75,9 @@ package final class ReceivedFolder: CaptureStore {
     do {
       guard let topics = delivery.topics else { throw Rejection("no topic of a device's uplink") }
       switch delivery.content {
-      case .record(let record): try takeRecord(delivery, record, topics, &arrival, &outcome)
+      case .record(let record):
+        try watch(record, topics, at: delivery.arrivedAt, &outcome)
+        try takeRecord(delivery, record, topics, &arrival, &outcome)
       case .image(let captureID, let name, let part):
         arrival.captureID = "\(captureID)"
         arrival.name = name
@@ -83,6 +89,9 @@ package final class ReceivedFolder: CaptureStore {
         try keep(kind, delivery, topics, &arrival)
         if kind == .event { try follow(delivery.message.payload, topics, &outcome) }
       case .rejected(let rejection): throw rejection
+      }
+      for index in outcome.vouched.indices {
+        outcome.vouched[index].cosignature = try cosignature(outcome.vouched[index].outboxID, topics)
       }
     } catch let rejection as Rejection {
       if arrival.outcome == .stored { arrival.outcome = .rejected }
@@ -177,7 +186,7 @@ package final class ReceivedFolder: CaptureStore {
       }
       try folder.write(payload, as: OutboxItem.recordName)
     }
-    try complete(folder, record, topics, arrival, &outcome)
+    try complete(folder, record, topics, arrival, delivery.arrivedAt, &outcome)
   }
 
   private func takeImage(
@@ -216,7 +225,7 @@ package final class ReceivedFolder: CaptureStore {
     } else {
       try folder.write(whole, as: imageName)
     }
-    if let record { try complete(folder, record, topics, arrival, &outcome) }
+    if let record { try complete(folder, record, topics, arrival, delivery.arrivedAt, &outcome) }
   }
 
   /// An image of a capture that is complete: the device has not heard the receipt.
@@ -252,7 +261,7 @@ package final class ReceivedFolder: CaptureStore {
   /// Makes the receipt when everything is there.
   private func complete(
     _ folder: CaptureFolder, _ record: RecordEnvelope, _ topics: TopicSchema, _ arrival: Arrival,
-    _ outcome: inout StoreOutcome
+    _ arrivedAt: Timestamp, _ outcome: inout StoreOutcome
   ) throws {
     guard let recordBytes = try folder.read(OutboxItem.recordName),
       try record.images.allSatisfy({ try folder.has($0.name) })
@@ -281,6 +290,14 @@ package final class ReceivedFolder: CaptureStore {
       sequence: record.sequence, replayed: arrival.replayed, path: folder.path, images: record.images.map(\.name),
       record: recordBytes, entries: entries, imageBytes: record.images.map(\.bytes))
     try register(completed)
+    // The wall clock is read once and the rest is the monotonic clock's: a step between the two is no time that passed.
+    if let stored = time?.now(), stored.bootID == arrivedAt.bootID,
+      stored.monotonicNanoseconds >= arrivedAt.monotonicNanoseconds
+    {
+      var later = arrivedAt
+      later.utcNanoseconds += Int64(clamping: stored.monotonicNanoseconds - arrivedAt.monotonicNanoseconds)
+      (entries[0].receivedAt, entries[0].storedAt) = (arrivedAt.rfc3339, later.rfc3339)
+    }
     let receipt = Receipt(
       receiver: name, addressee: Receipt.Addressee(topics, outboxID: record.outboxID), entries: entries)
     try folder.write(try receipt.encoded(), as: CaptureFolder.receiptName)

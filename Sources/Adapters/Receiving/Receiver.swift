@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import LocalFiles
 import Provenance
@@ -80,7 +81,7 @@ package final class Receiver {
     folder: String, name: String, digests: any MessageDigests, time: any TimeSource,
     register: @escaping (CompletedCapture) throws -> Void = { _ in }
   ) throws(ReceiverError) {
-    let store = try ReceivedFolder(folder, name: name, digests: digests, register: register)
+    let store = try ReceivedFolder(folder, name: name, digests: digests, time: time, register: register)
     try self.init(store: store, name: name, digests: digests, time: time)
   }
 
@@ -147,7 +148,9 @@ package final class Receiver {
     reaction.notes = outcome.notes
     guard let topics = delivery.topics else { return reaction }
     reaction.receipts =
-      outcome.vouched.map { receipt(to: topics, outboxID: $0.outboxID, entries: $0.entries) }
+      outcome.vouched.map {
+        receipt(to: topics, outboxID: $0.outboxID, entries: $0.entries, cosignature: $0.cosignature)
+      }
       + outcome.refused.map { receipt(to: topics, outboxID: $0.outboxID, refused: [$0.refusal]) }
     if case .message(.event) = delivery.content, outcome.isKept,
       let probe = ProbeMessage(decoding: delivery.message.payload)
@@ -163,12 +166,12 @@ package final class Receiver {
   /// - Parameter outboxID: where the contents came from; nil for a probe, which lies in no outbox.
   private func receipt(
     to topics: TopicSchema, outboxID: RandomIdentifier?, entries: [Receipt.Entry] = [],
-    refused: [Receipt.Refusal] = []
+    refused: [Receipt.Refusal] = [], cosignature: AuditHead? = nil
   ) -> AddressedReceipt {
-    AddressedReceipt(
-      topic: topics.receipts,
-      receipt: Receipt(
-        receiver: name, addressee: Receipt.Addressee(topics, outboxID: outboxID), entries: entries, refused: refused))
+    var receipt = Receipt(
+      receiver: name, addressee: Receipt.Addressee(topics, outboxID: outboxID), entries: entries, refused: refused)
+    receipt.cosignature = cosignature
+    return AddressedReceipt(topic: topics.receipts, receipt: receipt)
   }
 }
 

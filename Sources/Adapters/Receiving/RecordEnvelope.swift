@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import FoundationEssentials
 import Provenance
@@ -25,6 +26,7 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
   package var images: [Image]
   /// Pictures that the device does not send because the master gives them again; nil where it sends all.
   package var renderings: [Image]?
+  private var auditHead: LooseHead?
   private var patientRefText: LooseText?
   private var sessionIDText: LooseText?
   private var viewText: LooseText?
@@ -39,6 +41,12 @@ package struct RecordEnvelope: Decodable, Equatable, Sendable {
     case sessionIDText = "session_id"
     case viewText = "view"
     case capturedAt = "captured_at"
+    case auditHead = "audit"
+  }
+
+  /// Where the device's audit log stood; nil where the record does not say so.
+  package var sighting: AuditSighting? {
+    auditHead?.head.map { AuditSighting(outboxID: outboxID, sequence: sequence, head: $0) }
   }
 
   /// The pseudonym, for a search; nil when the record has none of the form `[A-Za-z0-9._-]{1,64}`.
@@ -165,6 +173,15 @@ private struct LooseText: Decodable, Equatable, Sendable {
   /// The text when it is of the form `[A-Za-z0-9._-]{1,64}`.
   var name: String? {
     text.flatMap { (1...64).contains($0.utf8.count) && $0.utf8.allSatisfy(\.isNameCharacter) ? $0 : nil }
+  }
+}
+
+/// Where an audit log stood, if it is that: anything else is no fault of the record.
+private struct LooseHead: Decodable, Equatable, Sendable {
+  var head: AuditHead?
+
+  init(from decoder: any Decoder) throws {
+    do { head = try decoder.singleValueContainer().decode(AuditHead.self) } catch { head = nil }
   }
 }
 

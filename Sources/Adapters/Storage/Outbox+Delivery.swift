@@ -31,12 +31,17 @@ extension Outbox {
   package func apply(
     _ receipts: [Receipt], after settlement: Settlement = Settlement()
   ) throws(OutboxError) -> ReceiptOutcome {
-    try withTransaction { database throws(OutboxError) in
+    var before: Int64 = 0
+    let outcome = try withTransaction { database throws(OutboxError) in
+      before = database.nextMessage
       try database.settle(settlement)
       var outcome = ReceiptOutcome()
       for receipt in receipts { outcome.add(try database.apply(receipt)) }
       return outcome
     }
+    // The times of a capture are a message of their own.
+    tellStored(since: before)
+    return outcome
   }
 
   /// The number of the oldest capture of which something waits for its receipt; nil when nothing does.
@@ -92,7 +97,7 @@ extension Outbox {
       try database.reloadIfChangedElsewhere()
       return OutboxFigures(
         accounts: database.accounts, counters: database.counters, sync: database.sync, oldest: try database.oldest(),
-        quotaBytes: quotaBytes)
+        quotaBytes: quotaBytes, times: database.times)
     }
   }
 }

@@ -11,6 +11,10 @@ package struct OutboxConfiguration: Sendable {
   package var quota: OutboxQuota
   /// Whether passing a watermark stores an alert too; else it is the owner's to raise one on the notice.
   package var alertsWhenFilling = true
+  /// Whether each capture's times are an event of their own; on a thin line health messages tell their distribution alone.
+  package var tellsTimes = true
+  /// The release passed its health check, so that an earlier program need not open the outbox any more.
+  package var isConfirmed = false
   /// The layouts that this program knows, in their order; only a test of upgrades has others.
   var migrations = OutboxSchema.migrations
   var additions = OutboxSchema.additions

@@ -104,6 +104,7 @@ extension OutboxDatabase {
       counters[found.deliveryClass].receipted += 1
       patience.received(acknowledgedNanoseconds: found.acknowledged, now: now.monotonicNanoseconds)
       outcome.delivered.append(found.id)
+      if entry.name == OutboxItem.recordName { try noteReceipt(entry, at: receipt.arrivedAt ?? now) }
     }
     for refusal in receipt.refused where try apply(refusal, &outcome.unfounded) {
       outcome.refused.append(refusal.entry.captureID)

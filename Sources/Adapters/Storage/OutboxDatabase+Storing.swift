@@ -44,6 +44,7 @@ extension OutboxDatabase {
           .image, topic: suffix, contentType: image.contentType, capture: identity, name: image.name,
           payload: image.bytes, created: capture.created))
     }
+    if let belonging = capture.belonging { try noteTaken(capture, belonging, record) }
     nextSequence += 1
     return StoredCapture(number: number, itemIDs: ids)
   }

@@ -82,7 +82,7 @@ extension OutboxDatabase {
       "SELECT count(*) FROM message WHERE key_id <> ? AND state <> 3",
       { statement throws(SQLiteError) in try statement.bind(1, current.id) },
       row: { left = Int(clamping: $0.integer(0)) })
-    return left
+    return left + (try resealResults(limit: limit))
   }
 
   /// Messages under one key, quarantined ones included.
@@ -91,7 +91,7 @@ extension OutboxDatabase {
     try query(
       "SELECT count(*) FROM message WHERE key_id = ?",
       { statement throws(SQLiteError) in try statement.bind(1, keyID) }, row: { count = Int(clamping: $0.integer(0)) })
-    return count
+    return count + (try countResults(keyID: keyID))
   }
 
   /// The keys under which messages lie.

@@ -49,6 +49,10 @@ final class OutboxDatabase {
   var countsCommits = false
   /// Messages are marked that have left the device; false in an outbox that only an earlier program has opened so far.
   private(set) var marksHandOver = false
+  /// The tables of `OutboxSchema.results` are there; false in an outbox that only an earlier program has opened so far.
+  private(set) var holdsResults = false
+  /// The times of the newest captures.
+  var times = TimesDistribution()
   /// Whether the counter was there when the database was opened.
   var hadCounter = false
   var commits: Int64 = 0
@@ -148,7 +152,9 @@ final class OutboxDatabase {
       if role == .device {
         for addition in configuration.additions { try add(addition) }
         try connection.execute(OutboxSchema.ledger)
+        for table in OutboxSchema.results { try connection.execute(table) }
       }
+      holdsResults = try hasResults()
       countsCommits = try hasCounter()
       marksHandOver = try isThere(OutboxSchema.handedOver)
     }
@@ -169,6 +175,11 @@ final class OutboxDatabase {
       guard missing.isEmpty else { return false }
     }
     return true
+  }
+
+  private func hasResults() throws(SQLiteError) -> Bool {
+    try connection.integer("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('taken', 'answer')")
+      == 2
   }
 
   private func hasCounter() throws(SQLiteError) -> Bool {
@@ -236,6 +247,7 @@ final class OutboxDatabase {
     try writeMark(isSynced: true)
     // From here on the log is never empty while the run lasts.
     try transaction { () throws(OutboxError) in try execute("UPDATE outbox SET running = 1") }
+    try recallTimes()
   }
 
   /// Ends the run in order: everything is in the main file, the log is empty, and no number is reserved.
@@ -268,9 +280,14 @@ final class OutboxDatabase {
     // A number that no program writes is damage, and the tables say what the database is.
     let isDamaged = holdsOurs && !(1...OutboxSchema.plausibleVersion).contains(version)
     let applied = isDamaged ? 1 : version
-    guard applied < schemaVersion || isDamaged else { return }
+    // A layout that an earlier program cannot live with ends the way back: before it is confirmed, this program does with
+    // the one that it finds.
+    let target = applied == 0 || configuration.isConfirmed ? max(applied, schemaVersion) : applied
+    guard applied < target || isDamaged else { return }
     try connection.execute("BEGIN IMMEDIATE")
-    for migration in configuration.migrations.dropFirst(Int(applied)) { try connection.execute(migration.sql) }
+    for migration in configuration.migrations.prefix(Int(target)).dropFirst(Int(applied)) {
+      try connection.execute(migration.sql)
+    }
     if applied == 0 {
       let insert = try connection.prepare(
         "INSERT INTO outbox (one, outbox_id, next_message, next_sequence, running) VALUES (1, ?, 1, 1, 0)")
@@ -278,7 +295,7 @@ final class OutboxDatabase {
       try insert.run()
     }
     try connection.execute("PRAGMA application_id = \(OutboxSchema.applicationID)")
-    try connection.execute("PRAGMA user_version = \(schemaVersion)")
+    try connection.execute("PRAGMA user_version = \(target)")
     try connection.execute("COMMIT")
   }
 

@@ -3,8 +3,9 @@
 /// Programs go forward and back on a device, so what is new is **added**: a nullable column or one with a default behind
 /// the others of `outbox` or `message`, a table, an index (`additions`). It changes no number, and an earlier program
 /// reads and writes the database as if it were not there. `payload` never grows. A change that an earlier program could
-/// not live with is a migration; it raises `user_version`, and it must not be made before the new program is confirmed,
-/// because from then on there is no way back.
+/// not live with is a migration; it raises `user_version`. It is made only in a database of which the program is confirmed
+/// (`OutboxConfiguration.isConfirmed`), because from then on there is no way back; until then the program does with the
+/// layout before it.
 enum OutboxSchema {
   /// "TGOB": tells our databases from others'.
   static let applicationID: Int64 = 0x5447_4F42
@@ -56,6 +57,21 @@ enum OutboxSchema {
     CREATE TABLE IF NOT EXISTS command (id BLOB PRIMARY KEY, key_id INTEGER NOT NULL, sealed BLOB NOT NULL)
     WITHOUT ROWID
     """
+
+  /// What is remembered of captures after they are gone, and what came back to them. Sealed row by row, as the commands are;
+  /// `number` counts them, so that the oldest go first, and `shown` is a cache of what the row says.
+  static let results = [
+    """
+    CREATE TABLE IF NOT EXISTS taken (
+      id BLOB PRIMARY KEY, number INTEGER NOT NULL, key_id INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID
+    """,
+    "CREATE INDEX IF NOT EXISTS taken_number ON taken (number)",
+    """
+    CREATE TABLE IF NOT EXISTS answer (
+      id BLOB PRIMARY KEY, number INTEGER NOT NULL, shown INTEGER NOT NULL, key_id INTEGER NOT NULL, sealed BLOB NOT NULL)
+    WITHOUT ROWID
+    """,
+  ]
 
   struct Migration: Sendable {
     let name: String

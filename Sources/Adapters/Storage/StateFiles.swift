@@ -9,6 +9,12 @@ package enum StateFiles {
   package static let session = "session.json"
   /// The last time that a time source vouched for.
   package static let trustedTime = "trusted-time"
+  /// The sentinel's window of counters.
+  package static let counters = "counters"
+  /// There while the device is locked down.
+  package static let lockDown = "lock-down"
+  /// Which release runs, which one ran before, and which one is confirmed.
+  package static let release = "release.json"
   /// A folder: what is kept about each sensor.
   package static let sensors = "sensors"
   /// A folder: the keys that are made on the device.
@@ -25,6 +31,10 @@ package enum StateFiles {
   static let unitStore = "store"
   /// A folder: what is trusted of the vendor's and of the site's repository, a folder each.
   package static let trust = "trust"
+  /// A folder: the audit log.
+  package static let audit = "audit"
+  /// A folder: what tools did, on its way into the audit log.
+  static let auditNotes = "audit/notes"
   /// A folder: configurations from afar.
   package static let remoteConfiguration = "remote/config"
   /// Each may have a file beside it that was set aside.
@@ -39,7 +49,8 @@ package enum StateFiles {
     OutboxRecovery.partialSuffix + "-shm", OutboxRecovery.partialSuffix + "-journal", OutboxRecovery.rebuiltSuffix,
   ]
   private static let folders =
-    [keys, sensors, baselines, remoteConfiguration] + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
+    [keys, sensors, baselines, remoteConfiguration, auditNotes, audit]
+    + TrustRoot.allCases.map { "\(trust)/\($0.rawValue)" } + [
       "\(updates)/\(incoming)", updates, "\(models)/\(unitStore)", models,
     ]
   static let maximumNames = 8192
@@ -54,8 +65,13 @@ package enum StateFiles {
         !folders.contains("\(folder)/\($0)")
       }.map { path + "/" + $0 }
     }
+    // What was being written when the program was killed.
+    if try BoundedFile.exists(directory) {
+      paths += try Folder.names(in: directory, maximumNames: maximumNames).sorted().filter(OpenFolder.isTemporary)
+        .map { directory + "/" + $0 }
+    }
     return paths + outboxSuffixes.map { directory + "/" + outbox + $0 }
-      + [session, trustedTime].map { directory + "/" + $0 }
+      + [session, trustedTime, counters, lockDown, release].map { directory + "/" + $0 }
   }
 
   /// Folders of the list, which are empty once everything in them is erased.

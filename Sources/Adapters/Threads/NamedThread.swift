@@ -41,6 +41,13 @@ package final class NamedThread: Sendable {
     if !isJoined.load(ordering: .acquiring) { pthread_detach(handle) }
   }
 
+  /// Lets every other thread of the program go before the calling one. Where the kernel does not, it stays as it was: it is
+  /// only less polite.
+  package static func stepBack() {
+    // On Linux a niceness is a thread's own.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+  }
+
   /// Blocks until the body has returned. Must be called at most once, from another thread.
   package func join() {
     pthread_join(handle, nil)

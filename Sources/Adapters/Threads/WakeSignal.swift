@@ -23,6 +23,13 @@ package final class WakeSignal: Sendable {
     }
   }
 
+  /// Waits until somebody signals, and takes that back, or for so long.
+  package func wait(milliseconds: Int) {
+    var watched = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+    // A wait that a signal to the process ends early is like one that was long enough.
+    if poll(&watched, 1, Int32(clamping: max(milliseconds, 0))) > 0 { reset() }
+  }
+
   /// Takes back every signal so far.
   package func reset() {
     var count: UInt64 = 0

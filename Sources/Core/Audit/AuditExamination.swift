@@ -116,11 +116,7 @@ package struct AuditExamination<Digests: MessageDigests>: Sendable {
       return add(.clock(position: entry.index, "it is older than the entry before it, in the same run of the system"))
     }
     guard entry.kind != .clockStep, entry.time.synchronised == last.time.synchronised else { return }
-    let elapsed = Int64(clamping: entry.time.monotonicNanoseconds - last.time.monotonicNanoseconds)
-    let (expected, overflow) = last.time.utcNanoseconds.addingReportingOverflow(elapsed)
-    let (difference, overflow2) = entry.time.utcNanoseconds.subtractingReportingOverflow(expected)
-    // A clock drifts by 100 ppm at most; NTP slews by 500 ppm.
-    if overflow || overflow2 || difference.magnitude > UInt64(Self.clockToleranceNanoseconds) + UInt64(elapsed / 1000) {
+    if AuditClock.step(from: last.time, to: entry.time, toleranceNanoseconds: Self.clockToleranceNanoseconds) != nil {
       add(.clock(position: entry.index, "the clock moved, and no entry says so"))
     }
   }

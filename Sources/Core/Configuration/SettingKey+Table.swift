@@ -264,6 +264,8 @@ extension SettingKey {
     key(t + "led_green", \.pins.ledGreen, .pin, "of a light of three colours", .ofBoard)
     key(t + "led_blue", \.pins.ledBlue, .pin, "of a light of three colours", .ofBoard)
     key(t + "buzzer", \.pins.buzzer, .pin, "unset: no sound", .ofBoard)
+    key(t + "case_contact", \.pins.caseContact, .pin, "says that the case is open; unset: no contact", .ofBoard)
+    key(t + "case_contact_active_low", \.pins.caseContactActiveLow, .flag, "open connects to ground", .ofBoard)
     key(t + "button_active_low", \.pins.buttonActiveLow, .flag, "pressed connects to ground", .ofBoard)
     key(t + "led_active_low", \.pins.ledActiveLow, .flag, "lit by a low level", .ofBoard)
     key(t + "buzzer_active_low", \.pins.buzzerActiveLow, .flag, "sounds by a low level", .ofBoard)
@@ -321,6 +323,16 @@ extension SettingKey {
       key(t + "interval_seconds", \.health.intervalSeconds, .integer(10...86_400), "between messages", .remote)
       key(t + "prometheus_file", \.health.prometheusFile, .text(.absolutePath), "for node_exporter; unset: none")
     }
+    + table("sentinel") { t in
+      key(
+        t + "model", \.sentinel.model, .text(.label), "folder of models_directory; unset: counters without a judgement")
+      key(
+        t + "delta", \.sentinel.delta, .number(0...0.5),
+        "by so much one of sensing and attack must be likelier than the other; unset: the model's")
+      key(
+        t + "lock_down", \.sentinel.locksDown, .flag,
+        "with an attack, take no remote action until a technician or a signed command releases the device")
+    }
     + table("log") { t in
       key(t + "level", \.log.level, .choice, "least severe that is written", [.live, .remote])
     }
@@ -335,5 +347,10 @@ extension SettingKey {
     key(t + "captures", \.simulation.captures, .integer(0...10_000), "tags presented in all")
     key(t + "tag_delay_milliseconds", \.simulation.tagDelayMilliseconds, .integer(0...3_600_000), "before the first")
     key(t + "tag_interval_milliseconds", \.simulation.tagIntervalMilliseconds, .integer(0...3_600_000), "between two")
+    key(
+      t + "sentinel_step_milliseconds", \.simulation.sentinelStepMilliseconds, .integer(50...10_000),
+      "of the sentinel's counters")
+    key(
+      t + "system_directory", \.simulation.systemDirectory, .text(.absolutePath), "before /sys and /proc; unset: none")
   }
 }

@@ -43,6 +43,10 @@ extension Settings {
     package var ledGreen: PinReference?
     package var ledBlue: PinReference?
     package var buzzer: PinReference?
+    /// A switch that says that the case is open.
+    package var caseContact: PinReference?
+    /// The open case connects the line to ground.
+    package var caseContactActiveLow = false
     /// The button connects the line to ground.
     package var buttonActiveLow = true
     /// A low level lights up: lamps to the supply, a common anode.
@@ -53,6 +57,6 @@ extension Settings {
 
     package init() {}
 
-    var all: [PinReference?] { [button, led, ledRed, ledGreen, ledBlue, buzzer] }
+    var all: [PinReference?] { [button, led, ledRed, ledGreen, ledBlue, buzzer, caseContact] }
   }
 }

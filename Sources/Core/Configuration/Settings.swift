@@ -36,6 +36,7 @@ package struct Settings: Sendable, Equatable {
   /// At most 64; the first that applies decides.
   package var alerts = AlertRule.standard
   package var health = Health()
+  package var sentinel = Sentinel()
   package var log = Log()
   package var simulation = Simulation()
 
@@ -211,6 +212,18 @@ extension Settings {
     package init() {}
   }
 
+  /// What watches over the device's own counters.
+  package struct Sentinel: Sendable, Equatable {
+    /// A folder in `paths.modelsDirectory`. `nil`: the counters are kept, and nobody judges them.
+    package var model: String?
+    /// By so much one of the two probabilities must be above the other, 0...0.5; `nil`: what the model says.
+    package var delta: Double?
+    /// Whether an attack makes the device take no remote action until it is released.
+    package var locksDown = false
+
+    package init() {}
+  }
+
   package struct Log: Sendable, Equatable {
     /// The names of swift-log's levels.
     package enum Level: String, Sendable, CaseIterable {
@@ -239,6 +252,10 @@ extension Settings {
     package var tagDelayMilliseconds = 500
     /// Between two tags, the capture included.
     package var tagIntervalMilliseconds = 5000
+    /// Of the sentinel, 50...10000.
+    package var sentinelStepMilliseconds = 10_000
+    /// Stands before `/sys` and `/proc` where the sentinel reads. `nil`: the machine's own.
+    package var systemDirectory: String?
 
     package init() {}
   }

@@ -189,6 +189,29 @@ extension CaptureRecord {
     }
   }
 
+  /// What the board's supply did; only where something was amiss since the device started.
+  package struct PowerState: Sendable, Hashable, Codable {
+    /// While the capture was taken.
+    package var underVoltage: Bool
+    package var throttled: Bool
+    /// How often each began since the device started.
+    package var brownOuts: Int
+    package var throttlings: Int
+
+    package init(underVoltage: Bool, throttled: Bool, brownOuts: Int, throttlings: Int) {
+      self.underVoltage = underVoltage
+      self.throttled = throttled
+      self.brownOuts = brownOuts
+      self.throttlings = throttlings
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case throttled, throttlings
+      case underVoltage = "under_voltage"
+      case brownOuts = "brown_outs"
+    }
+  }
+
   /// What the device thought of itself.
   package struct SentinelState: Sendable, Hashable, Codable {
     package enum State: String, Sendable, Hashable, Codable {

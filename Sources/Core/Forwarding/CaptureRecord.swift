@@ -53,6 +53,8 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
   package var audit: AuditHead?
   /// What the sentinel said while the capture was taken; nil when it said `normal` or does not run.
   package var sentinel: SentinelState?
+  /// What the board's supply did; nil where all was well, or the board tells nothing of it.
+  package var power: PowerState?
   /// Change against the patient's own earlier sessions; nil where it is not computed.
   package var change: Change?
 
@@ -102,5 +104,6 @@ package struct CaptureRecord: Sendable, Hashable, Codable {
     case signedBy = "signed_by"
     case answers, consent
     case view, attempt, acquisition, gates, verdict, images, renderings, durations, versions, audit, sentinel, change
+    case power
   }
 }

@@ -38,6 +38,19 @@ extension DeliverySnapshot {
     for counter in counters {
       page.add(counter.name, "counter", counter.help, classes.map { (label($0), counter.value($0)) })
     }
+    let figures = outbox.times.table ?? [:]
+    let terms = CaptureTimes.Term.allCases.compactMap { term in figures[term.rawValue].map { (term.rawValue, $0) } }
+    page.add(
+      "capture_time_milliseconds", "gauge",
+      "T_total and its terms over the newest captures, as far as a clock proves them.",
+      terms.flatMap { name, figure in
+        [("0.5", figure.medianMilliseconds), ("0.95", figure.p95Milliseconds)].compactMap { quantile, value in
+          value.map { (labels: "term=\"\(name)\",quantile=\"\(quantile)\"", value: Int(clamping: $0)) }
+        }
+      })
+    page.add(
+      "capture_time_unknown", "gauge", "Of the newest captures, those of which no clock proves the term.",
+      terms.map { (labels: "term=\"\($0.0)\"", value: $0.1.unknown) })
     page.addHistogram("outbox_commit_seconds", "Time of a commit, its sync included.", outbox.sync)
   }
 

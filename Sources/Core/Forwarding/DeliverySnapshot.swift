@@ -59,11 +59,14 @@ package struct OutboxFigures: Sendable, Equatable {
   /// When the oldest undelivered message of a class was stored; absent where nothing waits.
   package var oldest: [DeliveryClass: Timestamp]
   package var quotaBytes: Int
+  /// Of the newest captures.
+  package var times: TimesDistribution
 
   package init(
     accounts: OutboxAccounts, counters: OutboxCounters, sync: SyncLatency, oldest: [DeliveryClass: Timestamp],
-    quotaBytes: Int
+    quotaBytes: Int, times: TimesDistribution = TimesDistribution()
   ) {
+    self.times = times
     self.accounts = accounts
     self.counters = counters
     self.sync = sync

@@ -69,6 +69,38 @@ package struct HealthMessage: Sendable, Equatable, Codable {
     }
   }
 
+  /// What the device thinks of itself.
+  package struct Sentinel: Sendable, Equatable, Codable {
+    /// `unjudged`, `filling`, `normal`, `uncertain`, `sensing` or `attack`.
+    package var state: String
+    package var healthProbability: Double?
+    package var cyberProbability: Double?
+    package var isLockedDown: Bool
+    /// Of the board's supply since the start; nil on a board that tells nothing of it.
+    package var brownOuts: Int?
+    package var throttlings: Int?
+
+    package init(
+      state: String, healthProbability: Double?, cyberProbability: Double?, isLockedDown: Bool, brownOuts: Int?,
+      throttlings: Int?
+    ) {
+      self.state = state
+      self.healthProbability = healthProbability
+      self.cyberProbability = cyberProbability
+      self.isLockedDown = isLockedDown
+      self.brownOuts = brownOuts
+      self.throttlings = throttlings
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case state, throttlings
+      case healthProbability = "p_health"
+      case cyberProbability = "p_cyber"
+      case isLockedDown = "locked_down"
+      case brownOuts = "brown_outs"
+    }
+  }
+
   package var schema = Self.schema
   /// RFC 3339.
   package var at: String
@@ -82,9 +114,13 @@ package struct HealthMessage: Sendable, Equatable, Codable {
   package var classes: [String: Class]
   /// nil where no model runs that knows its training's inputs.
   package var inputs: Inputs?
+  /// nil where nothing is counted.
+  package var sentinel: Sentinel?
+  /// T_total and its terms over the newest captures, by term; nil before the first receipt.
+  package var times: [String: TimesDistribution.Figures]?
 
   private enum CodingKeys: String, CodingKey {
-    case schema, at, firmware, commits, line, classes, inputs
+    case schema, at, firmware, commits, line, classes, inputs, sentinel, times
     case clockSynchronised = "clock_synchronised"
     case usedBytes = "used_bytes"
     case quotaBytes = "quota_bytes"
@@ -98,6 +134,7 @@ package struct HealthMessage: Sendable, Equatable, Codable {
       return Inputs(
         model: drift.model, captures: drift.captures, below: named(drift.below), above: named(drift.above))
     }
+    times = snapshot.outbox.times.table
     at = snapshot.at.rfc3339
     clockSynchronised = snapshot.at.synchronised
     self.firmware = firmware

@@ -31,6 +31,8 @@ package struct NewCapture: Sendable {
   package var captureID: RandomIdentifier
   package var created: Timestamp
   package var images: [CaptureImage]
+  /// Whose it is, for what comes back to it; nil keeps no note of the capture.
+  package var belonging: Belonging?
   /// Builds the record's JSON once the number is known. Called inside the transaction, again when the transaction has
   /// to be repeated; it must be pure and quick.
   package var record: @Sendable (CaptureNumber) throws -> [UInt8]
@@ -43,6 +45,17 @@ package struct NewCapture: Sendable {
     self.created = created
     self.images = images
     self.record = record
+  }
+
+  /// Session and patient as the record has them.
+  package struct Belonging: Sendable, Equatable {
+    package var sessionID: RandomIdentifier
+    package var patientRef: String
+
+    package init(sessionID: RandomIdentifier, patientRef: String) {
+      self.sessionID = sessionID
+      self.patientRef = patientRef
+    }
   }
 }
 

@@ -26,17 +26,46 @@ package struct Receipt: Sendable, Equatable {
     package var name: String
     /// 64 lower-case hexadecimal digits of the SHA-256 of the stored payload.
     package var sha256: String
+    /// Of a record whose capture is complete, by the receiver's clock alone: RFC 3339 of when it had all of it, and of when
+    /// that was durable. Both or neither.
+    package var receivedAt: String?
+    package var storedAt: String?
 
-    package init(captureID: RandomIdentifier, name: String, sha256: String) {
+    package init(
+      captureID: RandomIdentifier, name: String, sha256: String, receivedAt: String? = nil, storedAt: String? = nil
+    ) {
       self.captureID = captureID
       self.name = name
       self.sha256 = sha256
+      self.receivedAt = receivedAt
+      self.storedAt = storedAt
+    }
+
+    /// Two entries speak of the same content whatever they say of times: a receiver that repeats itself says nothing new.
+    package static func == (left: Self, right: Self) -> Bool {
+      (left.captureID, left.name, left.sha256) == (right.captureID, right.name, right.sha256)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+      hasher.combine(captureID)
+      hasher.combine(name)
+      hasher.combine(sha256)
+    }
+
+    /// What the far side took, in milliseconds; nil where it does not say, or its clock went back.
+    package var cloudMilliseconds: Int64? {
+      guard let receivedAt, let storedAt, let start = UTCTime.milliseconds(of: ExactText(receivedAt)),
+        let end = UTCTime.milliseconds(of: ExactText(storedAt)), end >= start
+      else { return nil }
+      return end - start
     }
 
     private enum CodingKeys: String, CodingKey {
       case captureID = "capture_id"
       case name
       case sha256
+      case receivedAt = "received_at"
+      case storedAt = "stored_at"
     }
   }
 
@@ -79,6 +108,8 @@ package struct Receipt: Sendable, Equatable {
   package var addressee: Addressee?
   package var entries: [Entry]
   package var refused: [Refusal]
+  /// When it came to this device; not part of the message.
+  package var arrivedAt: Timestamp?
   /// The head of the device's audit log that the receiver has seen: its signature over the receipt stands for it.
   package var cosignature: AuditHead?
 
@@ -108,6 +139,14 @@ package enum ReceiptError: Error, Sendable, Equatable, CustomStringConvertible {
   case untrusted(String)
   /// For another device or another outbox.
   case misdirected(String)
+
+  /// It is no receipt at all; else its word does not count.
+  var isMalformed: Bool {
+    switch self {
+    case .tooLarge, .malformed, .entry: true
+    case .unsigned, .noKeys, .untrusted, .misdirected: false
+    }
+  }
 
   package var description: String {
     switch self {
@@ -235,6 +274,11 @@ extension Receipt {
       guard entry.sha256.utf8.count == 64, Hexadecimal.bytes(of: entry.sha256) != nil else {
         throw ReceiptError.entry(index: index, "sha256 is not 64 hexadecimal digits")
       }
+      guard (entry.receivedAt == nil) == (entry.storedAt == nil),
+        [entry.receivedAt, entry.storedAt].allSatisfy({
+          $0.map { UTCTime.milliseconds(of: ExactText($0)) != nil } ?? true
+        })
+      else { throw ReceiptError.entry(index: index, "received_at and stored_at are not two times") }
       guard (1...64).contains(entry.name.utf8.count) else {
         throw ReceiptError.entry(index: index, "the name has \(entry.name.utf8.count) bytes; expected 1...64")
       }
@@ -246,7 +290,8 @@ extension Receipt.Entry {
   fileprivate init(_ object: JSONObject) throws(ShapeFault) {
     self.init(
       captureID: try object.identifier("capture_id"), name: try object.text("name").string,
-      sha256: try object.text("sha256").string)
+      sha256: try object.text("sha256").string, receivedAt: try object.optionalText("received_at")?.string,
+      storedAt: try object.optionalText("stored_at")?.string)
   }
 }
 

@@ -1,3 +1,4 @@
+import Audit
 import Provenance
 import Trust
 
@@ -43,7 +44,10 @@ package struct ReceiptReader: Sendable {
       receipt = try open(message)
     } else {
       guard !rules.requiresSignature else { throw .unsigned }
-      receipt = try Receipt(decoding: message)
+      var unsigned = try Receipt(decoding: message)
+      // Who signed nothing has cosigned nothing.
+      unsigned.cosignature = nil
+      receipt = unsigned
     }
     if let addressee = receipt.addressee {
       guard addressee.site == site, addressee.device == device else {
@@ -73,5 +77,26 @@ package struct ReceiptReader: Sendable {
       guard case .object(let object) = try JSONValue(reading: message, within: limits) else { return false }
       return object["payloadType"] != nil
     } catch { return false }
+  }
+}
+
+extension ReceiptReader {
+  /// The head that a signed receipt cosigns, whomever it is for; nil: none.
+  package static func cosignature(
+    of message: [UInt8], _ rules: Rules, verifier: some SignatureVerifier
+  ) throws -> AuditHead? {
+    guard let keys = rules.keys else { throw ReceiptError.noKeys }
+    let statement = try keys.open(
+      try Envelope(reading: message, within: Receipt.limits), type: Receipt.payloadType, verifier: verifier)
+    return try Receipt(decoding: statement.payload, schema: Receipt.signedSchema).cosignature
+  }
+}
+
+extension Receipt {
+  /// What a signed receipt says, for who has believed it before.
+  package init(unverified envelope: [UInt8]) throws {
+    try self.init(
+      decoding: try Envelope(reading: envelope, within: Receipt.limits).unverifiedPayload,
+      schema: Receipt.signedSchema)
   }
 }

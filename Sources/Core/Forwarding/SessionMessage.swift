@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Identification
 import Provenance
 import Screening
 
@@ -12,6 +13,7 @@ package struct SessionMessage: Sendable, Hashable, Codable {
     case tagRefused = "tag-refused"
     case maintenanceOpened = "maintenance-opened"
     case maintenanceClosed = "maintenance-closed"
+    case callRequested = "call-requested"
   }
 
   package var schema = Self.schema
@@ -57,6 +59,14 @@ package struct SessionMessage: Sendable, Hashable, Codable {
     kind = technician == nil ? .maintenanceClosed : .maintenanceOpened
     self.at = at.rfc3339
     self.technician = technician
+  }
+
+  /// - Parameter session: the one that is open; nil: none is.
+  package init(callOf patient: PatientReference, session: RandomIdentifier?, at: Timestamp) {
+    kind = .callRequested
+    self.at = at.rfc3339
+    patientRef = patient.text
+    sessionID = session
   }
 
   /// Reads an event as it was sealed. Throws what `JSONDecoder` throws.

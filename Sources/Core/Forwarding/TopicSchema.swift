@@ -58,16 +58,19 @@ package struct TopicSchema: Sendable, Hashable {
   package var receipts: String { "\(root)/dn/receipt" }
   package var commands: String { "\(root)/dn/command" }
   package var configurations: String { "\(root)/dn/config" }
+  package var results: String { "\(root)/dn/result" }
   /// The metadata of a repository in one piece.
   package var trust: String { "\(root)/dn/trust" }
   /// Parts of models are below it: `.../{sha256}/{i}-of-{n}`.
   package var models: String { "\(root)/dn/model" }
   /// What a device subscribes to: the topics that it acts on, and no more.
   package func downlinks(
-    takesCommands: Bool, takesConfigurations: Bool = false, takesTrust: Bool = false, takesModels: Bool = false
+    takesCommands: Bool, takesConfigurations: Bool = false, takesTrust: Bool = false, takesModels: Bool = false,
+    takesResults: Bool = false
   ) -> [String] {
     [receipts] + (takesCommands ? [commands] : []) + (takesConfigurations ? [configurations] : [])
       + (takesTrust ? [trust] : []) + (takesModels ? [models + "/+/+"] : [])
+      + (takesResults ? [results] : [])
   }
 
   /// The complete topic of an uplink suffix, e.g. `capture` or `image/{capture_id}_master_png`.

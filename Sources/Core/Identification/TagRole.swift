@@ -41,6 +41,9 @@ package struct KnownTag: Sendable, Hashable {
     self.consent = consent
   }
 
+  /// The present reference and the one before, as records have them.
+  package var references: [String] { [reference.text] + (former.map { [$0.text] } ?? []) }
+
   /// Whether what stands under `reference` belongs to this tag's bearer.
   package func isBearer(of reference: PatientReference) -> Bool {
     reference == self.reference || reference == former

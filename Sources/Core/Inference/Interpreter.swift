@@ -151,6 +151,11 @@ package final class InvocationBuffers {
     }
   }
 
+  /// Fills input `index` in place.
+  package func withInput(_ index: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    fill(UnsafeMutableRawBufferPointer(mutating: inputs[index]))
+  }
+
   package func invoke(_ interpreter: Interpreter) {
     interpreter.invoke(inputs: UnsafeBufferPointer(inputs), outputs: UnsafeBufferPointer(outputs))
   }

@@ -21,6 +21,7 @@ extension PanelSignal {
       .positionRightLateral, .capturing, .retake, .working:
       captureGuide
     case .saved, .notAssessable, .incomplete, .nothingSaved: endGuide
+    case .askClinic, .pleaseRepeat, .callNoted: clinicGuide
     }
   }
 
@@ -33,8 +34,8 @@ extension PanelSignal {
         "hold the tag to the reader; tell the clinic, `thermograph status` says why")
     case .maintenance:
       .init(
-        "a long and a short turquoise blink", "the technician is at work",
-        "wait; the technician's tag ends it")
+        "a long and a short turquoise blink", "the technician is at work, or the program is being updated",
+        "wait; the technician's tag ends it, an update ends by itself")
     case .identify:
       .init(
         "red, green and blue, each shorter than the one before", "somebody far away wants this device to be found",
@@ -112,6 +113,24 @@ extension PanelSignal {
     default:
       .init(
         "slow blue, on and off", "the skin gets used to the room", "sit with the skin uncovered, do not touch it")
+    }
+  }
+
+  private var clinicGuide: PanelGuide {
+    switch self {
+    case .pleaseRepeat:
+      .init(
+        "a long turquoise blink with a beep, three short ones", "the clinic asks you for new pictures",
+        "hold the tag to the reader once more: a session begins")
+    case .callNoted:
+      .init(
+        "two short and a long turquoise blink, a beep", "it is written down that you ask to be called",
+        "nothing: the clinic is told when the device has a network")
+    default:
+      .init(
+        "three long turquoise blinks, a beep",
+        "the clinic has an answer for you; this light is the same for every answer",
+        "ask the clinic; for new pictures hold the tag to the reader once more")
     }
   }
 

@@ -46,6 +46,12 @@ package enum PanelSignal: String, Sendable, CaseIterable {
   case nothingSaved = "nothing-saved"
   /// Somebody far away wants this device to be found.
   case identify
+  /// The clinic has answered: one light for every answer there can be.
+  case askClinic = "ask-clinic"
+  /// The clinic asks for another capture.
+  case pleaseRepeat = "please-repeat"
+  /// It is written down that the patient asks to be called.
+  case callNoted = "call-noted"
   /// There is no room for another capture.
   case full
   /// No capture is possible: camera lost, configuration invalid.
@@ -199,6 +205,9 @@ package struct PanelTable: Sendable, Equatable {
       .incomplete: "RGz600 -200 RG200 -200 RG200 -1000",
       .nothingSaved: "Rz600 -200 R200 -200 R200 -200 R200 -1000",
       .identify: "R500 -500 G300 -300 B100 -100 *",
+      .askClinic: "GBz1000 -300 GB1000 -300 GB1000 -1000",
+      .pleaseRepeat: "GBz1000 -300 GB200 -200 GB200 -200 GB200 -1000",
+      .callNoted: "GBz200 -150 GB200 -150 GB800 -600",
       .full: "R200 -200 R200 -1400 *",
       .unable: "R1000 -200 *",
     ].compactMapValues { PanelPattern($0) })

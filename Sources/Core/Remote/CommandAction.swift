@@ -24,12 +24,14 @@ package enum CommandAction: Sendable, Equatable {
   case updateInstall(UnitTarget, window: SyncWindow?)
   /// Back to the model before, never to anything else.
   case updateRollback(ModelSlot)
+  /// Ends a lock-down.
+  case sentinelRelease
   /// Takes over earlier sessions of patients, sealed by the site's key as on a stick.
   case patientRestore(sealed: [UInt8])
 
   package static let names = [
     "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart",
-    "update-install", "update-rollback", "patient-restore",
+    "update-install", "update-rollback", "sentinel-release", "patient-restore",
   ]
   /// Names that are reserved and not done yet; a device says so.
   package static let laterNames = ["audit-prove"]
@@ -50,10 +52,13 @@ package enum CommandAction: Sendable, Equatable {
     switch self {
     case .status, .doctor: false
     case .resend, .holdImages, .logLevel, .captureRequest, .identify, .restart, .updateInstall, .updateRollback,
-      .patientRestore:
+      .sentinelRelease, .patientRestore:
       true
     }
   }
+
+  /// Whether it is taken while the device is locked down: what changes nothing, and what ends the lock-down.
+  package var isTakenInLockDown: Bool { !hasEffect || self == .sentinelRelease }
 
   /// - Throws: `ShapeFault` that names the argument, what it is and what it should be.
   init(_ name: ExactText, _ arguments: JSONObject) throws(ShapeFault) {
@@ -124,6 +129,9 @@ package enum CommandAction: Sendable, Equatable {
         throw ShapeFault("'kind' is none; expected \(ModelSlot.allCases.map(\.rawValue).joined(separator: " or "))")
       }
       self = .updateRollback(slot)
+    case "sentinel-release":
+      try only([])
+      self = .sentinelRelease
     case "patient-restore":
       try only(["transfer"])
       guard let sealed = Base64Text.bytes(of: try arguments.text("transfer")), Self.transferBytes.contains(sealed.count)

@@ -31,6 +31,8 @@ package struct CommandDesk: Sendable {
   private var commands = RateLimiter(intervalNanoseconds: hourNanoseconds / 30, burst: 10)
   private var doctors = RateLimiter(intervalNanoseconds: hourNanoseconds / 6, burst: 2)
   private var restarts = RateLimiter(intervalNanoseconds: 8 * hourNanoseconds, burst: 1)
+  /// While the device is locked down each command counts for two.
+  package var isHalved = false
   /// Answers that come from no effect, so that whoever has a valid command cannot fill the outbox with it.
   private var answers = RateLimiter(intervalNanoseconds: hourNanoseconds / 240, burst: 60)
 
@@ -96,10 +98,12 @@ package struct CommandDesk: Sendable {
     case .doctor: guard Self.take(&doctors, now) else { return false }
     case .restart: guard Self.take(&restarts, now) else { return false }
     case .status, .resend, .holdImages, .logLevel, .captureRequest, .identify, .updateInstall, .updateRollback,
-      .patientRestore:
+      .sentinelRelease, .patientRestore:
       break
     }
     commands.take(now: now)
+    // Each counts for two: the limit is half of what it was.
+    if isHalved { commands.take(now: now) }
     return true
   }
 

@@ -37,7 +37,7 @@ package struct CommandReply: Sendable, Equatable, Codable {
   package var schema = Self.schema
   /// The command's or the configuration's.
   package var id: RandomIdentifier
-  /// The command's name, or `configuration`.
+  /// The command's name, `configuration` or `result`.
   package var name: String
   /// Of a configuration.
   package var version: Int64?
@@ -68,6 +68,14 @@ package struct CommandReply: Sendable, Equatable, Codable {
     id = configuration.id
     name = ConfigurationStatement.kind
     version = configuration.version
+    self.state = state
+    self.reason = reason
+    at = now.rfc3339
+  }
+
+  package init(to result: ResultStatement, _ state: State, reason: String? = nil, at now: Timestamp) {
+    id = result.id
+    name = ResultStatement.kind
     self.state = state
     self.reason = reason
     at = now.rfc3339

@@ -72,6 +72,8 @@ package struct AcquisitionConditions: Sendable, Equatable {
   package var ambientCelsius: Double?
   package var ambientDriftCelsiusPerMinute: Double?
   package var settling: Bool?
+  /// The device's own watch says that its sensing is ill; nil where it does not.
+  package var sensingIsIll: Bool?
   package var motionCelsius: Double?
   package var deadPixels: Int?
   /// Mean standard error of the pixels, degC; without one it is estimated from the picture.
@@ -134,6 +136,7 @@ extension GateLimits: Codable {
 extension AcquisitionConditions: Codable {
   private enum CodingKeys: String, CodingKey {
     case settling
+    case sensingIsIll = "sensing_ill"
     case ambientCelsius = "ambient_celsius"
     case ambientDriftCelsiusPerMinute = "ambient_drift_celsius_per_minute"
     case motionCelsius = "motion_celsius"
@@ -151,6 +154,7 @@ extension AcquisitionConditions: Codable {
       return value
     }
     settling = try container.decodeIfPresent(Bool.self, forKey: .settling)
+    sensingIsIll = try container.decodeIfPresent(Bool.self, forKey: .sensingIsIll)
     ambientCelsius = try number(.ambientCelsius)
     ambientDriftCelsiusPerMinute = try number(.ambientDriftCelsiusPerMinute)
     motionCelsius = try number(.motionCelsius)

@@ -158,6 +158,10 @@ extension ModelManifest {
       try require(golden.residuals != nil, "golden.residuals", "nothing", "a file, beside subspaces")
     }
     if let decision { try validate(decision) }
+    if let watch {
+      try require(purpose == .sentinel, "decision.rule", watch.rule.rawValue, "no rule over time, but for a sentinel")
+      try watch.validate(outputs)
+    }
     switch purpose {
     case .screening:
       try require(decision != nil, "decision", "nothing", "a decision, for a screening model")
@@ -175,7 +179,10 @@ extension ModelManifest {
       }
       try require((0...255).contains(acceptance.minimum), "acceptance.minimum", "\(acceptance.minimum)", "0...255")
       if let view = acceptance.view { try validate(view) }
-    case .sentinel, .comparison:
+    case .sentinel:
+      try require(decision == nil, "decision", "a threshold of a score", "a rule over time, for a sentinel")
+      try require(input.kind == .window, "input.kind", input.kind.rawValue, "window, for a sentinel")
+    case .comparison:
       break
     }
   }

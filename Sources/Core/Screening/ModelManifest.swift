@@ -47,6 +47,8 @@ package struct ModelManifest: Sendable, Equatable {
   package let outputs: [Output]
   /// Required for `screening`.
   package let decision: Decision?
+  /// Of a sentinel: how windows become an alert over time; nil where that was not settled, and the model never speaks.
+  package let watch: WatchDecision?
   /// Required for `quality`.
   package let acceptance: Acceptance?
   package let subspaces: Subspaces?
@@ -111,6 +113,8 @@ package struct ModelManifest: Sendable, Equatable {
     package let transform: Transform
     package let gain: Int
     package let offset: Int
+    /// What stands for a value that is missing; nil where the model was not trained to miss any.
+    package var missing: Int8?
   }
 
   package struct Output: Sendable, Equatable, Decodable {
@@ -207,7 +211,11 @@ package struct ModelManifest: Sendable, Equatable {
     model = document.model
     input = document.input
     outputs = document.outputs
-    decision = document.decision
+    switch document.decision {
+    case .score(let score): (decision, watch) = (score, nil)
+    case .watch(let rule): (decision, watch) = (nil, rule)
+    case nil: (decision, watch) = (nil, nil)
+    }
     acceptance = document.acceptance
     subspaces = document.subspaces
     golden = document.golden
@@ -238,7 +246,7 @@ struct ModelManifestDocument: Decodable {
   let input: ModelManifest.Input
   let preprocessing: [PreprocessingStep]?
   let outputs: [ModelManifest.Output]
-  let decision: ModelManifest.Decision?
+  let decision: ModelDecision?
   let acceptance: ModelManifest.Acceptance?
   let subspaces: ModelManifest.Subspaces?
   let golden: ModelManifest.Golden

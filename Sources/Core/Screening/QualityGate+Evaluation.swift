@@ -29,7 +29,11 @@ private struct GateList {
   }
 
   mutating func addAcquisition(_ known: AcquisitionConditions, _ subject: SubjectMeasurements?) {
-    if let settling = known.settling { add(.settling, settling ? 1 : 0, atMost: 0, "1") }
+    if known.sensingIsIll == true {
+      addIllSensing()
+    } else if let settling = known.settling {
+      add(.settling, settling ? 1 : 0, atMost: 0, "1")
+    }
     if let ambient = known.ambientCelsius ?? subject?.roomCelsius { addAmbient(ambient) }
     if let drift = known.ambientDriftCelsiusPerMinute {
       add(.ambientDrift, abs(drift), atMost: limits.ambientDriftMaximumCelsiusPerMinute, "Cel/min")
@@ -69,6 +73,14 @@ private struct GateList {
       add(.lens, subject.outlineStepCelsius, atLeast: limits.outlineMinimumCelsius, "Cel")
     }
     add(.checkerboard, subject.checkerboardCelsius, atMost: limits.checkerboardMaximumCelsius, "Cel")
+  }
+
+  /// A sensor that is not to be trusted, as while it settles, with its reason. No configuration makes it a soft gate.
+  private mutating func addIllSensing() {
+    gates.append(
+      QualityGate(
+        code: .settling, value: 1, limit: 0, unit: "1", severity: .hard, passed: false,
+        sentence: sentences.sentence("gate.settling.sensing-ill", value: 1, limit: 0)))
   }
 
   private mutating func addAmbient(_ celsius: Double) {

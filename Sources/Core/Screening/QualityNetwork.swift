@@ -167,7 +167,7 @@ package struct QualityNetwork {
 
 extension ModelManifest {
   /// The network of this manifest, its tensors checked against the manifest's.
-  func interpreter(modelFile: [UInt8], kernels: KernelChoice) throws(ScreeningError) -> Interpreter {
+  package func interpreter(modelFile: [UInt8], kernels: KernelChoice) throws(ScreeningError) -> Interpreter {
     let interpreter: Interpreter
     do throws(ModelError) {
       interpreter = try Interpreter(model: Model(bytes: modelFile), kernels: kernels)

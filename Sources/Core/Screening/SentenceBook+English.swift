@@ -5,6 +5,7 @@ extension SentenceBook {
   private static let englishGateSentences: [String: String] = [
     "gate.settling.passed": "The camera has warmed up.",
     "gate.settling.failed": "The camera is still warming up. Wait a few minutes.",
+    "gate.settling.sensing-ill": "The camera cannot be trusted now. Tell the technician.",
     "gate.ambient-range.passed": "The room has a good temperature.",
     "gate.ambient-range.too-cold": "The room is too cold ({value} degrees). It should be at least {limit}.",
     "gate.ambient-range.too-warm": "The room is too warm ({value} degrees). It should be at most {limit}.",

@@ -60,6 +60,12 @@ extension SentenceBook {
     "session.kept.some": "The pictures of {value} views are saved.",
     "session.present-own-tag": "To go on, hold your own tag to the reader, and no other.",
     "session.wait-for-camera": "The camera does not answer. Please wait.",
+    "session.clinic.answered":
+      "There is an answer for you: ask your clinic. For new pictures hold your tag to the reader again.",
+    "session.clinic.repeat-requested":
+      "Your clinic asks you for new pictures. Hold your tag to the reader again to begin.",
+    "session.call-noted": "Your clinic will be told that you ask to be called.",
+    "session.call-failed": "It could not be saved that you ask to be called. Try again, or tell your clinic.",
     "session.refused.unreadable-tag": "That tag could not be read. Hold it to the reader once more.",
     "session.refused.ambiguous-tags": "There are two tags at the reader. Hold only one to it.",
     "session.refused.unknown-tag": "This tag is not on the list. Ask your clinic.",

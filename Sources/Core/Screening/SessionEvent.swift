@@ -6,6 +6,8 @@ import Provenance
 package enum SessionEvent: Sendable {
   /// A confirmed presentation; see `PresentationConfirmer`.
   case tagPresented(KnownTag)
+  /// A patient's tag was presented while nobody was before the device, and the clinic's word for them waits.
+  case answerWaiting(KnownTag, ClinicWord)
   /// Somebody far away asks for a capture of this patient: the device waits for the tag, and nothing more.
   case requested(KnownTag)
   /// The tag that was presented is no longer heard.
@@ -14,8 +16,10 @@ package enum SessionEvent: Sendable {
   case tagsAmbiguous
   /// A presentation that names nobody: blank, random, or a lone suspect frame.
   case tagUnreadable
-  /// The button, short or held (cancel).
+  /// The button, short or held. Held just after the patient's tag it asks for a call, else it ends the session.
   case button(ButtonDebouncer.Press)
+  /// The session is ended at the terminal.
+  case cancelled
   /// An answer to the pending question, or the go-ahead for an unknown tag, given at the terminal.
   case answer(Bool)
   /// The operator ends the rest at the terminal. The record says how much of it was missing.
@@ -37,6 +41,10 @@ package enum SessionEvent: Sendable {
   case interruptedSessionFound(SessionCheckpoint, ageSeconds: Int?)
   /// The device is shutting down.
   case stopping
+  /// The program is to be updated: nobody is taken for so long, or until `released`. Ignored while somebody is before the
+  /// device.
+  case held(seconds: Int)
+  case released
   /// Nothing but time; due at `nextDeadlineNanoseconds`.
   case timePassed
 }
@@ -59,6 +67,16 @@ package enum SessionAction: Sendable, Equatable {
   case refuse(SessionRefusal)
   case openMaintenance(technician: PatientReference)
   case closeMaintenance
+  /// The patient asks to be called: write it down, and only then show `.callNoted`.
+  case requestCall(PatientReference, sessionID: RandomIdentifier?)
+}
+
+/// What the clinic tells a patient through the device. The answer itself is never among it.
+package enum ClinicWord: String, Sendable, Hashable, CaseIterable, Codable {
+  /// There is an answer; the same word for every one.
+  case answered
+  /// New pictures are asked for.
+  case repeatRequested = "repeat-requested"
 }
 
 /// Whose capture it is: everything in a record that says so.
@@ -202,6 +220,12 @@ package enum SessionInstruction: Sendable, Hashable {
   /// The session goes on when its own patient's tag is presented again.
   case presentOwnTag
   case waitForCamera
+  /// What the clinic has for the patient whose tag was presented.
+  case clinic(ClinicWord)
+  /// It is on disk that the patient asks to be called.
+  case callNoted
+  /// It could not be written down.
+  case callFailed
 
   /// The lights and sounds that say it, in their order. What asks for something else looks different.
   package var signals: [PanelSignal] {
@@ -219,6 +243,10 @@ package enum SessionInstruction: Sendable, Hashable {
     case .retake(let view, _): [.retake, view.positionSignal]
     case .working, .waitForCamera: [.working]
     case .saved, .complete: [.saved]
+    case .clinic(.answered): [.askClinic]
+    case .clinic(.repeatRequested): [.pleaseRepeat]
+    case .callNoted: [.callNoted]
+    case .callFailed: [.notNow]
     case .savedNotAssessable, .completeNotAssessable: [.notAssessable]
     case .incomplete(_, let savedViews): [savedViews > 0 ? .incomplete : .nothingSaved]
     }

@@ -42,6 +42,9 @@ extension SessionInstruction {
     case .incomplete(let reason, _): "session.incomplete.\(reason.rawValue)"
     case .presentOwnTag: "session.present-own-tag"
     case .waitForCamera: "session.wait-for-camera"
+    case .clinic(let word): "session.clinic.\(word.rawValue)"
+    case .callNoted: "session.call-noted"
+    case .callFailed: "session.call-failed"
     }
   }
 

@@ -18,7 +18,7 @@ extension SessionMachine {
       if !yes { admit(&step, using: &generator) }
     case .positioning:
       startView(&step, using: &generator)
-    case .idle, .maintenance, .acclimatising, .awaitingOperator, .awaitingPatient, .awaitingCamera, .averaging,
+    case .idle, .maintenance, .held, .acclimatising, .awaitingOperator, .awaitingPatient, .awaitingCamera, .averaging,
       .assessing, .saving:
       break
     }

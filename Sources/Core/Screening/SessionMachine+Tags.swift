@@ -16,10 +16,11 @@ extension SessionMachine {
   private mutating func presentPatient(
     _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
   ) {
-    if case .maintenance = phase { return step.refuse(.maintenance) }
+    if isTakenByStaff { return step.refuse(.maintenance) }
     guard let session else {
       let wasAwaited = isAwaited
       awaitedUntilNanoseconds = nil
+      mayCall(tag, &step)
       open(tag, &step, using: &generator)
       if wasAwaited, self.session == nil { step.show(.ready) }
       return
@@ -27,6 +28,7 @@ extension SessionMachine {
     guard tag.isBearer(of: session.patient) else { return anotherPatient(&step) }
     if session.patient != tag.reference { self.session?.rename(to: tag) }
     if case .awaitingPatient = phase {
+      mayCall(tag, &step)
       if lacksConsent(tag) {
         step.refuse(.noConsent)
         return close(.incomplete(.cancelled), &step)
@@ -49,7 +51,7 @@ extension SessionMachine {
   }
 
   private func refusalOfRequest(_ tag: KnownTag) -> SessionRefusal? {
-    if case .maintenance = phase { return .maintenance }
+    if isTakenByStaff { return .maintenance }
     if session != nil { return .sessionUnderWay }
     return refusalToOpen(tag)
   }
@@ -107,6 +109,7 @@ extension SessionMachine {
   /// Another patient's tag while a session is open. What was measured before it came is still the first patient's;
   /// what is being measured is nobody's. The newcomer taps again once the first session is closed.
   private mutating func anotherPatient(_ step: inout SessionStep) {
+    caller = nil
     step.refuse(.sessionOfAnotherPatient)
     end(.anotherPatient, &step)
   }
@@ -114,7 +117,7 @@ extension SessionMachine {
   private mutating func presentOperator(
     _ tag: KnownTag, _ step: inout SessionStep, using generator: inout some RandomNumberGenerator
   ) {
-    if case .maintenance = phase { return step.refuse(.maintenance) }
+    if isTakenByStaff { return step.refuse(.maintenance) }
     guard session != nil else {
       waitingOperator = (tag.reference, step.now.after(seconds: rules.idleTimeoutSeconds))
       return
@@ -129,8 +132,10 @@ extension SessionMachine {
 
   private mutating func presentTechnician(_ tag: KnownTag, _ step: inout SessionStep) {
     if case .maintenance = phase { return endMaintenance(&step) }
+    if isHeld { return step.refuse(.maintenance) }
     guard session == nil else { return step.refuse(.sessionUnderWay) }
     awaitedUntilNanoseconds = nil
+    caller = nil
     phase = .maintenance(until: step.now.after(seconds: rules.maintenanceSeconds))
     step.actions.append(.openMaintenance(technician: tag.reference))
     step.show(.maintenance)
@@ -142,6 +147,29 @@ extension SessionMachine {
     step.show(.ready)
   }
 
+  /// Takes the device out of service for an update, between sessions only; a longer hold takes the place of a shorter one.
+  mutating func hold(seconds: Int, _ step: inout SessionStep) {
+    let until = step.now.after(seconds: seconds)
+    if case .held(let present) = phase { return phase = .held(until: max(present, until)) }
+    guard isIdle else { return }
+    waitingOperator = nil
+    phase = .held(until: until)
+    step.show(.maintenance)
+  }
+
+  mutating func endHold(_ step: inout SessionStep) {
+    guard isHeld else { return }
+    phase = .idle
+    step.show(.ready)
+  }
+
+  private var isTakenByStaff: Bool {
+    switch phase {
+    case .maintenance, .held: true
+    default: false
+    }
+  }
+
   mutating func tagRemoved(_ step: inout SessionStep) {
     guard let session, session.rules.tagMustStay else { return }
     doubtThePatient(&step)
@@ -150,6 +178,7 @@ extension SessionMachine {
   /// With two tags in the field the device cannot tell who stands before it.
   mutating func tagsAmbiguous(_ step: inout SessionStep) {
     step.refuse(.ambiguousTags)
+    caller = nil
     if session != nil { doubtThePatient(&step) }
   }
 
@@ -163,8 +192,8 @@ extension SessionMachine {
       awaitPatient(&step)
     case .positioning, .awaitingCamera:
       awaitPatient(&step)
-    case .idle, .maintenance, .awaitingOperator, .confirming, .asking, .acclimatising, .awaitingPatient, .assessing,
-      .saving:
+    case .idle, .maintenance, .held, .awaitingOperator, .confirming, .asking, .acclimatising, .awaitingPatient,
+      .assessing, .saving:
       // Nothing is being measured. Before the next view begins, the session waits for its own tag all the same.
       session?.needsOwnTagBeforeView = true
     }

@@ -22,6 +22,8 @@ package struct SessionMachine: Sendable {
   var storageIsFull = false
   /// Until when a patient's tag is waited for, because somebody far away asked for a capture.
   var awaitedUntilNanoseconds: UInt64?
+  /// Who may ask to be called by a long press, and until when. One presentation asks once.
+  var caller: (reference: PatientReference, untilNanoseconds: UInt64)?
   /// An operator's tag that was presented before the patient's.
   var waitingOperator: (reference: PatientReference, untilNanoseconds: UInt64)?
 
@@ -36,10 +38,14 @@ package struct SessionMachine: Sendable {
   // Not inlined: Swift 6.3.1 breaks off ("Found outside of lifetime use") when it optimises this in an actor's async
   // function.
   @inline(never) package var sessionID: RandomIdentifier? { session?.id }
+  /// The operator who signed the open session.
+  @inline(never) package var signedBy: PatientReference? { session?.signedBy }
   /// A tag is waited for and no session is open.
   @inline(never) package var isAwaited: Bool { awaitedUntilNanoseconds != nil }
   /// Nobody is before the device, and nobody is waited for.
   @inline(never) package var isIdle: Bool { phase == .idle && !isAwaited }
+  /// Somebody has taken the device out of service for an update of the program.
+  @inline(never) package var isHeld: Bool { if case .held = phase { true } else { false } }
   @inline(never) package var isSessionOpen: Bool { session != nil }
   /// The view under way; nil without a session and when all views are done.
   package var view: CaptureView? { session?.view }
@@ -55,7 +61,8 @@ package struct SessionMachine: Sendable {
     switch phase {
     case .idle: awaitedUntilNanoseconds
     case .acclimatising(let rest): rest.deadline(isSettled: session?.skinIsSettled)
-    case .maintenance(let until), .awaitingOperator(let until), .confirming(let until), .asking(_, let until),
+    case .maintenance(let until), .held(let until), .awaitingOperator(let until), .confirming(let until),
+      .asking(_, let until),
       .awaitingPatient(let until), .positioning(let until), .awaitingCamera(let until), .averaging(_, let until),
       .assessing(_, let until), .saving(_, let until):
       until
@@ -93,8 +100,9 @@ package struct SessionMachine: Sendable {
     case .tagsAmbiguous: tagsAmbiguous(&step)
     case .tagUnreadable: step.refuse(.unreadableTag)
     case .button(.short): signGiven(yes: false, &step, using: &generator)
-    case .button(.long) where isAwaited: stopAwaiting(&step)
-    case .button(.long): end(.cancelled, &step)
+    case .button(.long): hold(&step)
+    case .cancelled: end(.cancelled, &step)
+    case .answerWaiting(let tag, let word): tell(tag, word, &step, using: &generator)
     case .answer(let yes): answer(yes, &step, using: &generator)
     case .skipRest:
       if case .acclimatising(let rest) = phase { endRest(rest, &step, using: &generator) }
@@ -114,6 +122,8 @@ package struct SessionMachine: Sendable {
     case .storageFree: storageIsFull = false
     case .interruptedSessionFound(let checkpoint, let age): resume(checkpoint, ageSeconds: age, &step)
     case .stopping: close(.incomplete(.shutdown), &step)
+    case .held(let seconds): hold(seconds: seconds, &step)
+    case .released: endHold(&step)
     case .timePassed: break
     }
   }
@@ -126,6 +136,8 @@ package struct SessionMachine: Sendable {
       stopAwaiting(&step)
     case .maintenance:
       endMaintenance(&step)
+    case .held:
+      endHold(&step)
     case .awaitingOperator, .confirming, .asking:
       close(.incomplete(.abandoned), &step)
     case .awaitingPatient:
@@ -172,6 +184,8 @@ package struct SessionMachine: Sendable {
 package enum SessionPhase: Sendable, Equatable {
   case idle
   case maintenance(until: UInt64)
+  /// The program is being updated: a tag is refused, and no session opens.
+  case held(until: UInt64)
   case awaitingOperator(until: UInt64)
   /// An unknown tag waits for a go-ahead.
   case confirming(until: UInt64)

@@ -64,6 +64,8 @@ package struct SessionRules: Sendable, Equatable {
 
   /// A tag or a press answers a question only after its light was shown for so long.
   package static let questionShownSeconds = 1
+  /// So long after the patient's tag a long press asks for a call.
+  package static let callSeconds = 10
   /// So long a refused tag hides the light of the question.
   static let refusalShownSeconds = 1
 

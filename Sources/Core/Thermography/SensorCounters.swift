@@ -22,6 +22,13 @@ package struct SensorCounters: Sendable, Hashable, Codable {
   package var busTimeouts: UInt64 = 0
   package var shortTransfers: UInt64 = 0
   package var otherBusFailures: UInt64 = 0
+
+  /// Transactions that failed, of every kind.
+  package var busFailures: UInt64 {
+    addressNotAcknowledged &+ dataNotAcknowledged &+ arbitrationLost &+ busErrors &+ busTimeouts &+ shortTransfers
+      &+ otherBusFailures
+  }
+
   package var retries: UInt64 = 0
   package var reopens: UInt64 = 0
   /// Waits that ended without data, and with a data-ready that could not be cleared.

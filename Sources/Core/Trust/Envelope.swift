@@ -33,6 +33,8 @@ package struct Envelope: Sendable, Equatable {
   package let payloadType: ExactText
   package let signatures: [Signature]
   let payload: [UInt8]
+  /// What is signed, for who has believed it before: a copy in one's own keeping. Nothing proves it here.
+  package var unverifiedPayload: [UInt8] { payload }
 
   /// Signs `payload` with each of `signers`.
   package init(_ payload: [UInt8], type: ExactText, signedBy signers: [any SignatureSigner]) throws(SigningFault) {

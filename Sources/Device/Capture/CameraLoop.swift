@@ -9,6 +9,9 @@ struct CameraLoop: Sendable {
     var emissivity: Double
     var reflectedCelsius: Double?
     var motionLimitCelsius: Double
+    /// The sensor settles for so long. Its own warming looks like a drift for four times as long: 0.1 degC a minute still
+    /// leaves half a degree to go.
+    var settlingSeconds = 0
   }
 
   let acquisition: Acquisition
@@ -19,6 +22,10 @@ struct CameraLoop: Sendable {
   let logger: Logger
   /// Where `status` looks; nil at a terminal, which looks itself.
   let board: StatusBoard?
+  /// Where failures, noise and ambient are counted; nil where nobody counts.
+  var counters: CounterBoard?
+  /// Where the time between sub-pages is kept; nil where nobody asks.
+  var performance: PerformanceBoard?
   /// Called at each turn of the loop, lost camera or not, for the watchdog.
   let progress: @Sendable () -> Void
 
@@ -34,6 +41,7 @@ struct CameraLoop: Sendable {
       do {
         step = try work.camera.step()
       } catch {
+        countFailures(&work, least: 1)
         lose(&work, because: error)
         try recover(&work.camera, from: error)
         continue
@@ -50,6 +58,9 @@ struct CameraLoop: Sendable {
     var examination: (@Sendable (Thermogram?) -> Void)?
     var watch = Watch()
     var isLost = false
+    var failuresCounted: UInt64 = 0
+    /// Since when the camera runs, for the sentinel; monotonic nanoseconds.
+    var startedNanoseconds: UInt64?
 
     init(camera: consuming Camera) { self.camera = camera }
 
@@ -87,17 +98,48 @@ struct CameraLoop: Sendable {
   private func lose(_ work: inout Work<some CameraSource>, because error: SensorError) {
     guard !work.isLost else { return }
     work.isLost = true
+    performance?.cameraLost()
     work.cancel()
     work.drift.forget()
     events.send(.cameraLost(reason: "\(error)"))
     board?.cameraLost("\(error)")
   }
 
+  /// - Parameter least: a step that fails is a failure, whatever the driver counted.
+  private func countFailures(_ work: inout Work<some CameraSource>, least: UInt64 = 0) {
+    guard let counters else { return }
+    let failures = work.camera.busFailures
+    // Another sensor counts anew.
+    let new = failures >= work.failuresCounted ? failures - work.failuresCounted : failures
+    work.failuresCounted = failures
+    let counted = Int(clamping: max(new, least))
+    if counted > 0 { counters.count(.busErrors, counted) }
+  }
+
+  /// Noise and ambient of a camera that still warms up are missing: a sensor that warms is no drifting one.
+  private func countMeasurement(_ step: CameraStep, _ work: inout Work<some CameraSource>) {
+    guard let counters else { return }
+    let now = time.now().monotonicNanoseconds
+    let started = work.startedNanoseconds ?? now
+    work.startedNanoseconds = started
+    guard now - min(started, now) >= UInt64(4 * max(0, acquisition.settlingSeconds)) * 1_000_000_000 else { return }
+    counters.measured(movementCelsius: step.motionCelsius, ambientCelsius: step.ambientCelsius)
+  }
+
   /// Tells everybody what a step of the camera brought.
   private func deliver(_ step: CameraStep, _ work: inout Work<some CameraSource>) {
     board?.cameraDelivered(step, subPagesPerSecond: work.camera.subPagesPerSecond)
+    countFailures(&work)
+    countMeasurement(step, &work)
+    if let performance {
+      let rate = work.camera.subPagesPerSecond
+      performance.subPage(
+        at: time.now().monotonicNanoseconds, periodNanoseconds: rate > 0 ? UInt64(1e9 / rate) : 0,
+        missed: work.camera.missedSubPages)
+    }
     if work.isLost {
       work.isLost = false
+      work.startedNanoseconds = nil
       events.send(.cameraReturned)
     }
     let now = time.now()

@@ -10,6 +10,10 @@ protocol CameraSource: SendableMetatype {
   var serialNumber: String { get }
   /// 0 where nobody reads at a rate.
   var subPagesPerSecond: Double { get }
+  /// Transactions with the sensor that failed so far.
+  var busFailures: UInt64 { get }
+  /// Sub-pages that passed unseen so far.
+  var missedSubPages: UInt64 { get }
   /// What `status` tells of the sensor and its calibration.
   func describe(in report: inout DeviceReport.Camera)
   mutating func step() throws(SensorError) -> CameraStep
@@ -25,6 +29,8 @@ extension ThermalCamera: CameraSource {
   var modelName: String { MLX90640.modelName }
   var serialNumber: String { eeprom?.serialNumber ?? "" }
   var subPagesPerSecond: Double { sensor.refreshRate.subPagesPerSecond }
+  var busFailures: UInt64 { sensor.counters.busFailures }
+  var missedSubPages: UInt64 { sensor.counters.missedSubPages }
 
   func describe(in report: inout DeviceReport.Camera) {
     report.defectivePixels = defects.all.count
@@ -44,6 +50,8 @@ extension RecordedCamera: CameraSource {
   var modelName: String { MLX90640.modelName }
   var serialNumber: String { eeprom.serialNumber }
   var subPagesPerSecond: Double { 0 }
+  var busFailures: UInt64 { 0 }
+  var missedSubPages: UInt64 { 0 }
 
   func describe(in report: inout DeviceReport.Camera) {
     report.calibration = "recorded"

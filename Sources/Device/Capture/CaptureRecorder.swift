@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Identification
 import Provenance
@@ -23,15 +24,19 @@ struct CaptureRecorder: Sendable {
 
   var constants: Constants
   let digests: any MessageDigests
+  /// Where the audit log stands: asked when the record gets its number, so that both rise together.
+  var audit: @Sendable () -> AuditHead? = { nil }
 
   /// - Parameters:
   ///   - outboxID: of the store that the capture goes to; its sequence is filled in there.
   ///   - assessed: when the verdict was known.
   ///   - occlusion: what the doctor gets beside it, where the technician asked for it.
   ///   - change: the comparison with the patient's earlier sessions; nil where none is made.
+  ///   - standing: what the device thought of itself when the picture was assessed.
   func capture(
     _ attribution: CaptureAttribution, of captured: CapturedThermogram, _ assessment: Assessment, assessed: Timestamp,
-    occlusion: OcclusionMap? = nil, change: ChangeReport? = nil, outboxID: RandomIdentifier
+    occlusion: OcclusionMap? = nil, change: ChangeReport? = nil, standing: CaptureStanding = CaptureStanding(),
+    outboxID: RandomIdentifier
   ) throws -> NewCapture {
     let manifest = MasterManifest(
       captureID: attribution.captureID, capturedAt: captured.ended, view: attribution.view,
@@ -64,17 +69,22 @@ struct CaptureRecorder: Sendable {
     record.patientRefVersion = attribution.patientVersion?.rawValue
     record.formerPatientRef = attribution.formerPatient?.text
     record.change = change?.record
+    record.sentinel = standing.sentinel
+    record.power = standing.power
     record.renderings = images.renderings.isEmpty ? nil : images.renderings
-    return NewCapture(
+    var new = NewCapture(
       captureID: attribution.captureID, created: captured.ended,
       images: images.files.map {
         CaptureImage(name: $0.reference.name, contentType: $0.reference.mediaType, bytes: $0.bytes)
       },
-      record: { [record] number in
+      record: { [record, audit] number in
         var numbered = record
+        numbered.audit = audit()
         numbered.sequence = number.sequence
         return try CanonicalJSON.bytes(of: numbered)
       })
+    new.belonging = .init(sessionID: attribution.sessionID, patientRef: attribution.patient.text)
+    return new
   }
 
   private func milliseconds(from start: Timestamp, to end: Timestamp) -> Double {

@@ -66,6 +66,8 @@ package enum SessionReply: Sendable, Equatable {
   case accepted(sessionID: RandomIdentifier)
   /// So long the device does what was asked for.
   case waiting(seconds: Int)
+  /// No session opens until the hold is released, or its time is over.
+  case held
   /// Nothing changed. For a person: what is in the way and what to do.
   case refused(reason: String)
 }
@@ -76,11 +78,23 @@ package final class SessionControl: Sendable {
   enum Request: Sendable {
     case capture(PatientReference)
     case awaitPatient(PatientReference)
+    case hold(Hold)
+    case release(RandomIdentifier)
     case identify(seconds: Int)
     case answer(Bool)
     case proceed
     case skipRest
     case cancel
+  }
+
+  /// What keeps the device out of service while the program is updated.
+  struct Hold: Sendable {
+    /// Whose it is.
+    var id: RandomIdentifier
+    /// So long nobody must have been before the device.
+    var quietSeconds: Int
+    /// It ends by itself after this.
+    var longestSeconds: Int
   }
 
   /// How a session ended, and what the person before the device was told of it.
@@ -110,6 +124,12 @@ package final class SessionControl: Sendable {
 
   /// Waits for `patient`'s own tag, and captures nothing before it. What keeps a tag from opening a session refuses this too.
   package func awaitPatient(_ patient: PatientReference) async -> SessionReply { await ask(.awaitPatient(patient)) }
+
+  /// Takes the device out of service for an update of the program. `.waiting` and `.refused` change nothing.
+  func hold(_ hold: Hold) async -> SessionReply { await ask(.hold(hold)) }
+
+  /// Gives it back; the last one who holds it ends the hold.
+  func release(_ id: RandomIdentifier) async { _ = await ask(.release(id)) }
 
   /// Shows a light of its own, while nobody is before the device.
   package func identify(seconds: Int) async -> SessionReply { await ask(.identify(seconds: seconds)) }

@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Identification
 import Logging
@@ -40,6 +41,7 @@ extension SessionService {
       }
     case .save(let attribution): save(attribution)
     case .close(let summary):
+      parts.audit.post(AuditEvent(endOf: summary))
       clearJournal()
       capture = nil
       log(summary)
@@ -49,6 +51,7 @@ extension SessionService {
       parts.changed(.closed(summary))
     case .refuse(let refusal):
       lastRefusal = refusal
+      parts.refused(refusal)
       logger.notice("refused", metadata: ["reason": "\(refusal.rawValue)"])
       await store(event: SessionMessage(refusal, at: time.now()))
     case .openMaintenance(let technician):
@@ -57,6 +60,9 @@ extension SessionService {
     case .closeMaintenance:
       logger.notice("maintenance closed")
       await store(event: SessionMessage(maintenanceBy: nil, at: time.now()))
+    case .requestCall(let patient, let session):
+      let message = SessionMessage(callOf: patient, session: session, at: time.now())
+      show(await store(event: message) ? .callNoted : .callFailed)
     }
   }
 
@@ -75,6 +81,7 @@ extension SessionService {
 
   /// Light and sentence say the same: where a tag would be refused, nobody is asked for one.
   private var idleInstruction: SessionInstruction {
+    if machine.isHeld { return .maintenance }
     if machine.isCameraLost { return .refused(.cameraLost) }
     return machine.isStorageFull ? .refused(.storageFull) : .ready
   }
@@ -123,13 +130,21 @@ extension SessionService {
   /// Gates and verdict of the picture that was taken under this id; nil when there is none.
   private func assess(_ captureID: RandomIdentifier, restMissingSeconds: Int) async -> [QualityGate]? {
     guard let captured = capture?.captured, captured.captureID == captureID else { return nil }
-    let conditions = AcquisitionConditions(captured, restMissingSeconds: restMissingSeconds)
+    var conditions = AcquisitionConditions(captured, restMissingSeconds: restMissingSeconds)
+    let standing = parts.standing()
+    if standing.isSensingIll { conditions.sensingIsIll = true }
     let assessment = assessor.assess(captured.thermogram, conditions: conditions, context: await comparison.context())
     comparison.add(assessment.verdict)
     // Once: in the first record under the new reference, of the first session after the change.
     capture?.namesFormerReference = machine.savedViews.isEmpty ? await comparison.formerReferenceIsNews() : false
     capture?.assessment = assessment
-    capture?.assessed = time.now()
+    let assessed = time.now()
+    capture?.assessed = assessed
+    func nanoseconds(_ start: Timestamp, _ end: Timestamp) -> UInt64 {
+      max(end.monotonicNanoseconds, start.monotonicNanoseconds) - start.monotonicNanoseconds
+    }
+    parts.timed(nanoseconds(captured.began, captured.ended), nanoseconds(captured.ended, assessed))
+    capture?.standing = standing
     control.change { $0.gates = assessment.gates }
     announce(assessment)
     return assessment.gates
@@ -176,7 +191,7 @@ extension SessionService {
       do {
         let new = try recorder.capture(
           attribution, of: capture.captured, assessment, assessed: assessed, occlusion: occlusion, change: change,
-          outboxID: store.outboxID)
+          standing: capture.standing, outboxID: store.outboxID)
         outcome = await store.store(new)
         if case .saved = outcome { kept(KeptCapture(new, assessment)) }
       } catch {
@@ -218,16 +233,21 @@ extension SessionService {
         await alert(about: finished)
       }
     case .failed(let isFull, let reason):
+      parts.audit.post(.storageRefusal(.capture, reason: reason))
       logger.critical("capture NOT saved", metadata: ["capture": "\(captureID)", "reason": "\(reason)"])
       await feed(.saveFailed(captureID: captureID, storageFull: isFull))
     }
   }
 
-  private func store(event message: SessionMessage) async {
+  /// - Returns: whether it is on disk.
+  @discardableResult
+  private func store(event message: SessionMessage) async -> Bool {
     do {
       try await parts.store.store(.event(message.encoded(), created: time.now()))
+      return true
     } catch {
       logger.error("an event could not be stored", metadata: ["kind": "\(message.kind)", "reason": "\(error)"])
+      return false
     }
   }
 
@@ -301,6 +321,16 @@ extension SessionService {
       logger.error("camera: the sensor's archive cannot be used", metadata: ["reason": "\(reason)"])
       await store(AlertMessage(code: "sensor-archive-failed", severity: .warning, detail: reason, at: now), now)
     }
+  }
+}
+
+extension AuditEvent {
+  init(endOf summary: SessionSummary) {
+    var reason: String?
+    if case .incomplete(let why) = summary.outcome { reason = why.rawValue }
+    self = .sessionEnd(
+      summary.sessionID, patient: summary.patient.text, isComplete: summary.outcome == .complete, reason: reason,
+      views: summary.savedViews.map(\.rawValue))
   }
 }
 

@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Identification
 import Logging
@@ -39,14 +40,23 @@ actor SessionService: Service {
     /// Every live picture with its gates, for a terminal.
     var picture: @Sendable (LivePicture, [QualityGate]) -> Void = { _, _ in }
     var changed: @Sendable (Change) -> Void = { _ in }
+    var refused: @Sendable (SessionRefusal) -> Void = { _ in }
+    /// How long a capture and its verdict took, in nanoseconds.
+    var timed: @Sendable (_ capture: UInt64, _ verdict: UInt64) -> Void = { _, _ in }
+    /// What the device thinks of itself, asked when a picture is assessed.
+    var standing: @Sendable () -> CaptureStanding = { CaptureStanding() }
     /// Whether something is wrong that keeps no picture from being taken, and that a technician should see to.
     var needsTechnician: @Sendable () -> Bool = { false }
     /// The patient's own earlier captures, as far as they are still there.
     var past: @Sendable (PatientReference, _ former: PatientReference?) async -> PatientPast = { _, _ in PatientPast() }
     /// The comparison with the patient's earlier sessions; nil where it is switched off, or nothing is kept.
     var change: ChangeTracking?
+    /// What the clinic has for patients.
+    var clinic = ClinicShelf.empty
     /// A capture is on disk: what a trial of a model, and its confirmation, have of it.
     var kept: @Sendable (KeptCapture) -> Void = { _ in }
+    /// Who writes down what is done to the device and by it.
+    var audit: any AuditTrail = NoAuditTrail()
     /// An occlusion map, for the doctor, goes with each capture that has a verdict.
     var drawsOcclusionMap = false
     /// How often live pictures are wanted while a position is taken; the rest needs one a second.
@@ -58,6 +68,7 @@ actor SessionService: Service {
     var captured: CapturedThermogram
     var assessment: Assessment?
     var assessed: Timestamp?
+    var standing = CaptureStanding()
     var namesFormerReference = false
   }
 
@@ -82,6 +93,10 @@ actor SessionService: Service {
   var lastRefusal: SessionRefusal?
   /// Models that are to decide from the next session on.
   private var waitingModels: Handover<Assessor>?
+  /// Those who hold the device for an update.
+  var holders: Set<RandomIdentifier> = []
+  /// When somebody was before the device last; its start counts.
+  var lastBusy: UInt64
   private var idleSignalShown: PanelSignal?
   private var alarm = Alarm()
   private var watching: Int?
@@ -99,6 +114,7 @@ actor SessionService: Service {
     self.assessor = assessor
     self.events = events
     self.time = time
+    lastBusy = time.now().monotonicNanoseconds
     self.generator = generator
     self.logger = logger
   }
@@ -178,7 +194,7 @@ actor SessionService: Service {
 
   private func take(_ event: DeviceEvent) async {
     switch event {
-    case .presented(let reading): await present(tags.tag(await parts.fingerprints(reading.uid)))
+    case .presented(let reading): await present(tags.tag(await parts.fingerprints(reading.uid)), isThere: true)
     case .removed: await feed(.tagRemoved)
     case .ambiguousTags: await feed(.tagsAmbiguous)
     case .unreadableTag: await feed(.tagUnreadable)
@@ -242,7 +258,8 @@ actor SessionService: Service {
     showIdle()
   }
 
-  private func present(_ tag: KnownTag) async {
+  /// - Parameter isThere: the tag itself was presented; false where somebody at a terminal named the patient.
+  private func present(_ tag: KnownTag, isThere: Bool) async {
     await lookForRoom()
     if let change = parts.change, let consent = tag.consent, !consent.contains(.capture) {
       Task {
@@ -250,7 +267,14 @@ actor SessionService: Service {
         await self.tellDamagedBaselines()
       }
     }
-    await feed(.tagPresented(tag))
+    if isThere, machine.takesWord(tag), let waiting = await parts.clinic.next(tag.references) {
+      await feed(.answerWaiting(tag, waiting.word))
+      // After the light has begun: a power cut between the two shows it once more, and loses none.
+      await parts.clinic.shown(waiting.answers, time.now())
+    } else {
+      await feed(.tagPresented(tag))
+      if !isThere { machine.forgetCaller() }
+    }
     if tag.role == .patient, !tag.isEnrolled {
       await alert(.unknownTag, "a tag that the roster does not name was presented")
     }
@@ -265,7 +289,7 @@ actor SessionService: Service {
     if !machine.isUnderWay { await feed(await lacksRoom() ? .storageFull : .storageFree) }
   }
 
-  private func sentence(for refusal: SessionRefusal) -> String {
+  func sentence(for refusal: SessionRefusal) -> String {
     SessionInstruction.refused(refusal).sentence(in: assessor.sentences)
   }
 
@@ -278,15 +302,17 @@ actor SessionService: Service {
         let reason = tags.isStaff(patient) ? "the roster has it for staff" : "the roster does not have it"
         return .refused(reason: "\(patient) is not a patient's id: \(reason)")
       }
-      await present(tag)
+      await present(tag, isThere: false)
     case .awaitPatient(let patient): return await awaitTag(of: patient)
+    case .hold(let hold): return await take(hold)
+    case .release(let id): return await release(id)
     case .identify(let seconds): return identify(seconds: seconds)
     case .answer(let yes): await feed(.answer(yes))
     case .proceed: await feed(.button(.short))
     case .skipRest: await feed(.skipRest)
     case .cancel:
       guard let session = machine.sessionID else { return .refused(reason: "no session is open") }
-      await feed(.button(.long))
+      await feed(.cancelled)
       return .accepted(sessionID: session)
     }
     if let lastRefusal { return .refused(reason: sentence(for: lastRefusal)) }
@@ -329,17 +355,25 @@ actor SessionService: Service {
 
   /// Gives the machine one event, and those that its actions lead to at once.
   func feed(_ event: SessionEvent) async {
+    let wasBusy = isBusy
     var pending = [event]
     while !pending.isEmpty {
       let next = pending.removeFirst()
-      let wasUnderWay = machine.isUnderWay
+      let (wasUnderWay, wasFull) = (machine.isUnderWay, machine.isStorageFull)
       let actions = machine.handle(next, atNanoseconds: time.now().monotonicNanoseconds, using: &generator)
       if !wasUnderWay, machine.isUnderWay {
+        if let session = machine.sessionID, let patient = machine.patient {
+          parts.audit.post(.sessionStart(session, patient: patient.text, signedBy: machine.signedBy?.text))
+        }
         parts.show(.tagAccepted)
         parts.changed(.opened)
       }
+      if !wasFull, machine.isStorageFull {
+        parts.audit.post(.storageRefusal(.sessions, reason: "there is no room for a whole session"))
+      }
       for action in actions { await perform(action, leadingTo: &pending) }
     }
+    noteHolds(wasBusy: wasBusy)
     watch()
     publishSnapshot()
     showIdle()
@@ -409,7 +443,7 @@ extension SessionSnapshot.State {
     self =
       switch phase {
       case .idle: .idle
-      case .maintenance: .maintenance
+      case .maintenance, .held: .maintenance
       case .awaitingOperator: .awaitingOperator
       case .confirming: .confirming
       case .asking: .asking

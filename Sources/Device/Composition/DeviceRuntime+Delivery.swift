@@ -11,8 +11,12 @@ import Trust
 
 // The delivery side: outbox, link, and what watches them.
 extension DeviceRuntime {
-  func openOutbox(_ time: SystemClock) throws -> Outbox {
-    try Outbox(OutboxConfiguration(settings, secrets: secrets), time: time)
+  /// - Parameter isConfirmed: this release passed the health check, so that nobody goes back any more.
+  func openOutbox(_ time: SystemClock, isConfirmed: Bool = false) throws -> Outbox {
+    var configuration = try OutboxConfiguration(settings, secrets: secrets)
+    configuration.isConfirmed = isConfirmed
+    configuration.tellsTimes = settings.pictures.sendView
+    return try Outbox(configuration, time: time)
   }
 
   var topics: TopicSchema {
@@ -48,7 +52,8 @@ extension DeviceRuntime {
   func deliveryService(
     _ outbox: Outbox, identity: DeliveryService.Identity, time: SystemClock, clockFloor: ClockFloor,
     trust: DeviceTrust, commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil,
-    partIntake: PartIntake? = nil
+    results: DownlinkIntake? = nil, partIntake: PartIntake? = nil, audit: AuditKeeper? = nil,
+    counters: CounterBoard? = nil
   ) throws -> DeliveryService? {
     guard let host = settings.broker.host else {
       logger.notice("no broker is configured; captures stay in the outbox")
@@ -63,14 +68,18 @@ extension DeviceRuntime {
       outbox: outbox, topics: topics, configuration: settings.broker.delivery,
       link: linkSettings(host: host), identity: identity, time: time, generator: SystemRandomNumberGenerator(),
       logger: logger, receipts: currentRules(), clockFloorSeconds: { clockFloor.seconds }, commands: commands,
-      configurations: configurations, trustIntake: trust.intake, partIntake: partIntake,
-      trustVersions: { trust.versions }, receiptRules: currentRules)
+      configurations: configurations, results: results, trustIntake: trust.intake, partIntake: partIntake,
+      trustVersions: { trust.versions }, receiptRules: currentRules,
+      cosigned: { head, receipt in
+        if let audit { Task { await audit.take(cosignature: head, receipt: receipt) } }
+      }, counters: counters)
   }
 
   /// Outbox, delivery and what watches them, in the order of dependence.
   func deliveryServices(
     _ outbox: Outbox, _ delivery: DeliveryService?, _ common: CommonParts, clockFloor: ClockFloor,
-    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil
+    drift: InputDriftCounter? = nil, trust: DeviceTrust? = nil, audit: AuditKeeper? = nil,
+    sentinel: (@Sendable () -> HealthMessage.Sentinel)? = nil
   ) -> [any Service] {
     var services: [any Service] = [
       OutboxService(
@@ -78,6 +87,8 @@ extension DeviceRuntime {
         recovered: { delivery?.outboxChanged() }, noticed: { common.events.send(.outbox($0)) },
         tidied: { common.events.send(.outboxTidied) })
     ]
+    // After the outbox, which takes its last entry, and before everybody who writes to it.
+    if let audit { services.append(AuditService(keeper: audit)) }
     if let delivery {
       services.append(delivery)
       services.append(NetworkWatchService(logger: logger, cameUp: { delivery.networkCameUp() }))
@@ -90,7 +101,7 @@ extension DeviceRuntime {
         clockFloor: clockFloor,
         receiptTrouble: delivery == nil
           ? nil : receiptRules(site: trust?.site.keys(for: .receipt) ?? .noRoot).trouble,
-        drift: drift))
+        drift: drift, sentinel: sentinel))
     return services
   }
 

@@ -62,6 +62,12 @@ extension DeviceRuntime {
       role: .configuration, trust: trust)
   }
 
+  /// Answers to captures. Only a site's list says whose count; without a root none is taken.
+  func resultIntake(_ trust: DeviceTrust) -> DownlinkIntake? {
+    guard settings.broker.host != nil, trust.hasSiteRoot else { return nil }
+    return DownlinkIntake("results", keys: nil, siteKeys: { trust.site.keys(for: .result) }, logger: logger)
+  }
+
   /// Those that carry out what arrives on `dn/`.
   func remoteServices(
     _ commands: DownlinkIntake?, _ configurations: DownlinkIntake?, _ parts: Supervised, panel: FrontPanel?,
@@ -90,7 +96,7 @@ extension DeviceRuntime {
     let doctor = doctor(parts, receiptMilliseconds: nil)
     let vendor = parts.trust?.vendor
     return CommandService(
-      intake: intake, outbox: outbox, topics: try topics,
+      intake: intake, outbox: outbox, audit: parts.audit, topics: try topics,
       effects: CommandEffects(
         announce: { await delivery.announceAgain(challenge: $0) },
         diagnose: { await doctor.findings($0) },
@@ -107,10 +113,16 @@ extension DeviceRuntime {
           return await parts.session.identify(seconds: seconds)
         },
         isIdle: { parts.session.snapshot.state == .idle },
-        install: { install($0, $1, $2, vendor) }, rollBack: { rollBack($0) },
-        restorePatients: { await restorePatients($0) }),
+        install: { install($0, $1, $2, vendor) },
+        lockDownRefusal: { parts.lockDown.refusal },
+        release: {
+          do {
+            return try parts.lockDown.release("a signed command")
+              ? .done() : .refused("the device is not locked down")
+          } catch { return .failed("\(error)") }
+        }, rollBack: { rollBack($0) }, restorePatients: { await restorePatients($0) }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, generator: SystemRandomNumberGenerator(),
-      logger: logger)
+      logger: logger, counters: parts.counters)
   }
 
   private func configurationService(
@@ -120,7 +132,7 @@ extension DeviceRuntime {
     let topics = try topics
     let service = ConfigurationService(
       intake: intake, folder: RemoteConfigurationFolder(stateDirectory: settings.paths.stateDirectory),
-      files: live.folder, outbox: parts.outbox, topics: topics,
+      files: live.folder, outbox: parts.outbox, audit: parts.audit, topics: topics,
       effects: ConfigurationEffects(
         announce: { await delivery.announceAgain(challenge: $0, configuration: $1) },
         isIdle: { parts.session.snapshot.state == .idle },
@@ -133,7 +145,8 @@ extension DeviceRuntime {
           Task { await delivery.publishBeside(message, settled: settled) }
         }),
       challenge: challenge, time: parts.common.time, clockFloor: clockFloor, ignoresTrial: ignoresTrial,
-      generator: SystemRandomNumberGenerator(), logger: logger)
+      generator: SystemRandomNumberGenerator(), logger: logger, counters: parts.counters,
+      lockDownRefusal: { parts.lockDown.refusal })
     live.onChange(of: [], always: true) { [weak service] _ in service?.lookAgain() }
     return service
   }

@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import Identification
@@ -50,15 +51,17 @@ extension DeviceRuntime {
   ///
   /// - Parameters:
   ///   - board: where `status` looks; nil at a terminal.
+  ///   - counters: of the sentinel; nil where nobody counts.
   ///   - progress: for the watchdog.
   func cameraService(
-    _ camera: some CameraSource, _ common: CommonParts, board: StatusBoard? = nil,
+    _ camera: some CameraSource, _ common: CommonParts, board: StatusBoard? = nil, counters: CounterBoard? = nil,
+    performance: PerformanceBoard? = nil,
     progress: @escaping @Sendable () -> Void = {}
   ) -> ThreadService {
     let loop = CameraLoop(
       acquisition: .init(settings), commands: common.cameraRequests, events: common.events, time: common.time,
       clock: SystemSensorClock(),
-      logger: logger, board: board, progress: progress)
+      logger: logger, board: board, counters: counters, performance: performance, progress: progress)
     let box = Handover(camera)
     return ThreadService(name: "camera") { stop in
       guard let camera = box.take() else { return }
@@ -124,16 +127,18 @@ extension DeviceRuntime {
   func sessionService(
     _ common: CommonParts, policy: SessionService.Policy, assessor: sending Assessor, store: any CaptureStore,
     siteKey: [UInt8],
-    outbox: Outbox?, change: (inout SessionService.Parts) -> Void
+    outbox: Outbox?, audit: any AuditTrail = NoAuditTrail(), change: (inout SessionService.Parts) -> Void
   ) -> SessionService {
     var parts = SessionService.Parts(
       camera: common.cameraRequests, store: store,
       fingerprints: Fingerprinter(siteKey: siteKey, digests: common.digests).fingerprints,
       journal: SessionJournal(path: nil),
       recorder: CaptureRecorder(
-        constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests),
+        constants: .init(settings, configurationSHA256: configurationSHA256(common.digests)), digests: common.digests,
+        audit: { audit.head }),
       past: past(in: outbox), change: outbox == nil ? nil : changeTracking(),
       drawsOcclusionMap: settings.screening.occlusionMap)
+    parts.audit = audit
     change(&parts)
     return SessionService(
       policy: policy, parts: parts, assessor: assessor, events: common.events, time: common.time,

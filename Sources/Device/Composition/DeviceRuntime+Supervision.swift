@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import Glibc
@@ -26,6 +27,15 @@ extension DeviceRuntime {
     var delivery: DeliveryService?
     var identity: DeliveryService.Identity
     var trust: DeviceTrust?
+    /// nil where no log is kept.
+    var keeper: AuditKeeper?
+    var counters: CounterBoard
+    var sentinel: SentinelWatch
+    var lockDown: LockDown
+    var releases: ReleaseKeeper
+    var performance: PerformanceBoard
+
+    var audit: any AuditTrail { keeper ?? NoAuditTrail() }
   }
 
   /// In the order of start: they stop before everything they watch.
@@ -55,13 +65,38 @@ extension DeviceRuntime {
           }
           return try await parts.outbox.correct(request)
         },
-        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) }),
-      logger: logger)
+        capture: { patient, progress in try await parts.session.capture(patient, progress: progress) },
+        audit: parts.audit,
+        sentinel: { after, follows, line in
+          try await parts.sentinel.tell(after: after, follows: follows) { report in
+            var report = report
+            report.lockedDownAt = parts.lockDown.since
+            return line(report)
+          }
+        },
+        release: {
+          guard try parts.lockDown.release("a technician at the control socket") else {
+            throw ControlRefusal("the device is not locked down")
+          }
+        },
+        hold: { wait, quiet, progress, isGone in
+          try await parts.session.hold(waitSeconds: wait, quietSeconds: quiet, progress: progress, isGone: isGone)
+        },
+        confirm: { try parts.releases.confirm() }),
+      logger: logger, counters: parts.counters, lockDown: parts.lockDown)
     return [
       watchdog(parts), control,
       ReadinessService(
-        logger: logger, notifier: notifier, stopBegins: { deadline.begin() },
-        status: { await reporter.report().summary }),
+        logger: logger, notifier: notifier,
+        ready: { at in
+          parts.board.isReady = true
+          parts.performance.ready(at: at)
+        }, stopBegins: { deadline.begin() },
+        status: {
+          let report = await reporter.report()
+          parts.releases.note(line: report.line.state)
+          return report.summary
+        }),
     ]
   }
 

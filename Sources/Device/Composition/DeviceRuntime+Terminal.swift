@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import DeviceSimulation
 import Forwarding
@@ -71,6 +72,9 @@ extension DeviceRuntime {
     let outbox = terminal.output == nil ? try openOutbox(common.time) : nil
     // Without a reader nobody's tag has to be made a pseudonym, and the key may stay where it is.
     let siteKey = terminal.patient == nil ? try secrets.bytes(of: settings.patients.siteKeyFile) : []
+    // What goes into the outbox stands in the log as the service's captures do.
+    let audit = try outbox.map { try openAudit($0, common, board: nil) }
+    await audit?.begin(auditStart(.terminal, common.digests))
     let (changes, changed) = AsyncStream.makeStream(
       of: SessionService.Change.self, bufferingPolicy: .bufferingOldest(256))
     let assessor = try loadAssessor(
@@ -78,7 +82,7 @@ extension DeviceRuntime {
     let sentences = assessor.sentences
     let session = sessionService(
       common, policy: policy, assessor: assessor, store: try store(outbox, folder: terminal.output), siteKey: siteKey,
-      outbox: outbox
+      outbox: outbox, audit: audit ?? NoAuditTrail()
     ) { parts in
       parts.recorder.constants.framesAveraged = min(parts.recorder.constants.framesAveraged, frames)
       // Whoever looks into a folder wants to see the picture.
@@ -100,9 +104,11 @@ extension DeviceRuntime {
     do {
       try await ServiceGroup(inOrder: services).run()
     } catch {
+      await audit?.end(reason: "\(error)")
       await outbox?.close()
       throw error
     }
+    await audit?.end()
     await outbox?.close()
     changed.finish()
     // What the session said while it was ended by a signal.

@@ -97,6 +97,7 @@ extension DeviceRuntime {
         tell: { message in
           try await outbox.enqueue(.reply(try message.encoded(), created: time.now()))
         },
+        audit: parts.audit,
         incoming: partIntake,
         isLineFree: {
           do throws(OutboxError) { return try await outbox.accounts().backlog(.capture).rows == 0 } catch {

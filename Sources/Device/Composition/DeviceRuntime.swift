@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import LinuxIO
@@ -55,9 +56,23 @@ package struct DeviceRuntime {
   package func run(simulation: Simulation? = nil) async throws {
     let common = try CommonParts(logger: logger)
     let siteKey = try secrets.bytes(of: settings.patients.siteKeyFile)
-    let outbox = try openOutbox(common.time)
+    let releases = ReleaseKeeper(
+      path: settings.paths.stateDirectory + "/" + StateFiles.release, firmware: Self.firmware, logger: logger)
+    let outbox = try openOutbox(common.time, isConfirmed: releases.isConfirmed)
     do {
-      try await run(simulation, common, siteKey: siteKey, outbox: outbox)
+      let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
+      let board = StatusBoard(bus: settings.camera.bus, reader: reader)
+      let audit = try openAudit(outbox, common, board: board)
+      await audit.begin(auditStart(.service, common.digests))
+      do {
+        try await run(
+          simulation, common, siteKey: siteKey, outbox: outbox, reader: reader, board: board, audit: audit,
+          releases: releases)
+      } catch {
+        await audit.end(reason: "\(error)")
+        throw error
+      }
+      releases.end()
     } catch {
       // In order, so that the next start has nothing to doubt.
       await outbox.close()
@@ -66,10 +81,9 @@ package struct DeviceRuntime {
   }
 
   private func run(
-    _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox
+    _ simulation: Simulation?, _ common: CommonParts, siteKey: [UInt8], outbox: Outbox, reader: TagReader.Settings,
+    board: StatusBoard, audit: AuditKeeper, releases: ReleaseKeeper
   ) async throws {
-    let reader = try readerSettings(path: await simulation?.plugInReader() ?? settings.reader.device)
-    let board = StatusBoard(bus: settings.camera.bus, reader: reader)
     let policy = SessionService.Policy(settings, logger: logger)
     board.note(.roster, policy.rosterProblem)
     let clockFloor = ClockFloor(path: settings.paths.stateDirectory + "/" + StateFiles.trustedTime, logger: logger)
@@ -81,39 +95,53 @@ package struct DeviceRuntime {
     let (network, assessor) = try loadModels(book, limits: policy.limits, digests: common.digests, board: board)
     let identity = identity(network, common.digests)
     let drift = InputDriftCounter(network?.manifest)
+    let counters = CounterBoard()
+    let performance = PerformanceBoard(startedNanoseconds: SystemClock.monotonicNanoseconds())
+    let lockDown = lockDown(common.time)
+    let watch = SentinelWatch(
+      stepMilliseconds: simulation == nil
+        ? SentinelService.stepMilliseconds : settings.simulation.sentinelStepMilliseconds)
 
     let heartbeats = Heartbeats(
       watching: settings.broker.host == nil ? [.camera, .capture, .outbox] : LivePart.allCases)
     let camera = cameraService(
       try startCamera(on: simulation?.bus() ?? openBus(), archive: sensorArchive), common, board: board,
-      progress: { heartbeats.beat(.camera) })
+      counters: counters, performance: performance, progress: { heartbeats.beat(.camera) })
     let panel = PanelService.panel(settings, on: simulation?.panel, time: common.time, board: board, logger: logger)
     let shadows = ShadowIntake()
     let session = sessionService(
       common, policy: policy, assessor: assessor,
-      store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox
+      store: OutboxStore(outbox: outbox), siteKey: siteKey, outbox: outbox, audit: audit
     ) { parts in
       parts.journal = SessionJournal(path: settings.paths.stateDirectory + "/" + StateFiles.session)
       parts.show = { panel?.show($0) }
-      parts.needsTechnician = { !board.fileProblems.isEmpty }
+      parts.needsTechnician = { !board.fileProblems.isEmpty || watch.isAlarmed || lockDown.isLockedDown }
+      parts.standing = { watch.standing }
+      parts.timed = { performance.assessed(captureNanoseconds: $0, verdictNanoseconds: $1) }
       parts.changed = {
         drift?.note($0)
         simulation?.sessionChanged($0)
       }
       parts.kept = { shadows.put($0) }
+      parts.refused = { counters.refused($0) }
+      parts.clinic = ClinicShelf(outbox: outbox, logger: logger)
     }
 
     for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
     let commands = commandIntake(trust, board)
     let configurations = configurationIntake(trust, board)
+    let results = resultIntake(trust)
     // Without commands nobody can order a model from afar.
     let partIntake = commands == nil ? nil : PartIntake(base: try topics.models, logger: logger)
     let delivery = try deliveryService(
       outbox, identity: identity, time: common.time, clockFloor: clockFloor, trust: trust, commands: commands,
-      configurations: configurations, partIntake: partIntake)
+      configurations: configurations, results: results, partIntake: partIntake, audit: audit, counters: counters)
 
     // A service ends after those that stand behind it: captures stop first, then what feeds on them.
-    var services = deliveryServices(outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust)
+    var services = deliveryServices(
+      outbox, delivery, common, clockFloor: clockFloor, drift: drift, trust: trust, audit: audit,
+      sentinel: { HealthMessage.Sentinel(watch.report, isLockedDown: lockDown.isLockedDown) })
+    auditReloads(audit, common.digests)
     services += [
       camera, ReaderService(settings: reader, events: common.events, time: common.time, board: board), session,
     ]
@@ -121,18 +149,26 @@ package struct DeviceRuntime {
     if let simulation { services.append(simulation) }
     let supervised = Supervised(
       common: common, heartbeats: heartbeats, board: board, session: session.control, outbox: outbox,
-      delivery: delivery, identity: identity, trust: trust)
+      delivery: delivery, identity: identity, trust: trust, keeper: audit, counters: counters, sentinel: watch,
+      lockDown: lockDown, releases: releases, performance: performance)
     if let delivery {
       services += try remoteServices(
         commands, configurations, supervised, panel: panel, delivery: delivery, clockFloor: clockFloor)
+    }
+    if let results {
+      services.append(
+        ResultService(
+          intake: results, outbox: outbox, topics: try topics, time: common.time, clockFloor: clockFloor, logger: logger
+        ))
     }
     services.append(updateService(supervised, book, shadows, partIntake))
     if let delivery, let messages = trust.intake {
       services.append(
         TrustService(
-          intake: messages, trusts: trust.all, outbox: outbox, time: common.time, logger: logger,
+          intake: messages, trusts: trust.all, outbox: outbox, audit: audit, time: common.time, logger: logger,
           changed: { await delivery.announceAgain(challenge: nil) }))
     }
+    services.append(sentinelService(watch, counters, lockDown, outbox, common, isSimulated: simulation != nil))
     services += supervision(supervised)
     try await ServiceGroup(inOrder: services).run()
     logger.notice("stopped")

@@ -54,11 +54,16 @@ package struct SafeModeRuntime {
       correct: { _ in
         throw ControlRefusal("safe mode: nothing can be corrected; thermograph check names the mistakes")
       },
-      capture: { _, _ in throw ControlRefusal("safe mode: no capture; thermograph check names the mistakes") })
+      capture: { _, _ in throw ControlRefusal("safe mode: no capture; thermograph check names the mistakes") },
+      hold: { _, _, progress, isGone in
+        // Nobody is taken in safe mode: the device is free.
+        while progress(HoldProgress(.held)), !isGone() { try await Task.sleep(for: .seconds(1)) }
+      },
+      confirm: { throw ControlRefusal("safe mode: the configuration is not usable; thermograph check") })
     let services: [any Service] = [
       ControlService(path: mode.paths.runtimeDirectory + "/" + ControlService.socketName, port: port, logger: logger),
       ReadinessService(
-        logger: logger, notifier: notifier, stopBegins: {}, status: { [mode] in mode.summary }),
+        logger: logger, notifier: notifier, ready: { _ in }, stopBegins: {}, status: { [mode] in mode.summary }),
     ]
     logger.error("\(mode.summary)")
     try await ServiceGroup(inOrder: services).run()

@@ -36,6 +36,19 @@ extension GPIOPins.Wiring {
   }
 }
 
+extension GPIOPinAddress {
+  /// The contact of the case; nil where there is none.
+  init?(caseContactOf lines: Settings.Pins) {
+    switch lines.caseContact {
+    case nil: return nil
+    case .name(let name):
+      self.init(chip: lines.chip, line: .named(name), isActiveLow: lines.caseContactActiveLow)
+    case .offset(let offset):
+      self.init(chip: lines.chip, line: .offset(UInt32(offset)), isActiveLow: lines.caseContactActiveLow)
+    }
+  }
+}
+
 extension TagReader.Settings {
   /// - Parameter path: of the serial device.
   package init(_ reader: Settings.Reader, path: String) {
@@ -49,7 +62,7 @@ extension CameraLoop.Acquisition {
   init(_ settings: Settings) {
     self.init(
       emissivity: settings.camera.emissivity, reflectedCelsius: settings.camera.reflectedTemperatureCelsius,
-      motionLimitCelsius: settings.gates.motionMaximumCelsius)
+      motionLimitCelsius: settings.gates.motionMaximumCelsius, settlingSeconds: settings.camera.settlingSeconds)
   }
 }
 

@@ -10,6 +10,10 @@ package struct ControlRequest: Sendable, Equatable, Codable {
     case capture
     case reload
     case correct
+    case sentinel
+    case release
+    case hold
+    case confirm
   }
 
   package var request: Kind
@@ -21,12 +25,21 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   package var patient: String?
   /// `correct`: what is to be put right.
   package var correction: CorrectionRequest?
+  /// `sentinel`: go on with each step that comes.
+  package var follow: Bool?
+  /// `sentinel`: steps behind this one.
+  package var after: Int?
+  /// `hold`: how long to wait for a free device, and how long nobody must have been before it; 0...86_400 s.
+  package var waitSeconds: Int?
+  package var quietSeconds: Int?
 
   package init(
     _ request: Kind, parts: [String]? = nil, receiptMilliseconds: Int? = nil, patient: String? = nil,
-    correction: CorrectionRequest? = nil
+    correction: CorrectionRequest? = nil, waitSeconds: Int? = nil, quietSeconds: Int? = nil
   ) {
     self.correction = correction
+    self.waitSeconds = waitSeconds
+    self.quietSeconds = quietSeconds
     self.request = request
     self.parts = parts
     self.receiptMilliseconds = receiptMilliseconds
@@ -34,7 +47,9 @@ package struct ControlRequest: Sendable, Equatable, Codable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case request, parts, patient, correction
+    case request, parts, patient, correction, follow, after
+    case waitSeconds = "wait_seconds"
+    case quietSeconds = "quiet_seconds"
     case receiptMilliseconds = "receipt_milliseconds"
   }
 
@@ -52,6 +67,10 @@ package struct ControlRequest: Sendable, Equatable, Codable {
     }
     guard (100...60_000).contains(receiptMilliseconds ?? 100) else {
       throw ControlRefusal("receipt_milliseconds is 100 to 60000")
+    }
+    guard [waitSeconds, quietSeconds].allSatisfy({ HoldRules.seconds.contains($0 ?? 0) }) else {
+      throw ControlRefusal(
+        "wait_seconds and quiet_seconds are \(HoldRules.seconds.lowerBound) to \(HoldRules.seconds.upperBound)")
     }
   }
 }
@@ -75,6 +94,14 @@ package struct ControlReply: Sendable, Codable {
   package var correction: CorrectionMessage?
   /// A capture under way, a line at each change; the last one says `isOver`.
   package var capture: CaptureProgress?
+  /// A line for each step that comes, where they are followed.
+  package var sentinel: SentinelReport?
+  /// The lock-down was ended.
+  package var released: Bool?
+  /// A hold, a line at each change; it lasts as long as the connection.
+  package var hold: HoldProgress?
+  /// What `confirm` wrote down.
+  package var release: ReleaseRecord?
 
   package init() {}
 

@@ -1,3 +1,5 @@
+import Forwarding
+
 /// How the device stands: what `thermograph status` shows, and its `--json`. No patient datum but the pseudonym.
 package struct DeviceReport: Sendable, Equatable, Codable {
   package static let schema = "thermograph.device-report.v1"
@@ -204,6 +206,25 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     }
   }
 
+  /// How long the audit log is.
+  package struct AuditLog: Sendable, Equatable, Codable {
+    package var entries: UInt64
+    package var bytes: Int
+    /// Entries that a receiver has seen, and signed that it has; nil: none.
+    package var cosignedEntries: UInt64?
+
+    package init(entries: UInt64, bytes: Int, cosignedEntries: UInt64?) {
+      self.entries = entries
+      self.bytes = bytes
+      self.cosignedEntries = cosignedEntries
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case entries, bytes
+      case cosignedEntries = "cosigned_entries"
+    }
+  }
+
   package struct Beat: Sendable, Equatable, Codable {
     package var part: String
     package var secondsAgo: Double
@@ -237,18 +258,30 @@ package struct DeviceReport: Sendable, Equatable, Codable {
   package var models: [Model] = []
   /// The update of a model that is under way, in words; nil: none is.
   package var update: String?
+  /// What the device thinks of itself, without the steps; nil before anything is counted.
+  package var sentinel: SentinelReport?
+  package var performance: Performance?
   package var session: Session?
   package var outbox = Outbox()
   package var line = Line()
   package var beats: [Beat] = []
+  /// T_total and its terms over the newest captures, by term; nil before the first receipt.
+  package var times: [String: TimesDistribution.Figures]?
   /// Of each root that is installed; nil: none is.
   package var trust: [TrustReport]?
+  /// nil: none is kept; a complaint says why.
+  package var audit: AuditLog?
+  /// Every part has started; nil in what an earlier release says.
+  package var isReady: Bool?
+  /// What is known of this release and the one before; nil where it could not be read, and in safe mode.
+  package var release: ReleaseRecord?
 
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
     case schema, mode, device, site, firmware, clock, configuration, camera, reader, models, update, session, outbox,
-      line, beats, trust
+      line, beats, trust, audit, sentinel, release, performance, times
+    case isReady = "ready"
     case panelProblems = "panel_problems"
     case fileProblems = "file_problems"
     case processID = "process_id"
@@ -261,6 +294,7 @@ package struct DeviceReport: Sendable, Equatable, Codable {
     if mode == .safe { return complaints }
     if camera.health == .lost { complaints.append("camera lost: \(camera.reason ?? "")") }
     if reader.health == .lost { complaints.append("reader lost: \(reader.reason ?? "")") }
+    if let sentinel { complaints += sentinel.complaints }
     complaints += (panelProblems ?? []).map { "front panel: \($0)" }
     complaints += fileProblems ?? []
     if session?.storageIsFull == true { complaints.append("the outbox is full; new captures are refused") }

@@ -42,12 +42,24 @@ struct DeviceReporter: Sendable {
     report.session = Self.session(parts.session.snapshot)
     report.models = parts.board.models ?? parts.identity.models.map { .init(id: $0.id, sha256: $0.sha256) }
     report.update = parts.board.update
+    var sentinel = parts.sentinel.report
+    sentinel.lockedDownAt = parts.lockDown.since
+    report.sentinel = sentinel
+    report.isReady = parts.board.isReady
+    report.release = parts.releases.record
+    report.performance = parts.performance.report(
+      memoryKilobytes: PerformanceBoard.memoryKilobytes("VmRSS"),
+      peakKilobytes: PerformanceBoard.memoryKilobytes("VmHWM"))
     report.beats = parts.heartbeats.ages.map {
       .init(part: $0.part.name, secondsAgo: ($0.seconds * 10).rounded() / 10)
     }
     if let trust = parts.trust {
       let reports = trust.all.map { TrustReport($0) }.filter { $0.state != .absent }
       report.trust = reports.isEmpty ? nil : reports
+    }
+    if let standing = await parts.keeper?.standing {
+      report.audit = .init(
+        entries: standing.entries, bytes: standing.bytes, cosignedEntries: standing.cosignedEntries)
     }
     await addDelivery(to: &report)
     return report
@@ -73,6 +85,7 @@ struct DeviceReporter: Sendable {
       }
       report.outbox.storedBytes = snapshot.usedBytes
       report.outbox.quotaBytes = snapshot.outbox.quotaBytes
+      report.times = snapshot.outbox.times.table
       report.line.state = snapshot.line.state.rawValue
       report.line.broker = snapshot.line.broker
       report.line.protection = snapshot.line.protection

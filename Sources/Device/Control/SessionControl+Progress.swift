@@ -18,7 +18,7 @@ extension SessionControl {
     switch await requestCapture(of: reference) {
     case .refused(let reason): throw ControlRefusal(reason)
     case .accepted(let sessionID): opened = sessionID
-    case .waiting: throw ControlRefusal("no session was opened")
+    case .waiting, .held: throw ControlRefusal("no session was opened")
     }
     var told: CaptureProgress?
     while true {

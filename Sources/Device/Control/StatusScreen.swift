@@ -21,12 +21,17 @@ package enum StatusScreen {
       row("line", line(report.line))
       row("models", report.models.isEmpty ? "none" : report.models.map(\.id).joined(separator: ", "))
       if let update = report.update { row("update", update) }
+      if let sentinel = report.sentinel, sentinel.model != nil { row("sentinel", self.sentinel(sentinel)) }
       for root in report.trust ?? [] { row("trust", trust(root)) }
+      if let audit = report.audit {
+        row("audit", "\(audit.entries) entries, \(audit.cosignedEntries.map { "\($0)" } ?? "none") cosigned")
+      }
       row("clock", "\(report.clock.now)  \(report.clock.source == "none" ? "not synchronised" : report.clock.source)")
       row(
         "active",
         report.beats.map { "\($0.part) \(rounded($0.secondsAgo)) s" }.joined(separator: ", ") + " ago")
     }
+    if let times = report.times { row("times", Self.times(times)) }
     if let remote = report.configuration.remote { row("from afar", remote.sentence) }
     row("config", report.configuration.path + "  " + report.configuration.sha256.prefix(12))
     return lines.joined(separator: "\n") + "\n"
@@ -77,10 +82,29 @@ package enum StatusScreen {
     return text + "  \(size(outbox.storedBytes)) stored, \(percent) % of the quota"
   }
 
+  /// Of each term the median and the 95th percentile in seconds, and how many no clock proves.
+  private static func times(_ figures: [String: TimesDistribution.Figures]) -> String {
+    func seconds(_ milliseconds: Int64?) -> String { milliseconds.map { "\($0 / 1000).\($0 / 100 % 10)" } ?? "-" }
+    return CaptureTimes.Term.allCases.compactMap { term in
+      figures[term.rawValue].map { figure in
+        "\(term.rawValue) \(seconds(figure.medianMilliseconds))/\(seconds(figure.p95Milliseconds)) s"
+          + (figure.unknown > 0 ? " (\(figure.unknown) unknown)" : "")
+      }
+    }.joined(separator: ", ")
+  }
+
   private static func trust(_ root: TrustReport) -> String {
     let keys = (root.keys ?? [:]).filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     let counted = root.keys == nil ? "" : "  keys: \(keys.isEmpty ? "none" : keys.joined(separator: ", ")), no others"
     return "\(root.root) root  \((root.fingerprint ?? "").prefix(12))  \(root.freshness ?? "not usable")\(counted)"
+  }
+
+  private static func sentinel(_ report: SentinelReport) -> String {
+    guard let health = report.healthProbability, let cyber = report.cyberProbability else {
+      return report.problem == nil ? "\(report.state.rawValue)  gathers its first window" : "does not judge"
+    }
+    func thousandths(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+    return "\(report.state.rawValue)  sensing ill \(thousandths(health))  attack \(thousandths(cyber))"
   }
 
   private static func line(_ line: DeviceReport.Line) -> String {

@@ -49,7 +49,8 @@ extension DeliveryService {
         failures.append(.unavailable(order.token))
       }
     }
-    client.publish(messages)
+    if let published { for item in items { published(item) } }
+    handOver(messages)
     return failures
   }
 }

@@ -1,3 +1,4 @@
+import Audit
 import CloudLink
 import Cryptography
 import Forwarding
@@ -22,11 +23,19 @@ package actor DeliveryService: Service {
   let client: MQTTClient
   private let commands: DownlinkIntake?
   private let configurations: DownlinkIntake?
+  private let results: DownlinkIntake?
   private let trustIntake: TrustIntake?
   private let partIntake: PartIntake?
   /// Asked before each receipt: keys may change while the device runs. nil: the rules stay.
   private let receiptRules: (@Sendable () -> ReceiptReader.Rules)?
+  /// Hears of heads of the audit log that a receiver has cosigned.
+  private let cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)?
+  /// Where the line's doings are counted; nil where nobody counts.
+  private let counters: CounterBoard?
+  private var stopwatch = PublishStopwatch()
   private let clockFloorSeconds: (@Sendable () -> Int64)?
+  /// Told of each message that is handed to the line, for measurements.
+  let published: (@Sendable (OutboxItem) -> Void)?
   private let events: EventQueue<DeliveryEvent>
   let send: @Sendable (DeliveryEvent) -> Void
   var machine: DeliveryMachine
@@ -49,10 +58,12 @@ package actor DeliveryService: Service {
     outbox: Outbox, topics: TopicSchema, configuration: DeliveryConfiguration, link: LinkSettings,
     identity: Identity, time: any TimeSource, generator: any RandomNumberGenerator & Sendable, logger: Logger,
     receipts: ReceiptReader.Rules = .anybody, clockFloorSeconds: (@Sendable () -> Int64)? = nil,
-    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, trustIntake: TrustIntake? = nil,
-    partIntake: PartIntake? = nil,
+    commands: DownlinkIntake? = nil, configurations: DownlinkIntake? = nil, results: DownlinkIntake? = nil,
+    trustIntake: TrustIntake? = nil, partIntake: PartIntake? = nil,
     trustVersions: (@Sendable () -> [String: [String: Int64]]?)? = nil,
-    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil
+    receiptRules: (@Sendable () -> ReceiptReader.Rules)? = nil,
+    cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)? = nil, counters: CounterBoard? = nil,
+    published: (@Sendable (OutboxItem) -> Void)? = nil
   ) throws {
     self.outbox = outbox
     self.topics = topics
@@ -62,9 +73,13 @@ package actor DeliveryService: Service {
     self.clockFloorSeconds = clockFloorSeconds
     self.commands = commands
     self.configurations = configurations
+    self.results = results
     self.trustIntake = trustIntake
     self.partIntake = partIntake
     self.receiptRules = receiptRules
+    self.cosigned = cosigned
+    self.counters = counters
+    self.published = published
     status = DeliveryStatus(identity: identity, topics: topics, outboxID: outbox.outboxID, logger: logger)
     status.trust = trustVersions
     composer = MessageComposer(
@@ -77,7 +92,7 @@ package actor DeliveryService: Service {
       topics,
       receipts: ReceiptReader(receipts, topics: topics, outboxID: outbox.outboxID, verifier: OpenSSLVerifier()),
       takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
-      takesModels: partIntake != nil)
+      takesModels: partIntake != nil, takesResults: results != nil)
     let events = EventQueue<DeliveryEvent>(capacity: Self.eventCapacity)
     self.events = events
     let send: @Sendable (DeliveryEvent) -> Void = { event in
@@ -152,6 +167,7 @@ package actor DeliveryService: Service {
   private func admit(_ event: DeliveryEvent) -> DeliveryEvent? {
     guard case .link(let reported) = event else { return event }
     log(reported)
+    count(reported)
     switch reported {
     case .secured(let name): status.protection = name
     case .published(let token, let outcome) where token == probe?.token:
@@ -162,24 +178,56 @@ package actor DeliveryService: Service {
     // Without commands and configurations the device does all its work; it said so in the log.
     case .subscribed(let filter, let reason)
     where reason >= 0x80
-      && ([topics.commands, topics.configurations, topics.trust].contains(filter) || filter.hasPrefix(topics.models)):
+      && ([topics.commands, topics.configurations, topics.results, topics.trust].contains(filter)
+        || filter.hasPrefix(topics.models)):
       return nil
     default: break
     }
     return event
   }
 
+  /// How long the broker takes, and how often the line is lost.
+  private func count(_ reported: LinkEvent) {
+    guard let counters else { return }
+    switch reported {
+    case .published(let token, let outcome):
+      let milliseconds = stopwatch.stop(token, at: time.now().monotonicNanoseconds)
+      if case .acknowledged = outcome, let milliseconds { counters.published(afterMilliseconds: milliseconds) }
+    case .connectionFailed, .disconnected:
+      stopwatch.forgetAll()
+      counters.count(.reconnects)
+    case .secured, .connected, .moving, .subscribed, .oversize, .received: break
+    }
+  }
+
+  /// Hands messages over, and times them.
+  func handOver(_ messages: [(message: OutgoingMessage, token: PublishToken)]) {
+    if counters != nil {
+      let now = time.now().monotonicNanoseconds
+      for message in messages { stopwatch.start(message.token, at: now) }
+    }
+    client.publish(messages)
+  }
+
   private func read(_ message: IncomingMessage) -> DeliveryEvent? {
     if let receiptRules { downlinks.judge(by: receiptRules()) }
-    switch downlinks.read(message) {
-    case .receipt(let receipt):
+    let meaning = downlinks.read(message)
+    counters?.arrived(message, meaning, downlinks.lastRefusal)
+    switch meaning {
+    case .receipt(var receipt):
+      receipt.arrivedAt = time.now()
       probe?.heard(receipt, at: time.now().monotonicNanoseconds)
-      return receipt.concerns(outbox: outbox.outboxID) ? .receipt(receipt) : nil
+      guard receipt.concerns(outbox: outbox.outboxID) else { return nil }
+      if let head = receipt.cosignature { cosigned?(head, message.payload) }
+      return .receipt(receipt)
     case .command(let message):
       commands?.take(message)
       return nil
     case .configuration(let message):
       configurations?.take(message)
+      return nil
+    case .result(let message):
+      results?.take(message)
       return nil
     case .trust(let message):
       trustIntake?.take(message)
@@ -328,7 +376,7 @@ package actor DeliveryService: Service {
   private var downlinkTopics: [String] {
     topics.downlinks(
       takesCommands: commands != nil, takesConfigurations: configurations != nil, takesTrust: trustIntake != nil,
-      takesModels: partIntake != nil)
+      takesModels: partIntake != nil, takesResults: results != nil)
   }
 
   func takeOwnToken() -> PublishToken {

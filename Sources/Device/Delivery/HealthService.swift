@@ -24,6 +24,8 @@ struct HealthService: Service {
   let receiptTrouble: ReceiptTrouble?
   /// nil where no model runs that knows its training's inputs.
   var drift: InputDriftCounter?
+  /// What the device thinks of itself; nil where nothing is counted.
+  var sentinel: (@Sendable () -> HealthMessage.Sentinel)?
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
@@ -54,7 +56,8 @@ struct HealthService: Service {
         try BoundedFile.replace(prometheusFile, with: Array(snapshot.prometheusText.utf8))
       }
       if sendsMessage {
-        let message = HealthMessage(snapshot, firmware: firmware, inputs: drift?.now)
+        var message = HealthMessage(snapshot, firmware: firmware, inputs: drift?.now)
+        message.sentinel = sentinel?()
         try await outbox.enqueue(.health(message.encoded(), created: now))
       }
     } catch OutboxError.refused(let refusal) {

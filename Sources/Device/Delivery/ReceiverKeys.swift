@@ -37,7 +37,7 @@ extension ReceiptReader.Rules {
 
 extension TrustedKeys {
   /// The public keys of the file at `path`, in PEM, one behind another.
-  init(listIn path: String) throws(KeyFault) {
+  package init(listIn path: String) throws(KeyFault) {
     let pem: [UInt8]
     do throws(FileError) {
       pem = try BoundedFile.read(path, maximumBytes: PublicKey.listBytesMaximum)

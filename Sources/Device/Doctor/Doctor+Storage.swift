@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import LocalFiles
@@ -144,6 +145,46 @@ extension Doctor {
         : .pass(.baselines, what)
     } catch {
       return .fail(.baselines, "\(error)", remedy: "thermograph patient list names each file; examine the card")
+    }
+  }
+
+  /// Reads every entry and changes nothing.
+  func auditFinding() -> DoctorFinding {
+    let files = AuditFiles(stateDirectory: settings.paths.stateDirectory)
+    do {
+      guard try BoundedFile.exists(files.keyPath) else {
+        return .pass(.audit, "no audit key yet; enrolment makes it, or the service at its first start")
+      }
+      let key = try AuditKey(files, makesOne: false)
+      let log: AuditLog
+      do throws(AuditLogError) { log = try AuditLog(reading: files.directory, keys: key.sealing) } catch {
+        guard case .absent = error else { throw error }
+        return .pass(.audit, "none yet; the service begins it at its first start")
+      }
+      var anchors: [AuditAnchor] = []
+      if let bytes = try BoundedFile.readIfThere(
+        files.cosignedPath, maximumBytes: Receipt.limits.envelopeBytes),
+        let head = try Receipt(unverified: bytes).cosignature
+      {
+        anchors.append(AuditAnchor(head, source: "the newest cosignature", isWitnessed: true))
+      }
+      let findings = try log.examine(against: anchors)
+      let what =
+        "\(log.head.size) entries, \(anchors.first.map { "\($0.head.size)" } ?? "none") cosigned, \(log.byteCount / 1000) kB"
+      if let first = findings.first {
+        return .fail(
+          .audit, "\(findings.count) findings: \(first)",
+          remedy: "keep the card as it is; thermograph audit export FOLDER, and have it judged")
+      }
+      return log.hasRoomForRemote
+        ? .pass(.audit, what)
+        : .fail(
+          .audit, "\(what): full, nothing from afar is done",
+          remedy: "connect the device to its receiver, which cosigns")
+    } catch {
+      return .fail(
+        .audit, "\(error)",
+        remedy: "captures go on; keep a copy of \(files.directory), move it away, and restart: a new log begins")
     }
   }
 

@@ -38,11 +38,15 @@ final class DoctorBench {
     case .model: doctor.modelFinding()
     case .outbox: doctor.outboxFinding()
     case .baselines: await doctor.baselinesFinding()
+    case .audit: doctor.auditFinding()
     case .space: doctor.spaceFinding()
     case .clock: doctor.clockFinding()
     case .name: doctor.nameFinding()
     case .tls: await doctor.tlsFinding()
     case .receipt: await doctor.receiptFinding()
+    case .supply:
+      doctor.options.simulate ? .skip(part, "simulated") : Self.supplyFinding(BoardGauges())
+    case .sentinel: .skip(part, "the service does not run, so that nothing is counted")
     }
   }
 

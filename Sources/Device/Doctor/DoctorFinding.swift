@@ -1,8 +1,10 @@
 /// The parts of the device that `doctor` looks at, in the order in which a fault of one explains those behind it.
 package enum DoctorPart: String, Sendable, Codable, CaseIterable {
-  case configuration, devices, keys, bus, camera, eeprom, frame, reader, tag, lines, model, outbox, baselines, space
+  case configuration, devices, keys, bus, camera, eeprom, frame, reader, tag, lines, model, outbox, baselines, audit,
+    space
   case clock, name, tls
   case receipt
+  case supply, sentinel
 
   /// Parts of which a fault shows as a fault of this one too.
   package var causes: [DoctorPart] {
@@ -34,11 +36,14 @@ package enum DoctorPart: String, Sendable, Codable, CaseIterable {
     case .model: "the models' hashes and a golden run on this engine"
     case .outbox: "the outbox: integrity and what waits"
     case .baselines: "the earlier sessions that the comparison over time keeps"
+    case .audit: "the audit log: its key, and every entry against what a receiver has cosigned"
     case .space: "free space below the state directory"
     case .clock: "the time, and whether it is synchronised"
     case .name: "the broker's name"
     case .tls: "the TLS handshake and the certificates' dates"
     case .receipt: "a message to the broker and the receiver's receipt"
+    case .supply: "under-voltage and throttling of the board"
+    case .sentinel: "what the running service makes of its own counters"
     }
   }
 }

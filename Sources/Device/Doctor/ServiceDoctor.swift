@@ -7,7 +7,9 @@ import Thermography
 /// What the running service can say of the parts that it holds.
 struct ServiceDoctor: Sendable {
   /// The parts that only the service can answer for while it runs.
-  static let heldParts: Set<DoctorPart> = [.bus, .camera, .eeprom, .frame, .reader, .tag, .lines, .tls, .receipt]
+  static let heldParts: Set<DoctorPart> = [
+    .bus, .camera, .eeprom, .frame, .reader, .tag, .lines, .tls, .receipt, .supply, .sentinel,
+  ]
 
   /// Unless the question says another.
   static let receiptMilliseconds = 10_000
@@ -73,6 +75,8 @@ struct ServiceDoctor: Sendable {
       let probe = ProbeMessage(id: RandomIdentifier(using: &generator), at: reporter.parts.common.time.now())
       return await delivery.roundTrip(
         probe, digests: OpenSSLDigests(), timeoutMilliseconds: receiptMilliseconds)
+    case .supply: return SentinelReport.supplyFinding(report.sentinel?.power)
+    case .sentinel: return (report.sentinel ?? SentinelReport(stepSeconds: 10)).finding
     default: return .skip(part, "the service does not look at this part")
     }
   }

@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import ConfigurationFiles
 import Enrolment
@@ -61,10 +62,18 @@ package struct Enroller {
     return files
   }
 
-  /// Makes the key unless there is one, and writes the request for it.
-  ///
-  /// - Returns: whether the key is new.
-  package func request(into stick: String) throws -> Bool {
+  /// What a request brought about.
+  package struct Request: Sendable {
+    /// The device's key is new.
+    package var isNew: Bool
+    /// The id of the audit key.
+    package var auditKey: String
+    /// For a person.
+    package var notes: [String]
+  }
+
+  /// Makes the device's key and its audit key unless they are there, and writes the request with the audit key's public half.
+  package func request(into stick: String, time: any TimeSource) throws -> Request {
     let files = try files()
     // Before a key is made for nothing.
     let folder = try EnrolmentFolder(path: stick)
@@ -75,9 +84,18 @@ package struct Enroller {
       // The same key, again: a lost stick costs nothing, and a renewal keeps the key.
       isNew = false
     }
+    let audit = try AuditKey(AuditFiles(stateDirectory: settings.paths.stateDirectory), makesOne: true)
+    let identifier = audit.signer.keyIdentifier
+    let log = AuditNotes(settings, time: time)
+    let notes = [
+      audit.isNew ? log.leave(.keys(.auditKeyMade(identifier))) : nil,
+      log.leave(.enrolment(.requestWritten, key: identifier)),
+    ].compactMap { $0 }
     let request = try DeviceKey.request(keyAt: files.key, commonName: settings.device.id)
-    try folder.write(request: request, device: settings.device.id, site: settings.device.site)
-    return isNew
+    try folder.write(
+      request: request, auditKey: Array(audit.signer.publicKey.pem.utf8), device: settings.device.id,
+      site: settings.device.site)
+    return Request(isNew: isNew, auditKey: identifier, notes: notes)
   }
 
   /// Examines what came back, and installs it when it fits.
@@ -126,10 +144,20 @@ package struct Enroller {
         throw EnrolmentError("\(stick)/\(EnrolmentFolder.receiversName) is not installed: \(error)")
       }
     }
+    let log = AuditNotes(settings, time: time)
+    if let note = log.leave(.enrolment(.certificateInstalled, key: nil)) { notes.append(note) }
+    if let receiverKeys,
+      let note = log.leave(.keys(.receivers(receiverKeys.map { $0.identifier(OpenSSLDigests()) })))
+    {
+      notes.append(note)
+    }
     // Before anything else is installed: what one root or another says is told, and a wrong one stops all.
     if let root = try folder.siteRoot(maximumBytes: TrustStore.rootBytesMaximum) {
       let metadata = try folder.hasMetadata() ? stick : nil
-      notes += try SiteRootInstaller(settings, time: time).install(root, metadata, isReplacing: replacesSiteRoot)
+      let (told, versions) = try SiteRootInstaller(settings, time: time)
+        .install(root, metadata, isReplacing: replacesSiteRoot)
+      notes += told
+      if let note = log.leave(.keys(.trust(root: TrustRoot.site.rawValue, versions: versions))) { notes.append(note) }
     }
     // Readable by the service whatever the mask of the shell that this runs in.
     if let authority, authority != installed {

@@ -21,22 +21,26 @@ package struct SiteRootInstaller {
   /// - Parameters:
   ///   - root: `site-root.json`.
   ///   - metadata: a folder with `metadata/` and `targets/`; nil: they come later.
-  /// - Returns: notes for a person.
-  package func install(_ root: [UInt8], _ metadata: String?, isReplacing: Bool) throws(MetadataFault) -> [String] {
+  /// - Returns: notes for a person, and the root's fingerprint with the versions that are trusted.
+  package func install(
+    _ root: [UInt8], _ metadata: String?, isReplacing: Bool
+  ) throws(MetadataFault) -> (notes: [String], versions: String) {
     let (repository, isNew) = try store.install(root: root, isReplacing: isReplacing)
     var notes = [
       "site root: \(isNew ? "installed" : "in place already"), SHA-256 \(repository.installedFingerprint); compare it with "
         + "what the ceremony wrote down"
     ]
+    var versions = "root \(repository.installedFingerprint)"
     if let metadata {
       let taken = try store.update(from: try RepositoryFolder(metadata), clock: clock).repository
       notes.append("site metadata: \(taken.versionsText)")
+      versions += ", \(taken.versionsText)"
     }
     if case .none(let reason) = try store.load()?.siteKeys(for: .receipt, clock) ?? .noRoot {
       notes.append("until the site's list is here no receipt and no command is believed: \(reason)")
     }
     notes += SiteRootNotice.passedOver(settings)
-    return notes
+    return (notes, versions)
   }
 }
 

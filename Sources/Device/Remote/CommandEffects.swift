@@ -23,7 +23,7 @@ package struct CommandEffects: Sendable {
       switch reply {
       case .refused(let reason): self = .refused(reason)
       case .waiting(let seconds): self = .done(["for \(seconds) seconds"])
-      case .accepted: self = .done()
+      case .accepted, .held: self = .done()
       }
     }
 
@@ -48,6 +48,9 @@ package struct CommandEffects: Sendable {
   var install: @Sendable (_ target: UnitTarget, _ window: SyncWindow?, _ command: RandomIdentifier) async -> Outcome = {
     _, _, _ in .refused("this device takes no updates")
   }
+  /// Why nothing with an effect is done now; nil when it is.
+  var lockDownRefusal: @Sendable () -> String? = { nil }
+  var release: @Sendable () async -> Outcome = { .refused("this device is never locked down") }
   var rollBack: @Sendable (_ slot: ModelSlot) async -> Outcome = { _ in .refused("this device takes no updates") }
   /// Takes over patients' earlier sessions.
   var restorePatients: @Sendable (_ sealed: [UInt8]) async -> Outcome = { _ in
@@ -56,6 +59,7 @@ package struct CommandEffects: Sendable {
 
   /// - Parameter id: the command's.
   func perform(_ action: CommandAction, id: RandomIdentifier) async -> Outcome {
+    if let refusal = lockDownRefusal(), !action.isTakenInLockDown { return .refused(refusal) }
     switch action {
     case .status:
       await announce(nil)
@@ -87,6 +91,7 @@ package struct CommandEffects: Sendable {
       return isIdle() ? .done() : .refused("a session is open")
     case .updateInstall(let target, let window): return await install(target, window, id)
     case .updateRollback(let slot): return await rollBack(slot)
+    case .sentinelRelease: return await release()
     case .patientRestore(let sealed): return await restorePatients(sealed)
     }
   }

@@ -1,3 +1,4 @@
+import Audit
 import Cryptography
 import Forwarding
 import Logging
@@ -13,12 +14,15 @@ import Trust
 /// When it ends, the device ends: that is how `restart` is done, after its reply is on disk.
 package actor CommandService: Service {
   private let outbox: Outbox
+  private let audit: any AuditTrail
   private let effects: CommandEffects
   private let time: any TimeSource
   private let clockFloor: ClockFloor
   private let logger: Logger
   private let intake: DownlinkIntake
   private let challenge: StartChallenge
+  /// Where what is not believed is counted; nil where nobody counts.
+  private let counters: CounterBoard?
   private var generator: any RandomNumberGenerator & Sendable
   private var reader: CommandReader
   private var desk: CommandDesk?
@@ -32,15 +36,18 @@ package actor CommandService: Service {
   private static let retryPeriod = Duration.seconds(30)
 
   package init(
-    intake: DownlinkIntake, outbox: Outbox, topics: TopicSchema, effects: CommandEffects,
+    intake: DownlinkIntake, outbox: Outbox, audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema,
+    effects: CommandEffects,
     challenge: StartChallenge = StartChallenge(), time: any TimeSource, clockFloor: ClockFloor,
-    generator: any RandomNumberGenerator & Sendable, logger: Logger,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger, counters: CounterBoard? = nil,
     sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
   ) {
     self.sleep = sleep
+    self.counters = counters
     self.intake = intake
     self.challenge = challenge
     self.outbox = outbox
+    self.audit = audit
     self.effects = effects
     self.time = time
     self.clockFloor = clockFloor
@@ -88,8 +95,11 @@ package actor CommandService: Service {
   func handle(_ message: IncomingMessage) async -> Bool {
     reader.believe(intake.keys)
     switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
-    case .ignored: return false
+    case .ignored:
+      counters?.ignored(intake.keys)
+      return false
     case .refused(let refusal, let isPause):
+      counters?.refused(refusal)
       refuse(refusal)
       if isPause {
         await alert(
@@ -119,15 +129,18 @@ package actor CommandService: Service {
       view = try await outbox.command(command.id)
     }
     guard var desk else { return false }
+    desk.isHalved = effects.lockDownRefusal() != nil
     let decision = desk.decide(
       command, digest: digest, known: view.known, entries: view.entries, clock: clock, at: time.now())
     self.desk = desk
+    counters?.judged(command, decision, isKnown: view.known != nil)
     switch decision {
     case .silence: return false
     case .repeatReply(let bytes):
       try await outbox.enqueue(.reply(bytes, created: time.now()))
       return false
     case .answer(let reply):
+      audit.post(.commandRefused(name: reply.name, id: command.id, reason: reply.reason ?? ""))
       logger.notice(
         "a command is refused", metadata: ["name": "\(reply.name)", "reason": "\(reply.reason ?? "")"])
       if let known = view.known, known.digest != digest {
@@ -136,6 +149,16 @@ package actor CommandService: Service {
       try await outbox.enqueue(.reply(try reply.encoded(), created: time.now()))
       return false
     case .begin(let action, let entry, let freshness):
+      do {
+        try await audit.write(.commandAccepted(name: entry.name, id: entry.id))
+      } catch {
+        // It is in no ledger: sent again once the log can be written, it is done.
+        logger.error("a command is refused: the audit log cannot be written", metadata: ["reason": "\(error)"])
+        let reply = CommandReply(
+          to: command, .refused, reason: "the audit log cannot be written: \(error)", at: time.now())
+        try await outbox.enqueue(.reply(try reply.encoded(), created: time.now()))
+        return false
+      }
       try await outbox.begin(entry)
       logger.notice(
         "a command is carried out",
@@ -209,6 +232,7 @@ package actor CommandService: Service {
   /// Of each kind the first is told; a broker full of rubbish fills no log.
   private func refuse(_ refusal: StatementRefusal) {
     guard told.insert(refusal.word).inserted else { return }
+    audit.post(.commandRefused(name: nil, id: nil, reason: "not believed: \(refusal.word)"))
     logger.error(
       "a command is not believed; more of this kind are not told", metadata: ["reason": "\(refusal)"])
   }

@@ -1,3 +1,4 @@
+import Audit
 import ConfigurationFiles
 import Cryptography
 import Forwarding
@@ -44,11 +45,16 @@ package actor ConfigurationService: Service {
   private let folder: RemoteConfigurationFolder
   private let files: ConfigurationFolder
   private let outbox: Outbox
+  private let audit: any AuditTrail
   private let effects: ConfigurationEffects
   private let challenge: StartChallenge
   private let time: any TimeSource
   private let clockFloor: ClockFloor
   private let logger: Logger
+  /// Where what is not believed is counted; nil where nobody counts.
+  private let counters: CounterBoard?
+  /// Why none is taken now; nil when it is.
+  private let lockDownRefusal: @Sendable () -> String?
   private var generator: any RandomNumberGenerator & Sendable
   private var reader: StatementReader<ConfigurationStatement>
   private var desk = ConfigurationDesk()
@@ -66,13 +72,16 @@ package actor ConfigurationService: Service {
   ///   - ignoresTrial: this run began without what was tried, because it could not be written down as taken back.
   init(
     intake: DownlinkIntake, folder: RemoteConfigurationFolder, files: ConfigurationFolder, outbox: Outbox,
-    topics: TopicSchema, effects: ConfigurationEffects, challenge: StartChallenge, time: any TimeSource,
-    clockFloor: ClockFloor, ignoresTrial: Bool = false, generator: any RandomNumberGenerator & Sendable, logger: Logger
+    audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema, effects: ConfigurationEffects,
+    challenge: StartChallenge, time: any TimeSource, clockFloor: ClockFloor, ignoresTrial: Bool = false,
+    generator: any RandomNumberGenerator & Sendable, logger: Logger, counters: CounterBoard? = nil,
+    lockDownRefusal: @escaping @Sendable () -> String? = { nil }
   ) {
     self.intake = intake
     self.folder = folder
     self.files = files
     self.outbox = outbox
+    self.audit = audit
     self.effects = effects
     self.challenge = challenge
     self.time = time
@@ -80,6 +89,8 @@ package actor ConfigurationService: Service {
     mustTakeBack = ignoresTrial
     self.generator = generator
     self.logger = logger
+    self.counters = counters
+    self.lockDownRefusal = lockDownRefusal
     reader = StatementReader(
       nil, site: topics.site.text, device: topics.device.text, verifier: OpenSSLVerifier(),
       digests: OpenSSLDigests())
@@ -163,8 +174,9 @@ package actor ConfigurationService: Service {
   func handle(_ message: IncomingMessage) async {
     reader.believe(intake.keys)
     switch reader.read(message.payload, isRetained: message.retain, now: time.now().monotonicNanoseconds) {
-    case .ignored: return
+    case .ignored: counters?.ignored(intake.keys)
     case .refused(let refusal, let isPause):
+      counters?.refused(refusal)
       if told.insert(refusal.word).inserted {
         logger.error(
           "a configuration is not believed; more of this kind are not told", metadata: ["reason": "\(refusal)"])
@@ -195,9 +207,14 @@ package actor ConfigurationService: Service {
       statement, digest: digest, record: record, challenge: challenge.value, clock: clock, at: time.now())
     switch decision {
     case .silence: return
-    case .repeatReply(let bytes): try await outbox.enqueue(.reply(bytes, created: time.now()))
+    case .repeatReply(let bytes):
+      counters?.count(.commandsReplayed)
+      try await outbox.enqueue(.reply(bytes, created: time.now()))
     case .answer(let reply): try await answer(reply)
     case .examine(let freshness):
+      if let refusal = lockDownRefusal() {
+        return try await answer(CommandReply(to: statement, .refused, reason: refusal, at: time.now()))
+      }
       let faults = files.faults(ofProposed: statement.toml)
       guard faults.isEmpty else {
         var reply = CommandReply(
@@ -214,6 +231,13 @@ package actor ConfigurationService: Service {
         )
       }
       let sha256 = OpenSSLDigests().sha256(statement.toml)
+      do {
+        try await audit.write(
+          .configuration(.accepted, version: statement.version, sha256: Hexadecimal.text(of: sha256)))
+      } catch {
+        return try await answer(
+          CommandReply(to: statement, .refused, reason: "the audit log cannot be written: \(error)", at: time.now()))
+      }
       _ = try folder.change(taking: statement.toml) { record in
         record.accept(statement, digest: digest, sha256: sha256, freshness: freshness)
       }
@@ -227,6 +251,7 @@ package actor ConfigurationService: Service {
   }
 
   private func answer(_ reply: CommandReply) async throws {
+    audit.post(.configuration(.refused, version: reply.version, sha256: nil, reason: reply.reason))
     logger.notice(
       "a configuration is answered",
       metadata: [
@@ -291,11 +316,13 @@ package actor ConfigurationService: Service {
       reply.freshness = attempt.freshness
       reply.tell(files.remarksOnRemote())
       let bytes = try reply.encoded()
+      audit.post(.configuration(.confirmed, version: attempt.text.version, sha256: nil))
       let record = try folder.change { $0.confirm(reply: bytes) }
       logger.notice("a configuration from afar is confirmed", metadata: ["version": "\(attempt.text.version)"])
       await announce(try await tellEnd(record))
       return .rest
     case .refuse(let reason):
+      audit.post(.configuration(.refused, version: attempt.text.version, sha256: nil, reason: reason))
       let bytes = try CommandReply(configuration: attempt.text, .refused, reason: reason, at: time.now()).encoded()
       let record = try folder.change { $0.end(.refused, reply: bytes) }
       _ = try await tellEnd(record)
@@ -319,6 +346,12 @@ package actor ConfigurationService: Service {
   }
 
   private func begin(_ attempt: ConfigurationRecord.Attempt) async throws -> Look {
+    do {
+      try await audit.write(.configuration(.trying, version: attempt.text.version, sha256: nil))
+    } catch {
+      logger.error("a configuration waits: the audit log cannot be written", metadata: ["reason": "\(error)"])
+      return .again(seconds: Self.troubleSeconds)
+    }
     // As if the running program had had its start: a crash from here on takes it back.
     _ = try folder.change { $0.begin(runs: 1) }
     logger.notice(
@@ -337,6 +370,7 @@ package actor ConfigurationService: Service {
 
   /// What was before is in force again for whoever reads the files from here on.
   private func takeBack(_ attempt: ConfigurationRecord.Attempt, _ reason: String) async throws {
+    audit.post(.configuration(.takenBack, version: attempt.text.version, sha256: nil, reason: reason))
     let bytes = try CommandReply(configuration: attempt.text, .rolledBack, reason: reason, at: time.now()).encoded()
     let record = try folder.change { $0.end(.rolledBack, reply: bytes) }
     await alert(

@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Logging
 import Provenance
@@ -27,6 +28,7 @@ package actor TrustService: Service {
   private let intake: TrustIntake
   private let trusts: [RepositoryTrust]
   private let outbox: Outbox
+  private let audit: any AuditTrail
   private let time: any TimeSource
   private let logger: Logger
   /// Each verification takes milliseconds, and whoever may write to the topic could ask for it without end.
@@ -36,13 +38,14 @@ package actor TrustService: Service {
 
   /// - Parameter changed: other metadata is trusted from now on.
   package init(
-    intake: TrustIntake, trusts: [RepositoryTrust], outbox: Outbox, time: any TimeSource, logger: Logger,
-    changed: @escaping @Sendable () async -> Void = {}
+    intake: TrustIntake, trusts: [RepositoryTrust], outbox: Outbox, audit: any AuditTrail = NoAuditTrail(),
+    time: any TimeSource, logger: Logger, changed: @escaping @Sendable () async -> Void = {}
   ) {
     self.changed = changed
     self.intake = intake
     self.trusts = trusts
     self.outbox = outbox
+    self.audit = audit
     self.time = time
     self.logger = logger
   }
@@ -56,6 +59,8 @@ package actor TrustService: Service {
     let now = time.now()
     guard attempts.allows(now: now.monotonicNanoseconds) else { return }
     attempts.take(now: now.monotonicNanoseconds)
+    // What is new is only known once it is trusted, so its entry comes after; without a log nothing is taken.
+    guard audit.refusalFromAfar == nil else { return }
     do {
       let bundle = try MetadataBundle(reading: message)
       guard let trust = trusts.first(where: { $0.root == bundle.root }) else {
@@ -65,6 +70,7 @@ package actor TrustService: Service {
       isRefusalTold = false
       let detail = "\(bundle.root.rawValue): " + repository.versionsText
       if isNew {
+        audit.post(.keys(.trust(root: bundle.root.rawValue, versions: repository.versionsText)))
         logger.notice("newer metadata is trusted", metadata: ["versions": "\(detail)"])
         await changed()
       }

@@ -9,12 +9,15 @@ struct ReadinessService: Service {
 
   let logger: Logger
   let notifier: ServiceNotifier?
+  /// Called when every service before this one has started, with monotonic nanoseconds.
+  var ready: @Sendable (UInt64) -> Void = { _ in }
   /// Called as soon as a stop is asked for, before any service ends.
   let stopBegins: @Sendable () -> Void
   /// One line for `systemctl status`.
   let status: @Sendable () async -> String
 
   func run() async throws {
+    ready(SystemClock.monotonicNanoseconds())
     logger.notice("ready")
     await withGracefulShutdownHandler {
       await cancelWhenGracefulShutdown {

@@ -7,7 +7,7 @@ import Thermography
 final class StatusBoard: Sendable {
   /// A file that the configuration names; its fault keeps no picture from being taken.
   enum NamedFile: String, Sendable, CaseIterable {
-    case roster, model, quality, language, receiverKeys, commandKeys, configurationKeys, updates
+    case roster, model, quality, language, receiverKeys, commandKeys, configurationKeys, updates, audit
   }
 
   private struct State {
@@ -17,6 +17,7 @@ final class StatusBoard: Sendable {
     var panelProblems: [String]?
     var models: [DeviceReport.Model]?
     var update: String?
+    var isReady = false
   }
 
   private let state: Mutex<State>
@@ -46,6 +47,12 @@ final class StatusBoard: Sendable {
   var update: String? {
     get { state.withLock { $0.update } }
     set { state.withLock { $0.update = newValue } }
+  }
+
+  /// Every service has started.
+  var isReady: Bool {
+    get { state.withLock { $0.isReady } }
+    set { state.withLock { $0.isReady = newValue } }
   }
 
   /// What is wrong with named files, a line each; empty when all is well.

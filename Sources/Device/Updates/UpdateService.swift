@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import LocalFiles
 import Logging
@@ -23,6 +24,7 @@ actor UpdateService: Service {
     /// Makes these models decide, from the next session on.
     var load: @Sendable (UpdateBook) async -> Loading
     var tell: @Sendable (UpdateMessage) async throws -> Void
+    var audit: any AuditTrail = NoAuditTrail()
     /// Parts that came; nil: none are taken on this device.
     var incoming: PartIntake?
     /// No capture waits for the line: parts may be asked for.
@@ -61,6 +63,8 @@ actor UpdateService: Service {
   private var unkeptSeconds: Int64 = 0
   private var loaded: [ModelSlot: ModelChoice]
   private var told: String?
+  /// Units whose coming into force stands in the audit log.
+  private var written: Set<String> = []
   /// Parts that the far side was asked for, and seconds since the last one came.
   private var asked: Set<Int>?
   private var idleSeconds: Int64 = 0
@@ -331,6 +335,7 @@ actor UpdateService: Service {
     var book = book
     // One that cannot be used gives way to the one before, and that to the installed one.
     for _ in 0..<4 where needsLoading(book) {
+      guard await isWrittenDown(book) else { return }
       switch await parts.load(book) {
       case .later: return
       case .unusable(let slot, let reason):
@@ -349,6 +354,23 @@ actor UpdateService: Service {
     }
   }
 
+  /// A model comes into force only with its entry in the audit log; going back to the one before waits for nothing.
+  private func isWrittenDown(_ book: UpdateBook) async -> Bool {
+    guard let update = book.update, update.phase == .active, book[update.unit.slot].active.unit == update.unit,
+      !written.contains(update.unit.unitSHA256)
+    else { return true }
+    do {
+      try await parts.audit.write(
+        .update(
+          model: update.unit.model, version: update.unit.version, state: update.phase.rawValue, reason: nil))
+      written.insert(update.unit.unitSHA256)
+      return true
+    } catch {
+      complain("\(update.unit.model) \(update.unit.version) waits: \(error)")
+      return false
+    }
+  }
+
   // MARK: - Telling
 
   private func tell() async {
@@ -360,6 +382,10 @@ actor UpdateService: Service {
         var message = UpdateMessage(note, at: time.now())
         if let wanted = try wants(note) { (message.wants, message.parts) = (wanted.wants, wanted.parts) }
         try await parts.tell(message)
+        if note.state != UpdateOrder.state, note.state != UpdatePhase.active.rawValue {
+          parts.audit.post(
+            .update(model: note.model, version: note.version, state: note.state, reason: note.reason))
+        }
       }
     } catch {
       // They stay in the record, and are told at the next look.

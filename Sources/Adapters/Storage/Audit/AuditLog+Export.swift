@@ -17,6 +17,27 @@ extension AuditLog {
   package static let headName = "head.json"
   private static let chunkBytes = 256 * 1024
 
+  /// The four files in memory, for a stick on which they are sealed.
+  package func exported(signedBy signer: some SignatureSigner, at time: Timestamp) throws -> [(
+    name: String, bytes: [UInt8]
+  )] {
+    var lines: [UInt8] = []
+    try forEachEntry { lines += $0 + [UInt8(ascii: "\n")] }
+    return [(Self.entriesName, lines)] + (try headings(signedBy: signer, at: time))
+  }
+
+  /// All but the entries.
+  private func headings(
+    signedBy signer: some SignatureSigner, at time: Timestamp
+  ) throws -> [(name: String, bytes: [UInt8])] {
+    let statement = AuditHeadStatement(log: origin.log, head: head, time: time)
+    return [
+      (Self.baseName, JSONValue.object(base.object).encoded()),
+      (Self.headName, try statement.signed(by: signer).encoded()),
+      (Self.originName, origin.encoded),
+    ]
+  }
+
   /// Writes the four files into `folder`, which is made and must not hold an export.
   package func export(
     to folder: String, signedBy signer: some SignatureSigner, at time: Timestamp
@@ -38,12 +59,7 @@ extension AuditLog {
     }
     try file.write(lines)
     try file.synchronise()
-    let statement = AuditHeadStatement(log: origin.log, head: head, time: time)
-    for (name, bytes) in [
-      (Self.baseName, JSONValue.object(base.object).encoded()),
-      (Self.headName, try statement.signed(by: signer).encoded()),
-      ("origin.json", origin.encoded),
-    ] {
+    for (name, bytes) in try headings(signedBy: signer, at: time) {
       try BoundedFile.replace(folder + "/" + name, with: bytes)
     }
   }

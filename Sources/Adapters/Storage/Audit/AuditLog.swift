@@ -15,11 +15,13 @@ package struct AuditLog {
     package var remoteBytes = 60 * 1024 * 1024
     /// A file takes no further entry beyond this.
     package var segmentBytes = 1024 * 1024
+    /// What is cosigned is removed only beyond this: an old log is worth its room.
+    package var keptBytes = 48 * 1024 * 1024
 
     package init() {}
   }
 
-  private static let originName = "origin.json"
+  static let originName = "origin.json"
   private static let maximumNames = 1024
 
   package let origin: AuditOrigin
@@ -33,9 +35,10 @@ package struct AuditLog {
   package let removedBytes: Int
 
   private let directory: String
-  private let limits: Limits
+  let limits: Limits
   private let digests = OpenSSLDigests()
   private let segment: AuditSegment
+  private let isReadOnly: Bool
   /// First entries of the files, ascending.
   private var bases: [UInt64]
   private var lastBytes: Int
@@ -49,6 +52,7 @@ package struct AuditLog {
   package init(
     directory: String, keys: KeyRing, beginning newOrigin: AuditOrigin, limits: Limits = Limits()
   ) throws(AuditLogError) {
+    isReadOnly = false
     self.directory = directory
     self.limits = limits
     let found = try Self.onDisk { () throws(FileError) in
@@ -63,9 +67,7 @@ package struct AuditLog {
     } else {
       origin = newOrigin
     }
-    do throws(SealingError) {
-      segment = AuditSegment(log: origin.log, keys: keys, cipher: try PayloadCipher())
-    } catch { throw .sealing(error) }
+    segment = try Self.segment(origin, keys)
     var bases = try Self.bases(in: directory)
     if found == nil, !bases.isEmpty {
       // Files without an origin: what an interrupted beginning left. Nobody has seen anything of it.
@@ -108,11 +110,54 @@ package struct AuditLog {
     lastBytes = content.legibleBytes
     head = content.entries.reduce(content.base) { [digests] in $0.extended(by: $1, digests: digests) }
     base = last == bases[0] ? content.base : try Self.header(of: bases[0], in: directory, segment, limits)
-    byteCount = lastBytes
-    for base in bases.dropLast() {
-      byteCount += try Self.onDisk { () throws(FileError) in
-        try BoundedFile.status(directory + "/" + AuditSegment.name(base: base))?.byteCount ?? 0
+    byteCount = try Self.byteCount(of: bases.dropLast(), in: directory) + lastBytes
+  }
+
+  /// Opens a log to read it, beside the service too: nothing is changed, and what an interrupted write left is passed over.
+  ///
+  /// - Throws: `.absent` where there is none.
+  package init(
+    reading directory: String, keys: KeyRing, limits: Limits = Limits()
+  ) throws(AuditLogError) {
+    isReadOnly = true
+    self.directory = directory
+    self.limits = limits
+    let (found, names) = try Self.onDisk { () throws(FileError) in
+      let found = try BoundedFile.readIfThere(directory + "/" + Self.originName, maximumBytes: 4096)
+      return (found, found == nil ? [] : try Folder.names(in: directory, maximumNames: Self.maximumNames))
+    }
+    guard let found else { throw .absent(directory) }
+    do throws(AuditFault) { origin = try AuditOrigin(reading: found) } catch { throw .damaged(error.description) }
+    segment = try Self.segment(origin, keys)
+    bases = names.compactMap(AuditSegment.base(ofName:)).sorted()
+    guard let first = bases.first, let last = bases.last else {
+      throw .damaged("\(directory): the log's files are missing")
+    }
+    base = try Self.header(of: first, in: directory, segment, limits)
+    let bytes = try Self.read(last, in: directory, limits)
+    let content: AuditSegment.Content
+    do throws(AuditFault) { content = try segment.read(bytes, base: last) } catch {
+      throw .damaged(error.description)
+    }
+    removedBytes = 0
+    lastBytes = content.legibleBytes
+    head = content.entries.reduce(content.base) { [digests] in $0.extended(by: $1, digests: digests) }
+    byteCount = try Self.byteCount(of: bases.dropLast(), in: directory) + bytes.count
+  }
+
+  private static func segment(_ origin: AuditOrigin, _ keys: KeyRing) throws(AuditLogError) -> AuditSegment {
+    do throws(SealingError) {
+      return AuditSegment(log: origin.log, keys: keys, cipher: try PayloadCipher())
+    } catch { throw .sealing(error) }
+  }
+
+  private static func byteCount(of bases: some Sequence<UInt64>, in directory: String) throws(AuditLogError) -> Int {
+    try onDisk { () throws(FileError) in
+      var count = 0
+      for base in bases {
+        count += try BoundedFile.status(directory + "/" + AuditSegment.name(base: base))?.byteCount ?? 0
       }
+      return count
     }
   }
 
@@ -128,11 +173,24 @@ package struct AuditLog {
   package mutating func append(
     _ kind: AuditKind, _ what: JSONObject = [:], at time: Timestamp
   ) throws(AuditLogError) -> AuditHead {
+    _ = try appendText(kind, what, at: time)
+    return head
+  }
+
+  /// The same; gives the entry's text.
+  mutating func appendText(_ kind: AuditKind, _ what: JSONObject, at time: Timestamp) throws(AuditLogError) -> [UInt8] {
     let text: [UInt8]
-    let frame: [UInt8]
     do throws(AuditFault) {
       text = try AuditEntry(index: head.size, kind: kind, time: time, what: what).encoded()
     } catch { throw .entry(error) }
+    try append(text)
+    return text
+  }
+
+  /// - Parameter text: of the entry whose index is the head's size.
+  private mutating func append(_ text: [UInt8]) throws(AuditLogError) {
+    precondition(!isReadOnly, "a log that was opened to be read")
+    let frame: [UInt8]
     do throws(SealingError) { frame = try segment.entry(text, index: head.size) } catch { throw .sealing(error) }
     guard byteCount + frame.count + AuditSegment.maximumFrameBytes <= limits.totalBytes else { throw .full(byteCount) }
     if lastBytes + frame.count > limits.segmentBytes { try beginSegment() }
@@ -151,7 +209,6 @@ package struct AuditLog {
     lastBytes += frame.count
     byteCount += frame.count
     head = head.extended(by: text, digests: digests)
-    return head
   }
 
   private mutating func beginSegment() throws(AuditLogError) {
@@ -166,23 +223,33 @@ package struct AuditLog {
 
   // MARK: - Removing
 
-  /// Removes the files that end before a head which somebody else has cosigned.
-  ///
-  /// - Returns: entries that were removed.
-  /// - Throws: `.damaged` when the log never had this head: then nothing is removed.
-  package mutating func prune(cosigned: AuditHead) throws(AuditLogError) -> UInt64 {
-    guard cosigned.size <= head.size, cosigned.size >= base.size else { return 0 }
-    guard let holder = bases.last(where: { $0 <= cosigned.size }) else { return 0 }
+  /// Whether the log once had this head; false also for one that lies before its first kept entry, or beyond its last.
+  package func holds(_ known: AuditHead) throws(AuditLogError) -> Bool {
+    guard known.size <= head.size, known.size >= base.size, let holder = bases.last(where: { $0 <= known.size })
+    else { return false }
     let content = try read(holder)
     var reached = content.base
-    for text in content.entries where reached.size < cosigned.size {
+    for text in content.entries where reached.size < known.size {
       reached = reached.extended(by: text, digests: digests)
     }
-    guard reached == cosigned else {
+    return reached == known
+  }
+
+  /// Whether files could go that somebody has cosigned.
+  package var isLong: Bool { byteCount > limits.keptBytes }
+
+  /// Removes the files that end before a head which somebody else has cosigned.
+  ///
+  /// - Parameter bytes: no more are removed once the log is not longer.
+  /// - Returns: entries that were removed.
+  /// - Throws: `.damaged` when the log never had this head: then nothing is removed.
+  package mutating func prune(cosigned: AuditHead, downTo bytes: Int = 0) throws(AuditLogError) -> UInt64 {
+    guard cosigned.size <= head.size, cosigned.size >= base.size else { return 0 }
+    guard try holds(cosigned) else {
       throw .damaged("a cosignature names other first \(cosigned.size) entries than the log has")
     }
     let before = base.size
-    while bases.count > 1, bases[1] <= cosigned.size {
+    while bases.count > 1, bases[1] <= cosigned.size, byteCount > bytes {
       let path = directory + "/" + AuditSegment.name(base: bases[0])
       let bytes = try Self.onDisk { () throws(FileError) in
         let count = try BoundedFile.status(path)?.byteCount ?? 0
@@ -205,9 +272,39 @@ package struct AuditLog {
   package func forEachEntry(_ body: ([UInt8]) throws -> Void) throws {
     for base in bases {
       let content = try read(base)
-      for text in content.entries { try body(text) }
+      // What the service has added since this was opened belongs to another head.
+      let count = isReadOnly ? Int(clamping: head.size - min(base, head.size)) : content.entries.count
+      for text in content.entries.prefix(count) { try body(text) }
+      // Beside the service the last frame may just be written.
+      if isReadOnly, base == bases.last { continue }
       if let fault = content.fault { throw AuditLogError.damaged("\(AuditSegment.name(base: base)): \(fault)") }
     }
+  }
+
+  /// The last entry; nil in a log that has none, or whose last one was removed.
+  package func lastEntry() throws(AuditLogError) -> AuditEntry? {
+    for base in bases.suffix(2).reversed() {
+      guard let text = try read(base).entries.last else { continue }
+      do throws(AuditFault) { return try AuditEntry(reading: text) } catch { throw .entry(error) }
+    }
+    return nil
+  }
+
+  /// At most `maximum` entries from `index` on, with the head behind each: for who hands them on.
+  package func entries(from index: UInt64, maximum: Int) throws(AuditLogError) -> [(head: AuditHead, text: [UInt8])] {
+    var found: [(head: AuditHead, text: [UInt8])] = []
+    let first = bases.lastIndex { $0 <= index } ?? 0
+    for base in bases[first...] {
+      let content = try read(base)
+      var reached = content.base
+      for text in content.entries {
+        reached = reached.extended(by: text, digests: digests)
+        guard reached.size > index else { continue }
+        found.append((reached, text))
+        if found.count == maximum { return found }
+      }
+    }
+    return found
   }
 
   /// Reads everything and holds it against what others know.
@@ -267,6 +364,8 @@ package enum AuditLogError: Error, Sendable, Equatable, CustomStringConvertible 
   case damaged(String)
   /// Bytes that it has.
   case full(Int)
+  /// There is no log in this folder.
+  case absent(String)
 
   package var description: String {
     switch self {
@@ -274,6 +373,8 @@ package enum AuditLogError: Error, Sendable, Equatable, CustomStringConvertible 
     case .sealing(let error): "audit log: \(error)"
     case .entry(let error): "audit log: \(error)"
     case .damaged(let what): "audit log: \(what)"
+    case .absent(let directory):
+      "audit log: there is none in \(directory); the service begins it at its first start"
     case .full(let bytes):
       "audit log: full with \(bytes) bytes, and nobody has cosigned them; connect the device to its receiver"
     }

@@ -34,6 +34,9 @@ struct link_socket_progress {
 /// Returns 0 and fills `progress`, or the errno of getsockopt.
 int link_socket_progress_read(int descriptor, struct link_socket_progress *progress);
 
+/// POLLRDHUP of poll(2): the peer has ended its direction. glibc's header gives the name only under _GNU_SOURCE.
+#define LINK_POLL_PEER_CLOSED 0x2000
+
 /// Whether the peer has ended its direction: 1 yes, 0 no (data waits, or nothing yet), otherwise the negative errno
 /// of the connection's failure. Takes nothing out of the socket.
 int link_socket_peer_closed(int descriptor);
