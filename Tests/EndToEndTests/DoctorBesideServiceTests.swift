@@ -65,7 +65,7 @@ import Testing
         let finding = try JSONDecoder().decode(Finding.self, from: Data(line.utf8))
         findings.all[finding.part] = finding
       }
-      try #require(findings.all.count == 20, "\(result.output)\(result.errors)")
+      try #require(findings.all.count == 21, "\(result.output)\(result.errors)")
       return (result.status, findings)
     }
   }
