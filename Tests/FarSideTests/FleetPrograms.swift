@@ -30,20 +30,11 @@ final class FleetProgram: Sendable {
     let handle = try FileHandle(forWritingTo: URL(filePath: output))
     started.standardOutput = handle
     started.standardError = handle
-    try Self.withOpenSignals { try started.run() }
+    try withOpenSignals { try started.run() }
     process.withLock { $0 = started }
   }
 
   deinit { end(SIGKILL) }
-
-  /// A child inherits the signal mask of the thread that starts it.
-  private static func withOpenSignals(_ body: () throws -> Void) throws {
-    var (none, before) = (sigset_t(), sigset_t())
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try body()
-  }
 
   var text: String { (try? String(contentsOfFile: output, encoding: .utf8)) ?? "" }
   var isRunning: Bool { process.withLock { $0?.isRunning ?? false } }
