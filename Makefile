@@ -242,7 +242,7 @@ check-broken-files: build ## what check says of ten broken configurations
 
 ## Benchmarks
 
-bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder
+bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder, a sentinel's window
 	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
 
 bench-device: build ## start-up, memory, idle load, stop and check of the device: DEVICE_RUNS=11

@@ -301,7 +301,8 @@ let benchmarks: [Target] =
   ? []
   : [
     .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Inference", "Screening"],
+      name: "ThermographBenchmarks",
+      dependencies: ["Thermography", "Identification", "Inference", "Screening", "Sentinel"],
       path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
       name: "DeliveryBenchmark", dependencies: ["Audit", "Storage", "Forwarding", "Provenance", "Trust"],
