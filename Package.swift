@@ -305,7 +305,8 @@ let benchmarks: [Target] =
       dependencies: ["Thermography", "Identification", "Inference", "Screening", "Sentinel"],
       path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
-      name: "DeliveryBenchmark", dependencies: ["Audit", "Storage", "Forwarding", "Provenance", "Trust"],
+      name: "DeliveryBenchmark",
+      dependencies: ["Audit", "Cryptography", "Storage", "Forwarding", "Provenance", "Trust"],
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),
   ]
 

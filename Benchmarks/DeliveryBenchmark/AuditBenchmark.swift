@@ -1,4 +1,5 @@
 import Audit
+import Cryptography
 import Glibc
 import Provenance
 import Storage
