@@ -90,6 +90,16 @@ import Trust
     return Hexadecimal.text(of: OpenSSLDigests().sha256(bytes))
   }
 
+  /// Stores a capture of somebody and gives the answer to it.
+  private func answer(to patient: String, in outbox: Outbox) async throws -> ResultText {
+    var text = ResultText(id: try Self.id(50), captureID: try Self.id(10))
+    text.patientRef = patient
+    text.recordSHA256 = try await store(
+      Self.verdict(.uncertain, demonstration: false), of: patient, in: outbox, capture: Self.id(10), session: Self.id(2)
+    )
+    return text
+  }
+
   private func service(_ outbox: Outbox, _ logger: Logger, audit: any AuditTrail = NoAuditTrail()) throws
     -> ResultService
   {
@@ -226,11 +236,7 @@ import Trust
     let lines = Lines()
     let results = try service(outbox, lines.logger)
     let patient = try SessionBench.reference(1)
-    let hash = try await store(
-      Self.verdict(.uncertain, demonstration: false), of: patient, in: outbox, capture: Self.id(10), session: Self.id(2)
-    )
-    var text = ResultText(id: try Self.id(50), captureID: try Self.id(10))
-    (text.recordSHA256, text.patientRef) = (hash, patient)
+    let text = try await answer(to: patient, in: outbox)
     let bench = try bench(outbox, lines.logger)
     try await bench.wait("the device is ready") { bench.panel.signals.contains(.ready) }
     await results.handle(try message(text))
@@ -266,11 +272,7 @@ import Trust
     let lines = Lines()
     let results = try service(outbox, lines.logger)
     let patient = try SessionBench.reference(1)
-    let hash = try await store(
-      Self.verdict(.uncertain, demonstration: false), of: patient, in: outbox, capture: Self.id(10), session: Self.id(2)
-    )
-    var good = ResultText(id: try Self.id(50), captureID: try Self.id(10))
-    (good.recordSHA256, good.patientRef) = (hash, patient)
+    let good = try await answer(to: patient, in: outbox)
     var unknown = good
     (unknown.id, unknown.captureID) = (try Self.id(51), try Self.id(11))
     var otherRecord = good
@@ -298,11 +300,7 @@ import Trust
   @Test func anAnswerStandsInTheLogBeforeItIsKept() async throws {
     let outbox = try outbox("witnessed.sqlite")
     let patient = try SessionBench.reference(1)
-    let hash = try await store(
-      Self.verdict(.uncertain, demonstration: false), of: patient, in: outbox, capture: Self.id(10), session: Self.id(2)
-    )
-    var good = ResultText(id: try Self.id(50), captureID: try Self.id(10))
-    (good.recordSHA256, good.patientRef) = (hash, patient)
+    let good = try await answer(to: patient, in: outbox)
     var unknown = good
     (unknown.id, unknown.captureID) = (try Self.id(51), try Self.id(11))
     let trail = RecordingTrail { _ in try await outbox.waitingAnswers().next(for: [patient]) == nil }

@@ -10,22 +10,8 @@ final class Program {
   private let outputPath: String
   private let errorPath: String
 
-  static let thermograph = beside("thermograph")
-  static let worker = beside("thermograph-receiver")
-
-  /// The binaries under test lie beside the test bundle.
-  private static func beside(_ name: String) -> String {
-    let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-    let beside = bundle.appendingPathComponent(name).path
-    if FileManager.default.isExecutableFile(atPath: beside) { return beside }
-    // `swift test` runs the bundle through a helper of the toolchain: the bundle's path is then an argument.
-    for argument in CommandLine.arguments where argument.contains(".xctest") {
-      let folder = URL(fileURLWithPath: argument).deletingLastPathComponent()
-      let candidate = folder.appendingPathComponent(name).path
-      if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
-    }
-    return beside
-  }
+  static let thermograph = builtProgram("thermograph").path
+  static let worker = builtProgram("thermograph-receiver").path
 
   init(_ executable: String, _ arguments: [String], in folder: String, environment: [String: String] = [:]) throws {
     let name = URL(fileURLWithPath: executable).lastPathComponent

@@ -18,12 +18,8 @@ final class FleetProgram: Sendable {
     self.folder = folder
     output = folder.file("output-\(UUID().uuidString.prefix(8))")
     try Data().write(to: URL(filePath: output))
-    let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
     let started = Process()
-    started.executableURL =
-      name.hasPrefix("/")
-      ? URL(filePath: name)
-      : URL(filePath: bundle).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: name)
+    started.executableURL = name.hasPrefix("/") ? URL(filePath: name) : builtProgram(name)
     started.arguments = arguments
     started.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     started.standardInput = FileHandle.nullDevice
