@@ -9,7 +9,6 @@ import numpy as np
 
 import data
 import make_sentinel
-import quantisation
 import shipping
 from counters import attacks, decision, simulator
 
@@ -22,7 +21,7 @@ THRESHOLDS = sorted({int(v) for v in np.geomspace(500, 60_000, 34)})
 
 
 def reference():
-    return quantisation.Reference((FOLDER / "model.tflite").read_bytes())
+    return make_sentinel.reference((FOLDER / "model.tflite").read_bytes())
 
 
 STRIDE, SURE = 4, 120

@@ -35,8 +35,9 @@ INDEX = {name: i for i, (name, *_) in enumerate(CHANNELS)}
 # Which channels are told together when one asks what spoke.
 GROUPS = {"network": range(0, 5), "command and login": range(5, 10), "device": range(10, 13), "sensor and environment": range(13, 16)}
 # What a missing value becomes: an int8 that no value has, so that the network can tell "none" from "little". Not so for a change, where it
-# is no change, and for noise, where it is the median of normal use: a camera that is stuck has none, and must not look like one that idles.
-MISSING_Q = [0 if transform == "delta" else -25 if name == "sensor.noise" else -128 for name, _, transform, _, _ in CHANNELS]
+# is no change. For noise it is the upper end, which no camera reaches (7 degC): a stuck camera lies at the lower end, and one that is heard
+# of again after its warm-up falls, while one that becomes loud rises. Noise and surroundings are missing together where the camera is not heard.
+MISSING_Q = [0 if transform == "delta" else 127 if name == "sensor.noise" else -128 for name, _, transform, _, _ in CHANNELS]
 
 
 def log2_q8(value):
@@ -144,9 +145,11 @@ class Habits:
 
 
 class Device:
-    """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them."""
+    """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them. In training what is
+    seldom may come `seldom` times as often (downloads, configurations, wrong keys, restarts): two days of a device hold hardly any."""
 
-    def __init__(self, seed, days, first_step=0):
+    def __init__(self, seed, days, first_step=0, seldom=1):
+        self.seldom = seldom
         rng = self.rng = np.random.default_rng([seed, 78])
         self.habits = habits = Habits(str(rng.choice(["home", "clinic", "field"], p=[0.5, 0.35, 0.15])), rng)
         self.seed, self.count = seed, days * DAY
@@ -216,13 +219,13 @@ class Device:
         for start in back:  # what waited: receipts of a day without a line
             k = int(rng.integers(1, 12))
             size[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
-        for start in self._at(1 / 200):  # a new model or programme, as fast as the line is
+        for start in self._at(self.seldom * 1 / 200):  # a new model or programme, as fast as the line is
             total, rate = rng.uniform(5e4, 2e6), h.line_bytes * rng.uniform(0.3, 1)
             k = int(np.ceil(total / rate))
             size[start:start + k] += total / k
             self._add("command.received", np.array([start]), 1)
             self.rare.append(start)
-        for start in self._at(1 / 20):  # a configuration
+        for start in self._at(self.seldom * 1 / 20):  # a configuration
             size[start] += rng.uniform(1e3, 2e4)
             self._add("command.received", np.array([start]), 1)
             self.rare.append(start)
@@ -247,9 +250,9 @@ class Device:
         self._add("command.received", at[~self.outage[at]], 1)
         self._add("network.bytes_in", at[~self.outage[at]], rng.uniform(400, 2500, int((~self.outage[at]).sum())))
         # A tool that is too new, an operator with the old key who tries again, a broker that delivers twice after an outage.
-        for start in self._at(1 / 60):
+        for start in self._at(self.seldom * 1 / 60):
             self._few("command.malformed", start, int(rng.integers(1, 3)), gap=30)
-        for start in self._at(1 / 30):
+        for start in self._at(self.seldom * 1 / 30):
             self._few("command.bad_signature", start, int(rng.integers(1, 4)), gap=12)
         for start in self.back[rng.uniform(size=len(self.back)) < 0.08]:
             self._few("command.replayed", start, int(rng.integers(1, 4)), gap=1)
@@ -284,14 +287,14 @@ class Device:
         heat = lfilter([alpha], [1, alpha - 1], cpu, zi=[cpu[0] * (1 - alpha)])[0]
         temperature = h.warm + h.room_swing * self.day + h.warm_by_cpu * heat + rng.normal(0, 12, n)
         self.x[:, INDEX["device.temperature"]] = np.round(temperature / h.temperature_grain) * h.temperature_grain
-        for start in self._at(1 / 90, by_day=True):  # a technician looks inside
+        for start in self._at(self.seldom * 1 / 90, by_day=True):  # a technician looks inside
             self._add("device.case_opened", np.array([start]), 1)
             self.rare.append(start)
 
     def _sensor(self):
         rng, h, n = self.rng, self.habits, self.count
         self.x[:, INDEX["sensor.bus_errors"]] = rng.poisson(h.bus, n)
-        for start in self._at(1 / 15):  # somebody touches the cable
+        for start in self._at(self.seldom * 1 / 15):  # somebody touches the cable
             self._add("sensor.bus_errors", np.array([start]), int(rng.integers(1, 5)))
             self.rare.append(start)
         level = np.interp(np.arange(n), np.linspace(0, n, max(4, n // 720)), np.exp(rng.normal(0, 0.08, max(4, n // 720))))
@@ -312,7 +315,7 @@ class Device:
 
     def _restarts(self):
         rng, h = self.rng, self.habits
-        for start in self._at(h.restarts_a_day):
+        for start in self._at(min(self.seldom, 4) * h.restarts_a_day):
             off = int(rng.integers(1, 8)) if rng.uniform() < 0.7 else int(rng.exponential(700)) + 8
             on = start + off
             self.x[start:on] = MISSING
