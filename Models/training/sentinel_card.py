@@ -54,7 +54,7 @@ def decision(m):
     lines = ["", "### Decision over time", f"{d['days']} days of normal use of {d['devices']} devices that took part in nothing else, one window every 10 s ({d['days'] * d['devices'] * 8640:,} windows): **{d['alerts']} alerts** (asked for: at most 34 of a hundred devices, which is {34 * d['devices'] * d['days'] / 3000:.0f} of these), "
              f"{d['per_90_days']:.2f} a device in 90 days (95 % interval {low:.2f} to {high:.2f}; asked for: at most 1). {d['devices_with_an_alert']} devices had one, none more than {d['most_of_one_device']}. "
              "First told as: " + ", ".join(f"{k} {v}" for k, v in d["told_first"].items()) + ". By kind of device: " + ", ".join(f"{k} {v['alerts']} of {v['devices']} devices" for k, v in d["by_kind"].items()) + ". To save time every fourth window was judged, and all near one that was not surely normal"
-             + (f"; with every window of {d['every']['devices']} of the devices judged there are {d['every']['alerts']} alerts, with every fourth {d['every']['alerts_with_the_stride']}." if "every" in d else "."), "",
+             + (f"; with every window of {d['every']['devices']} of the devices judged there are {d['every']['alerts']} alerts, with every fourth {d['every']['alerts_with_the_stride']}." if "every" in d else "."), *causes(d), "",
              "| laid over normal use | of | asked for | told in time | named as the right head in time | median, s | 95 %, s | 99 %, s | not told in 600 s |", "|---|---|---|---|---|---|---|---|---|"]
     seconds = lambda v: "never" if v > 600 else f"{v:.0f}"
     for row, r in d["rows"].items():
@@ -63,6 +63,16 @@ def decision(m):
     lines += ["", f"An attack and a fault at once ({b['slices']} slices), told in the last 100 s of ten minutes: cyber {percent(b['cyber'])}, health {percent(b['health'])}, uncertain {percent(b['uncertain'])}, normal {percent(b['normal'])}.", "",
               "What is slow, over six hours: told at all, and after how many hours (median of those told). It is said here so that nobody relies on it.", "", "| slow | devices | told within 6 h | median, h |", "|---|---|---|---|"]
     return lines + [f"| {k} | {v['devices']} | {percent(v['told_within_6_h'])} | " + (f"{v['median_hours']:.2f}" if v["median_hours"] is not None else "-") + " |" for k, v in d["slow"].items()]
+
+
+def causes(d):
+    """What the false alerts were."""
+    if "causes" not in d:
+        return []
+    u = d["unasked"]
+    return ["", "What the simulator had put into the windows at whose end an alert began (the likelier cause where there were two):", "", "| told as | cause | alerts |", "|---|---|---|",
+            *[f"| {told} | {cause} | {number} |" for told, cause, number in d["causes"]], "",
+            f"If `network.bytes_in` did not count believed receipts and the parts of a download that the device asked for, the same network would raise {u['alerts_then']} alerts on the {u['devices']} devices that had one, instead of {u['alerts']}."]
 
 
 def disturbed(m):

@@ -27,16 +27,20 @@ def reference():
 STRIDE, SURE = 4, 120
 
 
-def day_raws(network, seed, days, stride=STRIDE):
-    """int8 [windows, 2]: what both heads say of normal over the days of one device. Every `stride`th window is judged, and every one
+def day_raws(network, seed, days, stride=STRIDE, unasked=False):
+    """int8 [windows, 2]: what both heads say of normal over the days of one device; with `unasked` as if network.bytes_in did not count what
+    the device waits for. Every `stride`th window is judged, and every one
     within so many steps of a window of which a head was not sure (raw below SURE); the others count as their neighbour. What makes an alert
     stays in the window for 32 steps and is met so; `judge_sentinel.py every` judges every window of some devices and compares. Kept on disk."""
     source = open(simulator.__file__, "rb").read()
     digest = hashlib.sha256(network.content + source).hexdigest()[:12]
-    path = data.CACHE / "days" / f"{digest}-{seed}-{days}-{stride}.npy"
+    path = data.CACHE / "days" / f"{digest}-{seed}-{days}-{stride}{'-unasked' if unasked else ''}.npy"
     if path.exists():
         return np.load(path)
-    x = simulator.Device(seed, days).values
+    device = simulator.Device(seed, days)
+    x = device.values
+    if unasked:
+        x[:, simulator.INDEX["network.bytes_in"]] = device.unasked
     plain, count = simulator.plain(x), len(x) - simulator.STEPS + 1
     raw = np.zeros((count, 2), np.int8)
     at = np.arange(0, count, stride)

@@ -206,12 +206,13 @@ def labels(attack):
     return np.where(attack.seen_health, attack.health, 0), np.where(attack.seen_cyber, attack.cyber, 0)
 
 
-def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, onset=0.0, settled=False, weak=False, seldom=1):
+def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, onset=0.0, settled=False, weak=False, seldom=1, idle=0.0):
     """(int64 [n, 32, 16], health, cyber, device [n]): `each` windows of each device of `seeds`, a share `rare` of them around what is
     seldom in its normal use; each head has a kind in `attacked` of them. A quarter of the attacks lasts one to six steps, the others up
     to an hour, and a window is any of those that the attack touches; in a share `onset` it is one of those in which it begins.
     With `settled` every attack covers at least half of its window: none has only just begun or is nearly gone, as in sets where a window has one label.
-    `dropped` of the windows have a channel, or values here and there, made missing. `weak` and `seldom` as in Attack and Device."""
+    `dropped` of the windows have a channel, or values here and there, made missing; in `idle` of them the camera is heard now and then only, as it is
+    in a seventh of the devices. `weak` and `seldom` as in Attack and Device."""
     kept, devices = [], []
     for seed in seeds:
         device = Device(seed, days, seldom=seldom)
@@ -226,6 +227,10 @@ def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, ons
     rng = np.random.default_rng([min(seeds), draw, 5])
     if dropped:
         x = drop(x, dropped, rng)
+    if idle:
+        unheard = (rng.uniform(size=x.shape[:2]) < rng.uniform(0.2, 0.95, (len(x), 1))) & (rng.uniform(size=(len(x), 1)) < idle)
+        for name in ("sensor.noise", "environment.ambient"):
+            x[unheard, INDEX[name]] = MISSING
     n = len(x)
     health = rng.integers(1, len(HEALTH), n) * (rng.uniform(size=n) < attacked)
     cyber = rng.integers(1, len(CYBER), n) * (rng.uniform(size=n) < attacked)

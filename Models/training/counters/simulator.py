@@ -28,16 +28,16 @@ CHANNELS = [
     ("device.temperature", "centi-degC", "linear", 6, -100),
     ("device.case_opened", "1/step", "log2", 64, -100),
     ("sensor.bus_errors", "1/step", "log2", 20, -100),
-    ("sensor.noise", "centikelvin", "log2", 24, -100),
+    ("sensor.noise", "centikelvin", "log2", 24, -60),
     ("environment.ambient", "centi-degC", "delta", 384, 0),
 ]
 INDEX = {name: i for i, (name, *_) in enumerate(CHANNELS)}
 # Which channels are told together when one asks what spoke.
 GROUPS = {"network": range(0, 5), "command and login": range(5, 10), "device": range(10, 13), "sensor and environment": range(13, 16)}
 # What a missing value becomes: an int8 that no value has, so that the network can tell "none" from "little". Not so for a change, where it
-# is no change. For noise it is the upper end, which no camera reaches (7 degC): a stuck camera lies at the lower end, and one that is heard
-# of again after its warm-up falls, while one that becomes loud rises. Noise and surroundings are missing together where the camera is not heard.
-MISSING_Q = [0 if transform == "delta" else 127 if name == "sensor.noise" else -128 for name, _, transform, _, _ in CHANNELS]
+# is no change; the camera's noise, which is missing with it, tells both apart. The noise lies higher than other channels for that: a stuck
+# camera has none (-60), and must look neither like one that is not heard (-128) nor like a quiet one (-36 and more).
+MISSING_Q = [0 if transform == "delta" else -128 for _, _, transform, _, _ in CHANNELS]
 
 
 def log2_q8(value):
@@ -145,8 +145,10 @@ class Habits:
 
 
 class Device:
-    """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them. In training what is
-    seldom may come `seldom` times as often (downloads, configurations, wrong keys, restarts): two days of a device hold hardly any."""
+    """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them, `events` (what, first
+    step, steps) for tables of causes, `unasked` network.bytes_in without what the device waits for: believed receipts and parts of a download.
+    In training what is seldom may come `seldom` times as often (downloads, configurations, wrong keys, restarts): two days of a device hold
+    hardly any."""
 
     def __init__(self, seed, days, first_step=0, seldom=1):
         self.seldom = seldom
@@ -156,7 +158,7 @@ class Device:
         n = self.count
         self.hour = ((np.arange(n) + first_step + rng.integers(DAY)) % DAY) * 24 / DAY
         self.x = np.zeros((n, len(CHANNELS)))
-        self.rare = []
+        self.rare, self.events = [], []
         self._sessions()
         self._network()
         self._commands()
@@ -166,8 +168,10 @@ class Device:
         for name in habits.lacks:
             self.x[:, INDEX[name]] = MISSING
         self.values = np.clip(np.rint(self.x), MISSING, 1 << 24).astype(np.int64)
+        bytes_in = INDEX["network.bytes_in"]
+        self.unasked = np.where(self.x[:, bytes_in] < 0, MISSING, np.clip(np.rint(self.x[:, bytes_in] - self.asked), 0, 1 << 24)).astype(np.int64)
         self.rare = np.unique(np.clip(np.array(self.rare, int), 0, n - 1))
-        del self.x
+        del self.x, self.asked
 
     def _at(self, a_day, by_day=False):
         """Steps of events that come `a_day` times a day; `by_day` only while the clinic is open."""
@@ -211,25 +215,29 @@ class Device:
         self._add("network.reconnects", np.nonzero(~online)[0], poisson(h.tries_offline)[~online])
         self._add("network.reconnects", back, 1)
         published = self.session | (np.arange(n) % h.health_steps == 0)
-        size = poisson(h.base_bytes) + published * poisson(4)
+        size, asked = poisson(h.base_bytes) + published * poisson(4), np.zeros(n)
         for end in self.session_ends:
             for k in range(int(rng.integers(1, 5))):
                 if end + k < n:
-                    size[end + k] += rng.poisson(h.receipt_bytes)
+                    asked[end + k] += rng.poisson(h.receipt_bytes)
         for start in back:  # what waited: receipts of a day without a line
             k = int(rng.integers(1, 12))
-            size[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
+            asked[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
+            self.events.append(("receipts after an outage", start, k))
         for start in self._at(self.seldom * 1 / 200):  # a new model or programme, as fast as the line is
             total, rate = rng.uniform(5e4, 2e6), h.line_bytes * rng.uniform(0.3, 1)
             k = int(np.ceil(total / rate))
-            size[start:start + k] += total / k
+            asked[start:start + k] += total / k
             self._add("command.received", np.array([start]), 1)
             self.rare.append(start)
+            self.events.append(("a download", start, k))
         for start in self._at(self.seldom * 1 / 20):  # a configuration
             size[start] += rng.uniform(1e3, 2e4)
             self._add("command.received", np.array([start]), 1)
             self.rare.append(start)
-        self.x[:, INDEX["network.bytes_in"]] = size * online
+            self.events.append(("a configuration", start, 1))
+        self.asked = asked * online
+        self.x[:, INDEX["network.bytes_in"]] = size * online + self.asked
         slow = np.exp(rng.normal(0, h.latency_spread, n)) * np.where(rng.uniform(size=n) < h.bad_line, rng.uniform(2, 15, n), 1)
         latency = h.latency_ms * slow
         if h.latency_style != "always":
@@ -264,6 +272,7 @@ class Device:
             steps = np.minimum(start + np.sort(rng.integers(0, max(1, tries), tries)), self.count - 1)
             self._add("login.failed", steps, 1)
             self.rare.append(start)
+            self.events.append(("cards that are no tags", start, tries))
 
     def _few(self, name, start, count, gap):
         steps = start + np.cumsum(self.rng.integers(0, gap + 1, count))
@@ -273,6 +282,7 @@ class Device:
             self._add("command.received", steps, 1)
         self._add("network.bytes_in", steps, self.rng.uniform(200, 1500, len(steps)))
         self.rare += list(steps)
+        self.events.append(({"command.malformed": "a tool's mistakes", "command.bad_signature": "an operator's wrong key"}.get(name, "delivered twice"), start, gap * count + 1))
 
     def _board(self):
         from scipy.signal import lfilter
@@ -290,6 +300,7 @@ class Device:
         for start in self._at(self.seldom * 1 / 90, by_day=True):  # a technician looks inside
             self._add("device.case_opened", np.array([start]), 1)
             self.rare.append(start)
+            self.events.append(("a technician inside", start, 1))
 
     def _sensor(self):
         rng, h, n = self.rng, self.habits, self.count
@@ -297,6 +308,7 @@ class Device:
         for start in self._at(self.seldom * 1 / 15):  # somebody touches the cable
             self._add("sensor.bus_errors", np.array([start]), int(rng.integers(1, 5)))
             self.rare.append(start)
+            self.events.append(("a touched cable", start, 1))
         level = np.interp(np.arange(n), np.linspace(0, n, max(4, n // 720)), np.exp(rng.normal(0, 0.08, max(4, n // 720))))
         noise = h.noise * level * np.exp(rng.normal(0, h.noise_spread, n)) * np.where(self.session, rng.uniform(0.9, 1.25), 1)
         self.x[:, INDEX["sensor.noise"]] = np.maximum(noise, 1)
@@ -337,4 +349,5 @@ class Device:
                 part = self.x[until:until + len(rest), INDEX["environment.ambient"]]
                 part[:] = np.where(part < 0, part, part - rest)
             # What follows a start is as seldom: a board that warms up, and a camera that is heard of again.
+            self.events.append(("a restart", start, off + h.warm_up_steps + 60))
             self.rare += [start, on, on + 16, on + 32, on + 48, until, until + 16]
