@@ -318,7 +318,7 @@ def others():
     save("others", found)
 
 
-def folds(each=120, epochs=6):
+def folds(each=300, epochs=12):
     """Five folds of devices, stratified by kind of device: each fifth judges a network that never saw it, calibrated on the next one. A
     shorter fit than the shipped one (fewer devices and epochs, no mining)."""
     keras = fitting.prepare()
@@ -328,7 +328,7 @@ def folds(each=120, epochs=6):
     for kind in np.unique(kinds):
         at = np.nonzero(kinds == kind)[0]
         fold[at] = np.arange(len(at)) % 5
-    train = attacks.windows([int(s) for s in seeds], each * 2, 51, rare=0.45, dropped=0.15, days=1, onset=0.3)
+    train = make_sentinel.training_windows([int(s) for s in seeds], each * 2, 51)
     calm = attacks.windows([int(s) for s in seeds], each, 52, days=1, settled=True)
     of = dict(zip(seeds.tolist(), fold.tolist()))
     part = lambda w: np.array([of[int(d)] for d in w[3]])

@@ -117,7 +117,7 @@ def recordings(m):
     lines += [f"| {j['file'].removesuffix('.jsonl')} | {j['calm_windows']} | {j['alerts_before']} | {str(j['told_after_steps']) + ' steps' if j['told_after_steps'] else ('not told' if j['label'] else '-')} | {j['told_as'] or '-'} |" for j in r["judged"]]
     if "device" in m:
         d = m["device"]
-        lines += ["", f"The device's own alerts (steps of {d['step_milliseconds']} ms):", "", "| attack | asked for within | told after | alerts before it |", "|---|---|---|---|"]
+        lines += ["", f"The device's own alerts (steps of {d['step_milliseconds']} ms), measured with version {d.get('version', m['version'])} of this model:", "", "| attack | asked for within | told after | alerts before it |", "|---|---|---|---|"]
         lines += [f"| {row['scenario']} | {str(row['within_steps']) + ' steps' if row.get('within_steps') else '-'} | {str(row['told_after_steps']) + ' steps' if row.get('told_after_steps') else ('not told' if row.get('within_steps') else '-')} | {row.get('alerts_before', '-')} |" for row in d["rows"] if "error" not in row]
     return lines
 
