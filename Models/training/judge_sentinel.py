@@ -195,7 +195,8 @@ def rows():
     found = {"rows": {}}
     base = attacks.calm(list(make_sentinel.SEEDS["test"])[:100], 3, 42)
     for row, (head, _, _, within) in attacks.ROWS.items():
-        r = sentinel_days.stream_raws(network, attacks.attacked(base, row, 42))
+        laid = attacks.attacked(base, row, 42)
+        r = sentinel_days.stream_raws(network, laid)
         s = decision.states(r[:, :, 0], r[:, :, 1], decided)
         away = s != 0
         first = np.where(away.any(axis=0), away.argmax(axis=0), 999)
@@ -203,11 +204,22 @@ def rows():
         named = np.where(right.any(axis=0), right.argmax(axis=0), 999)
         found["rows"][row] = {"slices": int(s.shape[1]), "within_s": within * simulator.STEP_SECONDS, "found_within": float((first <= within).mean()), "named_right_within": float((named <= within).mean()),
                               "seconds": {k: float(np.quantile(first, v) * simulator.STEP_SECONDS) for k, v in (("median", 0.5), ("p95", 0.95), ("p99", 0.99))},
-                              "never_in_600_s": float((first == 999).mean())}
+                              "never_in_600_s": float((first == 999).mean()), "parts": parts(laid, attacks.ROWS[row][1], within, first <= within)}
     found["both"] = both(network, decided)
     found["slow"] = slow(network, decided)
     save("days", {**(loaded("days") or {}), **found})
     print(json.dumps(found, indent=1))
+
+
+def parts(laid, kind, within, told):
+    """[[what is so of the slices, slices, told in time]]: a device that is off counts nothing, and a camera that is heard now and then only
+    is judged by the few steps in which it was."""
+    channel = attacks.NEEDED.get(kind)
+    seen = laid[:, simulator.STEPS:simulator.STEPS + within] >= 0
+    off = (~seen.any(axis=2)).mean(axis=1) > 0.5
+    heard = seen[:, :, simulator.INDEX[channel]].mean(axis=1) if channel else np.ones(len(laid))
+    named = {"the device is off": off, "heard in 80 % of the steps or more": ~off & (heard >= 0.8), "heard in 30 to 80 %": ~off & (heard >= 0.3) & (heard < 0.8), "heard in less than 30 %": ~off & (heard < 0.3)}
+    return [[name, int(which.sum()), float(told[which].mean())] for name, which in named.items() if which.any()]
 
 
 def both(network, decided):

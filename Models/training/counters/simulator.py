@@ -144,6 +144,12 @@ class Habits:
         self.lacks = [name for name, p in lacks.items() if rng.uniform() < p]
 
 
+def habits(seed):
+    """(the device's drawing as it stands then, what makes its normal use its own)."""
+    rng = np.random.default_rng([seed, 78])
+    return rng, Habits(str(rng.choice(["home", "clinic", "field"], p=[0.5, 0.35, 0.15])), rng)
+
+
 class Device:
     """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them, `events` (what, first
     step, steps) for tables of causes, `unasked` network.bytes_in without what the device waits for: believed receipts and parts of a download.
@@ -152,8 +158,8 @@ class Device:
 
     def __init__(self, seed, days, first_step=0, seldom=1):
         self.seldom = seldom
-        rng = self.rng = np.random.default_rng([seed, 78])
-        self.habits = habits = Habits(str(rng.choice(["home", "clinic", "field"], p=[0.5, 0.35, 0.15])), rng)
+        self.rng, self.habits = habits(seed)
+        rng = self.rng
         self.seed, self.count = seed, days * DAY
         n = self.count
         self.hour = ((np.arange(n) + first_step + rng.integers(DAY)) % DAY) * 24 / DAY
@@ -165,7 +171,7 @@ class Device:
         self._board()
         self._sensor()
         self._restarts()
-        for name in habits.lacks:
+        for name in self.habits.lacks:
             self.x[:, INDEX[name]] = MISSING
         self.values = np.clip(np.rint(self.x), MISSING, 1 << 24).astype(np.int64)
         bytes_in = INDEX["network.bytes_in"]
