@@ -26,17 +26,21 @@ def _once(x, multiplier, shift):
 
 
 def _scaling(exact, scale):
-    """`exact` of float sums [..., channels]: in float64, and again in integers where that is near a half."""
+    """`exact` of whole sums [..., channels] in float32: in float32, and again in integers where that is near a half."""
     multiplier, shift = _multiplier(scale)
-    factor = multiplier / 2.0 ** (31 - shift)
+    factor = (multiplier / 2.0 ** (31 - shift)).astype(np.float32)
+    # What the first rounding of two moves, and what float32 leaves out of numbers that int8 can hold.
+    margin = np.float32(0.001 + (2.0 ** shift.max() if exact is _twice else 0))
 
     def scaled(sums):
-        value = sums * factor + 0.5
-        whole = np.floor(value)
-        part = value - whole
-        near = np.nonzero((part < 0.01) | (part > 0.99))
-        if len(near[0]):
-            whole[near] = exact(sums[near].astype(np.int64), multiplier[near[-1]], shift[near[-1]])
+        value = sums * factor
+        whole = np.rint(value)
+        value -= whole
+        np.abs(value, out=value)
+        near = np.flatnonzero(value > 0.5 - margin)
+        if len(near):
+            channel = near % len(multiplier)
+            whole.reshape(-1)[near] = exact(sums.reshape(-1)[near].astype(np.int64), multiplier[channel], shift[channel])
         return whole
     return scaled
 
@@ -44,7 +48,7 @@ def _scaling(exact, scale):
 class Integers:
     """int8 windows [n, 32, 16] -> one int8 [n, classes] an output, in the order of the model's outputs."""
 
-    def __init__(self, reference, chunk=512):
+    def __init__(self, reference, chunk=128):
         network = reference.interpreter
         self.chunk = chunk
         self.tensors = {t["index"]: t for t in network.get_tensor_details()}
@@ -63,15 +67,13 @@ class Integers:
             return (lambda x: x.reshape(len(x), -1)) if len(shape) == 1 else lambda x: x
         (scale, zero), (out_scale, out_zero) = self._grid(inputs[0]), self._grid(output)
         if name in ("CONV_2D", "FULLY_CONNECTED"):
-            weights, bias = self.constant(inputs[1]), self.constant(inputs[2]).astype(np.float64)
+            weights, bias = self.constant(inputs[1]), self.constant(inputs[2]).astype(np.float32)
             scaled = _scaling(_once if name == "FULLY_CONNECTED" else _twice, scale[0] * self._grid(inputs[1])[0] / out_scale[0])
             matrix = weights.reshape(len(weights), -1).astype(np.float32).T
-            finish = lambda sums: np.clip(scaled(sums + bias) + out_zero, -128, 127).astype(np.int8)
+            # A sum that float32 could not hold would be beyond int8 by far: no layer's output is made of such.
+            finish = lambda sums: np.clip(scaled(sums + bias) + np.float32(out_zero), -128, 127).astype(np.int8)
             if name == "FULLY_CONNECTED":
-                # A thousand products may pass 2^24: in halves, each of which is exact.
-                half = max(len(matrix) // 2, 1)
-                product = lambda x: (x[:, :half] @ matrix[:half]).astype(np.float64) + x[:, half:] @ matrix[half:]
-                return lambda x: finish(product(x.astype(np.float32) - np.float32(zero)))
+                return lambda x: finish((x.astype(np.float32) - np.float32(zero)) @ matrix)
             size = weights.shape[2]
 
             def convolved(x):
