@@ -13,8 +13,9 @@ import shipping
 from counters import attacks, decision, simulator
 
 FOLDER = shipping.MODELS / make_sentinel.NAME
-# Of 90 days a device may raise one false alert; the operating point is set on half of that, because days that judge differ.
-ALLOWED, MARGIN = 1 / 90, 0.5
+# Of 90 days a device may raise one false alert; the operating point is set on seven eighths of that. Most of it is the attack's: a download
+# of minutes is told from the flood of a topic by nothing but the command before it, and with a quarter no flood was told in time.
+ALLOWED, SHARES = 1 / 90, {"health": 1 / 4, "cyber": 5 / 8}
 RELEASE, DELTA = 30, 100
 CLIPS, SLACKS = (768, 1024, 1536, 2048), (0, 256, 512, 768, 1024)
 THRESHOLDS = sorted({int(v) for v in np.geomspace(500, 60_000, 34)})
@@ -80,7 +81,7 @@ def normal_days(network, seeds, days):
 
 
 def operate(days=10):
-    """The lowest threshold of each head that stays within its half of the allowed alerts; of slacks and clips the pair with which the
+    """The lowest threshold of each head that stays within its share of the allowed alerts; of slacks and clips the pair with which the
     least is told too late, all rows of the head together."""
     network = reference()
     made = json.loads((data.CACHE / "fits" / make_sentinel.NAME / "made.json").read_text())
@@ -92,9 +93,8 @@ def operate(days=10):
     base = attacks.calm(seeds, 2, 41)
     rows = {row: stream_raws(network, attacks.attacked(base, row, 41)) for row in attacks.ROWS}
     figures = {"rule": "cusum", "delta_per_mille": DELTA, "release_windows": RELEASE}
-    allowed = ALLOWED * MARGIN * days * len(seeds) / 2
     for k, name in enumerate(("health", "cyber")):
-        table, best = tables[name], None
+        table, best, allowed = tables[name], None, ALLOWED * SHARES[name] * days * len(seeds)
         for clip in CLIPS:
             e = decision.log_odds_q8(table, clip)
             for slack in SLACKS:
