@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 .DEFAULT_GOAL := help
-.PHONY: help clinic-day lean-link test-change test-sentinel deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test models model models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust bench-trust remote-walk configuration-walk test-repository compare-inference build lint packages clean
+.PHONY: help clinic-day lean-link test-change test-sentinel deb-receiver demo fleet test-fleet load demo-clinic gateway test-gateway bench-gateway test model models models-check models-statistics arm64 test-arm64 deb-arm64 docs test-faults test-package test-vm bench bench-device check-broken-files bench-delivery deb reference error-catalogue test-kernels test-arm bench-kernels bench-kernels-model bench-inference test-tuf-conformance fuzz-inference fuzz-configuration fuzz-trust mutate-trust bench-trust remote-walk configuration-walk test-repository compare-inference build lint packages clean
 
 ## Try it
 
@@ -45,14 +45,14 @@ test-gateway: ## the gateway's own part of `make test`: types, tests, browser, a
 	@Scripts/test-gateway
 
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
-	@Scripts/install-packages build demo test arm
+	@Scripts/install-packages build demo test arm gateway
 	@Scripts/test
 
 lint: ## swift format in strict mode
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 
 packages: ## install the Debian packages that build, demo and tests need
-	@Scripts/install-packages build demo test arm
+	@Scripts/install-packages build demo test arm gateway
 
 clean: ## remove what was built
 	rm -rf .build demo-output
@@ -242,7 +242,7 @@ check-broken-files: build ## what check says of ten broken configurations
 
 ## Benchmarks
 
-bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder
+bench: ## the camera's maths beside a scalar peer, last sub-page to verdict, 1 MB for each tag decoder, a sentinel's window
 	THERMOGRAPH_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build-bench ThermographBenchmarks
 
 bench-device: build ## start-up, memory, idle load, stop and check of the device: DEVICE_RUNS=11

@@ -290,8 +290,8 @@ let testTargets: [Target] = [
   tests(
     of: "EndToEnd",
     uses: [
-      "thermograph", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding", "Screening", "Thermography",
-      "Identification", "Provenance", "LinuxIO", "Trust", "Cryptography", logging,
+      "thermograph", "thermograph-receiver", "Device", "DeviceSimulation", "OutboxWriter", "Storage", "Forwarding",
+      "Screening", "Thermography", "Identification", "Provenance", "LinuxIO", "Trust", "Cryptography", logging,
     ]),
 ]
 
@@ -301,10 +301,12 @@ let benchmarks: [Target] =
   ? []
   : [
     .executableTarget(
-      name: "ThermographBenchmarks", dependencies: ["Thermography", "Identification", "Inference", "Screening"],
+      name: "ThermographBenchmarks",
+      dependencies: ["Thermography", "Identification", "Inference", "Screening", "Sentinel"],
       path: "Benchmarks/ThermographBenchmarks", swiftSettings: strict),
     .executableTarget(
-      name: "DeliveryBenchmark", dependencies: ["Storage", "Forwarding", "Provenance"],
+      name: "DeliveryBenchmark",
+      dependencies: ["Audit", "Cryptography", "Storage", "Forwarding", "Provenance", "Trust"],
       path: "Benchmarks/DeliveryBenchmark", swiftSettings: strict),
   ]
 

@@ -16,13 +16,14 @@ struct DeliveryBenchmark {
       return try await fill(arguments[2], count: count, bytes: bytes)
     }
     guard arguments.count == 3 else {
-      print("usage: DeliveryBenchmark syncs|writes|latency FOLDER, or fill FOLDER COUNT BYTES")
+      print("usage: DeliveryBenchmark syncs|writes|latency|audit FOLDER, or fill FOLDER COUNT BYTES")
       exit(64)
     }
     switch arguments[1] {
     case "syncs": try await syncs(in: arguments[2])
     case "writes": try await writes(in: arguments[2])
     case "latency": try await latency(in: arguments[2])
+    case "audit": try AuditBenchmark.latency(in: arguments[2])
     default: exit(64)
     }
   }
@@ -63,6 +64,7 @@ struct DeliveryBenchmark {
     for _ in 0..<captures { try await outbox.storeCapture() }
     row("a capture of 4 messages: fsync", Double(Counters.now().syncs - before.syncs) / Double(captures), .atMost(1.1))
     await outbox.outbox.close()
+    try AuditBenchmark.syncs(in: folder)
   }
 
   // MARK: - Bytes written

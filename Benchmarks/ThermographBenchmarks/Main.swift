@@ -3,7 +3,7 @@ struct ThermographBenchmarks {
   static func main() throws {
     for suite in [
       try CameraBenchmarks.suite(), try VerdictBenchmarks.suite(), try VerdictBenchmarks.changeSuite(),
-      ReaderBenchmarks.suite(),
+      ReaderBenchmarks.suite(), try SentinelBenchmarks.suite(),
     ] {
       suite.report()
     }

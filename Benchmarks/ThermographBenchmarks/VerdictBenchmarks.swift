@@ -115,7 +115,7 @@ enum VerdictBenchmarks {
     return try ScreeningNetwork(manifest: manifest, modelFile: bytes(folder + "/" + manifest.model.path))
   }
 
-  private static func bytes(_ path: String) throws -> [UInt8] {
+  static func bytes(_ path: String) throws -> [UInt8] {
     guard let file = fopen(path, "rb") else {
       throw BenchmarkError(description: "\(path): cannot be opened; run from the repository's root")
     }

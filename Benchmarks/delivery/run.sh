@@ -9,3 +9,4 @@ cc -O2 -shared -fPIC -o "$folder/sync_model.so" "$(dirname "$0")/sync_model.c" -
 SYNC_MODEL_MICROSECONDS=10000 LD_PRELOAD="$folder/sync_model.so" "$program" syncs "$folder"
 SYNC_MODEL_MICROSECONDS=0 LD_PRELOAD="$folder/sync_model.so" "$program" writes "$folder"
 "$program" latency "$folder"
+"$program" audit "$folder"

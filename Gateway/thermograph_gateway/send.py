@@ -24,7 +24,7 @@ from .statement import COMMAND_TYPE, CONFIGURATION_TYPE, ResultKey
 # What devices do (Sources/Core/Remote/CommandAction.swift); a test holds the list.
 COMMANDS = (
     "status", "doctor", "resend", "hold-images", "log-level", "capture-request", "identify", "restart", "update-install",
-    "update-rollback", "patient-restore", "sentinel-release",
+    "update-rollback", "sentinel-release", "patient-restore",
 )  # fmt: skip
 HOURS_MAXIMUM = 7 * 24
 CONFIGURATION_HOURS_MAXIMUM = 30 * 24

@@ -256,7 +256,8 @@ import Trust
       .commandAccepted(name: long, id: id), .commandRefused(name: long, id: id, reason: long),
       .configuration(.takenBack, version: .max, sha256: long, reason: long),
       .update(model: long, version: .max, state: long, reason: long), .imported(.model, items: .max, detail: long),
-      .technician(.forgetPatient, user: .max, detail: long),
+      .technician(.forgetPatient, user: .max, detail: long), .result(.refused, id: id, capture: id, reason: long),
+      .lockDown(isEntered: true, reason: long),
     ]
     #expect(Set(events.map(\.kind)) == Set(AuditKind.allCases))
     for event in events {

@@ -163,9 +163,7 @@ struct StoringTests {
   @Test func killedBetweenCommitAndReceipt() throws {
     let bench = try DatabaseBench()
     let rounds = ProcessInfo.processInfo.environment["THERMOGRAPH_COMMIT_KILLS"].flatMap { Int($0) } ?? 100
-    let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
-    let program = URL(filePath: bundle).resolvingSymlinksInPath().deletingLastPathComponent()
-      .appending(path: "CaptureStorer")
+    let program = builtProgram("CaptureStorer")
     let receiver = try bench.receiver()
     for seed in 1...rounds {
       let process = Process()

@@ -153,7 +153,9 @@ import Testing
     try await secure.start()
     let other = try await probe.failure(of: .plain(secure.port))
     #expect(other.kind == .unreachable)
-    #expect(other.detail.hasSuffix("the broker closed the connection before CONNACK"))
+    // Where it ends before it has read what we said, the system says so in its own words.
+    let words = ["the broker closed the connection before CONNACK", "Connection reset by peer"]
+    #expect(words.contains { other.detail.hasSuffix($0) }, "\(other.detail)")
     await probe.client.stop()
   }
 

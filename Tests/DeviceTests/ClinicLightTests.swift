@@ -1,3 +1,4 @@
+import Audit
 import Forwarding
 import Foundation
 import Identification
@@ -89,9 +90,21 @@ import Trust
     return Hexadecimal.text(of: OpenSSLDigests().sha256(bytes))
   }
 
-  private func service(_ outbox: Outbox, _ logger: Logger) throws -> ResultService {
+  /// Stores a capture of somebody and gives the answer to it.
+  private func answer(to patient: String, in outbox: Outbox) async throws -> ResultText {
+    var text = ResultText(id: try Self.id(50), captureID: try Self.id(10))
+    text.patientRef = patient
+    text.recordSHA256 = try await store(
+      Self.verdict(.uncertain, demonstration: false), of: patient, in: outbox, capture: Self.id(10), session: Self.id(2)
+    )
+    return text
+  }
+
+  private func service(_ outbox: Outbox, _ logger: Logger, audit: any AuditTrail = NoAuditTrail()) throws
+    -> ResultService
+  {
     ResultService(
-      intake: DownlinkIntake("results", keys: sender.keys, logger: logger), outbox: outbox,
+      intake: DownlinkIntake("results", keys: sender.keys, logger: logger), outbox: outbox, audit: audit,
       topics: TopicSchema(site: try TopicIdentifier("s1"), device: try TopicIdentifier("d1")), time: clock,
       clockFloor: ClockFloor(path: scratch.file("\(UUID().uuidString).trusted-time"), logger: logger), logger: logger)
   }
@@ -223,11 +236,7 @@ import Trust
     let lines = Lines()
     let results = try service(outbox, lines.logger)
     let patient = try SessionBench.reference(1)
-    let hash = try await store(
-      Self.verdict(.uncertain, demonstration: false), of: patient, in: outbox, capture: Self.id(10), session: Self.id(2)
-    )
-    var text = ResultText(id: try Self.id(50), captureID: try Self.id(10))
-    (text.recordSHA256, text.patientRef) = (hash, patient)
+    let text = try await answer(to: patient, in: outbox)
     let bench = try bench(outbox, lines.logger)
     try await bench.wait("the device is ready") { bench.panel.signals.contains(.ready) }
     await results.handle(try message(text))
@@ -263,11 +272,7 @@ import Trust
     let lines = Lines()
     let results = try service(outbox, lines.logger)
     let patient = try SessionBench.reference(1)
-    let hash = try await store(
-      Self.verdict(.uncertain, demonstration: false), of: patient, in: outbox, capture: Self.id(10), session: Self.id(2)
-    )
-    var good = ResultText(id: try Self.id(50), captureID: try Self.id(10))
-    (good.recordSHA256, good.patientRef) = (hash, patient)
+    let good = try await answer(to: patient, in: outbox)
     var unknown = good
     (unknown.id, unknown.captureID) = (try Self.id(51), try Self.id(11))
     var otherRecord = good
@@ -289,6 +294,37 @@ import Trust
     #expect(try await replies(outbox) == ["result refused", "result refused", "result done", "result refused"])
     #expect(try await alerts(outbox).last == "result-id-twice")
     #expect(try await outbox.waitingAnswers().next(for: [patient])?.word == .answered)
+  }
+
+  /// What the log cannot witness is not taken, and taken when it is offered again; which answer it is stands nowhere.
+  @Test func anAnswerStandsInTheLogBeforeItIsKept() async throws {
+    let outbox = try outbox("witnessed.sqlite")
+    let patient = try SessionBench.reference(1)
+    let good = try await answer(to: patient, in: outbox)
+    var unknown = good
+    (unknown.id, unknown.captureID) = (try Self.id(51), try Self.id(11))
+    let trail = RecordingTrail { _ in try await outbox.waitingAnswers().next(for: [patient]) == nil }
+    let results = try service(outbox, Lines().logger, audit: trail)
+    trail.refuses = true
+    await results.handle(try message(good))
+    #expect(try await replies(outbox) == [])
+    #expect(try await outbox.waitingAnswers().next(for: [patient]) == nil)
+    trail.refuses = false
+    await results.handle(try message(good))
+    await results.handle(try message(good))
+    for _ in 0..<3 { await results.handle(try message(unknown)) }
+    #expect(
+      try await replies(outbox) == ["result done", "result done"] + [String](repeating: "result refused", count: 3))
+    let shelf = ClinicShelf(outbox: outbox, audit: trail, logger: Lines().logger)
+    let waiting = try #require(await shelf.next([patient]))
+    await shelf.shown(waiting.answers, clock.now())
+    #expect(trail.wasFirst, "the entry comes before the answer is kept")
+    let events = trail.events
+    #expect(events.map(\.kind) == [.result, .result, .result])
+    #expect(events.first == .result(.accepted, id: good.id, capture: good.captureID))
+    #expect(events.last == .result(.shown, id: good.id))
+    #expect(events[1].what.members.contains { $0.name == "reason" })
+    for event in events { #expect(!"\(event.what)".contains("answered")) }
   }
 
   /// A long press just after the tag: on disk first, then the light; and no light where it is not on disk.

@@ -82,6 +82,27 @@ import Testing
     #expect(try accepted(isHalved: true) == 5)
   }
 
+  /// Entering, leaving, and the end by a configuration that no longer allows it; a restart changes nothing.
+  @Test func eachChangeStandsInTheAuditLog() throws {
+    let scratch = try ScratchFolder(inMemory: true)
+    let heard = Mutex<[String]>([])
+    func lockDown(isAllowed: Bool = true) -> LockDown {
+      LockDown(path: scratch.file("lock-down"), isAllowed: isAllowed, logger: .init(label: "test")) {
+        isLockedDown, why in
+        heard.withLock { $0.append("\(isLockedDown) \(why)") }
+      }
+    }
+    lockDown().enter("bad signatures", at: ManualClock().now())
+    #expect(try lockDown().release("a technician"))
+    #expect(try !lockDown().release("again"))
+    _ = lockDown(isAllowed: false)
+    #expect(heard.withLock { $0 } == ["true bad signatures", "false a technician"])
+    lockDown().enter("a flood", at: ManualClock().now())
+    _ = lockDown(isAllowed: false)
+    #expect(heard.withLock { $0.count } == 4)
+    #expect(heard.withLock { $0.last } == "false the configuration no longer allows it")
+  }
+
   @Test func whoeverFollowsHearsEachChange() throws {
     let scratch = try ScratchFolder(inMemory: true)
     let heard = Mutex<[Bool]>([])

@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import ConfigurationFiles
 import Foundation
@@ -302,7 +303,7 @@ import Testing
       let changed = self.runtime(settings)
       let watch = SentinelWatch(stepMilliseconds: 10_000)
       let sentinel = changed.sentinelService(
-        watch, CounterBoard(), changed.lockDown(common.time), outbox, common, isSimulated: true)
+        watch, CounterBoard(), changed.lockDown(NoAuditTrail()), outbox, common, isSimulated: true)
       #expect(sentinel.deltaPerMille == (isOn ? 250 : nil) && (sentinel.lockDown != nil) == isOn)
       #expect(sentinel.network == nil && (watch.report.problem?.contains("not-installed") == true) == isOn)
       await outbox.close()

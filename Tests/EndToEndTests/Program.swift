@@ -10,19 +10,8 @@ final class Program {
   private let outputPath: String
   private let errorPath: String
 
-  /// The binary under test lies beside the test bundle.
-  static let thermograph: String = {
-    let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-    let beside = bundle.appendingPathComponent("thermograph").path
-    if FileManager.default.isExecutableFile(atPath: beside) { return beside }
-    // `swift test` runs the bundle through a helper of the toolchain: the bundle's path is then an argument.
-    for argument in CommandLine.arguments where argument.contains(".xctest") {
-      let folder = URL(fileURLWithPath: argument).deletingLastPathComponent()
-      let candidate = folder.appendingPathComponent("thermograph").path
-      if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
-    }
-    return beside
-  }()
+  static let thermograph = builtProgram("thermograph").path
+  static let worker = builtProgram("thermograph-receiver").path
 
   init(_ executable: String, _ arguments: [String], in folder: String, environment: [String: String] = [:]) throws {
     let name = URL(fileURLWithPath: executable).lastPathComponent
@@ -37,7 +26,7 @@ final class Program {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle(forWritingAtPath: outputPath)
     process.standardError = FileHandle(forWritingAtPath: errorPath)
-    try process.run()
+    try withOpenSignals { try process.run() }
   }
 
   deinit {

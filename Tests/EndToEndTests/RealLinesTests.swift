@@ -38,10 +38,14 @@ import Testing
     let said = device.errors.split(separator: "\n")
       .filter { $0.hasPrefix("warning:") || $0.hasPrefix("error:") || $0.hasPrefix("thermograph:") }
       .map { line in line.firstRange(of: "=").map { String(line[..<$0.lowerBound]) } ?? String(line) }
-    let harmless = "warning: camera: sub-pages were missed; the rate is lowered from_hz"
+    let harmless = [
+      "warning: camera: sub-pages were missed; the rate is lowered from_hz",
+      // The workspace is of a device that was enrolled before there were audit logs.
+      "warning: this device was enrolled without an audit key and has made one; keep its public half: thermograph audit key key",
+    ]
     // The recorded room fails gates, so that a session asks for another attempt, which this end closes.
     let ended: Set = ["warning: session incomplete reason"]
-    #expect(Set(said).subtracting([harmless]) == expected.union(ended), "\(device.errors)")
+    #expect(Set(said).subtracting(harmless) == expected.union(ended), "\(device.errors)")
     #expect(shim.complaints == nil)
     try workspace.expectNoTraceOfTheTag(Self.tag)
   }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Trust
 
-/// The whole way round with the real program, a real broker and a tag at a real reader's line: a capture, the receiver's
+/// The way of an answer with the real program, a real broker and a tag at a real reader's line: a capture, the receiver's
 /// folder, the clinic's signed answer, and the light at the right tag and no other.
 @Suite(.serialized) struct ResultTests {
   private static let root = "tg/v1/test-site/test-device"
@@ -18,50 +18,17 @@ import Trust
   private struct Scene {
     let workspace: Workspace
     let broker: MosquittoBroker
-    /// Private keys, PEM.
-    let results: [UInt8]
-    let receipts: [UInt8]
+    let site: AnsweringSite
 
     init() async throws {
       workspace = try Workspace()
       broker = try MosquittoBroker()
       try await broker.start()
-      (results, receipts) = (try SigningKey.make(), try SigningKey.make())
-      try Data(receipts).write(to: URL(filePath: receiptKey))
-      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: receiptKey)
-      try installSite()
-    }
-
-    var receiptKey: String { workspace.folder + "/receipts.pem" }
-
-    /// A site whose list names one key for results and one for receipts, as a technician brings it on a stick.
-    private func installSite() throws {
-      var repository = try TestRepository()
-      repository.expires = "2099-01-01T00:00:00Z"
-      var entries: [JSONValue] = []
-      for (role, pem) in [("result", results), ("receipt", receipts)] {
-        let key: String = try SigningKey(pem: pem, digests: OpenSSLDigests()).publicKey.pem
-        entries.append(TestRepository.object([("role", .string(ExactText(role))), ("key", .string(ExactText(key)))]))
-      }
-      let list: [UInt8] = TestRepository.object([
-        ("schema", .string(OnlineKeys.schema)), ("keys", .array(entries)),
-      ]).encoded()
-      repository.targets = [("online-keys.json", TestRepository.target(list))]
-      try repository.publish()
-      let name = Hexadecimal.text(of: OpenSSLDigests().sha256(list)) + ".online-keys.json"
-      let stick = workspace.folder + "/site"
-      for (part, files) in [("metadata", repository.files), ("targets", [name: list])] {
-        try FileManager.default.createDirectory(atPath: "\(stick)/\(part)", withIntermediateDirectories: true)
-        for (name, bytes) in files { try Data(bytes).write(to: URL(filePath: "\(stick)/\(part)/\(name)")) }
-      }
-      let store = TrustStore(.site, stateDirectory: workspace.folder + "/state", verifier: OpenSSLVerifier())
-      _ = try store.install(root: try #require(repository.files["1.root.json"]), isReplacing: false)
-      let now = ExpiryClock(seconds: Int64(Date().timeIntervalSince1970), isProven: true)
-      _ = try store.update(from: try RepositoryFolder(stick), clock: now)
+      site = try AnsweringSite(workspace)
     }
 
     func envelope(_ text: ResultText, by key: [UInt8]? = nil) throws -> [UInt8] {
-      let signer = try SigningKey(pem: key ?? results, digests: OpenSSLDigests())
+      let signer = try SigningKey(pem: key ?? site.results, digests: OpenSSLDigests())
       return try Envelope(
         Array(text.json.utf8), type: "application/vnd.thermograph.result.v1+json", signedBy: [signer]
       ).encoded()
@@ -109,7 +76,7 @@ import Trust
       Program.thermograph,
       [
         "receive", "--broker", "127.0.0.1:\(scene.broker.port)", "--output", workspace.received, "--signing-key",
-        scene.receiptKey,
+        scene.site.receiptKey,
       ], in: workspace.folder)
     let device = try Program(
       Program.thermograph, ["run", "--config", configuration], in: workspace.folder, environment: board.environment)
@@ -151,7 +118,8 @@ import Trust
     changed.state = "repeat-requested"
     // Somebody without the key, the receiver with its own, another device's, and one about nothing that was taken here.
     try await scene.publish(try scene.envelope(try text(), by: SigningKey.make()))
-    try await scene.publish(try scene.envelope(try text(), by: scene.receipts))
+    try await scene.publish(
+      try scene.envelope(try text(), by: [UInt8](Data(contentsOf: URL(filePath: scene.site.receiptKey)))))
     try await scene.publish(try scene.envelope(otherDevice))
     try await scene.publish(try scene.envelope(unknown))
     try await scene.publish(try scene.envelope(good))

@@ -18,32 +18,19 @@ final class FleetProgram: Sendable {
     self.folder = folder
     output = folder.file("output-\(UUID().uuidString.prefix(8))")
     try Data().write(to: URL(filePath: output))
-    let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
     let started = Process()
-    started.executableURL =
-      name.hasPrefix("/")
-      ? URL(filePath: name)
-      : URL(filePath: bundle).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: name)
+    started.executableURL = name.hasPrefix("/") ? URL(filePath: name) : builtProgram(name)
     started.arguments = arguments
     started.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     started.standardInput = FileHandle.nullDevice
     let handle = try FileHandle(forWritingTo: URL(filePath: output))
     started.standardOutput = handle
     started.standardError = handle
-    try Self.withOpenSignals { try started.run() }
+    try withOpenSignals { try started.run() }
     process.withLock { $0 = started }
   }
 
   deinit { end(SIGKILL) }
-
-  /// A child inherits the signal mask of the thread that starts it.
-  private static func withOpenSignals(_ body: () throws -> Void) throws {
-    var (none, before) = (sigset_t(), sigset_t())
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try body()
-  }
 
   var text: String { (try? String(contentsOfFile: output, encoding: .utf8)) ?? "" }
   var isRunning: Bool { process.withLock { $0?.isRunning ?? false } }

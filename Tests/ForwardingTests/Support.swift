@@ -5,14 +5,14 @@ let anInstant = Timestamp(
   utcNanoseconds: 1_772_000_000_000_000_000, bootID: "boot-a", monotonicNanoseconds: 5, synchronised: true)
 
 func makeItem(
-  _ id: Int64, _ deliveryClass: DeliveryClass = .capture, bytes: Int = 6000, attempts: Int = 0
+  _ id: Int64, _ deliveryClass: DeliveryClass = .capture, bytes: Int = 6000, attempts: Int = 0, kind: String? = nil
 ) -> OutboxItem {
   let hasCapture = deliveryClass == .capture || deliveryClass == .image
   var generator = SeededGenerator(seed: UInt64(id))
   let captureID = RandomIdentifier(using: &generator)
   return OutboxItem(
     id: id, deliveryClass: deliveryClass,
-    topicSuffix: deliveryClass == .image ? "image/\(captureID).master.png" : deliveryClass.name,
+    topicSuffix: kind ?? (deliveryClass == .image ? "image/\(captureID).master.png" : deliveryClass.name),
     contentType: "application/json", captureID: hasCapture ? captureID : nil, sequence: hasCapture ? id : nil,
     name: hasCapture ? "record.json" : nil, byteCount: bytes, sha256: [UInt8](repeating: 7, count: 32),
     created: anInstant, attempts: attempts)

@@ -72,6 +72,34 @@ import Testing
     #expect(bench.waiting.map(\.id) == [1])
   }
 
+  /// Whoever waits for a reply need not listen to events, although both are of one class.
+  @Test func aReplyDoesNotWaitForEventsThatNobodyHears() {
+    // More events than are read at a time stand before it.
+    let events = (1...300).map { makeItem(Int64($0), .event) }
+    var bench = bench(events + [makeItem(301, .event, kind: "reply"), makeItem(302, .event)], window: 4)
+    for _ in 0..<4 { bench.answer(.acknowledged(reason: 0x10)) }
+    #expect(bench.wire.map(\.item.id) == [301], "before anything asks again")
+    bench.answer()
+    #expect(bench.delivered == [301] && bench.wire.isEmpty)
+    _ = untilNextPublish(&bench)
+    #expect(bench.wire.map(\.item.id) == [1], "one event asks")
+    bench.answerAll()
+    #expect(bench.delivered == [301] + events.map(\.id) + [302], "in their order")
+  }
+
+  /// Nor does a reply that nobody hears hold the events up; both ask, each for itself.
+  @Test func aReplyThatNobodyHearsHoldsNoEventUp() {
+    var bench = bench([makeItem(1, .event, kind: "reply"), makeItem(2, .event), makeItem(3, .event)], window: 1)
+    bench.answer(.acknowledged(reason: 0x10))
+    #expect(bench.wire.map(\.item.id) == [2])
+    bench.answer(.acknowledged(reason: 0x10))
+    #expect(bench.wire.isEmpty)
+    let waited = untilNextPublish(&bench)
+    #expect(waited <= Self.second && bench.wire.count == 1)
+    bench.answerAll()
+    #expect(bench.delivered.sorted() == [1, 2, 3])
+  }
+
   /// Rules of a broker may take what nobody subscribes to, and nobody need subscribe to alerts.
   @Test func afterTenAnswersTheCodeCountsAsAnyOther() {
     var bench = bench([makeItem(1, .alert), makeItem(2, .alert)])

@@ -78,7 +78,8 @@ import Testing
     #expect(seen.count > 1)
   }
 
-  @Test func aWindowLeavesNoMemoryBehind() throws {
+  /// Step, encoding, network and evidence of a window.
+  @Test func aWindowAllocatesNothing() throws {
     let network = try network()
     var windows = try goldenWindows()
     var machine = SentinelMachine(network.decision)
@@ -95,6 +96,10 @@ import Testing
     }
     let counts = allocation_counts_read()
     #expect(counts.live_bytes == 0 && counts.mutex_locks == 0)
+    #if !DEBUG
+      // What is not optimised allocates for the code's own sake.
+      #expect(counts.allocations == 0)
+    #endif
     // The decision allocates only where there is something to do.
     for _ in 0..<50 { _ = machine.add(.init(healthNormal: 990_000, cyberNormal: 990_000)) }
     allocation_counts_reset()

@@ -18,12 +18,7 @@ private final class Writer {
     try process.run()
   }
 
-  /// Beside the test bundle, which `swift test` passes to a helper of the toolchain.
-  private static var executable: URL {
-    let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
-    return URL(fileURLWithPath: bundle).resolvingSymlinksInPath().deletingLastPathComponent()
-      .appendingPathComponent("OutboxWriter")
-  }
+  private static var executable: URL { builtProgram("OutboxWriter") }
 
   /// Reads what it says until `count` captures are saved, kills it there, and returns every whole line it ever said.
   func killAfter(_ count: Int) -> [String] {

@@ -25,12 +25,7 @@ import Testing
     "ftruncate", "fchmod", "link", "symlink",
   ]
 
-  /// Beside the test bundle, which `swift test` passes to a helper of the toolchain.
-  private static var writer: String {
-    let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
-    return URL(fileURLWithPath: bundle).resolvingSymlinksInPath().deletingLastPathComponent()
-      .appendingPathComponent("UpdateWriter").path
-  }
+  private static var writer: String { builtProgram("UpdateWriter").path }
 
   private static func process(_ arguments: [String]) -> (Process, Pipe) {
     let process = Process()

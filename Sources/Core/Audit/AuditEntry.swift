@@ -24,6 +24,10 @@ package enum AuditKind: String, Sendable, Hashable, CaseIterable {
   case stickImport = "import"
   /// What somebody did who was logged in on the device.
   case technician
+  /// A reader's answer to a capture: taken, refused, shown to its patient. Never which answer it is.
+  case result
+  /// The device began or ceased to refuse what comes from afar, because its sentinel took it for attacked.
+  case lockDown = "lock-down"
 }
 
 /// One line of the audit log.

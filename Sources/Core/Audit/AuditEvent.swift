@@ -55,7 +55,9 @@ package enum AuditEvent: Sendable, Hashable {
     case decommission
     case auditExport = "audit-export"
     case hold
+    case sentinelRelease = "sentinel-release"
   }
+  package enum ResultStep: String, Sendable { case accepted, refused, shown }
 
   case start(Program, firmware: String, configurationSHA256: String, rosterSHA256: String?)
   case uncleanEnd
@@ -78,6 +80,9 @@ package enum AuditEvent: Sendable, Hashable {
   case imported(Import, items: Int, detail: String? = nil)
   /// - user: the number of the login's user; nil where it is not known.
   case technician(Action, user: UInt32?, detail: String? = nil)
+  /// - capture: nil where it is not known here: a refused answer may name any.
+  case result(ResultStep, id: RandomIdentifier, capture: RandomIdentifier? = nil, reason: String? = nil)
+  case lockDown(isEntered: Bool, reason: String)
 
   package var kind: AuditKind {
     switch self {
@@ -98,6 +103,8 @@ package enum AuditEvent: Sendable, Hashable {
     case .update: .update
     case .imported: .stickImport
     case .technician: .technician
+    case .result: .result
+    case .lockDown: .lockDown
     }
   }
 
@@ -139,13 +146,21 @@ package enum AuditEvent: Sendable, Hashable {
     case .technician(let action, let user, let detail):
       return Self.object(
         [("action", action.rawValue), ("detail", detail)], user.map { ["user": .integer(Int64($0))] } ?? [:])
+    case .result(let step, let id, let capture, let reason):
+      return Self.object([
+        ("step", step.rawValue), ("id", id.description), ("capture_id", capture?.description), ("reason", reason),
+      ])
+    case .lockDown(let isEntered, let reason):
+      return Self.object([("reason", reason)], ["locked_down": .boolean(isEntered)])
     }
   }
 
   /// Somebody far away wants it: without room for its entry it is not done.
   package var isFromAfar: Bool {
     switch self {
-    case .commandAccepted, .configuration(.accepted, _, _, _), .configuration(.trying, _, _, _): true
+    case .commandAccepted, .configuration(.accepted, _, _, _), .configuration(.trying, _, _, _),
+      .result(.accepted, _, _, _):
+      true
     default: false
     }
   }

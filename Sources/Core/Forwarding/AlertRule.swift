@@ -37,11 +37,16 @@ package struct AlertRule: Sendable, Hashable {
     case baselineDamaged
 
     /// Everything that a table can name.
-    package static let allCases: [Trigger] =
-      [.outcome(nil)] + Verdict.Outcome.allCases.map { .outcome($0) }
-      + [.gate(nil)] + QualityGate.Code.allCases.map { .gate($0) }
-      + [.cameraLost, .readerLost] + QuotaWatermarks.levels.map { .outboxFilling(percent: $0) }
-      + [.unknownTag, .clockUnsynchronised, .unlikeEarlier, .baselineDamaged]
+    package static let allCases: [Trigger] = {
+      // One after the other: as one expression it is too much for the type checker of Swift 6.2.
+      var all: [Trigger] = [.outcome(nil)]
+      for outcome in Verdict.Outcome.allCases { all.append(.outcome(outcome)) }
+      all.append(.gate(nil))
+      for gate in QualityGate.Code.allCases { all.append(.gate(gate)) }
+      all += [.cameraLost, .readerLost]
+      for level in QuotaWatermarks.levels { all.append(.outboxFilling(percent: level)) }
+      return all + [.unknownTag, .clockUnsynchronised, .unlikeEarlier, .baselineDamaged]
+    }()
 
     /// As configurations write it.
     package var rawValue: String {

@@ -79,9 +79,14 @@ extension DeliveryMachine {
 
   /// Puts a message back to its place in the queue and holds its class.
   mutating func putBack(_ item: OutboxItem, attempts: Int, heldMilliseconds: Int, now: UInt64) {
+    lanes[item.deliveryClass.rawValue].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000
+    putBack(item, attempts: attempts)
+  }
+
+  /// Puts a message back to its place in the queue.
+  mutating func putBack(_ item: OutboxItem, attempts: Int) {
     forget(item.id)
     let index = item.deliveryClass.rawValue
-    lanes[index].heldUntilNanoseconds = now + UInt64(heldMilliseconds) * 1_000_000
     // Behind the cursor it is read again with all that stands before it; put in now, it would overtake them.
     guard item.id <= lanes[index].cursor else { return }
     let again = item.with(attempts: attempts)

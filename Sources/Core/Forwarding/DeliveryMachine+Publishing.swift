@@ -4,6 +4,7 @@ extension DeliveryMachine {
     for index in lanes.indices where lanes[index].heldUntilNanoseconds.map({ $0 <= now }) ?? false {
       lanes[index].heldUntilNanoseconds = nil
     }
+    for index in lanes.indices where !lanes[index].unheard.isEmpty { lanes[index].openKinds(now: now) }
     if let until = imagesHeldUntilNanoseconds, until <= now { imagesHeldUntilNanoseconds = nil }
     var orders: [PublishOrder] = []
     var others: [DeliveryAction] = []
@@ -25,31 +26,42 @@ extension DeliveryMachine {
         publishNextPart(of: id, now: now, &orders)
         continue
       }
-      guard let deliveryClass = nextClass(alertsOnly: !isAllowed, &actions) else { return }
-      guard deliveryClass == .alert || rateLimiter.allows(now: now) else { return }
-      let index = deliveryClass.rawValue
-      guard let item = lanes[index].ready.popFirst() else { return }
+      guard let next = nextReady(alertsOnly: !isAllowed, &actions) else { return }
+      guard next.deliveryClass == .alert || rateLimiter.allows(now: now) else { return }
+      let item = lanes[next.deliveryClass.rawValue].take(at: next.place)
       begin(item, limits, now: now, &orders, &actions)
     }
   }
 
-  /// The most urgent class with something to send; nil while one must be read first, or when nothing waits.
-  private mutating func nextClass(alertsOnly: Bool, _ actions: inout [DeliveryAction]) -> DeliveryClass? {
+  /// The most urgent class with something to send, and where in its queue; nil while one must be read first, or when nothing
+  /// waits.
+  private mutating func nextReady(
+    alertsOnly: Bool, _ actions: inout [DeliveryAction]
+  ) -> (deliveryClass: DeliveryClass, place: Int)? {
     for deliveryClass in DeliveryClass.allCases where deliveryClass == .alert || !alertsOnly {
       let index = deliveryClass.rawValue
       if lanes[index].heldUntilNanoseconds != nil { continue }
       if deliveryClass == .image, imagesHeldUntilNanoseconds != nil { continue }
       // After a refusal one message asks whether it is over; more at a time could be refused in part and lose their order.
-      let isAsking = lanes[index].refusals > 0 || lanes[index].unheard.isAsking
-      if isAsking, progress.values.contains(where: { $0.item.deliveryClass == deliveryClass }) {
+      if lanes[index].refusals > 0, progress.values.contains(where: { $0.item.deliveryClass == deliveryClass }) {
         continue
       }
-      if !lanes[index].ready.isEmpty { return deliveryClass }
-      if lanes[index].exhausted { continue }
+      if let place = nextPlace(in: lanes[index]) { return (deliveryClass, place) }
+      if lanes[index].exhausted || lanes[index].ready.count > Self.lookAhead { continue }
       load(deliveryClass, &actions)
       return nil
     }
     return nil
+  }
+
+  /// The oldest message of a kind that somebody hears, or that asks whether somebody does.
+  private func nextPlace(in lane: Lane) -> Int? {
+    guard !lane.unheard.isEmpty else { return lane.ready.isEmpty ? nil : lane.ready.startIndex }
+    return lane.ready.firstIndex { item in
+      guard lane.isOpen(item) else { return false }
+      return lane.unheard[item.kind]?.isAsking != true
+        || !progress.values.contains { $0.item.deliveryClass == item.deliveryClass && $0.item.kind == item.kind }
+    }
   }
 
   mutating func load(_ deliveryClass: DeliveryClass, _ actions: inout [DeliveryAction]) {
@@ -140,5 +152,19 @@ extension DeliveryMachine {
     let part = message.parts > 1 ? UplinkTopic.Part(index: message.nextPart, count: message.parts) : nil
     orders.append(
       PublishOrder(token: token, item: message.item, part: part, range: range, replayed: message.replayed))
+  }
+}
+
+extension DeliveryMachine.Lane {
+  /// Lets kinds ask again whose pause is over.
+  fileprivate mutating func openKinds(now: UInt64) {
+    for (kind, watch) in unheard where watch.heldUntilNanoseconds.map({ $0 <= now }) ?? false {
+      unheard[kind]?.heldUntilNanoseconds = nil
+    }
+  }
+
+  fileprivate mutating func take(at place: Int) -> OutboxItem {
+    // The first in constant time: the rule.
+    place == ready.startIndex ? ready.removeFirst() : ready.remove(at: place)
   }
 }

@@ -23,7 +23,7 @@ package struct DeliveryMachine: Sendable {
 
   /// One class's place in the outbox.
   struct Lane: Sendable {
-    /// Loaded and not yet published, oldest first; at most `lookAhead`.
+    /// Loaded and not yet published, oldest first; at most `lookAhead`, and twice that while some of it is held.
     var ready: ArraySlice<OutboxItem> = []
     /// The newest id that was loaded on this connection.
     var cursor: Int64 = 0
@@ -36,7 +36,13 @@ package struct DeliveryMachine: Sendable {
     var heldUntilNanoseconds: UInt64?
     /// Refusals in a row.
     var refusals = 0
-    var unheard = UnheardWatch()
+    /// By what others subscribe to; a kind that somebody hears has no entry.
+    var unheard: [Substring: UnheardWatch] = [:]
+
+    /// Whether it is of a kind that may be sent now.
+    func isOpen(_ item: OutboxItem) -> Bool {
+      unheard.isEmpty || unheard[item.kind]?.heldUntilNanoseconds == nil
+    }
   }
 
   /// A message of which parts are on the wire or still to be sent.
@@ -330,10 +336,12 @@ package struct DeliveryMachine: Sendable {
       if let since = stalledSinceNanoseconds() {
         candidates.append(since + UInt64(configuration.acknowledgementTimeoutSeconds) * 1_000_000_000)
       }
-      let waits = divided != nil || lanes.contains { !$0.ready.isEmpty && $0.heldUntilNanoseconds == nil }
+      let waits =
+        divided != nil || lanes.contains { $0.heldUntilNanoseconds == nil && $0.ready.contains(where: $0.isOpen) }
       if waits && !rateLimiter.allows(now: now) { candidates.append(rateLimiter.nextNanoseconds(now: now)) }
       if let next = budget?.nextNanoseconds(now: now), next > now { candidates.append(next) }
       candidates += lanes.compactMap(\.heldUntilNanoseconds)
+      for lane in lanes { candidates += lane.unheard.values.compactMap(\.heldUntilNanoseconds) }
       if let imagesHeldUntilNanoseconds { candidates.append(imagesHeldUntilNanoseconds) }
     default: break
     }

@@ -3,7 +3,8 @@
 ///
 /// A device may reach a broker before its receiver does. What it sends then is gone: records and images would wait for
 /// the timeout of their receipts, and everything else would be taken for delivered. So the message waits on, one message
-/// of its class asks again after 1, 2, 4 ... 256 s, and the first answer that somebody has it opens the class.
+/// of its kind asks again after 1, 2, 4 ... 256 s, and the first answer that somebody has it opens the kind. Kinds are what
+/// others subscribe to: whoever waits for replies need not listen to events, which share their class.
 ///
 /// The code alone is no proof: rules and plug-ins of some brokers take messages without a subscription, and nobody need
 /// subscribe to alerts. So after ten such answers in a row, which take 511 s and are fewer seconds than a receipt's usual
@@ -13,6 +14,8 @@ struct UnheardWatch: Sendable {
   private static let mostAnswers = 10
 
   private var answers = 0
+  /// Nothing of this kind is sent before.
+  var heldUntilNanoseconds: UInt64?
 
   /// Whether one message at a time asks.
   var isAsking: Bool { answers > 0 && answers < Self.mostAnswers }
@@ -26,11 +29,17 @@ struct UnheardWatch: Sendable {
   /// The same of another message of the window that is asking already.
   var pauseMilliseconds: Int? { isAsking ? 1000 << (answers - 1) : nil }
 
-  /// Somebody has it.
-  mutating func heard() { answers = 0 }
-
   /// A receiver has what was said to be nobody's.
-  mutating func distrust() { if answers > 0 { answers = Self.mostAnswers } }
+  mutating func distrust() {
+    guard answers > 0 else { return }
+    answers = Self.mostAnswers
+    heldUntilNanoseconds = nil
+  }
+}
+
+extension OutboxItem {
+  /// The topic below `.../up/` that others subscribe to: `capture`, `image`, `reply`.
+  var kind: Substring { topicSuffix.prefix { $0 != "/" } }
 }
 
 extension DeliveryMachine {
@@ -40,19 +49,21 @@ extension DeliveryMachine {
   ) -> Bool {
     let index = item.deliveryClass.rawValue
     guard reason == UnheardWatch.reason else {
-      lanes[index].unheard.heard()
+      if !lanes[index].unheard.isEmpty { lanes[index].unheard[item.kind] = nil }
       return false
     }
     // Where the broker's word is enough, this is its word. Of health only the newest is worth sending, and it comes soon.
     // A receipt that was quicker says that somebody has it.
     guard configuration.confirm == .receipt, item.deliveryClass != .health, early[item.id] == nil else { return false }
     // The rest of the window has the same answer for the same reason, and counts once.
-    let isFirst = lanes[index].heldUntilNanoseconds == nil || !lanes[index].unheard.isAsking
-    guard let pause = isFirst ? lanes[index].unheard.unheard() : lanes[index].unheard.pauseMilliseconds else {
-      return false
-    }
+    var watch = lanes[index].unheard[item.kind] ?? UnheardWatch()
+    let isFirst = watch.heldUntilNanoseconds == nil || !watch.isAsking
+    let pause = isFirst ? watch.unheard() : watch.pauseMilliseconds
+    watch.heldUntilNanoseconds = pause.map { now + UInt64($0) * 1_000_000 }
+    lanes[index].unheard[item.kind] = watch
+    guard let pause else { return false }
     note(now: now) { $0.unheard.append(item.id) }
-    putBack(item, attempts: item.attempts, heldMilliseconds: pause, now: now)
+    putBack(item, attempts: item.attempts)
     if !saidUnheard {
       saidUnheard = true
       actions.append(.report(.unheard(item.deliveryClass, nextAttemptSeconds: pause / 1000)))
@@ -63,15 +74,13 @@ extension DeliveryMachine {
   /// Another connection may lead to another broker.
   mutating func forgetUnheard() {
     saidUnheard = false
-    for index in lanes.indices where lanes[index].unheard.isAsking { lanes[index].heldUntilNanoseconds = nil }
-    for index in lanes.indices { lanes[index].unheard.heard() }
+    for index in lanes.indices { lanes[index].unheard = [:] }
   }
 
   /// Receipts came: somebody listens, whatever the broker said.
   mutating func distrustUnheard() {
-    for index in lanes.indices where lanes[index].unheard.isAsking {
-      lanes[index].unheard.distrust()
-      lanes[index].heldUntilNanoseconds = nil
+    for index in lanes.indices {
+      for kind in lanes[index].unheard.keys { lanes[index].unheard[kind]?.distrust() }
     }
   }
 }

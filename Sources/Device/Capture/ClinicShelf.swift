@@ -1,3 +1,4 @@
+import Audit
 import Identification
 import Logging
 import Provenance
@@ -27,7 +28,7 @@ struct ClinicShelf: Sendable {
     self.shown = shown
   }
 
-  init(outbox: Outbox, logger: Logger) {
+  init(outbox: Outbox, audit: any AuditTrail = NoAuditTrail(), logger: Logger) {
     self.init(
       next: { references in
         do {
@@ -39,6 +40,7 @@ struct ClinicShelf: Sendable {
         }
       },
       shown: { answers, now in
+        for answer in answers { audit.post(.result(.shown, id: answer)) }
         do {
           try await outbox.noteShown(answers, at: now)
         } catch {

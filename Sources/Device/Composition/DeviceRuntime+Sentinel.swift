@@ -1,3 +1,4 @@
+import Audit
 import Configuration
 import Forwarding
 import LinuxIO
@@ -49,9 +50,9 @@ extension DeviceRuntime {
     }
   }
 
-  func lockDown(_ time: any TimeSource) -> LockDown {
+  func lockDown(_ audit: any AuditTrail) -> LockDown {
     LockDown(
       path: settings.paths.stateDirectory + "/" + StateFiles.lockDown, isAllowed: settings.sentinel.locksDown,
-      logger: logger)
+      logger: logger, changed: { audit.post(.lockDown(isEntered: $0, reason: $1)) })
   }
 }

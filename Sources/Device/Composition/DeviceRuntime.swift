@@ -97,7 +97,7 @@ package struct DeviceRuntime {
     let drift = InputDriftCounter(network?.manifest)
     let counters = CounterBoard()
     let performance = PerformanceBoard(startedNanoseconds: SystemClock.monotonicNanoseconds())
-    let lockDown = lockDown(common.time)
+    let lockDown = lockDown(audit)
     let watch = SentinelWatch(
       stepMilliseconds: simulation == nil
         ? SentinelService.stepMilliseconds : settings.simulation.sentinelStepMilliseconds)
@@ -124,7 +124,7 @@ package struct DeviceRuntime {
       }
       parts.kept = { shadows.put($0) }
       parts.refused = { counters.refused($0) }
-      parts.clinic = ClinicShelf(outbox: outbox, logger: logger)
+      parts.clinic = ClinicShelf(outbox: outbox, audit: audit, logger: logger)
     }
 
     for notice in trust.hasSiteRoot ? SiteRootNotice.passedOver(settings) : [] { logger.notice("\(notice)") }
@@ -158,8 +158,8 @@ package struct DeviceRuntime {
     if let results {
       services.append(
         ResultService(
-          intake: results, outbox: outbox, topics: try topics, time: common.time, clockFloor: clockFloor, logger: logger
-        ))
+          intake: results, outbox: outbox, audit: audit, topics: try topics, time: common.time, clockFloor: clockFloor,
+          logger: logger))
     }
     services.append(updateService(supervised, book, shadows, partIntake))
     if let delivery, let messages = trust.intake {

@@ -133,6 +133,7 @@ struct ControlService: Service {
         "corrected", metadata: ["kind": "\(made.kind.rawValue)", "correction": "\(made.correctionID)"])
       reply.correction = made
     case .release:
+      await note(.technician(.sentinelRelease, user: peer.user))
       try port.release()
       reply.released = true
     case .sentinel:

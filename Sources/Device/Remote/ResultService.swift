@@ -1,3 +1,4 @@
+import Audit
 import Cryptography
 import Forwarding
 import Logging
@@ -12,19 +13,22 @@ import Trust
 package actor ResultService: Service {
   private let intake: DownlinkIntake
   private let outbox: Outbox
+  private let audit: any AuditTrail
   private let time: any TimeSource
   private let clockFloor: ClockFloor
   private let logger: Logger
   private var reader: StatementReader<ResultStatement>
   private var desk = ResultDesk()
   private var told: Set<String> = []
+  private var refused: Set<String> = []
 
   package init(
-    intake: DownlinkIntake, outbox: Outbox, topics: TopicSchema, time: any TimeSource, clockFloor: ClockFloor,
-    logger: Logger
+    intake: DownlinkIntake, outbox: Outbox, audit: any AuditTrail = NoAuditTrail(), topics: TopicSchema,
+    time: any TimeSource, clockFloor: ClockFloor, logger: Logger
   ) {
     self.intake = intake
     self.outbox = outbox
+    self.audit = audit
     self.time = time
     self.clockFloor = clockFloor
     self.logger = logger
@@ -85,12 +89,18 @@ package actor ResultService: Service {
     case .answer(let reply, let warning):
       if reply.state == .refused {
         logger.notice("an answer is refused", metadata: ["id": "\(reply.id)", "reason": "\(reply.reason ?? "")"])
+        // The first of each kind in a run: whoever repeats itself fills no log.
+        if refused.insert(reply.reason ?? "").inserted {
+          audit.post(.result(.refused, id: reply.id, reason: reply.reason))
+        }
       }
       if let warning { await alert(warning.code, warning.detail) }
       try await outbox.enqueue(.reply(try reply.encoded(), created: now))
     case .keep(let answer, let capture, let reply):
       let times = capture.course.timesToAnswer(
         at: now, cloud: statement.cloudDoneMilliseconds - statement.receivedMilliseconds)
+      // What this log cannot witness is not taken: it is offered again.
+      try await audit.write(.result(.accepted, id: answer.id, capture: answer.captureID))
       try await outbox.keep(answer, of: capture, times: times, reply: .reply(reply, created: now))
       // Neither whose it is nor which of the two words it has.
       logger.notice("an answer is kept for its patient", metadata: ["id": "\(answer.id)"])

@@ -31,12 +31,14 @@ package final class LockDown: Sendable {
     self.logger = logger
     self.changed = changed
     var since: String?
+    var wasRemoved = false
     do throws(FileError) {
       if isAllowed, let bytes = try BoundedFile.readIfThere(path, maximumBytes: Self.fileBytesMaximum) {
         let text = String(decoding: bytes.prefix { $0 >= UInt8(ascii: " ") && $0 < 127 }, as: UTF8.self)
         since = text.isEmpty ? "an unknown time" : text
-      } else if !isAllowed {
+      } else if !isAllowed, try BoundedFile.status(path) != nil {
         try BoundedFile.remove(path)
+        wasRemoved = true
       }
     } catch {
       // A file that is there and cannot be read still says what it says.
@@ -44,6 +46,7 @@ package final class LockDown: Sendable {
       if !error.isMissing { logger.error("the lock-down's file", metadata: ["reason": "\(error)"]) }
     }
     state = Mutex(State(since: since))
+    if wasRemoved { changed(false, "the configuration no longer allows it") }
     if let since { logger.warning("the device is locked down", metadata: ["since": "\(since)"]) }
   }
 

@@ -102,11 +102,11 @@ package struct ModelTrial {
     let runner = try Runner(request.slot, folder)
     let present = try current()
     let picture = Self.picture
+    let fastest = try fastest(
+      Self.golden, { try runner.run(picture) }, present.map { present in { try present.run(picture) } })
     return TrialAnswer(
       figures: TrialFigures(
-        samples: verification.samples,
-        candidateMicroseconds: try fastest(Self.golden) { try runner.run(picture) },
-        currentMicroseconds: try present.map { present in try fastest(Self.golden) { try present.run(picture) } }))
+        samples: verification.samples, candidateMicroseconds: fastest.candidate, currentMicroseconds: fastest.current))
   }
 
   /// A real capture assessed by both, from the file that was kept of it.
@@ -125,10 +125,11 @@ package struct ModelTrial {
     let (mine, other) = (assess(candidate), assess(present))
     let (mineTakesIt, otherTakesIt) = (mine.qualityPassed, other.qualityPassed)
     let agrees = mine.verdict.outcome == other.verdict.outcome && mineTakesIt == otherTakesIt
+    let fastest = try fastest(
+      Self.shadow, { _ = assess(candidate) }, request.current == nil ? nil : { _ = assess(present) })
     return TrialAnswer(
       figures: TrialFigures(
-        samples: 1, candidateMicroseconds: fastest(Self.shadow) { _ = assess(candidate) },
-        currentMicroseconds: request.current == nil ? nil : fastest(Self.shadow) { _ = assess(present) }),
+        samples: 1, candidateMicroseconds: fastest.candidate, currentMicroseconds: fastest.current),
       agrees: agrees)
   }
 
@@ -147,15 +148,22 @@ package struct ModelTrial {
     return Assessor(network: try screening?.networkForPatients(), quality: try quality?.qualityNetwork())
   }
 
-  /// Microseconds of the fastest of several runs: what else the machine does only makes it slower.
-  private func fastest(_ runs: Int, _ body: () throws -> Void) rethrows -> Int64 {
-    var best = UInt64.max
-    for _ in 0..<runs {
+  /// Microseconds of the fastest of several runs of each: what else the machine does only makes them slower. In turn, so
+  /// that a busy moment does not weigh on one of the two alone.
+  private func fastest(
+    _ runs: Int, _ candidate: () throws -> Void, _ current: (() throws -> Void)?
+  ) throws -> (candidate: Int64, current: Int64?) {
+    func time(_ body: () throws -> Void) throws -> Int64 {
       let began = clock()
       try body()
-      best = min(best, clock() - began)
+      return Int64(clamping: (clock() - began) / 1000)
     }
-    return Int64(clamping: best / 1000)
+    var best: (candidate: Int64, current: Int64?) = (.max, current.map { _ in .max })
+    for _ in 0..<runs {
+      best.candidate = min(best.candidate, try time(candidate))
+      if let current, let before = best.current { best.current = min(before, try time(current)) }
+    }
+    return best
   }
 
   /// Something to be measured with.

@@ -37,11 +37,7 @@ final class DriverProcess {
     try? FileManager.default.removeItem(at: output)
   }
 
-  /// Beside the test bundle, which `swift test` passes to a helper of the toolchain.
-  private static var executable: URL {
-    let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? "/proc/self/exe"
-    return URL(filePath: bundle).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "DeliveryDriver")
-  }
+  private static var executable: URL { builtProgram("DeliveryDriver") }
 
   /// A new key that only this test knows.
   static func makeKey(in folder: URL) throws -> URL {
