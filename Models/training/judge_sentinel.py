@@ -146,13 +146,12 @@ def days(count=30):
              "by_kind": {k: {"devices": kinds.count(k), "alerts": int(each[[i for i, v in enumerate(kinds) if v == k]].sum())} for k in sorted(set(kinds))},
              "share_not_normal": float((state != 0).mean())}
     found["causes"] = causes(seeds, count, state)
-    found["unasked"] = unasked(network, decided, seeds, count, each)
     save("days", {**(loaded("days") or {}), **found})
     print(json.dumps(found, indent=1))
 
 
 # What a window of normal use may hold, the likelier cause of an alert first.
-CAUSES = {"cyber": ("a download", "receipts after an outage", "an operator's wrong key", "a tool's mistakes", "delivered twice", "cards that are no tags", "a configuration", "a technician inside", "a restart"),
+CAUSES = {"cyber": ("a download", "an operator's wrong key", "a tool's mistakes", "delivered twice", "cards that are no tags", "a configuration", "a technician inside", "a restart"),
           "health": ("a restart", "a touched cable", "a technician inside")}
 
 
@@ -171,15 +170,6 @@ def causes(seeds, count, state):
             found[told, cause] = found.get((told, cause), 0) + 1
             print("alert", seed, int(t), told, sorted(held), flush=True)
     return [[*key, number] for key, number in sorted(found.items(), key=lambda item: -item[1])]
-
-
-def unasked(network, decided, seeds, count, each):
-    """Alerts of the devices that had one, as they are and as if network.bytes_in did not count believed receipts and parts of a download."""
-    chosen = [seed for seed, alerts in zip(seeds, each) if alerts]
-    if not chosen:
-        return {"devices": 0, "alerts": 0, "alerts_then": 0}
-    raw = np.stack([sentinel_days.day_raws(network, seed, count, unasked=True) for seed in chosen], axis=1)
-    return {"devices": len(chosen), "alerts": int(each.sum()), "alerts_then": int(decision.alerts(decision.states(raw[:, :, 0], raw[:, :, 1], decided)).sum())}
 
 
 def every(devices=8):

@@ -75,10 +75,8 @@ def causes(d):
     """What the false alerts were."""
     if "causes" not in d:
         return []
-    u = d["unasked"]
     return ["", "What the simulator had put into the windows at whose end an alert began (the likelier cause where there were two):", "", "| told as | cause | alerts |", "|---|---|---|",
-            *[f"| {told} | {cause} | {number} |" for told, cause, number in d["causes"]], "",
-            f"If `network.bytes_in` did not count believed receipts and the parts of a download that the device asked for, the same network would raise {u['alerts_then']} alerts on the {u['devices']} devices that had one, instead of {u['alerts']}."]
+            *[f"| {told} | {cause} | {number} |" for told, cause, number in d["causes"]]]
 
 
 def disturbed(m):

@@ -13,9 +13,8 @@ import shipping
 from counters import attacks, decision, simulator
 
 FOLDER = shipping.MODELS / make_sentinel.NAME
-# Of 90 days a device may raise one false alert; the operating point is set on seven eighths of that. Most of it is the attack's: a download
-# of minutes is told from the flood of a topic by nothing but the command before it, and with a quarter no flood was told in time.
-ALLOWED, SHARES = 1 / 90, {"health": 1 / 4, "cyber": 5 / 8}
+# Of 90 days a device may raise one false alert; the operating point is set on half of that, both heads together.
+ALLOWED, SHARES = 1 / 90, {"health": 1 / 4, "cyber": 1 / 4}
 RELEASE, DELTA = 30, 100
 CLIPS, SLACKS = (768, 1024, 1536, 2048), (0, 256, 512, 768, 1024)
 THRESHOLDS = sorted({int(v) for v in np.geomspace(500, 60_000, 34)})
@@ -28,20 +27,15 @@ def reference():
 STRIDE, SURE = 8, 120
 
 
-def day_raws(network, seed, days, stride=STRIDE, unasked=False):
-    """int8 [windows, 2]: what both heads say of normal over the days of one device; with `unasked` as if network.bytes_in did not count what
-    the device waits for. Every `stride`th window is judged, and every one
-    within so many steps of a window of which a head was not sure (raw below SURE); the others count as their neighbour. What makes an alert
+def day_raws(network, seed, days, stride=STRIDE):
+    """int8 [windows, 2]: what both heads say of normal over the days of one device. Every `stride`th window is judged, and every one within so many steps of a window of which a head was not sure (raw below SURE); the others count as their neighbour. What makes an alert
     stays in the window for 32 steps and is met so; `judge_sentinel.py every` judges every window of some devices and compares. Kept on disk."""
     source = open(simulator.__file__, "rb").read()
     digest = hashlib.sha256(network.content + source).hexdigest()[:12]
-    path = data.CACHE / "days" / f"{digest}-{seed}-{days}-{stride}{'-unasked' if unasked else ''}.npy"
+    path = data.CACHE / "days" / f"{digest}-{seed}-{days}-{stride}.npy"
     if path.exists():
         return np.load(path)
-    device = simulator.Device(seed, days)
-    x = device.values
-    if unasked:
-        x[:, simulator.INDEX["network.bytes_in"]] = device.unasked
+    x = simulator.Device(seed, days).values
     plain, count = simulator.plain(x), len(x) - simulator.STEPS + 1
     raw = np.zeros((count, 2), np.int8)
     at = np.arange(0, count, stride)
@@ -130,7 +124,7 @@ def cases(network, figures):
     """Test vectors for another implementation: counters, what the reference kernels say of every window, and the states. The last two begin
     at the int8 values, so that the caps, the release and every branch of the rule are walked through."""
     made = []
-    able = [seed for seed in list(make_sentinel.SEEDS["test"])[:60] if not set(attacks.NEEDED.values()) & set(simulator.Device(seed, 1).habits.lacks)]
+    able = [seed for seed in make_sentinel.SEEDS["choose"] if not set(attacks.NEEDED.values()) & set(simulator.Device(seed, 1).habits.lacks)]
     for k, (name, (health, cyber, fixed)) in enumerate(CASES.items()):
         seed = able[k]
         x = simulator.Device(seed, 1).values[2000:2000 + (140 if fixed.get("rate") else 100)]

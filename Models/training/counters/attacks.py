@@ -34,7 +34,8 @@ ROWS = {
 
 class Attack:
     """Lays one cyber and one health kind (0 is none) on slices of counters [n, T, 16], active from `start` for `length` steps. `weak` draws
-    the faults of the sensing from WEAK: as small as the bars ask for, which the wide ranges seldom are."""
+    the faults of the sensing from WEAK: as small as the bars ask for, which the wide ranges seldom are. The device waits for nothing of what
+    an attack sends, so all of it is in network.bytes_in: also receipts that are forged, known already or more than the messages sent."""
 
     def __init__(self, x, health, cyber, start, length, rng, weak=False, **fixed):
         self.x, self.rng, self.fixed, self.weak = x.astype(float), rng, fixed, weak

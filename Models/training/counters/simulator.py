@@ -11,6 +11,7 @@ STEPS = 32
 STEP_SECONDS = 10
 DAY = 86_400 // STEP_SECONDS
 MISSING = -1
+PART_BYTES = 64 << 10
 # (name, unit, transform, gain, offset): the manifest's channels. int8 = clamp(round(gain f(x) / 256) + offset).
 # `delta` is what was added since the window's first step that is not missing: a drift is small beside the value it starts from.
 CHANNELS = [
@@ -152,9 +153,13 @@ def habits(seed):
 
 class Device:
     """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them, `events` (what, first
-    step, steps) for tables of causes, `unasked` network.bytes_in without what the device waits for: believed receipts and parts of a download.
-    In training what is seldom may come `seldom` times as often (downloads, configurations, wrong keys, restarts): two days of a device hold
-    hardly any."""
+    step, steps) for tables of causes. In training what is seldom may come `seldom` times as often (downloads, configurations, wrong keys,
+    restarts): two days of a device hold hardly any.
+
+    network.bytes_in does not count what the device waits for, as the device itself does not: a believed receipt of a message that it handed
+    over since it started (it waits for 256 at most, which no drawn device fills), and a part of a model that it asked for, the first time that
+    the part comes. What counts is all else: commands, configurations, a part that is delivered again, and after a restart the receipts of
+    messages from before it. Half of the devices hear nothing else, the others a few bytes all the time."""
 
     def __init__(self, seed, days, first_step=0, seldom=1):
         self.seldom = seldom
@@ -174,10 +179,8 @@ class Device:
         for name in self.habits.lacks:
             self.x[:, INDEX[name]] = MISSING
         self.values = np.clip(np.rint(self.x), MISSING, 1 << 24).astype(np.int64)
-        bytes_in = INDEX["network.bytes_in"]
-        self.unasked = np.where(self.x[:, bytes_in] < 0, MISSING, np.clip(np.rint(self.x[:, bytes_in] - self.asked), 0, 1 << 24)).astype(np.int64)
         self.rare = np.unique(np.clip(np.array(self.rare, int), 0, n - 1))
-        del self.x, self.asked
+        del self.x, self.receipts
 
     def _at(self, a_day, by_day=False):
         """Steps of events that come `a_day` times a day; `by_day` only while the clinic is open."""
@@ -221,29 +224,31 @@ class Device:
         self._add("network.reconnects", np.nonzero(~online)[0], poisson(h.tries_offline)[~online])
         self._add("network.reconnects", back, 1)
         published = self.session | (np.arange(n) % h.health_steps == 0)
-        size, asked = poisson(h.base_bytes) + published * poisson(4), np.zeros(n)
+        size, receipts = poisson(h.base_bytes) + (h.base_bytes > 0) * published * poisson(4), np.zeros(n)
         for end in self.session_ends:
             for k in range(int(rng.integers(1, 5))):
                 if end + k < n:
-                    asked[end + k] += rng.poisson(h.receipt_bytes)
+                    receipts[end + k] += rng.poisson(h.receipt_bytes)
         for start in back:  # what waited: receipts of a day without a line
             k = int(rng.integers(1, 12))
-            asked[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
-            self.events.append(("receipts after an outage", start, k))
-        for start in self._at(self.seldom * 1 / 200):  # a new model or programme, as fast as the line is
+            receipts[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
+        for start in self._at(self.seldom * 1 / 200):  # a new model or programme, as fast as the line is: each part is a message on dn/
             total, rate = rng.uniform(5e4, 2e6), h.line_bytes * rng.uniform(0.3, 1)
-            k = int(np.ceil(total / rate))
-            asked[start:start + k] += total / k
-            self._add("command.received", np.array([start]), 1)
-            self.rare.append(start)
+            k, parts = int(np.ceil(total / rate)), int(np.ceil(total / PART_BYTES))
+            at = np.minimum(start + rng.integers(0, k, parts), n - 1)
+            self._add("command.received", np.r_[start, at][online[np.r_[start, at]]], 1)
+            size[start] += rng.uniform(400, 2500)
+            again = at[rng.uniform(size=parts) < h.bad_line]
+            np.add.at(size, again, min(total, PART_BYTES))
+            self.rare += [start, *again]
             self.events.append(("a download", start, k))
         for start in self._at(self.seldom * 1 / 20):  # a configuration
             size[start] += rng.uniform(1e3, 2e4)
             self._add("command.received", np.array([start]), 1)
             self.rare.append(start)
             self.events.append(("a configuration", start, 1))
-        self.asked = asked * online
-        self.x[:, INDEX["network.bytes_in"]] = size * online + self.asked
+        self.receipts = receipts * online
+        self.x[:, INDEX["network.bytes_in"]] = size * online
         slow = np.exp(rng.normal(0, h.latency_spread, n)) * np.where(rng.uniform(size=n) < h.bad_line, rng.uniform(2, 15, n), 1)
         latency = h.latency_ms * slow
         if h.latency_style != "always":
@@ -343,6 +348,10 @@ class Device:
             busy = self.x[on:on + k, INDEX["device.cpu"]]
             self.x[on:on + k, INDEX["device.cpu"]] = np.clip(busy + rng.uniform(20, 70), 0, 100)
             self.x[on, INDEX["network.reconnects"]] = max(self.x[on, INDEX["network.reconnects"]], 0) + 1
+            # A program that has just started waits for nothing yet: receipts of the last minutes' messages, kept by the broker, count.
+            late = self.receipts[max(start - int(rng.integers(1, 30)), 0):on].sum() * rng.uniform(0, 1)
+            heard = self.x[on:on + k, INDEX["network.bytes_in"]]
+            heard[:] = np.where(self.outage[on:on + k] | (heard < 0), heard, heard + late / k)
             cool = min(off / 180, 1) * rng.uniform(300, 1500)
             tail = np.exp(-np.arange(400) / rng.uniform(12, 40))[: self.count - on]
             span = slice(on, on + len(tail))
