@@ -76,7 +76,8 @@ def normal_days(network, seeds, days):
 
 def operate(days=20):
     """The lowest threshold of each head that stays within its share of the allowed alerts; of slacks and clips the pair with which the
-    least is told too late, all rows of the head together; and of the splits of the allowed alerts the one with which both heads' are least."""
+    least is told too late, all rows of the head together; and of the splits of the allowed alerts the one with which both heads' are least.
+    Where as much is told in time, the fewest alerts count, then the shortest delay."""
     network = reference()
     made = json.loads((data.CACHE / "fits" / make_sentinel.NAME / "made.json").read_text())
     seeds = make_sentinel.SEEDS["operate"]
@@ -92,35 +93,37 @@ def operate(days=20):
     able = [split for split in SPLITS if all((name, share) in best for name, share in zip(heads, split))]
     if not able:
         raise SystemExit(f"no threshold up to {THRESHOLDS[-1]} keeps to half of {ALLOWED * days * len(seeds):.1f} alerts in {days} days of {len(seeds)} devices")
-    chosen = min(able, key=lambda split: sum(best[name, share][0] for name, share in zip(heads, split)))
+    chosen = min(able, key=lambda split: [round(sum(best[name, share][0][k] for name, share in zip(heads, split)), 4) for k in range(3)])
     print("chosen", chosen, flush=True)
     figures = {"rule": "cusum", "delta_per_mille": DELTA, "release_windows": RELEASE}
     for k, (name, share) in enumerate(zip(heads, chosen)):
-        _, clip, slack, threshold, _ = best[name, share]
+        _, clip, slack, threshold = best[name, share]
         figures[name] = {"output": made["order"][k], "element": 0, "calibration": {"ppm": made["tables"][name]}, "slack_q8": slack, "clip_q8": clip, "threshold_q8": threshold}
     return figures
 
 
 def operated(name, raw, rows, table, allowed):
-    """{share: (told too late, clip, slack, threshold, alerts)} of one head, for every share of `allowed` that a threshold keeps to."""
+    """{share: ((told too late, alerts, mean steps until told), clip, slack, threshold)} of one head, for every share of `allowed` that a
+    threshold keeps to. One window alone, however sure, is never above it."""
     best = {}
     for clip in CLIPS:
         e = decision.log_odds_q8(table, clip)
         for slack in SLACKS:
             counts = decision.episodes(raw, e, slack, THRESHOLDS).sum(axis=1)
             for share, most in allowed.items():
-                fit = [i for i in range(len(THRESHOLDS)) if (counts[i:] <= most).all()]
+                fit = [i for i in range(len(THRESHOLDS)) if THRESHOLDS[i] >= clip - slack and (counts[i:] <= most).all()]
                 if not fit:
                     continue
-                threshold, each = THRESHOLDS[fit[0]], {}
+                threshold, each, steps = THRESHOLDS[fit[0]], {}, []
                 for row, (head, _, _, within) in attacks.ROWS.items():
                     if head == name:
                         first, _ = decision.sums(rows[row], e, [slack], [threshold])
                         each[row] = round(float(((first[0] < 0) | (first[0] > within)).mean()), 4)
-                late = round(sum(each.values()), 4)
-                print(name, share, clip, slack, threshold, "alerts", int(counts[fit[0]]), "late", late, each, flush=True)
-                if share not in best or late < best[share][0]:
-                    best[share] = (late, clip, slack, threshold, int(counts[fit[0]]))
+                        steps.append(float(first[0][first[0] >= 0].mean()))
+                worth = (round(sum(each.values()), 4), int(counts[fit[0]]), round(float(np.mean(steps)), 2))
+                print(name, share, clip, slack, threshold, "late, alerts, steps", worth, each, flush=True)
+                if share not in best or worth < best[share][0]:
+                    best[share] = (worth, clip, slack, threshold)
     return best
 
 
