@@ -132,9 +132,9 @@ def days(count=30):
         seeds = list(seeds)[:int(sys.argv[2])]
     raw = sentinel_days.normal_days(network, seeds, count)
     state = decision.states(raw[:, :, 0], raw[:, :, 1], decided)
-    # The devices that had an alert once more, with twice as many windows: what they told is counted.
+    # All devices once more with twice as many windows, as those that had an alert told more then: this is counted.
     coarse = decision.alerts(state)
-    for n in np.flatnonzero(coarse):
+    for n in range(len(seeds)):
         raw[:, n] = sentinel_days.day_raws(network, seeds[n], count, sentinel_days.STRIDE // 2)
         state[:, n] = decision.states(raw[:, n:n + 1, 0], raw[:, n:n + 1, 1], decided)[:, 0]
     each = decision.alerts(state)
@@ -173,7 +173,7 @@ def causes(seeds, count, state):
 
 
 def every(devices=8):
-    """Some of the devices with every window judged, beside every fourth: the same alerts?"""
+    """Some of the devices with every window judged, beside every eighth: the same alerts?"""
     network, decided = sentinel_days.reference(), kept_decision()
     seeds = list(make_sentinel.SEEDS["days"])[:devices]
     told = []
