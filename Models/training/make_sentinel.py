@@ -154,7 +154,7 @@ def shipped(model, content):
     found = []
     for operation in net._get_ops_details():
         if operation["op_name"] in ("CONV_2D", "FULLY_CONNECTED"):
-            given, weights, bias = (int(i) for i in operation["inputs"])
+            _, weights, bias = (int(i) for i in operation["inputs"])
             kernel = net.get_tensor(weights) * scales[weights].reshape(-1, *[1] * (net.get_tensor(weights).ndim - 1))
             kernel = kernel[:, 0].transpose(1, 2, 0) if kernel.ndim == 4 else kernel.T
             found.append((kernel, net.get_tensor(bias) * scales[bias]))
