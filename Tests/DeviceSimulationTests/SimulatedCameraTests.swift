@@ -43,6 +43,46 @@ struct SimulatedCameraTests {
     #expect(error > 0.03 && error < 0.09)
   }
 
+  @Test("a noisy sensor is three times as noisy, and from its time on")
+  func noiseGrows() throws {
+    let clock = VirtualSensorClock()
+    let scene = TorsoScene()
+    let sensor = SimulatedMLX90640(eeprom: try Self.exampleEEPROM(), clock: clock, scene: scene)
+    var camera = ThermalCamera(bus: sensor, clock: clock, settings: MLX90640.Settings(refreshRate: .hertz16))
+    try camera.start()
+    sensor.faults = [ScriptedFault(.noise(times: 3), fromMicroseconds: clock.nowMicroseconds + 60_000_000)]
+    // Against the scene, since the camera's own estimate leaves outliers out.
+    func error() throws -> Double {
+      let thermogram = try #require(try camera.capture(CaptureRequest(frames: 1)))
+      let expected = scene.celsius(atMicroseconds: 0)
+      let squares = zip(thermogram.celsius, expected).map { (Double($0) - $1) * (Double($0) - $1) }
+      return (squares.reduce(0, +) / 768).squareRoot()
+    }
+    let calm = try error()
+    clock.sleep(untilMicroseconds: clock.nowMicroseconds + 60_000_000)
+    _ = try error()  // the camera finds its pace again
+    let noisy = try error()
+    #expect(noisy > 2.6 * calm && noisy < 3.4 * calm, "\(noisy) after \(calm)")
+  }
+
+  @Test("a drifting sensor grows warmer by what was asked for, and stays so")
+  func temperatureDrifts() throws {
+    let clock = VirtualSensorClock()
+    let sensor = SimulatedMLX90640(eeprom: try Self.exampleEEPROM(), clock: clock)
+    var camera = ThermalCamera(bus: sensor, clock: clock, settings: MLX90640.Settings(refreshRate: .hertz16))
+    try camera.start()
+    let start = clock.nowMicroseconds
+    sensor.faults = [
+      ScriptedFault(.drift(celsiusPerMinute: 0.05), fromMicroseconds: start, untilMicroseconds: start + 600_000_000)
+    ]
+    for (minute, expected) in [(0, 28.0), (5, 28.25), (10, 28.5), (20, 28.5)] {
+      clock.sleep(untilMicroseconds: start + UInt64(minute) * 60_000_000)
+      _ = try camera.capture(CaptureRequest(frames: 8))
+      let thermogram = try #require(try camera.capture(CaptureRequest(frames: 8)))
+      #expect(abs(Double(thermogram.ambientCelsius) - expected) < 0.04, "after \(minute) min")
+    }
+  }
+
   @Test("only the status and control registers are ever written")
   func writesOnlyTwoRegisters() throws {
     let clock = VirtualSensorClock()

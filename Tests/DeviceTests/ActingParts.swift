@@ -60,6 +60,7 @@ struct ActingParts {
     add("link", try runtime.linkSettings(host: settings.broker.host ?? "none"))
     add("log", Logger.Level(settings.log.level))
     add("scene", Mirror(reflecting: Simulation.scene(settings.simulation)).descendant("shape") as Any)
+    add("sensorFaults", Simulation.faults(settings.simulation, from: 0))
     add("models", Self.complaint { _ = try runtime.loadScreeningNetwork(digests: OpenSSLDigests()) })
     add(
       "assessor",

@@ -103,6 +103,28 @@ import Trust
     #expect(step[.bytesIn] == bytes)
   }
 
+  /// A receipt is free when a message waits for one, and only so often: whoever repeats receipts by the thousand is counted.
+  @Test func onlyWhatTheDeviceWaitsForBringsNoBytes() throws {
+    let receipt = DownlinkReader.Meaning.receipt(Receipt(receiver: "r", entries: []))
+    let arrived = message("t/dn/receipt", "1234")
+    func bytes(_ count: Int, _ meaning: DownlinkReader.Meaning, isAwaited: Bool = false) -> Int? {
+      for _ in 0..<count { board.arrived(arrived, meaning, nil, isAwaited: isAwaited) }
+      return taken()[.bytesIn]
+    }
+    #expect(bytes(2, receipt) == 32)
+    board.awaitReceipts(3)
+    #expect(bytes(3, receipt) == 0 && bytes(1, receipt) == 16)
+    // A part that was asked for takes no receipt's place, and a refused receipt none either.
+    board.awaitReceipts(1)
+    #expect(bytes(5, .model(arrived), isAwaited: true) == 0 && bytes(1, .model(arrived)) == 16)
+    #expect(bytes(1, .refused(nil, isReceipt: true)) == 16 && bytes(1, receipt) == 0)
+    // Days of messages without a receipt do not let a flood in.
+    for _ in 0..<100 { board.awaitReceipts(1000) }
+    board.awaitReceipts(-5)
+    #expect(bytes(1000, receipt) == (1000 - 256) * 16)
+    #expect(bytes(1, receipt) == 16)
+  }
+
   @Test func refusedStatementsGoWhereTheyBelong() {
     board.refused(StatementRefusal.retained)
     board.refused(.misdirected)

@@ -136,6 +136,8 @@ import Testing
     "simulation.ambient_celsius": ["scene.backgroundCelsius"],
     "simulation.hot_spot_celsius": ["scene.spot"],
     "simulation.noise_celsius": ["simulated.noiseCelsiusAtOneHertz"],
+    "simulation.sensor_fault": ["sensorFaults"],
+    "simulation.sensor_fault_after_seconds": ["sensorFaults"],
   ]
 
   /// The gate that a limit belongs to.
@@ -163,6 +165,7 @@ import Testing
     case "broker.application_protocol": ["broker": ["ca_file = \"/ca\""]]
     case "broker.password_file": ["broker": ["user_name = \"u\""]]
     case "broker.topics": ["broker": ["protocol_version = \"3.1.1\""]]
+    case "simulation.sensor_fault_after_seconds": ["simulation": ["sensor_fault = \"stuck\""]]
     case "remote.commands": ["remote": ["command_keys_file = \"/k\""]]
     case "remote.configuration": ["remote": ["configuration_keys_file = \"/k\""]]
     case "broker.retry_minimum_seconds": ["broker": ["retry_maximum_seconds = 3600"]]

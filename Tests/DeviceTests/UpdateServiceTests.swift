@@ -325,6 +325,24 @@ import Testing
     #expect(PartIntake.part(right, base: "tg/v1/s/d/dn/model")?.index == 0)
   }
 
+  /// What the sentinel does not count: a part that was asked for, once.
+  @Test func aPartIsAwaitedOnce() throws {
+    let hash = String(repeating: "a", count: 64)
+    let intake = try Bench().incoming
+    func takes(_ part: Int, of file: String = hash) -> Bool {
+      intake.take(IncomingMessage(topic: "tg/v1/s/d/dn/model/\(file)/\(part)-of-9", payload: [1]))
+    }
+    #expect(!takes(1))
+    intake.want(hash, [0, 1])
+    #expect(takes(1) && takes(2) && !takes(1) && !takes(3) && !takes(1, of: String(repeating: "b", count: 64)))
+    // Looking for them again is not asking for them again.
+    #expect(intake.takeAll().count == 2)
+    intake.want(hash, [0, 1])
+    #expect(!takes(1))
+    intake.want(hash, [2])
+    #expect(!takes(1) && takes(3) && !takes(3))
+  }
+
   @Test func theCardIsWrittenRarelyWhileNothingHappens() async throws {
     let bench = try Bench()
     _ = try bench.stage(7)

@@ -188,6 +188,31 @@ import Testing
     #expect(throws: FileError.self) { try OpenFile(path).read(maximumBytes: 4999) }
   }
 
+  /// The service replaces its files while a tool reads them.
+  @Test func aFileThatIsReplacedWhileItIsReadIsReadAnew() throws {
+    let scene = try Scene()
+    let path = scene.stick + "/file"
+    for changes in [1, BoundedFile.maximumReads - 1, BoundedFile.maximumReads] {
+      try BoundedFile.replace(path, with: Array("0".utf8))
+      var reads = 0
+      let result = Result { () throws(FileError) in
+        try BoundedFile.read(path, maximumBytes: 10) {
+          reads += 1
+          guard reads <= changes else { return }
+          do { try BoundedFile.replace(path, with: Array("\(reads)".utf8)) } catch { Issue.record(error) }
+        }
+      }
+      if changes < BoundedFile.maximumReads {
+        #expect(try result.get() == Array("\(changes)".utf8) && reads == changes + 1)
+      } else {
+        // Somebody who never stops is told, and not waited for.
+        #expect(throws: FileError.self) { try result.get() }
+        #expect(reads == BoundedFile.maximumReads)
+      }
+    }
+    #expect(try BoundedFile.readIfThere(path + "-none", maximumBytes: 10) == nil)
+  }
+
   @Test func theModeIsExactWhereTheMaskMustNotCount() throws {
     let scene = try Scene()
     let before = umask(0o077)

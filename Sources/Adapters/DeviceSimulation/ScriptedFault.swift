@@ -20,6 +20,10 @@ package struct ScriptedFault: Sendable, Equatable {
     case word(index: Int, value: UInt16)
     /// Reads of the EEPROM have flipped bits.
     case eepromNoise
+    /// Each pixel's noise is so many times what it was.
+    case noise(times: Double)
+    /// The part's own temperature rises so much a minute.
+    case drift(celsiusPerMinute: Double)
   }
 
   package var kind: Kind

@@ -35,6 +35,7 @@ package final class SimulatedMLX90640: I2CBus {
   private var conversions: UInt64 = 0
   private var generator: SeededGenerator
   private var synthesis: SubPageSynthesis?
+  private var driftInSynthesis = 0.0
   private var cachedVersion: UInt64?
   private var counts: [Double] = []
   private var countsPerCelsius: [Double] = []
@@ -172,7 +173,8 @@ package final class SimulatedMLX90640: I2CBus {
     status.rawValue = status.rawValue & ~7 | UInt16(subPage) | 8
     guard !isActive(.frozen, at: time) else { return }
     prepare(at: time)
-    let deviation = noiseCelsiusAtOneHertz * control.refreshRate.subPagesPerSecond.squareRoot()
+    let deviation =
+      noiseCelsiusAtOneHertz * noiseFactor(at: time) * control.refreshRate.subPagesPerSecond.squareRoot()
     for pixel in 0..<MLX90640Geometry.pixelCount where control.pattern.subPage(ofPixel: pixel) == subPage {
       ram[pixel] = SubPageSynthesis.word(
         counts[pixel] + countsPerCelsius[pixel] * deviation * (noisyPixels[pixel] ?? 1) * generator.normal())
@@ -185,8 +187,13 @@ package final class SimulatedMLX90640: I2CBus {
   /// Makes `synthesis` and the scene's counts ready for `time`.
   private func prepare(at time: UInt64) {
     let version = scene.version(atMicroseconds: time)
-    if synthesis == nil {
+    let drift = driftCelsius(at: time)
+    // In steps far below the converter's own.
+    if synthesis == nil || abs(drift - driftInSynthesis) >= 0.005 {
+      var conditions = conditions
+      conditions.ambientCelsius += drift
       synthesis = SubPageSynthesis(calibration: calibration, control: control, conditions: conditions)
+      driftInSynthesis = drift
       cachedVersion = nil
     }
     guard cachedVersion != version, let synthesis else { return }
@@ -210,6 +217,21 @@ package final class SimulatedMLX90640: I2CBus {
         faults[index].remaining = left - 1
       }
       throw I2CError(kind: kind, device: name, systemErrorNumber: kind.errorNumber)
+    }
+  }
+
+  private func noiseFactor(at time: UInt64) -> Double {
+    faults.reduce(1) { factor, fault in
+      guard case .noise(let times) = fault.kind, fault.isActive(atMicroseconds: time) else { return factor }
+      return factor * times
+    }
+  }
+
+  /// What a drift has come to by `time`; it stays when its time is over.
+  private func driftCelsius(at time: UInt64) -> Double {
+    faults.reduce(0) { drift, fault in
+      guard case .drift(let celsiusPerMinute) = fault.kind, time > fault.fromMicroseconds else { return drift }
+      return drift + celsiusPerMinute * Double(min(time, fault.untilMicroseconds) - fault.fromMicroseconds) / 60e6
     }
   }
 

@@ -2,15 +2,33 @@ import Glibc
 
 /// Whole files of bounded size.
 package enum BoundedFile {
-  /// Reads a regular file of at most `maximumBytes`. Never waits: a pipe or a device is refused.
+  /// How often a file is opened that is replaced or written meanwhile each time.
+  static let maximumReads = 8
+
+  /// Reads a regular file of at most `maximumBytes`. Never waits: a pipe or a device is refused. One that another process
+  /// replaces meanwhile is opened anew, so that the service's own files can be read at any moment.
   package static func read(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8] {
-    try OpenFile(path).read(maximumBytes: maximumBytes)
+    try read(path, maximumBytes: maximumBytes, meanwhile: {})
+  }
+
+  /// - Parameter meanwhile: called between the parts of each reading: what another process may do then.
+  static func read(_ path: String, maximumBytes: Int, meanwhile: () -> Void) throws(FileError) -> [UInt8] {
+    for _ in 1..<maximumReads {
+      do throws(FileError) {
+        return try OpenFile(path).read(maximumBytes: maximumBytes, meanwhile: meanwhile)
+      } catch {
+        guard error.isChanging else { throw error }
+      }
+    }
+    return try OpenFile(path).read(maximumBytes: maximumBytes, meanwhile: meanwhile)
   }
 
   /// The same, nil when there is no such file.
   package static func readIfThere(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8]? {
-    guard let file = try OpenFile.ifThere(path) else { return nil }
-    return try file.read(maximumBytes: maximumBytes)
+    do throws(FileError) { return try read(path, maximumBytes: maximumBytes) } catch {
+      if error.isMissing { return nil }
+      throw error
+    }
   }
 
   /// Reads a file of /proc or /sys, whose size the kernel does not state, at most `maximumBytes` of it.

@@ -36,6 +36,8 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   package var description: String { "\(path): \(reason)" }
 
   package var isMissing: Bool { systemErrorNumber == ENOENT || systemErrorNumber == ENOTDIR }
+  /// Another process replaced or wrote the file while it was read.
+  var isChanging: Bool { call == "read" && systemErrorNumber == EAGAIN }
   package var isThereAlready: Bool { systemErrorNumber == EEXIST }
   package var isForbidden: Bool { systemErrorNumber == EACCES || systemErrorNumber == EPERM }
   package var isFull: Bool { systemErrorNumber == ENOSPC || systemErrorNumber == EDQUOT }

@@ -350,6 +350,9 @@ extension SettingKey {
     key(
       t + "sentinel_step_milliseconds", \.simulation.sentinelStepMilliseconds, .integer(50...10_000),
       "of the sentinel's counters")
+    key(t + "sensor_fault", \.simulation.sensorFault, .choice, "what befalls the simulated camera")
+    key(
+      t + "sensor_fault_after_seconds", \.simulation.sensorFaultAfterSeconds, .integer(0...86_400), "when it begins")
     key(
       t + "system_directory", \.simulation.systemDirectory, .text(.absolutePath), "before /sys and /proc; unset: none")
   }

@@ -254,6 +254,21 @@ extension Settings {
     package var tagIntervalMilliseconds = 5000
     /// Of the sentinel, 50...10000.
     package var sentinelStepMilliseconds = 10_000
+    /// What befalls the simulated camera.
+    package enum SensorFault: String, Sendable, CaseIterable {
+      case none
+      /// Its picture no longer changes.
+      case stuck
+      /// Three times the noise.
+      case noisy
+      /// Its own temperature rises by half a degree in sixty steps of the sentinel: ten minutes of the field.
+      case drifting
+      /// Nothing answers on the bus.
+      case unplugged
+    }
+    package var sensorFault = SensorFault.none
+    /// From the start of the simulated camera on, 0...86400.
+    package var sensorFaultAfterSeconds = 0
     /// Stands before `/sys` and `/proc` where the sentinel reads. `nil`: the machine's own.
     package var systemDirectory: String?
 

@@ -67,10 +67,28 @@ package struct Simulation: Service {
   static func bus(_ settings: Settings) throws -> any I2CBus { bus(settings, try eeprom(settings)) }
 
   private static func bus(_ settings: Settings, _ eeprom: EEPROMImage) -> any I2CBus {
-    SimulatedMLX90640(
-      eeprom: eeprom, clock: SystemSensorClock(), scene: scene(settings.simulation),
+    let clock = SystemSensorClock()
+    let sensor = SimulatedMLX90640(
+      eeprom: eeprom, clock: clock, scene: scene(settings.simulation),
       noiseCelsiusAtOneHertz: settings.simulation.noiseCelsius, seed: UInt64(settings.simulation.seed),
       busHertz: Double(settings.camera.busSpeedKHz) * 1000)
+    sensor.faults = faults(settings.simulation, from: clock.nowMicroseconds)
+    return sensor
+  }
+
+  /// - Parameter start: of the camera, on its clock.
+  static func faults(_ simulation: Settings.Simulation, from start: UInt64) -> [ScriptedFault] {
+    let kind: ScriptedFault.Kind
+    switch simulation.sensorFault {
+    case .none: return []
+    case .stuck: kind = .frozen
+    case .noisy: kind = .noise(times: 3)
+    case .drifting: kind = .drift(celsiusPerMinute: 0.5 * 1000 / Double(simulation.sentinelStepMilliseconds))
+    case .unplugged: kind = .unplugged
+    }
+    return [
+      ScriptedFault(kind, fromMicroseconds: start + UInt64(simulation.sensorFaultAfterSeconds) * 1_000_000)
+    ]
   }
 
   /// Told by the session.

@@ -50,6 +50,7 @@ extension DeliveryService {
       }
     }
     if let published { for item in items { published(item) } }
+    counters?.awaitReceipts(items.count { $0.deliveryClass == .capture || $0.deliveryClass == .image })
     handOver(messages)
     return failures
   }

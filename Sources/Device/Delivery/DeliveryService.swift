@@ -31,7 +31,7 @@ package actor DeliveryService: Service {
   /// Hears of heads of the audit log that a receiver has cosigned.
   private let cosigned: (@Sendable (AuditHead, _ receipt: [UInt8]) -> Void)?
   /// Where the line's doings are counted; nil where nobody counts.
-  private let counters: CounterBoard?
+  let counters: CounterBoard?
   private var stopwatch = PublishStopwatch()
   private let clockFloorSeconds: (@Sendable () -> Int64)?
   /// Told of each message that is handed to the line, for measurements.
@@ -212,7 +212,8 @@ package actor DeliveryService: Service {
   private func read(_ message: IncomingMessage) -> DeliveryEvent? {
     if let receiptRules { downlinks.judge(by: receiptRules()) }
     let meaning = downlinks.read(message)
-    counters?.arrived(message, meaning, downlinks.lastRefusal)
+    let isAwaited = if case .model(let part) = meaning { partIntake?.take(part) ?? false } else { false }
+    counters?.arrived(message, meaning, downlinks.lastRefusal, isAwaited: isAwaited)
     switch meaning {
     case .receipt(var receipt):
       receipt.arrivedAt = time.now()
@@ -232,9 +233,8 @@ package actor DeliveryService: Service {
     case .trust(let message):
       trustIntake?.take(message)
       return nil
-    case .model(let message):
-      partIntake?.take(message)
-      return nil
+    // Taken above.
+    case .model: return nil
     case .refused(let reason, let isReceipt):
       if let reason { logger.error("a message from the broker is refused", metadata: ["reason": "\(reason)"]) }
       return isReceipt ? .receiptRefused : nil

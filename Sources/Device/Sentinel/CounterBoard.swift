@@ -16,6 +16,10 @@ package final class CounterBoard: Sendable {
   private let latencies = Atomic<Int>(0)
   private let noise = Atomic<Int>(Int.max)
   private let ambient = Atomic<Int>(CounterBoard.nothing)
+  /// Receipts that the device waits for, 0...`maximumAwaitedReceipts`.
+  private let awaitedReceipts = Atomic<Int>(0)
+  /// So many receipts more than are waited for stay uncounted: not two seconds of a flood.
+  private static let maximumAwaitedReceipts = 256
 
   package init() {}
 
@@ -28,6 +32,25 @@ package final class CounterBoard: Sendable {
   package func published(afterMilliseconds milliseconds: Int) {
     latencyMilliseconds.wrappingAdd(min(max(milliseconds, 0), Int(CounterStep.maximum)), ordering: .relaxed)
     latencies.wrappingAdd(1, ordering: .relaxed)
+  }
+
+  /// Messages that are receipted went to the broker.
+  func awaitReceipts(_ count: Int) {
+    change(awaitedReceipts) { min($0 + max(count, 0), Self.maximumAwaitedReceipts) }
+  }
+
+  /// - Returns: true when the device waited for a receipt; it now waits for one less.
+  func isReceiptAwaited() -> Bool { change(awaitedReceipts) { max($0 - 1, 0) } > 0 }
+
+  /// - Returns: the value before.
+  @discardableResult
+  private func change(_ value: borrowing Atomic<Int>, _ next: (Int) -> Int) -> Int {
+    var now = value.load(ordering: .relaxed)
+    while true {
+      let (exchanged, original) = value.compareExchange(expected: now, desired: next(now), ordering: .relaxed)
+      if exchanged { return original }
+      now = original
+    }
   }
 
   /// The camera delivered a sub-page.
@@ -68,10 +91,19 @@ extension CounterBoard {
     }
   }
 
-  /// A message came down. It is a command until it shows to be a believed receipt.
-  func arrived(_ message: IncomingMessage, _ meaning: DownlinkReader.Meaning, _ refusal: DownlinkReader.Refusal?) {
-    count(.bytesIn, message.topic.utf8.count + message.payload.count)
-    if case .receipt = meaning { return }
+  /// A message came down. It is a command until it shows to be a believed receipt. Its bytes count unless the device waits
+  /// for it: what a clinic's day or a new model brings would hide a flood.
+  ///
+  /// - Parameter isAwaited: it is a part of a model that was asked for; of receipts the board knows itself.
+  func arrived(
+    _ message: IncomingMessage, _ meaning: DownlinkReader.Meaning, _ refusal: DownlinkReader.Refusal?,
+    isAwaited: Bool = false
+  ) {
+    let isReceipt = if case .receipt = meaning { true } else { false }
+    if !isAwaited, !(isReceipt && isReceiptAwaited()) {
+      count(.bytesIn, message.topic.utf8.count + message.payload.count)
+    }
+    if isReceipt { return }
     count(.commandsReceived)
     guard case .refused = meaning else { return }
     switch refusal {

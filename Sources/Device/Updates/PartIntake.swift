@@ -27,6 +27,8 @@ package final class PartIntake: Sendable {
     var asked: Set<Int> = []
     /// One of each index, the newest: nobody crowds out the others by sending one of them again and again.
     var parts: [Int: Part] = [:]
+    /// Indices that have come since they were asked for.
+    var come: Set<Int> = []
     var isTold = false
   }
 
@@ -42,28 +44,33 @@ package final class PartIntake: Sendable {
   func want(_ fileSHA256: String?, _ asked: Set<Int>) {
     state.withLock { state in
       if state.wanted != fileSHA256 { state.parts = [:] }
+      if state.wanted != fileSHA256 || state.asked != asked { state.come = [] }
       (state.wanted, state.asked) = (fileSHA256, asked)
     }
   }
 
   /// Any thread may call.
-  package func take(_ message: IncomingMessage) {
-    let isTaken = state.withLock { state in
+  ///
+  /// - Returns: true when the part was asked for and comes for the first time.
+  @discardableResult
+  package func take(_ message: IncomingMessage) -> Bool {
+    let (isTaken, isAwaited) = state.withLock { state in
       guard let part = Self.part(message, base: base), part.fileSHA256 == state.wanted,
         state.asked.contains(part.index), part.bytes.count <= UpdateRules.partBytes,
         state.parts.count < Self.most || state.parts[part.index] != nil
       else {
         defer { state.isTold = true }
-        return state.isTold
+        return (state.isTold, false)
       }
       state.parts[part.index] = part
-      return true
+      return (true, state.come.insert(part.index).inserted)
     }
     if !isTaken {
       logger.warning(
         "a part of a model came that is not wanted now; more of this kind are not told",
         metadata: ["topic": "\(message.topic.suffix(100))"])
     }
+    return isAwaited
   }
 
   func takeAll() -> [Part] {

@@ -283,25 +283,27 @@ package actor AuditKeeper: AuditTrail {
   private func forward() async {
     guard sendsEntries, !isForwarding else { return }
     isForwarding = true
-    defer {
-      isForwarding = false
-      for waiter in forwardWaiters { waiter.resume() }
-      forwardWaiters = []
+    do {
+      while try await forwardNext() {}
+    } catch {
+      // They stay in the log, and the next entry or look tries again.
     }
-    while let log, sent < log.head.size {
-      do {
-        if outgoing.isEmpty { outgoing = try log.entries(from: sent, maximum: Self.maximumOutgoing) }
-        guard let next = outgoing.first else { return }
-        let message = AuditMessage(log: log.origin.log, head: next.head, entry: next.text)
-        try await outbox.enqueue(.event(message.encoded, created: time.now()))
-        sent = next.head.size
-        if !outgoing.isEmpty { outgoing.removeFirst() }
-        if sent >= savedSent + Self.sentStep { saveSent() }
-      } catch {
-        // They stay in the log, and the next entry or look tries again.
-        return
-      }
-    }
+    isForwarding = false
+    for waiter in forwardWaiters { waiter.resume() }
+    forwardWaiters = []
+  }
+
+  /// - Returns: false when the outbox has them all.
+  private func forwardNext() async throws -> Bool {
+    guard let log, sent < log.head.size else { return false }
+    if outgoing.isEmpty { outgoing = try log.entries(from: sent, maximum: Self.maximumOutgoing) }
+    guard let next = outgoing.first else { return false }
+    let message = AuditMessage(log: log.origin.log, head: next.head, entry: next.text)
+    try await outbox.enqueue(.event(message.encoded, created: time.now()))
+    sent = next.head.size
+    if !outgoing.isEmpty { outgoing.removeFirst() }
+    if sent >= savedSent + Self.sentStep { saveSent() }
+    return true
   }
 
   private func saveSent() {
