@@ -18,7 +18,6 @@ SEEN_IN = {"connection-flood": ("network.connections", "network.bytes_in"), "mal
 # What was recorded on a bench and is not so in the field: (channel, measure): (reason, least and most that is taken all the same).
 EXCUSED = {
     ("network.reconnects", "share above 0"): ("the broker is on loopback and never lost", 0.0, 0.6),
-    ("network.bytes_in", "95 %"): ("a tag every nine steps is denser than a clinic's day", 0.0, 6000.0),
     ("device.cpu", "missing share"): ("the simulated board has no processor's clock", 1.0, 1.0),
     ("sensor.noise", "share above 0"): ("the first step has no movement between two sub-pages yet", 0.95, 1.0),
 }
