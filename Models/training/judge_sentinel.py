@@ -132,16 +132,16 @@ def days(count=30):
         seeds = list(seeds)[:int(sys.argv[2])]
     raw = sentinel_days.normal_days(network, seeds, count)
     state = decision.states(raw[:, :, 0], raw[:, :, 1], decided)
-    # All devices once more with twice as many windows, as those that had an alert told more then: this is counted.
+    # All devices once more with every second window, since more alerts showed then: this is counted.
     coarse = decision.alerts(state)
     for n in range(len(seeds)):
-        raw[:, n] = sentinel_days.day_raws(network, seeds[n], count, sentinel_days.STRIDE // 2)
+        raw[:, n] = sentinel_days.day_raws(network, seeds[n], count, sentinel_days.FINE)
         state[:, n] = decision.states(raw[:, n:n + 1, 0], raw[:, n:n + 1, 1], decided)[:, 0]
     each = decision.alerts(state)
     kinds = [simulator.Device(seed, 1).habits.kind for seed in seeds]
     entered = (state[1:] != 0) & (state[:-1] == 0)
     told = {name: int((entered & (state[1:] == k)).sum()) for k, name in ((1, "health"), (2, "cyber"), (3, "uncertain"))}
-    found = {"devices": len(seeds), "days": count, "stride": sentinel_days.STRIDE, "alerts_with_the_stride": int(coarse.sum()), "alerts": int(each.sum()), "told_first": told, "devices_with_an_alert": int((each > 0).sum()), "most_of_one_device": int(each.max()),
+    found = {"devices": len(seeds), "days": count, "stride": sentinel_days.STRIDE, "fine": sentinel_days.FINE, "alerts_with_the_stride": int(coarse.sum()), "alerts": int(each.sum()), "told_first": told, "devices_with_an_alert": int((each > 0).sum()), "most_of_one_device": int(each.max()),
              "per_90_days": float(each.sum() / len(seeds) / count * 90), "interval_per_90_days": poisson_interval(int(each.sum()), len(seeds) * count),
              "by_kind": {k: {"devices": kinds.count(k), "alerts": int(each[[i for i, v in enumerate(kinds) if v == k]].sum())} for k in sorted(set(kinds))},
              "share_not_normal": float((state != 0).mean())}

@@ -56,7 +56,7 @@ def decision(m):
     lines = ["", "### Decision over time", f"{d['days']} days of normal use of {d['devices']} devices that took part in nothing else, one window every 10 s ({d['days'] * d['devices'] * 8640:,} windows): **{d['alerts']} alerts** (asked for: at most 34 of a hundred devices, which is {34 * d['devices'] * d['days'] / 3000:.0f} of these), "
              f"{d['per_90_days']:.2f} a device in 90 days (95 % interval {low:.2f} to {high:.2f}; asked for: at most 1). {d['devices_with_an_alert']} devices had one, none more than {d['most_of_one_device']}. "
              "First told as: " + ", ".join(f"{k} {v}" for k, v in d["told_first"].items()) + ". By kind of device: " + ", ".join(f"{k} {v['alerts']} of {v['devices']} devices" for k, v in d["by_kind"].items()) + ". "
-             f"To save time every {d['stride']}th window was judged, and all near one that was not surely normal; all were judged once more with every {d['stride'] // 2}th, which counts (with every {d['stride']}th: {d['alerts_with_the_stride']} alerts)."
+             f"To save time every {d['stride']}th window was judged, and all near one that was not surely normal; all were judged once more with every {d['fine']}nd, which counts (with every {d['stride']}th: {d['alerts_with_the_stride']} alerts)."
              + (f" With every window of {d['every']['devices']} of the devices judged there are {d['every']['alerts']} alerts, with every {d['stride']}th {d['every']['alerts_with_the_stride']}." if "every" in d else ""), *causes(d), "",
              "| laid over normal use | of | asked for | told in time | named as the right head in time | median, s | 95 %, s | 99 %, s | not told in 600 s |", "|---|---|---|---|---|---|---|---|---|"]
     seconds = lambda v: "never" if v > 600 else f"{v:.0f}"
@@ -112,7 +112,7 @@ def recordings(m):
     if not r:
         return []
     figure = lambda v: f"{v:.4g}"
-    lines = ["", "### Recorded from the running program", f"`Scripts/test-sentinel`: the built program with a simulated sensor, a broker and a receiver on loopback, steps of {r['step_seconds']} s (what is seldom keeps its rate a step, floods their rate a second, so that a flood shows a fifth of its events in a step of 2 s). "
+    lines = ["", "### Recorded from the running program", f"`Scripts/test-sentinel`: the built program with a simulated sensor, a broker and a receiver on loopback, steps of {r['step_seconds']} s (what is seldom keeps its rate a step, floods their rate a second).{' A flood shows a fifth of its events in a step of 2 s.' if r['step_seconds'] == 2 else ''} "
              f"The recorded normal use of `check` beside {r['devices']} drawn devices; `check_counters.py` fails when one leaves their range. Statistics of which every device says 0 are left out.", "",
              "| channel | statistic | recorded | drawn devices, least to most | |", "|---|---|---|---|---|"]
     for name, measure, value, low, high, inside in r["table"]:

@@ -24,7 +24,7 @@ def reference():
     return make_sentinel.reference((FOLDER / "model.tflite").read_bytes())
 
 
-STRIDE, SURE = 8, 120
+STRIDE, FINE, SURE = 8, 2, 120
 
 
 def day_raws(network, seed, days, stride=STRIDE):
