@@ -53,6 +53,12 @@ def decisions():
         told = [names.index(machine.step(int(h), int(c))["state"]) for h, c in raw[:, n]]
         if told != both[:, n].tolist():
             faults.append(f"column {n}: the two forms of the decision differ")
+    for name, k in (("health", 0), ("cyber", 1)):
+        table, thresholds = decision.log_odds_q8(figures[name]["calibration"]["ppm"], 1024), [500, 5000, 20_000]
+        for slack in (0, 512):
+            _, counted = decision.sums(raw[:, :, k], table, [slack] * 3, thresholds)
+            if (counted != decision.episodes(raw[:, :, k], table, slack, thresholds)).any():
+                faults.append(f"{name}: the two ways to count episodes differ")
     for case in kept["cases"]:
         machine = decision.Decision(figures)
         if [machine.step(*pair) for pair in case["raw"]] != case["states"]:

@@ -132,20 +132,48 @@ def days(count=30):
         seeds = list(seeds)[:int(sys.argv[2])]
     raw = sentinel_days.normal_days(network, seeds, count)
     state = decision.states(raw[:, :, 0], raw[:, :, 1], decided)
+    # All devices once more with every second window, since more alerts showed then: this is counted.
+    coarse = decision.alerts(state)
+    for n in range(len(seeds)):
+        raw[:, n] = sentinel_days.day_raws(network, seeds[n], count, sentinel_days.FINE)
+        state[:, n] = decision.states(raw[:, n:n + 1, 0], raw[:, n:n + 1, 1], decided)[:, 0]
     each = decision.alerts(state)
     kinds = [simulator.Device(seed, 1).habits.kind for seed in seeds]
     entered = (state[1:] != 0) & (state[:-1] == 0)
     told = {name: int((entered & (state[1:] == k)).sum()) for k, name in ((1, "health"), (2, "cyber"), (3, "uncertain"))}
-    found = {"devices": len(seeds), "days": count, "alerts": int(each.sum()), "told_first": told, "devices_with_an_alert": int((each > 0).sum()), "most_of_one_device": int(each.max()),
+    found = {"devices": len(seeds), "days": count, "stride": sentinel_days.STRIDE, "fine": sentinel_days.FINE, "alerts_with_the_stride": int(coarse.sum()), "alerts": int(each.sum()), "told_first": told, "devices_with_an_alert": int((each > 0).sum()), "most_of_one_device": int(each.max()),
              "per_90_days": float(each.sum() / len(seeds) / count * 90), "interval_per_90_days": poisson_interval(int(each.sum()), len(seeds) * count),
              "by_kind": {k: {"devices": kinds.count(k), "alerts": int(each[[i for i, v in enumerate(kinds) if v == k]].sum())} for k in sorted(set(kinds))},
              "share_not_normal": float((state != 0).mean())}
+    found["causes"] = causes(seeds, count, state)
     save("days", {**(loaded("days") or {}), **found})
     print(json.dumps(found, indent=1))
 
 
+# What a window of normal use may hold, the likelier cause of an alert first.
+CAUSES = {"cyber": ("a download", "an operator's wrong key", "a tool's mistakes", "delivered twice", "cards that are no tags", "a configuration", "a technician inside", "a restart"),
+          "health": ("a restart", "a touched cable", "a technician inside")}
+
+
+def causes(seeds, count, state):
+    """[[told as, cause, alerts]]: what the simulator had put into the windows at whose end an alert began."""
+    found = {}
+    for n, seed in enumerate(seeds):
+        starts = np.flatnonzero((state[1:, n] != 0) & (state[:-1, n] == 0)) + 1
+        if not len(starts):
+            continue
+        events = simulator.Device(seed, count).events
+        for t in starts:
+            told = ("normal", "health", "cyber", "uncertain")[int(state[t, n])]
+            held = {name for name, start, steps in events if start < t + simulator.STEPS and start + steps > t - simulator.STEPS}
+            cause = next((name for name in CAUSES["health" if told == "health" else "cyber"] if name in held), "none of these")
+            found[told, cause] = found.get((told, cause), 0) + 1
+            print("alert", seed, int(t), told, sorted(held), flush=True)
+    return [[*key, number] for key, number in sorted(found.items(), key=lambda item: -item[1])]
+
+
 def every(devices=8):
-    """Some of the devices with every window judged, beside every fourth: the same alerts?"""
+    """Some of the devices with every window judged, beside every eighth: the same alerts?"""
     network, decided = sentinel_days.reference(), kept_decision()
     seeds = list(make_sentinel.SEEDS["days"])[:devices]
     told = []
@@ -162,7 +190,8 @@ def rows():
     found = {"rows": {}}
     base = attacks.calm(list(make_sentinel.SEEDS["test"])[:100], 3, 42)
     for row, (head, _, _, within) in attacks.ROWS.items():
-        r = sentinel_days.stream_raws(network, attacks.attacked(base, row, 42))
+        laid = attacks.attacked(base, row, 42)
+        r = sentinel_days.stream_raws(network, laid)
         s = decision.states(r[:, :, 0], r[:, :, 1], decided)
         away = s != 0
         first = np.where(away.any(axis=0), away.argmax(axis=0), 999)
@@ -170,11 +199,22 @@ def rows():
         named = np.where(right.any(axis=0), right.argmax(axis=0), 999)
         found["rows"][row] = {"slices": int(s.shape[1]), "within_s": within * simulator.STEP_SECONDS, "found_within": float((first <= within).mean()), "named_right_within": float((named <= within).mean()),
                               "seconds": {k: float(np.quantile(first, v) * simulator.STEP_SECONDS) for k, v in (("median", 0.5), ("p95", 0.95), ("p99", 0.99))},
-                              "never_in_600_s": float((first == 999).mean())}
+                              "never_in_600_s": float((first == 999).mean()), "parts": parts(laid, attacks.ROWS[row][1], within, first <= within)}
     found["both"] = both(network, decided)
     found["slow"] = slow(network, decided)
     save("days", {**(loaded("days") or {}), **found})
     print(json.dumps(found, indent=1))
+
+
+def parts(laid, kind, within, told):
+    """[[what is so of the slices, slices, told in time]]: a device that is off counts nothing, and a camera that is heard now and then only
+    is judged by the few steps in which it was."""
+    channel = attacks.NEEDED.get(kind)
+    seen = laid[:, simulator.STEPS:simulator.STEPS + within] >= 0
+    off = (~seen.any(axis=2)).mean(axis=1) > 0.5
+    heard = seen[:, :, simulator.INDEX[channel]].mean(axis=1) if channel else np.ones(len(laid))
+    named = {"the device is off": off, "heard in 80 % of the steps or more": ~off & (heard >= 0.8), "heard in 30 to 80 %": ~off & (heard >= 0.3) & (heard < 0.8), "heard in less than 30 %": ~off & (heard < 0.3)}
+    return [[name, int(which.sum()), float(told[which].mean())] for name, which in named.items() if which.any()]
 
 
 def both(network, decided):
@@ -285,7 +325,7 @@ def others():
     save("others", found)
 
 
-def folds(each=120, epochs=6):
+def folds(each=300, epochs=12):
     """Five folds of devices, stratified by kind of device: each fifth judges a network that never saw it, calibrated on the next one. A
     shorter fit than the shipped one (fewer devices and epochs, no mining)."""
     keras = fitting.prepare()
@@ -295,7 +335,7 @@ def folds(each=120, epochs=6):
     for kind in np.unique(kinds):
         at = np.nonzero(kinds == kind)[0]
         fold[at] = np.arange(len(at)) % 5
-    train = attacks.windows([int(s) for s in seeds], each * 2, 51, rare=0.45, dropped=0.15, days=1, onset=0.3)
+    train = make_sentinel.training_windows([int(s) for s in seeds], each * 2, 51)
     calm = attacks.windows([int(s) for s in seeds], each, 52, days=1, settled=True)
     of = dict(zip(seeds.tolist(), fold.tolist()))
     part = lambda w: np.array([of[int(d)] for d in w[3]])

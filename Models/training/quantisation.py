@@ -55,10 +55,13 @@ class Reference:
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]
         self.outputs = self.interpreter.get_output_details()
+        self.many = None  # what gives the same for many samples in less time
 
     def __call__(self, q):
         """int8 [n, ...] -> one int8 [n, ...] an output; by the device's own engine where THERMOGRAPH names its binary and the
         samples are many (it gives the same bytes, `thermograph model verify` shows that, in a hundredth of the time)."""
+        if self.many and len(q) > 64:
+            return self.many(q)
         binary = os.environ.get("THERMOGRAPH")
         if binary and len(q) > 64:
             return self.on_device(binary, q)

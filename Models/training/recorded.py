@@ -17,8 +17,8 @@ SEEN_IN = {"connection-flood": ("network.connections", "network.bytes_in"), "mal
            "replay": ("command.replayed",), "brute-force": ("login.failed",), "overheating": ("device.temperature",), "noisy": ("sensor.noise", "sensor.bus_errors"), "stuck": ("sensor.noise",), "drift": ("environment.ambient",)}
 # What was recorded on a bench and is not so in the field: (channel, measure): (reason, least and most that is taken all the same).
 EXCUSED = {
+    ("network.publish_latency", "share above 0"): ("the broker is on loopback and often takes less than a millisecond, which counts as 0", 0.3, 1.0),
     ("network.reconnects", "share above 0"): ("the broker is on loopback and never lost", 0.0, 0.6),
-    ("network.bytes_in", "95 %"): ("a tag every nine steps is denser than a clinic's day", 0.0, 6000.0),
     ("device.cpu", "missing share"): ("the simulated board has no processor's clock", 1.0, 1.0),
     ("sensor.noise", "share above 0"): ("the first step has no movement between two sub-pages yet", 0.95, 1.0),
 }

@@ -12,6 +12,7 @@ ATTEMPTS = {"malformed-commands": 3, "spoofed-commands": 4, "replay": 5, "tamper
 FLOOD_CONNECTIONS, FLOOD_STEPS = 30, 3
 DRIFT_CENTI, NOISY_STEPS, STUCK_STEPS, OVERHEATED_RISE, HOT_STEPS, OVERHEATED = 12, 3, 3, 600, 5, 7500
 BUS_ERRORS, DRIFT_END = 15, 800
+WEAK = {"drift": (0.5, 1.7), "times": (2, 4), "heat": (35, 80)}  # .3 to 1 degC in ten minutes, two to four times the noise, 2 to 5 degC a minute
 DRIFTING_STEPS, JUMP_CENTI = 8, 60
 LOUD = 80  # centikelvin: a level that no sensor has in normal use
 
@@ -32,10 +33,12 @@ ROWS = {
 
 
 class Attack:
-    """Lays one cyber and one health kind (0 is none) on slices of counters [n, T, 16], active from `start` for `length` steps."""
+    """Lays one cyber and one health kind (0 is none) on slices of counters [n, T, 16], active from `start` for `length` steps. `weak` draws
+    the faults of the sensing from WEAK: as small as the bars ask for, which the wide ranges seldom are. The device waits for nothing of what
+    an attack sends, so all of it is in network.bytes_in: also receipts that are forged, known already or more than the messages sent."""
 
-    def __init__(self, x, health, cyber, start, length, rng, **fixed):
-        self.x, self.rng, self.fixed = x.astype(float), rng, fixed
+    def __init__(self, x, health, cyber, start, length, rng, weak=False, **fixed):
+        self.x, self.rng, self.fixed, self.weak = x.astype(float), rng, fixed, weak
         self.has = x >= 0
         self.n, self.steps = x.shape[:2]
         self.health, self.cyber = np.array(health), np.array(cyber)
@@ -66,6 +69,9 @@ class Attack:
         if name in self.fixed:
             return np.full((self.m, 1), float(self.fixed[name]))
         return np.exp(self.rng.uniform(np.log(low), np.log(high), (self.m, 1)))
+
+    def _strength(self, kind, low, high, name):
+        return self._log(*(WEAK[kind] if self.weak else (low, high)), name)
 
     def _maybe(self, p):
         return (self.rng.uniform(size=(self.m, 1)) < p).astype(float)
@@ -135,7 +141,7 @@ class Attack:
         return self._visible("login.failed", tries) >= ATTEMPTS["brute-force"]
 
     def _drift(self):
-        ramp = np.minimum(np.clip(self.at - self.start[self.mask], 0, None) * self._log(0.6, 40, "slope"), DRIFT_END) * self.rng.choice([-1, 1], (self.m, 1))
+        ramp = np.minimum(np.clip(self.at - self.start[self.mask], 0, None) * self._strength("drift", 0.6, 40, "slope"), DRIFT_END) * self.rng.choice([-1, 1], (self.m, 1))
         end = np.where(self.on, ramp, 0)
         last = np.take_along_axis(ramp, np.where(self.on.any(axis=1), self.steps - 1 - self.on[:, ::-1].argmax(axis=1), 0)[:, None], axis=1)
         after = self.at >= (self.start[self.mask] + self.on.sum(axis=1, keepdims=True))
@@ -150,8 +156,8 @@ class Attack:
         return ((far >= DRIFT_CENTI) & (seen >= DRIFTING_STEPS)) | ((far >= JUMP_CENTI) & (seen >= NOISY_STEPS))
 
     def _noisy(self):
-        how = self.rng.integers(0, 4, (self.m, 1)) if "times" not in self.fixed else np.zeros((self.m, 1), int)
-        times = self._log(2.3, 12, "times")
+        how = self.rng.integers(0, 4, (self.m, 1)) if "times" not in self.fixed and not self.weak else np.zeros((self.m, 1), int)
+        times = self._strength("times", 2.3, 12, "times")
         c = INDEX["sensor.noise"]
         value = self.x[self.mask][:, :, c]
         louder = np.where(self.on & (how != 1) & (how != 3), value * times, value)
@@ -184,7 +190,7 @@ class Attack:
         on = (self.at >= self.start[self.mask]) & (self.at < end)
         before = np.clip(self.at - self.start[self.mask], 0, None)
         top = np.maximum(self.rng.uniform(7600, 10_500, (self.m, 1)) - value, 0)
-        moved = np.where(on, np.minimum(before * self._log(35, 300, "slope"), top), 0)
+        moved = np.where(on, np.minimum(before * self._strength("heat", 35, 300, "slope"), top), 0)
         last = moved.max(axis=1, keepdims=True)
         over = self.at - end
         moved = np.where(on, moved, np.where(over >= 0, last * np.exp(-over / self._log(10, 40)), 0))  # nothing cools at once
@@ -201,15 +207,16 @@ def labels(attack):
     return np.where(attack.seen_health, attack.health, 0), np.where(attack.seen_cyber, attack.cyber, 0)
 
 
-def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, onset=0.0, settled=False):
+def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, onset=0.0, settled=False, weak=False, seldom=1, idle=0.0):
     """(int64 [n, 32, 16], health, cyber, device [n]): `each` windows of each device of `seeds`, a share `rare` of them around what is
     seldom in its normal use; each head has a kind in `attacked` of them. A quarter of the attacks lasts one to six steps, the others up
     to an hour, and a window is any of those that the attack touches; in a share `onset` it is one of those in which it begins.
     With `settled` every attack covers at least half of its window: none has only just begun or is nearly gone, as in sets where a window has one label.
-    `dropped` of the windows have a channel, or values here and there, made missing."""
+    `dropped` of the windows have a channel, or values here and there, made missing; in `idle` of them the camera is heard now and then only, as it is
+    in a seventh of the devices. `weak` and `seldom` as in Attack and Device."""
     kept, devices = [], []
     for seed in seeds:
-        device = Device(seed, days)
+        device = Device(seed, days, seldom=seldom)
         rng = np.random.default_rng([seed, draw])
         at = rng.integers(0, device.count - STEPS, each)
         if len(device.rare):
@@ -221,6 +228,10 @@ def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, ons
     rng = np.random.default_rng([min(seeds), draw, 5])
     if dropped:
         x = drop(x, dropped, rng)
+    if idle:
+        unheard = (rng.uniform(size=x.shape[:2]) < rng.uniform(0.2, 0.95, (len(x), 1))) & (rng.uniform(size=(len(x), 1)) < idle)
+        for name in ("sensor.noise", "environment.ambient"):
+            x[unheard, INDEX[name]] = MISSING
     n = len(x)
     health = rng.integers(1, len(HEALTH), n) * (rng.uniform(size=n) < attacked)
     cyber = rng.integers(1, len(CYBER), n) * (rng.uniform(size=n) < attacked)
@@ -230,7 +241,7 @@ def windows(seeds, each, draw, days=4, rare=0.35, attacked=0.6, dropped=0.0, ons
     if settled:
         length = rng.integers(STEPS // 2, 361, n)
         start = np.floor(rng.uniform(STEPS // 2 + 1 - length, STEPS // 2 + 1)).astype(int)
-    attack = Attack(x, health, cyber, start, length, rng)
+    attack = Attack(x, health, cyber, start, length, rng, weak=weak)
     return attack.values, *labels(attack), np.concatenate(devices)
 
 

@@ -93,6 +93,37 @@ def sums(raw, table, slack, threshold):
     return first, episodes
 
 
+def episodes(raw, table, slack, thresholds):
+    """Episodes of speaking [g, n] as `sums` counts them, over days in which nearly nothing happens: only the stretches are walked through in
+    which the sum without its cap is above 0 and somewhere above the least threshold; with its cap it is never larger."""
+    e, thresholds = np.asarray(table, np.int64), np.asarray(thresholds, np.int64)[:, None]
+    found, stretches, owners = np.zeros((len(thresholds), raw.shape[1]), int), [], []
+    for n in range(raw.shape[1]):
+        steps = e[raw[:, n].astype(int) + 128] - slack
+        total = np.cumsum(steps)
+        free = total - np.minimum.accumulate(np.minimum(total, 0))
+        edges = np.flatnonzero(np.diff(np.r_[False, free > 0, False]))
+        for begin, end in zip(edges[::2], edges[1::2]):
+            if free[begin:end].max() > thresholds.min():
+                stretches.append(steps[begin:end])
+                owners.append(n)
+    if not stretches:
+        return found
+    order = sorted(range(len(stretches)), key=lambda k: -len(stretches[k]))
+    lengths, owners = np.array([len(stretches[k]) for k in order]), np.array([owners[k] for k in order])
+    laid = np.zeros((lengths[0], len(order)), np.int64)
+    for column, k in enumerate(order):
+        laid[:len(stretches[k]), column] = stretches[k]
+    s, speaking = np.zeros((len(thresholds), len(order)), np.int64), np.zeros((len(thresholds), len(order)), bool)
+    for t in range(lengths[0]):
+        k = int((lengths > t).sum())
+        s[:, :k] = np.minimum(2 * thresholds, np.maximum(0, s[:, :k] + laid[t, :k]))
+        above = s[:, :k] > thresholds
+        np.add.at(found, (slice(None), owners[:k]), above & ~speaking[:, :k])
+        speaking[:, :k] = (speaking[:, :k] | above) & (s[:, :k] > 0)
+    return found
+
+
 def states(health_raw, cyber_raw, figures):
     """`Decision` over [T, n] raw values at once: int8 [T, n] of 0 normal, 1 health, 2 cyber, 3 uncertain."""
     heads, release, delta = [], figures["release_windows"], 1000 * figures["delta_per_mille"]

@@ -11,6 +11,7 @@ STEPS = 32
 STEP_SECONDS = 10
 DAY = 86_400 // STEP_SECONDS
 MISSING = -1
+PART_BYTES = 64 << 10
 # (name, unit, transform, gain, offset): the manifest's channels. int8 = clamp(round(gain f(x) / 256) + offset).
 # `delta` is what was added since the window's first step that is not missing: a drift is small beside the value it starts from.
 CHANNELS = [
@@ -28,15 +29,16 @@ CHANNELS = [
     ("device.temperature", "centi-degC", "linear", 6, -100),
     ("device.case_opened", "1/step", "log2", 64, -100),
     ("sensor.bus_errors", "1/step", "log2", 20, -100),
-    ("sensor.noise", "centikelvin", "log2", 24, -100),
+    ("sensor.noise", "centikelvin", "log2", 24, -60),
     ("environment.ambient", "centi-degC", "delta", 384, 0),
 ]
 INDEX = {name: i for i, (name, *_) in enumerate(CHANNELS)}
 # Which channels are told together when one asks what spoke.
 GROUPS = {"network": range(0, 5), "command and login": range(5, 10), "device": range(10, 13), "sensor and environment": range(13, 16)}
 # What a missing value becomes: an int8 that no value has, so that the network can tell "none" from "little". Not so for a change, where it
-# is no change, and for noise, where it is the median of normal use: a camera that is stuck has none, and must not look like one that idles.
-MISSING_Q = [0 if transform == "delta" else -25 if name == "sensor.noise" else -128 for name, _, transform, _, _ in CHANNELS]
+# is no change; the camera's noise, which is missing with it, tells both apart. The noise lies higher than other channels for that: a stuck
+# camera has none (-60), and must look neither like one that is not heard (-128) nor like a quiet one (-36 and more).
+MISSING_Q = [0 if transform == "delta" else -128 for _, _, transform, _, _ in CHANNELS]
 
 
 def log2_q8(value):
@@ -143,28 +145,42 @@ class Habits:
         self.lacks = [name for name, p in lacks.items() if rng.uniform() < p]
 
 
-class Device:
-    """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them."""
+def habits(seed):
+    """(the device's drawing as it stands then, what makes its normal use its own)."""
+    rng = np.random.default_rng([seed, 78])
+    return rng, Habits(str(rng.choice(["home", "clinic", "field"], p=[0.5, 0.35, 0.15])), rng)
 
-    def __init__(self, seed, days, first_step=0):
-        rng = self.rng = np.random.default_rng([seed, 78])
-        self.habits = habits = Habits(str(rng.choice(["home", "clinic", "field"], p=[0.5, 0.35, 0.15])), rng)
+
+class Device:
+    """Days of normal use of one device: `values` int64 [days x 8640, 16], `rare` the steps of what is seldom in them, `events` (what, first
+    step, steps) for tables of causes. In training what is seldom may come `seldom` times as often (downloads, configurations, wrong keys,
+    restarts): two days of a device hold hardly any.
+
+    network.bytes_in does not count what the device waits for, as the device itself does not: a believed receipt of a message that it handed
+    over since it started (it waits for 256 at most, which no drawn device fills), and a part of a model that it asked for, the first time that
+    the part comes. What counts is all else: commands, configurations, a part that is delivered again, and after a restart the receipts of
+    messages from before it. Half of the devices hear nothing else, the others a few bytes all the time."""
+
+    def __init__(self, seed, days, first_step=0, seldom=1):
+        self.seldom = seldom
+        self.rng, self.habits = habits(seed)
+        rng = self.rng
         self.seed, self.count = seed, days * DAY
         n = self.count
         self.hour = ((np.arange(n) + first_step + rng.integers(DAY)) % DAY) * 24 / DAY
         self.x = np.zeros((n, len(CHANNELS)))
-        self.rare = []
+        self.rare, self.events = [], []
         self._sessions()
         self._network()
         self._commands()
         self._board()
         self._sensor()
         self._restarts()
-        for name in habits.lacks:
+        for name in self.habits.lacks:
             self.x[:, INDEX[name]] = MISSING
         self.values = np.clip(np.rint(self.x), MISSING, 1 << 24).astype(np.int64)
         self.rare = np.unique(np.clip(np.array(self.rare, int), 0, n - 1))
-        del self.x
+        del self.x, self.receipts
 
     def _at(self, a_day, by_day=False):
         """Steps of events that come `a_day` times a day; `by_day` only while the clinic is open."""
@@ -208,24 +224,30 @@ class Device:
         self._add("network.reconnects", np.nonzero(~online)[0], poisson(h.tries_offline)[~online])
         self._add("network.reconnects", back, 1)
         published = self.session | (np.arange(n) % h.health_steps == 0)
-        size = poisson(h.base_bytes) + published * poisson(4)
+        size, receipts = poisson(h.base_bytes) + (h.base_bytes > 0) * published * poisson(4), np.zeros(n)
         for end in self.session_ends:
             for k in range(int(rng.integers(1, 5))):
                 if end + k < n:
-                    size[end + k] += rng.poisson(h.receipt_bytes)
+                    receipts[end + k] += rng.poisson(h.receipt_bytes)
         for start in back:  # what waited: receipts of a day without a line
             k = int(rng.integers(1, 12))
-            size[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
-        for start in self._at(1 / 200):  # a new model or programme, as fast as the line is
+            receipts[start:start + k] += rng.poisson(h.receipt_bytes * rng.uniform(0, 4), len(size[start:start + k]))
+        for start in self._at(self.seldom * 1 / 200):  # a new model or programme, as fast as the line is: each part is a message on dn/
             total, rate = rng.uniform(5e4, 2e6), h.line_bytes * rng.uniform(0.3, 1)
-            k = int(np.ceil(total / rate))
-            size[start:start + k] += total / k
-            self._add("command.received", np.array([start]), 1)
-            self.rare.append(start)
-        for start in self._at(1 / 20):  # a configuration
+            k, parts = int(np.ceil(total / rate)), int(np.ceil(total / PART_BYTES))
+            at = np.minimum(start + rng.integers(0, k, parts), n - 1)
+            self._add("command.received", np.r_[start, at][online[np.r_[start, at]]], 1)
+            size[start] += rng.uniform(400, 2500)
+            again = at[rng.uniform(size=parts) < h.bad_line]
+            np.add.at(size, again, min(total, PART_BYTES))
+            self.rare += [start, *again]
+            self.events.append(("a download", start, k))
+        for start in self._at(self.seldom * 1 / 20):  # a configuration
             size[start] += rng.uniform(1e3, 2e4)
             self._add("command.received", np.array([start]), 1)
             self.rare.append(start)
+            self.events.append(("a configuration", start, 1))
+        self.receipts = receipts * online
         self.x[:, INDEX["network.bytes_in"]] = size * online
         slow = np.exp(rng.normal(0, h.latency_spread, n)) * np.where(rng.uniform(size=n) < h.bad_line, rng.uniform(2, 15, n), 1)
         latency = h.latency_ms * slow
@@ -247,9 +269,9 @@ class Device:
         self._add("command.received", at[~self.outage[at]], 1)
         self._add("network.bytes_in", at[~self.outage[at]], rng.uniform(400, 2500, int((~self.outage[at]).sum())))
         # A tool that is too new, an operator with the old key who tries again, a broker that delivers twice after an outage.
-        for start in self._at(1 / 60):
+        for start in self._at(self.seldom * 1 / 60):
             self._few("command.malformed", start, int(rng.integers(1, 3)), gap=30)
-        for start in self._at(1 / 30):
+        for start in self._at(self.seldom * 1 / 30):
             self._few("command.bad_signature", start, int(rng.integers(1, 4)), gap=12)
         for start in self.back[rng.uniform(size=len(self.back)) < 0.08]:
             self._few("command.replayed", start, int(rng.integers(1, 4)), gap=1)
@@ -261,6 +283,7 @@ class Device:
             steps = np.minimum(start + np.sort(rng.integers(0, max(1, tries), tries)), self.count - 1)
             self._add("login.failed", steps, 1)
             self.rare.append(start)
+            self.events.append(("cards that are no tags", start, tries))
 
     def _few(self, name, start, count, gap):
         steps = start + np.cumsum(self.rng.integers(0, gap + 1, count))
@@ -270,6 +293,7 @@ class Device:
             self._add("command.received", steps, 1)
         self._add("network.bytes_in", steps, self.rng.uniform(200, 1500, len(steps)))
         self.rare += list(steps)
+        self.events.append(({"command.malformed": "a tool's mistakes", "command.bad_signature": "an operator's wrong key"}.get(name, "delivered twice"), start, gap * count + 1))
 
     def _board(self):
         from scipy.signal import lfilter
@@ -284,16 +308,18 @@ class Device:
         heat = lfilter([alpha], [1, alpha - 1], cpu, zi=[cpu[0] * (1 - alpha)])[0]
         temperature = h.warm + h.room_swing * self.day + h.warm_by_cpu * heat + rng.normal(0, 12, n)
         self.x[:, INDEX["device.temperature"]] = np.round(temperature / h.temperature_grain) * h.temperature_grain
-        for start in self._at(1 / 90, by_day=True):  # a technician looks inside
+        for start in self._at(self.seldom * 1 / 90, by_day=True):  # a technician looks inside
             self._add("device.case_opened", np.array([start]), 1)
             self.rare.append(start)
+            self.events.append(("a technician inside", start, 1))
 
     def _sensor(self):
         rng, h, n = self.rng, self.habits, self.count
         self.x[:, INDEX["sensor.bus_errors"]] = rng.poisson(h.bus, n)
-        for start in self._at(1 / 15):  # somebody touches the cable
+        for start in self._at(self.seldom * 1 / 15):  # somebody touches the cable
             self._add("sensor.bus_errors", np.array([start]), int(rng.integers(1, 5)))
             self.rare.append(start)
+            self.events.append(("a touched cable", start, 1))
         level = np.interp(np.arange(n), np.linspace(0, n, max(4, n // 720)), np.exp(rng.normal(0, 0.08, max(4, n // 720))))
         noise = h.noise * level * np.exp(rng.normal(0, h.noise_spread, n)) * np.where(self.session, rng.uniform(0.9, 1.25), 1)
         self.x[:, INDEX["sensor.noise"]] = np.maximum(noise, 1)
@@ -312,7 +338,7 @@ class Device:
 
     def _restarts(self):
         rng, h = self.rng, self.habits
-        for start in self._at(h.restarts_a_day):
+        for start in self._at(min(self.seldom, 4) * h.restarts_a_day):
             off = int(rng.integers(1, 8)) if rng.uniform() < 0.7 else int(rng.exponential(700)) + 8
             on = start + off
             self.x[start:on] = MISSING
@@ -322,6 +348,10 @@ class Device:
             busy = self.x[on:on + k, INDEX["device.cpu"]]
             self.x[on:on + k, INDEX["device.cpu"]] = np.clip(busy + rng.uniform(20, 70), 0, 100)
             self.x[on, INDEX["network.reconnects"]] = max(self.x[on, INDEX["network.reconnects"]], 0) + 1
+            # A program that has just started waits for nothing yet: receipts of the last minutes' messages, kept by the broker, count.
+            late = self.receipts[max(start - int(rng.integers(1, 30)), 0):on].sum() * rng.uniform(0, 1)
+            heard = self.x[on:on + k, INDEX["network.bytes_in"]]
+            heard[:] = np.where(self.outage[on:on + k] | (heard < 0), heard, heard + late / k)
             cool = min(off / 180, 1) * rng.uniform(300, 1500)
             tail = np.exp(-np.arange(400) / rng.uniform(12, 40))[: self.count - on]
             span = slice(on, on + len(tail))
@@ -334,4 +364,5 @@ class Device:
                 part = self.x[until:until + len(rest), INDEX["environment.ambient"]]
                 part[:] = np.where(part < 0, part, part - rest)
             # What follows a start is as seldom: a board that warms up, and a camera that is heard of again.
+            self.events.append(("a restart", start, off + h.warm_up_steps + 60))
             self.rare += [start, on, on + 16, on + 32, on + 48, until, until + 16]
