@@ -83,6 +83,7 @@ package struct Simulation: Service {
     case .none: return []
     case .stuck: kind = .frozen
     case .noisy: kind = .noise(times: 3)
+    // Half a degree in sixty steps.
     case .drifting: kind = .drift(celsiusPerMinute: 0.5 * 1000 / Double(simulation.sentinelStepMilliseconds))
     case .unplugged: kind = .unplugged
     }

@@ -40,7 +40,7 @@ package final class CounterBoard: Sendable {
   }
 
   /// - Returns: true when the device waited for a receipt; it now waits for one less.
-  func isReceiptAwaited() -> Bool { change(awaitedReceipts) { max($0 - 1, 0) } > 0 }
+  func takeAwaitedReceipt() -> Bool { change(awaitedReceipts) { max($0 - 1, 0) } > 0 }
 
   /// - Returns: the value before.
   @discardableResult
@@ -92,7 +92,7 @@ extension CounterBoard {
   }
 
   /// A message came down. It is a command until it shows to be a believed receipt. Its bytes count unless the device waits
-  /// for it: what a clinic's day or a new model brings would hide a flood.
+  /// for it: what a clinic's day or a new model brings would look like a flood.
   ///
   /// - Parameter isAwaited: it is a part of a model that was asked for; of receipts the board knows itself.
   func arrived(
@@ -100,7 +100,7 @@ extension CounterBoard {
     isAwaited: Bool = false
   ) {
     let isReceipt = if case .receipt = meaning { true } else { false }
-    if !isAwaited, !(isReceipt && isReceiptAwaited()) {
+    if !isAwaited, !(isReceipt && takeAwaitedReceipt()) {
       count(.bytesIn, message.topic.utf8.count + message.payload.count)
     }
     if isReceipt { return }
