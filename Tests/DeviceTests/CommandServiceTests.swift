@@ -181,7 +181,7 @@ import Trust
     #expect(done.counts.withLock { $0 } == [id: 1])
     await outbox.close()
     let sql = [
-      "UPDATE command SET sealed = substr(sealed, 1, 20) || x'00' || substr(sealed, 22) WHERE id <> zeroblob(16)",
+      "UPDATE command SET sealed = \(damaged("sealed", at: "21")) WHERE id <> zeroblob(16)",
       "UPDATE command SET key_id = key_id + 1", "DELETE FROM command",
     ][kind]
     try run(sql)

@@ -241,6 +241,18 @@ import Trust
       (before.output + before.errors).contains("without a receiver's signature"), "\(before.output)\(before.errors)")
   }
 
+  /// A device that was enrolled with its site's root asks for signatures and needs no file of keys.
+  @Test func theRootOfTheSiteNamesTheReceiversToo() async throws {
+    let workspace = try Workspace()
+    _ = try AnsweringSite(workspace)
+    for delivery in ["require_signed_receipts = true", ""] {
+      let configuration = try workspace.configure(port: 1, captures: 0, more: ["delivery": delivery])
+      let checked = try await Program.run(["check", "--config", configuration, "--no-files"], in: workspace.folder)
+      #expect(checked.status == 0 && checked.errors.contains("the configuration is usable"), "\(checked.errors)")
+      #expect(!checked.errors.contains("without a receiver's signature"), "\(checked.errors)")
+    }
+  }
+
   private func untilStatus(_ scene: Scene, _ configuration: String, contains text: String) async throws -> String {
     var status = ""
     for _ in 0..<100 where !status.contains(text) {

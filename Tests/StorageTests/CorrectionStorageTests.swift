@@ -131,7 +131,7 @@ import Testing
     let database = try OutboxDatabase(
       configuration(), time: clock, generator: SystemRandomNumberGenerator(), role: .tool)
     try database.transaction { () throws(OutboxError) in
-      try database.execute("UPDATE payload SET sealed = substr(sealed, 1, length(sealed) - 1) || x'00' WHERE id = 2")
+      try database.execute("UPDATE payload SET sealed = \(damaged("sealed", at: "length(sealed)")) WHERE id = 2")
     }
     let log = try database.corrections()
     #expect(log.messages.isEmpty && log.unreadable == 1)

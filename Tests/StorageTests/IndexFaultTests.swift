@@ -345,7 +345,7 @@ private final class RawDatabase {
     for (name, content) in outbox.files { try content.write(to: URL(fileURLWithPath: scratch.file(name))) }
     let database = try RawDatabase(path)
     try database.run("UPDATE message SET length = -5 WHERE id IN (1, 3)")
-    try database.run("UPDATE payload SET sealed = substr(sealed, 1, 190) || x'00' || substr(sealed, 192) WHERE id = 1")
+    try database.run("UPDATE payload SET sealed = \(damaged("sealed", at: "191")) WHERE id = 1")
     try database.run("UPDATE payload SET sealed = zeroblob(50) WHERE id = 3")
     let clock = ManualClock()
     let opened = try Outbox(TwentyCaptures.configuration(path), time: clock)

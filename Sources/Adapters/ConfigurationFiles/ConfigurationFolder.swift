@@ -1,5 +1,6 @@
 import Configuration
 import LocalFiles
+import Storage
 
 /// The configuration files of a device: the main file, what came from afar, the drop-ins beside the main file and the board
 /// profile they name.
@@ -94,7 +95,9 @@ package struct ConfigurationFolder: Sendable {
     var sources = given
     let draft = ConfigurationReading(layers: sources.layers, mainFile: mainFile)
     addBoardProfile(draft, to: &sources)
-    var reading = ConfigurationReading(layers: sources.layers, mainFile: mainFile, syntaxFaults: sources.faults)
+    var reading = ConfigurationReading(
+      layers: sources.layers, mainFile: mainFile, syntaxFaults: sources.faults,
+      hasSiteRoot: { TrustStore.isSiteRootInstalled(stateDirectory: $0.paths.stateDirectory) })
     for file in sources.ignored.sorted() {
       reading.notices.append(
         ConfigurationFault(

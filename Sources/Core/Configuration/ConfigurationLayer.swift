@@ -29,9 +29,10 @@ extension ConfigurationReading {
   ///   - mainFile: Named where a required key is missing.
   ///   - syntaxFaults: What was found while the layers were made.
   ///   - retired: Keys of earlier releases that files may still hold.
+  ///   - hasSiteRoot: Whether the device of these settings has a site root, whose list names the receivers.
   package init(
     layers: [ConfigurationLayer], mainFile: String, syntaxFaults: [ConfigurationFault] = [],
-    retired: [RetiredKey] = RetiredKey.all
+    retired: [RetiredKey] = RetiredKey.all, hasSiteRoot: (Settings) -> Bool = { _ in false }
   ) {
     self.init(faults: syntaxFaults)
     files = layers.map(\.file)
@@ -42,8 +43,12 @@ extension ConfigurationReading {
     let isPartial = layers.contains(where: \.isPartial)
     if !isPartial {
       requireKeys(mainFile: mainFile, layers: layers, faulty: faulty)
-      for rule in SettingsRule.all { faults += rule.faults(in: settings, origins, faulty: faulty) }
-      notices += SettingsRule.notices(in: settings, origins, faulty: faulty, mainFile: mainFile)
+      let hasSiteRoot = hasSiteRoot(settings)
+      for rule in SettingsRule.all where !(hasSiteRoot && rule.endsWithSiteRoot) {
+        faults += rule.faults(in: settings, origins, faulty: faulty)
+      }
+      notices += SettingsRule.notices(
+        in: settings, origins, faulty: faulty, mainFile: mainFile, hasSiteRoot: hasSiteRoot)
     }
     // As a person reads the files: by layer, then by line. Rules and missing keys thereby join their lines.
     let order = Dictionary(files.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })

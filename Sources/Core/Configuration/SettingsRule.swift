@@ -3,6 +3,8 @@ struct SettingsRule: Sendable {
   /// All that the condition reads. The fault stands at the first of them that a file sets; when one of them has a fault
   /// of its own the condition is not looked at, because it would only repeat that one in other words.
   let keys: [String]
+  /// Not looked at on a device with a site root, whose list stands for the file that the condition asks for.
+  var endsWithSiteRoot = false
   /// `nil`: fulfilled.
   let violation: @Sendable (Settings) -> (what: String, expected: String)?
 
@@ -136,14 +138,15 @@ struct SettingsRule: Sendable {
       return ("broker.topics \"azure-iot-hub\" needs MQTT 3.1.1", "protocol_version = \"3.1.1\" in [broker]")
     },
     SettingsRule(
-      keys: ["delivery.require_signed_receipts", "delivery.receiver_keys_file", "broker.host", "broker.confirm"]
+      keys: ["delivery.require_signed_receipts", "delivery.receiver_keys_file", "broker.host", "broker.confirm"],
+      endsWithSiteRoot: true
     ) { settings in
       guard settings.broker.host != nil, settings.broker.delivery.confirm == .receipt,
         settings.receipts.requireSignatures == true, settings.receipts.keysFile == nil
       else { return nil }
       return (
         "delivery.require_signed_receipts is true and no receiver's key is named, so that nothing would ever be freed",
-        "receiver_keys_file in [delivery]"
+        "receiver_keys_file in [delivery], or the site's root on this device (thermograph enroll --install)"
       )
     },
     SettingsRule(keys: ["broker.certificate_file", "broker.key_file"]) { settings in
@@ -159,7 +162,7 @@ struct SettingsRule: Sendable {
   ]
 
   static func notices(
-    in settings: Settings, _ origins: [String: SettingOrigin], faulty: Set<String>, mainFile: String
+    in settings: Settings, _ origins: [String: SettingOrigin], faulty: Set<String>, mainFile: String, hasSiteRoot: Bool
   ) -> [ConfigurationFault] {
     var notices: [ConfigurationFault] = []
     let note = { (key: String, text: String) in
@@ -171,7 +174,7 @@ struct SettingsRule: Sendable {
     } else if settings.broker.allowPlaintext, let host = settings.broker.host, !isLoopback(host) {
       note("broker.allow_plaintext", "broker.allow_plaintext: records and images cross the network readable")
     }
-    if settings.takesUnsignedReceipts {
+    if settings.takesUnsignedReceipts, !hasSiteRoot {
       note(
         "delivery.require_signed_receipts",
         "receipts are taken without a receiver's signature: whoever may write to dn/receipt frees what was published")

@@ -141,7 +141,7 @@ package struct NamedFiles {
 
   private func keyListFaults(_ key: String, _ path: String?, expected: String) -> [ConfigurationFault] {
     // Where a site root is installed the file counts no more, and whoever looks says so.
-    guard let path, !SiteRootNotice.isSiteRootInstalled(settings) else { return [] }
+    guard let path, !TrustStore.isSiteRootInstalled(stateDirectory: settings.paths.stateDirectory) else { return [] }
     do throws(KeyFault) {
       _ = try TrustedKeys(listIn: path)
       return []

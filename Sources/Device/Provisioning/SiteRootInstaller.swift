@@ -46,13 +46,7 @@ package struct SiteRootInstaller {
 
 /// What a person should know of keys that the configuration names and that no longer count.
 package enum SiteRootNotice {
-  /// Whether keys of files do not count on this device.
-  static func isSiteRootInstalled(_ settings: Settings) -> Bool {
-    let store = TrustStore(.site, stateDirectory: settings.paths.stateDirectory, verifier: OpenSSLVerifier())
-    do throws(MetadataFault) { return try store.stamp() != nil } catch { return true }
-  }
-
-  /// The same, where a site root is installed.
+  /// `passedOver`, where a site root is installed.
   package static func ofDevice(_ settings: Settings) -> [String] {
     let store = TrustStore(.site, stateDirectory: settings.paths.stateDirectory, verifier: OpenSSLVerifier())
     do throws(MetadataFault) { return try store.stamp() == nil ? [] : passedOver(settings) } catch {

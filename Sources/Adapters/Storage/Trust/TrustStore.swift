@@ -28,9 +28,13 @@ package struct TrustStore: Sendable {
   ) {
     self.root = root
     self.stateDirectory = stateDirectory
-    folder = "\(stateDirectory)/\(StateFiles.trust)/\(root.rawValue)"
+    folder = Self.folder(of: root, stateDirectory)
     self.packagedRoot = packagedRoot
     self.verifier = verifier
+  }
+
+  private static func folder(of root: TrustRoot, _ stateDirectory: String) -> String {
+    "\(stateDirectory)/\(StateFiles.trust)/\(root.rawValue)"
   }
 
   private var path: String { "\(folder)/\(Self.fileName)" }
@@ -38,8 +42,20 @@ package struct TrustStore: Sendable {
   // MARK: - Reading
 
   /// Changes whenever what is kept does; nil: nothing is.
-  package func stamp() throws(MetadataFault) -> FileStatus? {
-    try Self.onDisk { () throws(FileError) in try BoundedFile.status(path, followingLink: false) }
+  package func stamp() throws(MetadataFault) -> FileStatus? { try Self.stamp(of: path) }
+
+  private static func stamp(of path: String) throws(MetadataFault) -> FileStatus? {
+    try onDisk { () throws(FileError) in try BoundedFile.status(path, followingLink: false) }
+  }
+
+  /// Whether keys that files name no longer count, because a site root is installed. One that cannot be looked at counts as
+  /// installed: its list may not be passed over.
+  package static func isSiteRootInstalled(stateDirectory: String) -> Bool {
+    do throws(MetadataFault) {
+      return try stamp(of: "\(folder(of: .site, stateDirectory))/\(fileName)") != nil
+    } catch {
+      return true
+    }
   }
 
   /// What is trusted now, verified again from the disk; nil: no root of this kind is installed.
