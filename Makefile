@@ -45,7 +45,7 @@ test-gateway: ## the gateway's own part of `make test`: types, tests, browser, a
 	@Scripts/test-gateway
 
 test: ## everything that CI runs: format, build, unit, house and end-to-end tests
-	@Scripts/install-packages build demo test arm gateway
+	@Scripts/install-packages build demo test arm gateway gateway-test repository
 	@Scripts/test
 
 lint: ## swift format in strict mode

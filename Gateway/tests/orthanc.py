@@ -45,12 +45,14 @@ def orthanc(folder: Path) -> Iterator[str]:
         process = subprocess.Popen([program, str(folder / "orthanc.json")], stdout=log, stderr=log)
         try:
             url = f"http://127.0.0.1:{port}"
-            for _ in range(200):
+            deadline = time.monotonic() + 120
+            while True:
                 try:
-                    requests.get(f"{url}/system", timeout=2)
+                    requests.get(f"{url}/system", timeout=10)
                     break
-                except requests.ConnectionError:
-                    assert process.poll() is None, (folder / "orthanc.log").read_text()[-2000:]
+                except requests.RequestException:
+                    log_text = (folder / "orthanc.log").read_text()[-2000:]
+                    assert process.poll() is None and time.monotonic() < deadline, log_text
                     time.sleep(0.1)
             yield url
         finally:

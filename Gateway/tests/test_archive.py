@@ -34,14 +34,14 @@ def test_orthanc_takes_all_kinds_once(archive: str, received: Store, tmp_path: P
     other = received.open(tmp_path / "other")
     assert Exporter(other).export(destination).states == {"AlreadyStored": 20}
     for instance in Exporter(other).instances(Exporter(other).identity(other.all()[0][1], destination.name)):
-        answer = requests.post(f"{archive}/instances", data=instance.data, timeout=10).json()
+        answer = requests.post(f"{archive}/instances", data=instance.data, timeout=60).json()
         assert answer["Status"] == "AlreadyStored"
-    assert requests.get(f"{archive}/statistics", timeout=10).json()["CountInstances"] == 20
+    assert requests.get(f"{archive}/statistics", timeout=60).json()["CountInstances"] == 20
     # What it gives back is what was sent.
     entry = catalogue.all()[0][1]
     made = Exporter(catalogue).instances(Exporter(catalogue).identity(entry, destination.name))
-    found = requests.post(f"{archive}/tools/lookup", data=made[0].uid, timeout=10).json()
-    assert requests.get(f"{archive}/instances/{found[0]['ID']}/file", timeout=10).content == made[0].data
+    found = requests.post(f"{archive}/tools/lookup", data=made[0].uid, timeout=60).json()
+    assert requests.get(f"{archive}/instances/{found[0]['ID']}/file", timeout=60).content == made[0].data
     # A correction: notes, and new instances of the right patient.
     catalogue.correct("a", "reassign", "clinic-a", entry.record.session_id, "somebody-else", "wrong tag")
     assert Exporter(catalogue).export(destination).states == {"Rejected": 2, "Stored": 10, "AlreadyStored": 10}

@@ -156,11 +156,13 @@ def broker(tmp_path: Path) -> Iterator[int]:
         port = int(listener.getsockname()[1])
     (tmp_path / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
     process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(tmp_path / "m.conf")], stderr=subprocess.DEVNULL)
-    for _ in range(100):
+    deadline = time.monotonic() + 60
+    while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             break
         except OSError:
+            assert process.poll() is None and time.monotonic() < deadline, "no broker"
             time.sleep(0.05)
     yield port
     process.terminate()
@@ -189,7 +191,7 @@ def test_the_thirty_lines_of_the_page_receive_and_confirm(broker: int, tmp_path:
     try:
         # Two images, the record, the other images late; all of it until the receipt is there, as a device does.
         names = sorted(images)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         complete = False
         while not receipts and time.monotonic() < deadline:
             for name in names[:2]:
@@ -207,6 +209,7 @@ def test_the_thirty_lines_of_the_page_receive_and_confirm(broker: int, tmp_path:
         device.disconnect()
         consumer.terminate()
         consumer.wait(10)
+    assert receipts, "no receipt came"
     jsonschema.Draft202012Validator(schema("receipt-1")).validate(receipts[0])
     stored = {entry["name"]: entry["sha256"] for entry in receipts[0]["entries"]}
     assert stored == {"record.json": hashlib.sha256(raw).hexdigest(), **{i["name"]: i["sha256"] for i in record["images"]}}

@@ -35,12 +35,12 @@ Accounts(catalogue.ledger, time.time).add("reader", "reader", sys.argv[1])
 server = server_for(create_app(catalogue), "127.0.0.1", 0, None, None)
 ready = threading.Event()
 threading.Thread(target=run, args=(server, ready), daemon=True).start()
-ready.wait(10)
+assert ready.wait(60)
 base = f"http://127.0.0.1:{server.bind_addr[1]}"
 opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
 def get(path, **form):
     data = urllib.parse.urlencode(form).encode() if form else None
-    return opener.open(base + path, data, timeout=20).read().decode("latin-1")
+    return opener.open(base + path, data, timeout=60).read().decode("latin-1")
 token = re.search('name="csrf" value="([^"]+)"', get("/login")).group(1)
 page = get("/login", csrf=token, name="reader", password=sys.argv[1])
 assert "4 captures, newest first" in page, page

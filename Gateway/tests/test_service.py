@@ -29,7 +29,7 @@ def served(app: Flask, certificate: Path | None = None, key: Path | None = None)
     ready = threading.Event()
     thread = threading.Thread(target=run, args=(server, ready))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.bind_addr[1]}"
     server.stop()
     thread.join(10)
@@ -39,8 +39,8 @@ def log_in(address: str, user: str = "reader-1", verify: str | bool = True) -> r
     session = requests.Session()
     session.verify = verify
     session.trust_env = False  # or the environment's certificates take the place of the test's
-    token = session.get(f"{address}/login", timeout=10).text.split('name="csrf" value="')[1].split('"')[0]
-    page = session.post(f"{address}/login", {"csrf": token, "name": user, "password": PASSWORD}, timeout=10)
+    token = session.get(f"{address}/login", timeout=60).text.split('name="csrf" value="')[1].split('"')[0]
+    page = session.post(f"{address}/login", {"csrf": token, "name": user, "password": PASSWORD}, timeout=60)
     assert "captures, newest first" in page.text
     return session
 
@@ -98,13 +98,13 @@ def test_broken_requests_leave_the_page_up(store: Store, opened: Open) -> None:
             with socket.create_connection(("127.0.0.1", port), 5) as line:
                 line.sendall(raw)
         session = log_in(address)
-        assert session.post(f"{address}/login", {"name": "x" * 1_000_000}, timeout=10).status_code in (403, 413)
-        assert session.get(f"{address}/compare?" + "id=x&" * 5000, timeout=10).status_code in (400, 404, 413, 414)
-        assert session.get(f"{address}/?page=99999999999999999999&search=%00%ff", timeout=10).status_code == 200
-        assert session.get(f"{address}/?page=99999", timeout=10).status_code == 200
-        assert session.get(f"{address}/static/../ledger.py", timeout=10).status_code == 404
-        assert requests.get(f"{address}/static/%2e%2e/ledger.py", timeout=10).status_code == 404
-        assert session.get(f"{address}/", timeout=10).status_code == 200
+        assert session.post(f"{address}/login", {"name": "x" * 1_000_000}, timeout=60).status_code in (403, 413)
+        assert session.get(f"{address}/compare?" + "id=x&" * 5000, timeout=60).status_code in (400, 404, 413, 414)
+        assert session.get(f"{address}/?page=99999999999999999999&search=%00%ff", timeout=60).status_code == 200
+        assert session.get(f"{address}/?page=99999", timeout=60).status_code == 200
+        assert session.get(f"{address}/static/../ledger.py", timeout=60).status_code == 404
+        assert requests.get(f"{address}/static/%2e%2e/ledger.py", timeout=60).status_code == 404
+        assert session.get(f"{address}/", timeout=60).status_code == 200
 
 
 def test_a_store_that_goes_away_is_told_and_comes_back(store: Store, opened: Open) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from repository import main, make_key
 
-NOW = datetime(2027, 1, 15, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 class Site:

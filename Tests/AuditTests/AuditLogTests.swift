@@ -74,6 +74,8 @@ import Trust
       for garbage in [false, true] {
         // Blocks that were given to the file and never filled read as zeros.
         let tail = garbage ? Data(count: longer.count - count) : Data()
+        // Its last byte may be a zero: then nothing is missing.
+        guard longer.prefix(count) + tail != longer else { continue }
         try (longer.prefix(count) + tail).write(to: URL(filePath: path))
         var reopened = try device.open(directory)
         if count == whole.count + 0, !garbage { #expect(reopened.removedBytes == 0) }

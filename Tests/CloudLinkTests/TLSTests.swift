@@ -90,13 +90,17 @@ import Testing
 
   @Test func anExpiredBrokerIsRefusedWithItsDate() async throws {
     let authority = try TestAuthority()
+    let day = { Date(timeIntervalSinceNow: -1 * 86_400).formatted(.iso8601.year().month().day()) }
+    let before = day()
     let broker = try authority.broker(try authority.issue("server", days: -1))
+    let after = day()
     try await broker.start()
     let probe = try LinkProbe()
     let failure = try await probe.failure(of: authority.settings(broker.port, try authority.issue("unit-1")))
     #expect(failure.kind == .tls)
-    let date = Date(timeIntervalSinceNow: -1 * 86_400).formatted(.iso8601.year().month().day())
-    #expect(failure.detail.contains("the broker's certificate expired on \(date)"))
+    #expect(
+      [before, after].contains { failure.detail.contains("the broker's certificate expired on \($0)") },
+      "\(failure.detail)")
     await probe.client.stop()
   }
 
@@ -107,7 +111,7 @@ import Testing
     let probe = try LinkProbe()
     let identity = try authority.issue("unit-1", days: -1)
     // On a line without any delay libmosquitto ends the handshake and sends CONNECT in one go; the alert is then lost.
-    let line = try FaultProxy(to: broker.port, FaultProxy.Plan(latencyMilliseconds: 10))
+    let line = try FaultProxy(to: broker.port, FaultProxy.Plan(latencyMilliseconds: 200))
     let failure = try await probe.failure(of: authority.settings(line.port, identity))
     #expect(failure.kind == .tls)
     #expect(failure.detail.contains("the broker refused our certificate as expired"))
@@ -121,7 +125,7 @@ import Testing
     let broker = try authority.broker(try authority.issue("server"))
     try await broker.start()
     let probe = try LinkProbe()
-    let line = try FaultProxy(to: broker.port, FaultProxy.Plan(latencyMilliseconds: 10))
+    let line = try FaultProxy(to: broker.port, FaultProxy.Plan(latencyMilliseconds: 200))
     let failure = try await probe.failure(of: authority.settings(line.port, nil))
     #expect(failure.kind == .tls)
     #expect(failure.detail.contains("does it ask for a client certificate?"))
@@ -135,7 +139,7 @@ import Testing
     let probe = try LinkProbe()
     try authority.makeAuthority("stranger")
     let stranger = try authority.issue("unit-9", by: "stranger")
-    let line = try FaultProxy(to: broker.port, FaultProxy.Plan(latencyMilliseconds: 10))
+    let line = try FaultProxy(to: broker.port, FaultProxy.Plan(latencyMilliseconds: 200))
     let failure = try await probe.failure(of: authority.settings(line.port, stranger))
     #expect(failure.kind == .tls)
     #expect(failure.detail.contains("the broker does not trust the authority of our certificate"))

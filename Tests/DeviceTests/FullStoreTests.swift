@@ -75,14 +75,16 @@ import Testing
     bench.memory.change { $0.isFull = true }
     bench.events.send(.outboxTidied)
     try await bench.wait("full") { bench.session.control.snapshot.storageIsFull }
-    #expect(bench.panel.signals.last == .full)
+    try await bench.wait("the light says so") { bench.panel.signals.last == .full }
     try bench.present(1)
     try await bench.wait("refused") { bench.memory.now.events.last?.reason == "storage-full" }
     #expect(bench.session.control.snapshot.storageIsFull)
     bench.memory.change { $0.isFull = false }
     bench.events.send(.outboxTidied)
     try await bench.wait("free again") { !bench.session.control.snapshot.storageIsFull }
-    #expect(bench.panel.signals.last == .ready && bench.session.control.snapshot.sentence.hasPrefix("Hold your tag"))
+    try await bench.wait("the light and the sentence say so") {
+      bench.panel.signals.last == .ready && bench.session.control.snapshot.sentence.hasPrefix("Hold your tag")
+    }
   }
 
   @Test func aSaveThatFailsSaysThatNothingIsSaved() async throws {

@@ -184,7 +184,7 @@ import Testing
     try await after.wait("closed") { after.memory.now.events.count == 1 }
     #expect(after.memory.now.events.first?.reason == "interrupted")
     #expect(after.memory.now.events.first?.savedViews == [.frontal])
-    #expect(after.session.control.snapshot.state == .idle)
+    try await after.wait("it is idle") { after.session.control.snapshot.state == .idle }
   }
 
   @Test func aJournalThatIsNoneIsRemovedAndStopsNobody() async throws {

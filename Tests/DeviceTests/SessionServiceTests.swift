@@ -256,7 +256,7 @@ import Testing
     let id = try await bench.captureAsked()
     bench.events.send(.cameraLost(reason: "the bus failed"))
     guard case .cancel = try await bench.nextCommand() else { throw CancellationError() }
-    #expect(bench.panel.signals.last == .working)
+    try await bench.wait("the light says so") { bench.panel.signals.last == .working }
     bench.events.send(.cameraReturned)
     let second = try await bench.captureAsked()
     #expect(second != id)

@@ -208,14 +208,16 @@ import Testing
 
   /// Killed again and again in the middle of its work: no entry is lost, and neither verifier finds anything.
   @Test func killsLeaveASoundLog() async throws {
-    let scene = try await Scene(captures: 1000, more: ["session": "acclimatisation_seconds = 0"])
-    let kills = 8
+    let scene = try await Scene(captures: 10_000, more: ["session": "acclimatisation_seconds = 0"])
+    let kills = ProcessInfo.processInfo.environment["THERMOGRAPH_AUDIT_KILLS"].flatMap { Int($0) } ?? 8
     for round in 0..<kills {
       let device = try scene.device()
       try await eventually("the log has begun", seconds: 60, context: { device.errors }) {
         FileManager.default.fileExists(atPath: scene.workspace.folder + "/state/audit/origin.json")
       }
-      try await Task.sleep(for: .milliseconds(200 + 170 * round))
+      // Two at least come when the start is over for certain.
+      if round % 4 == 3 { try await device.waitForErrors(containing: "ready") }
+      try await Task.sleep(for: .milliseconds(200 + 170 * (round % 8)))
       device.send(SIGKILL)
       try await device.waitForExit()
     }

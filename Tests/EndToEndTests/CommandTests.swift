@@ -88,9 +88,10 @@ import Testing
     try await line.publish(restart)
     #expect(try await device.waitForExit(seconds: 30) == 0, "\(device.errors)")
     // The reply may be on disk and not on the line: the next start sends it. It is not done again.
+    let births = lines(statuses).compactMap { $0["challenge"] as? String }.count
     device = try Program(
       Program.thermograph, ["run", "--config", configuration, "--simulate"], in: workspace.folder)
-    let second = try await challenge(statuses, after: lines(statuses).compactMap { $0["challenge"] as? String }.count)
+    let second = try await challenge(statuses, after: births)
     #expect(second != first)
     try await line.publish(restart)
     try await line.publish(try command("status", challenge: second))

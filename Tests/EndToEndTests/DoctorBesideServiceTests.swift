@@ -248,11 +248,7 @@ import Testing
     try await bench.broker.start(authority: bench.authority)
     bench.tables["outbox"] = "maximum_messages = 100"
     // Nobody gives receipts, so that all of it stays.
-    let writer = URL(filePath: Program.thermograph).deletingLastPathComponent().appending(path: "OutboxWriter").path
-    let filled = try await Program.run(
-      [bench.workspace.folder + "/state/outbox.sqlite", bench.workspace.folder + "/state/keys/outbox.key", "1", "100"],
-      executable: writer, in: bench.workspace.folder)
-    #expect(filled.output.contains("saved 100"), "\(filled.output)")
+    try await bench.workspace.fillOutbox(captures: 100)
     let device = try await bench.startService()
     try await device.waitForErrors(containing: "connected broker=")
     let (status, findings) = try await bench.doctor(["--receipt-milliseconds", "1000"])

@@ -255,8 +255,10 @@ import Trust
 
   private func untilStatus(_ scene: Scene, _ configuration: String, contains text: String) async throws -> String {
     var status = ""
-    for _ in 0..<100 where !status.contains(text) {
+    let deadline = ContinuousClock.now + .seconds(120)
+    while !status.contains(text), ContinuousClock.now < deadline {
       status = try await Program.run(["status", "--config", configuration], in: scene.workspace.folder).output
+      try await Task.sleep(for: .milliseconds(50))
     }
     return status
   }

@@ -192,8 +192,8 @@ import Testing
     let before = try await report()
     #expect(before["state"] as? String == "normal" && before["locked_down_at"] == nil, "\(before)")
     let socket = workspace.folder + "/run/control.socket"
-    let end = ContinuousClock.now + .seconds(30)
-    while ContinuousClock.now < end, !alerts.output.contains("sentinel-") {
+    let end = ContinuousClock.now + .seconds(120)
+    while ContinuousClock.now < end, !alerts.output.contains("sentinel-attack") {
       for _ in 0..<200 {
         _ = try? ControlClient(path: socket).ask(Array("{}".utf8), silenceMilliseconds: 1000) { _ in false }
       }

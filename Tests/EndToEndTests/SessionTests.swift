@@ -84,14 +84,21 @@ import Testing
 
   @Test func captureAtATerminalFromARecordingAndSimulated() async throws {
     let workspace = try Workspace()
+    // Each frame is synced before the next is read, so one that lies in memory; a busy machine may miss a sub-page all the same.
+    let recording = try ScratchFolder(inMemory: true)
     let recorded = try await Program.run(
       [
         "camera", "dump", "--simulate", Workspace.repository + "/Hardware/sensors/melexis-example/eeprom.txt",
-        "--output", workspace.folder, "--frames", "8", "--rate", "16",
+        "--output", recording.path, "--frames", "8", "--rate", "16",
       ], in: workspace.folder)
     try #require(recorded.status == 0, "\(recorded.errors)")
+    let odd = try (0..<8).count { number in
+      let words = try String(contentsOfFile: recording.file("frame-\(number).txt"), encoding: .utf8)
+      return words.split(whereSeparator: \.isWhitespace).last == "1"
+    }
+    let pairs = min(odd, 8 - odd)
     let configuration = try workspace.configure(port: 1883, captures: 0)
-    for (name, arguments) in [("replayed", ["--replay", workspace.folder]), ("simulated", ["--simulate"])] {
+    for (name, arguments) in [("replayed", ["--replay", recording.path]), ("simulated", ["--simulate"])] {
       let output = workspace.folder + "/" + name
       let capture = try await Program.run(
         ["capture", "--config", configuration, "--output", output, "--json", "--patient", "bench-1"] + arguments,
@@ -108,7 +115,7 @@ import Testing
       // Not a terminal: plain lines, no codes, and the progress is seen.
       #expect(!capture.errors.contains("\u{1B}") && capture.errors.contains("frontal"), "\(capture.errors)")
       let acquisition = try #require(record["acquisition"] as? [String: Any])
-      #expect(acquisition["frames_averaged"] as? Int == (name == "replayed" ? 4 : 16))
+      #expect(acquisition["frames_averaged"] as? Int == (name == "replayed" ? pairs : 16))
       let events = try String(contentsOfFile: output + "/messages.jsonl", encoding: .utf8)
       #expect(events.contains("\"kind\":\"session-closed\"") && events.contains("\"complete\":true"))
     }

@@ -80,7 +80,7 @@ import Testing
     let device = try await startDevice()
     let holder = try Program(
       Program.thermograph,
-      ["update", "hold", "--config", configuration, "--quiet", "0", "--", "sleep", "5"], in: workspace.folder)
+      ["update", "hold", "--config", configuration, "--quiet", "0", "--", "sleep", "60"], in: workspace.folder)
     try await holder.waitForErrors(containing: "held: no session opens")
     try await become("maintenance")
     holder.send(SIGKILL)

@@ -196,6 +196,8 @@ import Testing
       more: [
         "session": "acclimatisation_seconds = 0\nposition_seconds = 0",
         "quality": "model = \"quality\"",
+        // The trial's own process must fit between two of them.
+        "simulation": "seed = 7\ncaptures = 400\ntag_interval_milliseconds = 8000",
       ])
     let state = workspace.folder + "/state"
     let store = UpdateStore(stateDirectory: state)
@@ -212,7 +214,7 @@ import Testing
     let device = try Program(Program.thermograph, ["run", "--config", path, "--simulate"], in: workspace.folder)
     // The start found a trial that was interrupted; it waits again.
     try await eventually("the start is written down", seconds: 120) { try store.read().update?.phase == .waiting }
-    try await eventually("the golden vectors are computed", seconds: 120, context: { device.errors }) {
+    try await eventually("the golden vectors are computed", seconds: 300, context: { device.errors }) {
       // A session that came first has sent it back to waiting.
       if try store.read().update?.phase == .waiting {
         try store.apply(.time(seconds: 1, quietSeconds: 300, isWindowOpen: true))

@@ -51,6 +51,15 @@ final class Workspace {
     return path
   }
 
+  /// Captures that wait for delivery before the device is started.
+  func fillOutbox(captures: Int) async throws {
+    let writer = URL(filePath: Program.thermograph).deletingLastPathComponent().appending(path: "OutboxWriter").path
+    let filled = try await Program.run(
+      [folder + "/state/outbox.sqlite", folder + "/state/keys/outbox.key", "1", "\(captures)"], executable: writer,
+      in: folder)
+    try #require(filled.output.contains("saved \(captures)"), "\(filled.output)\(filled.errors)")
+  }
+
   /// Every received record, in the order of arrival that the receiver's log states.
   func receivedRecords() throws -> [[String: Any]] {
     try FileManager.default.subpathsOfDirectory(atPath: received)

@@ -34,7 +34,7 @@ struct FleetTests {
     let devices = Self.number("DEVICES", 100)
     let captures = Self.number("CAPTURES", 5)
     let spread = Self.number("SPREAD", 10)
-    let limit = Self.number("LIMIT", 45)
+    let limit = Self.number("LIMIT", 180)
     let folder = try ScratchFolder(inMemory: true)
     let database = try PostgresServer.start().makeDatabase()
     var generator = SystemRandomNumberGenerator()
@@ -117,7 +117,7 @@ struct FleetTests {
     withExtendedLifetime((brokers, front.program, real)) {}
   }
 
-  /// The devices are there before the first worker: none waits for the timeout of its receipts, which is a minute here.
+  /// The devices are there before the first worker: none waits for the timeout of its receipts, which is ten minutes here.
   @Test func devicesThatComeBeforeTheWorkersDoNotWaitForTheirReceipts() async throws {
     let folder = try ScratchFolder(inMemory: true)
     let database = try PostgresServer.start().makeDatabase()
@@ -129,8 +129,8 @@ struct FleetTests {
     let load = try FleetProgram(
       "FleetLoad",
       [
-        folder.path, "127.0.0.1:\(broker.port)", "127.0.0.1:\(broker.port)", "8", "3", "spread=1", "limit=40",
-        "receipt=60", "trace=\(folder.file("trace"))",
+        folder.path, "127.0.0.1:\(broker.port)", "127.0.0.1:\(broker.port)", "8", "3", "spread=1", "limit=180",
+        "receipt=600", "trace=\(folder.file("trace"))",
       ], in: folder)
     try await load.says("stored", withinSeconds: 60)
     try await Task.sleep(for: .seconds(2))
@@ -140,7 +140,7 @@ struct FleetTests {
         "--database", database.connection, "--master-key-file", folder.file("master.key"), "--broker",
         "127.0.0.1:\(broker.port)",
       ], in: folder)
-    try await load.says("\"receipted\"", withinSeconds: 70)
+    try await load.says("\"receipted\"", withinSeconds: 210)
     #expect(
       load.text.contains(#""receipted":24,"#) && load.text.contains(#""waiting":0,"#), "\(load.text)\n\(worker.text)")
     #expect(try FleetTrace(folder.file("trace")).receipts.count == 24)

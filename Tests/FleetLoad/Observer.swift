@@ -42,7 +42,8 @@ final class Observer: Sendable {
   }
 
   func ready() async throws {
-    for _ in 0..<500 {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while ContinuousClock.now < deadline {
       if subscriptions.withLock({ $0 }) == settings.subscriptions.count { return }
       try await Task.sleep(for: .milliseconds(20))
     }

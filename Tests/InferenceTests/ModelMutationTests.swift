@@ -1,6 +1,7 @@
 import CAllocationCount
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 
 @testable import Inference
@@ -38,7 +39,7 @@ struct ModelMutationTests {
       var random = SeededGenerator(seed: Self.seed &* 1_000_003 &+ UInt64(number))
       guard let origin = Self.seeds.randomElement(using: &random) else { continue }
       let mutant = Self.mutate(origin.bytes, origin.surgery, &random)
-      let started = Self.processorSeconds()
+      let started = processorSeconds()
       allocation_counts_reset()
       do {
         let model = try Model(bytes: mutant)
@@ -56,7 +57,7 @@ struct ModelMutationTests {
       let peak = allocation_counts_read().peak_bytes
       worstPeak = max(worstPeak, peak)
       #expect(peak <= Self.peakBytesMax, "\(origin.name) mutation \(number): \(peak) bytes")
-      let seconds = Self.processorSeconds() - started
+      let seconds = processorSeconds() - started
       if seconds > slowest.seconds { slowest = (seconds, "\(origin.name) mutation \(number)") }
     }
     // A hang guard, in processor time and far above what any of these takes.
@@ -69,13 +70,6 @@ struct ModelMutationTests {
     print(
       "\(Self.count) mutants: \(loaded) loaded, \(run) run on every kernel set; refused: \(reasons); "
         + "largest allocation \(worstPeak) bytes, slowest \(slowest.seconds) s (\(slowest.name))")
-  }
-
-  /// What this thread has used of a processor.
-  private static func processorSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
   private static func expectAgreement(

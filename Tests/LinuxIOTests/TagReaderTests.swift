@@ -12,7 +12,7 @@ struct TagReaderTests {
   @Test(.timeLimit(.minutes(1))) func aHeldTagIsPresentedOnceAndRemovedAfterTheHoldOff() async throws {
     let folder = try ScratchFolder()
     let simulated = try SimulatedRFIDReader(path: folder.file("reader"))
-    let policy = PresentationConfirmer.Policy(requiredFrames: 3, windowMilliseconds: 400, holdOffMilliseconds: 400)
+    let policy = PresentationConfirmer.Policy(requiredFrames: 3, windowMilliseconds: 5000, holdOffMilliseconds: 400)
     let reader = try TagReader(
       .init(path: simulated.path, kind: .rdm6300, policy: policy), clock: try SystemClock())
     defer { reader.stop() }

@@ -35,23 +35,23 @@ import Testing
     let here = try store("here")
     for session in 1...8 {
       for view in ["frontal", "left-lateral", "right-lateral"] {
-        try await here.add(master(UInt64(session), of: "p-1", view: view), to: "p-1")
+        try await here.add(master(UInt64(session), of: "ward-7-bed-1", view: view), to: "ward-7-bed-1")
       }
     }
-    try await here.add(master(9, of: "p-2", view: "frontal"), to: "p-2")
-    try await here.merge("p-2", into: "p-1")
-    let pieces = try await here.exported(["p-1"]).transfer.pieces()
+    try await here.add(master(9, of: "ward-7-bed-2", view: "frontal"), to: "ward-7-bed-2")
+    try await here.merge("ward-7-bed-2", into: "ward-7-bed-1")
+    let pieces = try await here.exported(["ward-7-bed-1"]).transfer.pieces()
     #expect(pieces.count == 14, "two pictures each, 25 of them, and the merge")
     let there = try store("there")
     var generator = SeededGenerator(seed: 11)
     for piece in (pieces + pieces).shuffled(using: &generator) {
       let sealed = try piece.sealed(siteKey: siteKey, digests)
       #expect(sealed.count <= BaselineTransfer.pieceBytes)
-      #expect(!sealed.contains(Array("p-1".utf8)))
+      #expect(!sealed.contains(Array("ward-7-bed-1".utf8)))
       let opened = try BaselineTransfer(file: sealed, path: "piece", siteKey: siteKey, digests)
       #expect(try await there.restore(opened).problems.isEmpty)
     }
-    for patient in ["p-1", "p-2"] {
+    for patient in ["ward-7-bed-1", "ward-7-bed-2"] {
       for view in ["frontal", "left-lateral", "right-lateral"] {
         let expected = try await here.earlier(of: patient, view: view, before: nil)
         #expect(try await there.earlier(of: patient, view: view, before: nil) == expected && !expected.isEmpty)
@@ -61,11 +61,11 @@ import Testing
 
   @Test func aPictureThatNoCommandTakesIsTold() async throws {
     let here = try store("here")
-    var large = master(1, of: "p-1", view: "frontal")
+    var large = master(1, of: "ward-7-bed-1", view: "frontal")
     (large.columns, large.rows) = (64, 64)
     large.samples = Array(repeating: 30_000, count: 4096)
     large.states = Array(repeating: 0, count: 4096)
-    try await here.add(large, to: "p-1")
+    try await here.add(large, to: "ward-7-bed-1")
     let transfer = try await here.exported(nil).transfer
     #expect(throws: BaselineError.tooLarge(reason: "a picture is larger than one command takes; use a stick")) {
       try transfer.pieces()

@@ -253,24 +253,24 @@ import Testing
   @Test func anExportOnAnotherDeviceOfTheSiteIsTheSameToTheBit() async throws {
     let (siteKey, digests) = (noise(32, seed: 5), OpenSSLDigests())
     let store = try store()
-    for session in 1...4 { try await store.add(master(UInt64(session), of: "p-1"), to: "p-1") }
-    try await store.add(master(9, of: "p-2"), to: "p-2")
-    try await store.merge("p-2", into: "p-1")
+    for session in 1...4 { try await store.add(master(UInt64(session), of: "ward-7-bed-1"), to: "ward-7-bed-1") }
+    try await store.add(master(9, of: "ward-7-bed-2"), to: "ward-7-bed-2")
+    try await store.merge("ward-7-bed-2", into: "ward-7-bed-1")
     let sealed = try await store.exported(nil).transfer.sealed(siteKey: siteKey, digests)
-    #expect(!sealed.contains(Array("p-1".utf8)) && !sealed.contains(Array("frontal".utf8)))
+    #expect(!sealed.contains(Array("ward-7-bed-1".utf8)) && !sealed.contains(Array("frontal".utf8)))
     let other = try BaselineStore(
       directory: scratch.file("other"), keys: KeyRing(current: try makeKey(8)), maximumPatients: 100)
     let transfer = try BaselineTransfer(file: sealed, path: "stick", siteKey: siteKey, digests)
     #expect(try await other.restore(transfer).changed == 2)
     #expect(try await other.restore(transfer) == BaselineStore.Restored())
-    for patient in ["p-1", "p-2"] {
+    for patient in ["ward-7-bed-1", "ward-7-bed-2"] {
       let there = try await other.earlier(of: patient, view: "frontal", before: nil)
       #expect(try await there == store.earlier(of: patient, view: "frontal", before: nil) && there.count == 5)
     }
     // What the other has already stays beside it.
-    try await other.add(master(10, of: "p-3"), to: "p-3")
-    let one = try await store.exported(["p-3", "p-1"])
-    #expect(one.transfer.patients.map(\.patient).sorted() == ["p-1", "p-2"])
+    try await other.add(master(10, of: "ward-7-bed-3"), to: "ward-7-bed-3")
+    let one = try await store.exported(["ward-7-bed-3", "ward-7-bed-1"])
+    #expect(one.transfer.patients.map(\.patient).sorted() == ["ward-7-bed-1", "ward-7-bed-2"])
 
     for (bytes, key) in [
       (sealed, noise(32, seed: 6)), (Array(sealed.dropLast()), siteKey), ([], siteKey), (noise(500, seed: 1), siteKey),

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A loopback port that is bound but does not listen: connections are refused, and nobody else gets it.
 package final class PortReservation: Sendable {
@@ -28,9 +29,15 @@ package final class PortReservation: Sendable {
 
 /// Ports of 127.0.0.1 that nobody holds for the test.
 package enum FreePort {
-  /// A port of 127.0.0.1 that nobody listened on a moment ago.
+  /// Held until this process ends, so that a program which begins a moment later still finds its port free. It takes it all
+  /// the same: what does not listen stands in nobody's way who binds with SO_REUSEADDR, as servers do.
+  private static let held = Mutex<[PortReservation]>([])
+
+  /// A port of 127.0.0.1 that nobody else is given.
   package static func take() throws -> UInt16 {
-    try PortReservation().port
+    let reservation = try PortReservation()
+    held.withLock { $0.append(reservation) }
+    return reservation.port
   }
 
   /// Whether somebody accepts a connection there.

@@ -88,16 +88,26 @@ package final class PostgresServer: Sendable {
   /// SIGKILL to the postmaster, as when the machine dies; its children end by themselves.
   package func kill() throws {
     guard let postmaster else { throw TestFault(description: "no postmaster") }
+    let children = try Self.children(of: postmaster)
     Foundation.kill(postmaster, SIGKILL)
     process.withLock { $0 }?.waitUntilExit()
+    // As long as one of them holds the shared memory no other postmaster begins.
+    let deadline = ContinuousClock.now + .seconds(60)
+    while children.contains(where: { Foundation.kill($0, 0) == 0 }) {
+      guard ContinuousClock.now < deadline else { throw TestFault(description: "a child of PostgreSQL lives on") }
+      Thread.sleep(forTimeInterval: 0.01)
+    }
+  }
+
+  private static func children(of process: Int32) throws -> [Int32] {
+    try output(["ps", "-o", "pid=", "--ppid", "\(process)"]).split(whereSeparator: \.isWhitespace)
+      .compactMap { Int32($0) }
   }
 
   /// SIGSTOP and SIGCONT: a server that is there and does not answer.
   package func freeze(_ isFrozen: Bool) throws {
     guard let postmaster else { throw TestFault(description: "no postmaster") }
-    let children = try Self.output(["ps", "-o", "pid=", "--ppid", "\(postmaster)"]).split(
-      whereSeparator: \.isWhitespace)
-    for number in [postmaster] + children.compactMap({ Int32($0) }) {
+    for number in try [postmaster] + Self.children(of: postmaster) {
       Foundation.kill(number, isFrozen ? SIGSTOP : SIGCONT)
     }
   }

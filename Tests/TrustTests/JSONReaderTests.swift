@@ -1,5 +1,6 @@
 import Foundation
 import Provenance
+import TestSupport
 import Testing
 import Trust
 
@@ -111,10 +112,9 @@ private func fault(_ bytes: [UInt8], _ limits: JSONLimits = limits) -> JSONFault
 
   @Test func manyMembersTakeNoSquareOfTime() throws {
     let text = "{" + (0..<20_000).map { "\"name-\($0)\":\($0)" }.joined(separator: ",") + "}"
-    let duration = try ContinuousClock().measure {
-      _ = try JSONValue(reading: Array(text.utf8), within: JSONLimits(bytes: 1 << 20))
-    }
-    #expect(duration < .seconds(2))
+    let began = processorSeconds()
+    _ = try JSONValue(reading: Array(text.utf8), within: JSONLimits(bytes: 1 << 20))
+    #expect(processorSeconds() - began < 2)
   }
 
   @Test func shapeFaultsNameTheMember() throws {

@@ -10,9 +10,10 @@ import Testing
 /// Damaged metadata, lists of keys, sets in one piece and envelopes: no trap, no hang, and whatever is taken says what was
 /// signed. `THERMOGRAPH_TRUST_MUTATIONS` says how many (`make mutate-trust`).
 @Suite struct TrustMutationTests {
-  private static let count =
-    ProcessInfo.processInfo.environment["THERMOGRAPH_TRUST_MUTATIONS"].flatMap { Int($0) } ?? 4000
-  private static let slowest = Duration.seconds(1)
+  private static let asked =
+    ProcessInfo.processInfo.environment["THERMOGRAPH_TRUST_MUTATIONS"].flatMap { Int($0) }
+  private static let count = asked ?? 4000
+  private static let slowest = 1.0
 
   private enum Kind: CaseIterable { case metadata, piece, list, envelope, kept }
 
@@ -28,15 +29,16 @@ import Testing
     var taken = 0
     for round in 0..<Self.count {
       let kind = Kind.allCases[round % Kind.allCases.count]
-      let began = ContinuousClock.now
+      let began = processorSeconds()
       let isTaken = try Self.attempt(kind, repository, first, trusted, &random)
       if isTaken { taken += 1 }
-      #expect(ContinuousClock.now - began < Self.slowest, "\(kind), round \(round)")
+      #expect(processorSeconds() - began < Self.slowest, "\(kind), round \(round)")
     }
     let grown = try Self.residentBytes() - before
     print("\(Self.count) mutations, \(taken) without effect, \(grown / 1024) KiB more memory at the most")
     #expect(taken < Self.count / 2, "the mutations hit nothing")
-    #expect(grown < 64 * 1024 * 1024)
+    // The most memory is that of the whole process: it says something only where this test runs alone, as the long form does.
+    if Self.asked != nil { #expect(grown < 64 * 1024 * 1024) }
   }
 
   /// One damaged input; true when it was taken, which is right only when it says what had been signed.
