@@ -52,7 +52,8 @@ def orthanc(folder: Path) -> Iterator[str]:
                     break
                 except requests.RequestException:
                     log_text = (folder / "orthanc.log").read_text()[-2000:]
-                    assert process.poll() is None and time.monotonic() < deadline, log_text
+                    assert process.poll() is None, log_text
+                    assert time.monotonic() < deadline, log_text
                     time.sleep(0.1)
             yield url
         finally:

@@ -162,7 +162,8 @@ def broker(tmp_path: Path) -> Iterator[int]:
             socket.create_connection(("127.0.0.1", port), 1).close()
             break
         except OSError:
-            assert process.poll() is None and time.monotonic() < deadline, "no broker"
+            assert process.poll() is None, "the broker ended"
+            assert time.monotonic() < deadline, "no broker"
             time.sleep(0.05)
     yield port
     process.terminate()

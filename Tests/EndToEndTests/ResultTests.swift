@@ -85,7 +85,7 @@ import Trust
     }
     func ends() -> Int { device.errors.split(separator: "\n").count { $0.contains("session complete") } }
     func tap(_ tag: [UInt8], until count: Int) async throws {
-      await board.reader.tap(tag, milliseconds: 1500)
+      await board.reader.tap(tag)
       try await eventually("session \(count) is complete", context: { device.errors }) { ends() == count }
     }
     try await tap(Self.annsTag, until: 1)
@@ -144,7 +144,7 @@ import Trust
       ["results", "list", "--config", configuration, "--json"], in: workspace.folder)
     #expect(waiting.output.contains("\"state\":\"waiting\""), "\(waiting.output)\(waiting.errors)")
 
-    await board.reader.tap(Self.annsTag, milliseconds: 1500)
+    await board.reader.tap(Self.annsTag)
     try await eventually("it is told", context: { device.errors }) { device.errors.contains(Self.told) }
     #expect(ends() == 2, "it takes the place of a session")
     try await eventually("it is noted") {

@@ -142,7 +142,7 @@ struct WholeWayTests {
     try await device.waitForErrors(containing: "ready")
 
     // The patient's tag, the capture, its receipt.
-    await board.reader.tap(Self.annsTag, milliseconds: 1500)
+    await board.reader.tap(Self.annsTag)
     try await eventually("a session is complete", context: { device.errors }) { ends() == 1 }
     try await eventually("the worker has the capture", context: { far.worker.errors + device.errors }) {
       try far.database.number("SELECT count(*) FROM capture WHERE complete_at IS NOT NULL") == 1
@@ -159,10 +159,10 @@ struct WholeWayTests {
     #expect(!device.errors.contains(Self.told), "nothing is shown before the tag")
 
     // Another patient sees nothing; the tag of the right one shows it, once.
-    await board.reader.tap(Self.beasTag, milliseconds: 1500)
+    await board.reader.tap(Self.beasTag)
     try await eventually("the other session is complete", context: { device.errors }) { ends() == 2 }
     #expect(!device.errors.contains(Self.told))
-    await board.reader.tap(Self.annsTag, milliseconds: 1500)
+    await board.reader.tap(Self.annsTag)
     try await eventually("it is told", context: { device.errors }) { device.errors.contains(Self.told) }
     try await eventually("it is noted") { try await tool("results", "list", "--json").contains(#""state":"shown""#) }
     // The other patient's record carries the head behind the answer to the far side.
