@@ -207,6 +207,7 @@ import Testing
   }
 
   /// Killed again and again in the middle of its work: no entry is lost, and neither verifier finds anything.
+  /// `THERMOGRAPH_AUDIT_KILLS` says how often.
   @Test func killsLeaveASoundLog() async throws {
     let scene = try await Scene(captures: 10_000, more: ["session": "acclimatisation_seconds = 0"])
     let kills = ProcessInfo.processInfo.environment["THERMOGRAPH_AUDIT_KILLS"].flatMap { Int($0) } ?? 8

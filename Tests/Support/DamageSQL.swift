@@ -4,7 +4,7 @@
 /// - Parameters:
 ///   - column: A column that holds bytes.
 ///   - position: From 1, as `substr` counts; SQL, so that `length(sealed)` may stand there.
-public func damaged(_ column: String, at position: String) -> String {
+package func damaged(_ column: String, at position: String) -> String {
   """
   CAST(substr(\(column), 1, \(position) - 1) \
   || CASE substr(\(column), \(position), 1) WHEN x'00' THEN x'01' ELSE x'00' END \

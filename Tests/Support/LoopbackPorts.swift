@@ -27,7 +27,7 @@ package final class PortReservation: Sendable {
   deinit { close(descriptor) }
 }
 
-/// Ports of 127.0.0.1 that nobody holds for the test.
+/// Ports of 127.0.0.1 for programs that a test starts.
 package enum FreePort {
   /// Held until this process ends, so that a program which begins a moment later still finds its port free. It takes it all
   /// the same: what does not listen stands in nobody's way who binds with SO_REUSEADDR, as servers do.
